@@ -1,0 +1,1 @@
+"""The engine: composition, runs, training and prediction. Knows no application."""
