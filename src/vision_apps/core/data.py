@@ -1,0 +1,179 @@
+"""What every data set is: a ``LightningDataModule`` that offers named fields."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from vision_apps.core.errors import ConfigError
+from vision_apps.core.loader import BatchLoader
+from vision_apps.core.seeding import mix, seed_everything
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+Transform = Callable[[Any], Any]
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """One split. Files offer ``__getitem__`` (one sample, run in loader workers); data in memory offers
+    ``__getitems__`` (a whole batch at once) and sets ``in_memory``."""
+
+    def __len__(self) -> int: ...
+
+
+class TensorSamples:
+    """Samples that live in memory as one tensor per field, indexed by whole batches.
+
+    Args:
+        fields: name to tensor [N, ...]; images uint8 [N, 3, H, W].
+    """
+
+    in_memory = True
+
+    def __init__(self, **fields: Tensor) -> None:
+        self.fields = fields
+
+    def __len__(self) -> int:
+        return len(next(iter(self.fields.values())))
+
+    def __getitems__(self, indices: list[int]) -> dict[str, Tensor]:
+        rows = torch.tensor(indices)
+        return {name: values.index_select(0, rows) for name, values in self.fields.items()}
+
+
+class _First:
+    """The first ``count`` of some samples."""
+
+    def __init__(self, samples: Any, count: int) -> None:
+        self.samples, self.count = samples, min(count, len(samples))
+        self.in_memory = getattr(samples, "in_memory", False)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        sample: dict[str, Tensor] = self.samples[index]
+        return sample
+
+    def __getitems__(self, indices: list[int]) -> dict[str, Tensor]:
+        batch: dict[str, Tensor] = self.samples.__getitems__(indices)
+        return batch
+
+
+def split_indices(count: int, held_out: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Two disjoint, seeded, sorted sets of sample numbers: int64 [count - held_out] to train on, [held_out] held out."""
+    if not 0 <= held_out < count:
+        raise ConfigError(f"cannot hold {held_out} of {count} samples out: expected 0 to {count - 1}")
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(mix(seed, count)))
+    return order[held_out:].sort().values, order[:held_out].sort().values
+
+
+class VisionData(pl.LightningDataModule):
+    """A data set with its loaders.
+
+    A subclass says which fields its samples offer, finds or makes the data in ``prepare_data``, knows its ``facts``
+    and returns the samples of a split in ``load``. It fits every application whose batch type asks only for fields
+    that it offers.
+
+    Args:
+        batch_size: the global batch: samples per optimisation step over all devices.
+        eval_batch_size: likewise when measuring; by default ``batch_size``.
+        workers: reader processes per device; data in memory ignores them.
+        augment: name to a function from batch to batch, applied to whole training batches on the device.
+        seed: of splits and order.
+        limit_train, limit_val, limit_test: use only the first so many samples.
+        on_corrupt: what a broken file does: ``refuse`` stops, ``skip`` leaves it out and counts it.
+    """
+
+    fields: ClassVar[tuple[str, ...]] = ()
+    batch_type: type  # set by the engine from the application's module
+
+    def __init__(
+        self,
+        *,
+        batch_size: int = 64,
+        eval_batch_size: int | None = None,
+        workers: int = 0,
+        augment: Mapping[str, Transform | None] | None = None,
+        seed: int = 0,
+        limit_train: int | None = None,
+        limit_val: int | None = None,
+        limit_test: int | None = None,
+        on_corrupt: Literal["refuse", "skip"] = "refuse",
+    ) -> None:
+        super().__init__()
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size or batch_size
+        self.workers = workers
+        self.augment = {name: transform for name, transform in (augment or {}).items() if transform is not None}
+        self.seed = seed
+        self.limits: dict[Split, int | None] = {"train": limit_train, "val": limit_val, "test": limit_test}
+        self.on_corrupt = on_corrupt
+        self.loaders: dict[Split, BatchLoader] = {}
+        self._samples: dict[Split, Any] = {}
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Plain data that modules and networks are built from, known after ``prepare_data``: for instance
+        ``num_classes``, ``class_names``, ``image_size`` (px), ``mean`` and ``std`` (3 floats, in [0, 1] units)."""
+        return {}
+
+    def load(self, split: Split, fields: tuple[str, ...]) -> Any:
+        """The samples of one split with the asked fields."""
+        raise NotImplementedError
+
+    @classmethod
+    def fake(cls, root: Path) -> dict[str, Any]:
+        """Write a tiny, seeded data set in the true on-disk format; returns the arguments that read it."""
+        raise NotImplementedError
+
+    def samples(self, split: Split) -> Any:
+        if split not in self._samples:
+            wanted = tuple(name for name in self.batch_type._fields if name in self.fields)  # type: ignore[attr-defined]
+            samples, limit = self.load(split, wanted), self.limits[split]
+            self._samples[split] = samples if limit is None else _First(samples, limit)
+        return self._samples[split]
+
+    def loader(self, split: Split) -> BatchLoader:
+        trainer = self.trainer
+        training = split == "train"
+        self.loaders[split] = BatchLoader(
+            self.samples(split),
+            self.batch_type,
+            batch_size=self.batch_size if training else self._shared_eval_batch(),
+            shuffle=training,
+            seed=self.seed,
+            workers=self.workers,
+            rank=trainer.global_rank if trainer else 0,
+            world_size=trainer.world_size if trainer else 1,
+            on_corrupt=self.on_corrupt,
+            pin_memory=bool(trainer) and trainer.strategy.root_device.type == "cuda",
+        )
+        return self.loaders[split]
+
+    def _shared_eval_batch(self) -> int:
+        world = self.trainer.world_size if self.trainer else 1
+        return -(-self.eval_batch_size // world) * world  # measuring does not depend on the batch size
+
+    def train_dataloader(self) -> BatchLoader:
+        return self.loader("train")
+
+    def val_dataloader(self) -> BatchLoader:
+        return self.loader("val")
+
+    def test_dataloader(self) -> BatchLoader:
+        return self.loader("test")
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        trainer = self.trainer
+        if trainer is None or not trainer.training:
+            return batch
+        position = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        seed_everything(self.seed, trainer.current_epoch, position, trainer.global_rank)
+        for transform in self.augment.values():
+            batch = transform(batch)
+        return batch

@@ -1,0 +1,175 @@
+"""Batches in an order that is a function of (seed, epoch), resumable from any batch."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from vision_apps.core.errors import ConfigError, CorruptSample, DataError
+from vision_apps.core.seeding import mix
+
+log = logging.getLogger(__name__)
+
+
+class _Loaded(NamedTuple):
+    """What a worker sends: a collated sample dict (None when every file of the batch is broken) and the broken files."""
+
+    fields: dict[str, Tensor] | None
+    corrupt: list[CorruptSample]
+
+
+class _Tolerant(Dataset):
+    """Per-sample reading that hands a broken file on as a value, so that the main process can count and name it."""
+
+    def __init__(self, samples: Any) -> None:
+        self.samples = samples
+
+    def __getitem__(self, index: int) -> dict[str, Tensor] | CorruptSample:
+        try:
+            sample: dict[str, Tensor] = self.samples[index]
+        except CorruptSample as broken:
+            return broken
+        return sample
+
+
+def _collate(items: list[Any]) -> _Loaded:
+    good = [item for item in items if not isinstance(item, CorruptSample)]
+    corrupt = [item for item in items if isinstance(item, CorruptSample)]
+    return _Loaded(default_collate(good) if good else None, corrupt)
+
+
+class BatchLoader:
+    """Iterates over global batches of a data set and yields this rank's share as the application's batch type.
+
+    The order of an epoch is a permutation drawn from (seed, epoch), so ``state_dict`` is two integers and a resumed
+    run sees exactly the batches that an uninterrupted one sees. Data in memory is indexed directly; files are read by
+    ``workers`` processes. A training batch is always whole (the remainder of a permutation is left out; the next
+    epoch draws another), an evaluation sees every sample once.
+
+    Args:
+        samples: see ``core.data``: with ``__getitems__`` (in memory) or ``__getitem__`` (files).
+        batch_type: NamedTuple whose fields are taken from the samples' fields of the same name.
+        batch_size: samples per step over all ranks.
+        rank, world_size: this process among those that share the global batch.
+        on_corrupt: ``refuse`` raises at the first broken file, ``skip`` leaves it out, counts and names it.
+    """
+
+    def __init__(
+        self,
+        samples: Any,
+        batch_type: type,
+        *,
+        batch_size: int,
+        shuffle: bool = False,
+        seed: int = 0,
+        workers: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        on_corrupt: str = "refuse",
+        pin_memory: bool = False,
+    ) -> None:
+        if batch_size % world_size:
+            raise ConfigError(
+                f"data.batch_size: {batch_size} samples cannot be shared by {world_size} processes; "
+                f"it is the global batch: choose a multiple of {world_size}, or change trainer.devices"
+            )
+        if len(samples) < world_size:
+            raise DataError(f"{len(samples)} samples cannot be shared by {world_size} processes")
+        self.samples = samples
+        self.batch_type = batch_type
+        self.batch_size = min(batch_size, len(samples) // world_size * world_size)
+        self.shuffle = shuffle
+        self.seed = seed
+        self.workers = workers
+        self.rank, self.world_size = rank, world_size
+        self.on_corrupt = on_corrupt
+        self.corrupt: dict[str, str] = {}
+        self.epoch = 0
+        self.batch = 0
+        self.sampler = self  # Lightning announces the epoch through `loader.sampler.set_epoch`
+        self._reader = None if getattr(samples, "in_memory", False) else self._make_reader(pin_memory)
+
+    def _make_reader(self, pin_memory: bool) -> DataLoader:
+        return DataLoader(
+            _Tolerant(self.samples),
+            batch_sampler=_Remaining(self),
+            num_workers=self.workers,
+            collate_fn=_collate,
+            pin_memory=pin_memory,
+            persistent_workers=self.workers > 0,
+        )
+
+    def __len__(self) -> int:
+        if self.shuffle:
+            return len(self.samples) // self.batch_size
+        # a remainder that is too small to give every rank a sample joins the batch before it
+        whole, rest = divmod(len(self.samples), self.batch_size)
+        return whole + (rest >= self.world_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        if epoch != self.epoch:
+            self.epoch, self.batch = epoch, 0
+
+    def state_dict(self) -> dict[str, int]:
+        done = self.batch >= len(self)
+        return {"epoch": self.epoch + done, "batch": 0 if done else self.batch}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.epoch, self.batch = state["epoch"], state["batch"]
+
+    def indices(self) -> Iterator[list[int]]:
+        """This rank's sample numbers for every batch from the current one on."""
+        if self.shuffle:
+            generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
+            order = torch.randperm(len(self.samples), generator=generator).tolist()
+        else:
+            order = list(range(len(self.samples)))
+            self.batch = 0
+        last = len(self) - 1
+        for batch in range(self.batch, len(self)):
+            start = batch * self.batch_size
+            stop = len(order) if batch == last and not self.shuffle else start + self.batch_size
+            yield order[start:stop][self.rank :: self.world_size]
+
+    def __iter__(self) -> Iterator[Any]:
+        # a generator: nothing happens before the first batch is asked for, when the epoch is known
+        if self._reader is None:
+            for indices in self.indices():
+                self.batch += 1
+                yield self._as_batch(self.samples.__getitems__(indices))
+            return
+        for loaded in self._reader:
+            self.batch += 1
+            self._note(loaded.corrupt)
+            if loaded.fields is not None:
+                yield self._as_batch(loaded.fields)
+
+    def _as_batch(self, fields: dict[str, Tensor]) -> Any:
+        return self.batch_type(**{name: fields[name] for name in self.batch_type._fields if name in fields})
+
+    def _note(self, corrupt: list[CorruptSample]) -> None:
+        for broken in corrupt:
+            if self.on_corrupt == "refuse":
+                raise DataError(
+                    f"data: {broken}\n  Remove or mend the file, leave it out with data.on_corrupt=skip, "
+                    "or list all such files: vision-apps data check data=..."
+                ) from broken
+            if broken.path not in self.corrupt:
+                self.corrupt[broken.path] = broken.reason
+                log.warning("left out a broken file (%d so far): %s", len(self.corrupt), broken)
+
+
+class _Remaining:
+    """The loader's remaining batches as a ``batch_sampler``: read anew at the start of each epoch."""
+
+    def __init__(self, loader: BatchLoader) -> None:
+        self.loader = loader
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return self.loader.indices()
+
+    def __len__(self) -> int:
+        return len(self.loader)

@@ -1,0 +1,196 @@
+"""What every application is: a ``LightningModule`` of which only the science differs."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, Metric, MetricCollection
+
+
+def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Trainable parameters in two groups: matrices and kernels decay, norms, biases and scalars (fewer than two
+    dimensions) do not (Goyal et al. 2017, section 5.3; He et al. 2019, section 3.1)."""
+    trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+class VisionModule(pl.LightningModule):
+    """The common base of the applications.
+
+    An application says what it takes (``batch_type``, ``inputs``), how the network's output becomes an answer, what
+    the loss is, how an answer is scored and how it is drawn. The steps, the logging names, the optimiser and the
+    baselines are written here once.
+
+    Args:
+        network: the model of the run (``model=``).
+        optimizer: from parameter groups to an optimiser; needed only to train.
+        scheduler: from an optimiser and ``total_steps`` to a schedule that is advanced after every step.
+    """
+
+    batch_type: ClassVar[type]
+    inputs: ClassVar[tuple[str, ...]] = ("images",)
+    column_titles: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: Callable[..., torch.optim.Optimizer] | None = None,
+        scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        self._metrics = nn.ModuleDict()  # "<stage>" or "<stage>/<baseline>" to the metrics of that stage
+        self._losses = nn.ModuleDict()  # "<stage>" to the mean of each part of the loss
+        self._sums: dict[str, Tensor] = {}
+        self._summed = 0
+
+    # ---- what an application says ----------------------------------------------------------------------------
+
+    def outputs(self, images: Tensor) -> Any:
+        """The network's differentiable output for uint8 images [B, 3, H, W]."""
+        raise NotImplementedError
+
+    def answer(self, outputs: Any, images: Tensor) -> Any:
+        """What the user gets from ``outputs``: a NamedTuple of tensors over the batch."""
+        raise NotImplementedError
+
+    def loss(self, outputs: Any, batch: Any) -> dict[str, Tensor]:
+        """``loss``, and its named parts; all are logged."""
+        raise NotImplementedError
+
+    def build_metrics(self) -> MetricCollection | Mapping[str, Metric]:
+        """New metrics for one stage. Scalars are logged under their name, others are given to ``figures``."""
+        raise NotImplementedError
+
+    def score(self, metrics: Any, answer: Any, batch: Any) -> None:
+        """Update ``metrics`` (as made by ``build_metrics``) with one batch."""
+        raise NotImplementedError
+
+    def baselines(self, batch: Any) -> dict[str, Any]:
+        """Answers that any learned one has to beat, by name; scored with the same metrics when testing."""
+        return {}
+
+    def draw(self, batch: Any, answer: Any) -> list[Tensor]:
+        """One picture per sample with its truth: uint8 [3, h, w], of equal size within a batch."""
+        raise NotImplementedError
+
+    def figures(self, metrics: Any) -> dict[str, Tensor]:
+        """Pictures of a whole evaluation by name, uint8 [3, h, w]: what is not a scalar."""
+        return {}
+
+    def show(self, images: Tensor, answer: Any) -> list[Tensor]:
+        """One picture per input without truth, uint8 [3, h, w]: what ``predict`` writes."""
+        raise NotImplementedError
+
+    def describe(self, answer: Any) -> list[dict[str, Any]]:
+        """One JSON-able row per input: what ``predict`` writes as JSON lines."""
+        raise NotImplementedError
+
+    def example(self) -> Any:
+        """A tiny batch of plausible random data."""
+        raise NotImplementedError
+
+    # ---- what all applications share -------------------------------------------------------------------------
+
+    def forward(self, *inputs: Tensor) -> Any:
+        """Pixels in, answer out, with everything before and after the network: this is what is predicted with."""
+        return self.answer(self.outputs(*inputs), inputs[0])
+
+    def batch_inputs(self, batch: Any) -> list[Tensor]:
+        return [getattr(batch, name) for name in self.inputs]
+
+    def training_outputs(self, batch: Any) -> Any:
+        """The outputs that the loss is taken of; differs from prediction only where training feeds more."""
+        return self.outputs(*self.batch_inputs(batch))
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        parts = self.loss(self.training_outputs(batch), batch)
+        # sums on the device, logged at the interval that is shown: `self.log` in each step costs more than a small
+        # network's step
+        for name, value in parts.items():
+            held = self._sums.get(name)
+            self._sums[name] = value.detach() if held is None else held + value.detach()
+        self._summed += 1
+        self.parts = parts
+        if self.trainer.global_step % self.trainer.log_every_n_steps == 0 or self.trainer.is_last_batch:
+            self._log_sums()
+        return parts["loss"]
+
+    def _log_sums(self) -> None:
+        means = {f"train/{name}": value / self._summed for name, value in self._sums.items()}
+        self.log_dict(means, sync_dist=self.trainer.world_size > 1)
+        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
+        self._sums, self._summed = {}, 0
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self._evaluate("val", batch)
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        self._evaluate("test", batch)
+        for name, answer in self.baselines(batch).items():
+            self.score(self.metrics(f"test/{name}"), answer, batch)
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Any:
+        return self(*self.batch_inputs(batch))
+
+    def metrics(self, stage: str) -> Any:
+        """The metrics of a stage (``val``, ``test``, ``test/<baseline>``), made at first use."""
+        if stage not in self._metrics:
+            built = self.build_metrics()
+            collection = built if isinstance(built, MetricCollection) else nn.ModuleDict(dict(built))
+            self._metrics[stage] = collection.to(self.device)
+        return self._metrics[stage]
+
+    def _evaluate(self, stage: str, batch: Any) -> None:
+        inputs = self.batch_inputs(batch)
+        outputs = self.outputs(*inputs)
+        count = len(inputs[0])
+        means = self._losses[stage] if stage in self._losses else nn.ModuleDict()
+        self._losses[stage] = means
+        for name, value in self.loss(outputs, batch).items():
+            if name not in means:
+                means[name] = MeanMetric().to(self.device)
+            means[name].update(value, weight=count)
+        self.score(self.metrics(stage), self.answer(outputs, inputs[0]), batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self._finish("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._finish("test")
+
+    def _finish(self, stage: str) -> None:
+        values = {f"{stage}/{name}": mean.compute() for name, mean in self._losses[stage].items()}
+        self._reset(self._losses[stage].values())
+        self.stage_figures = {f"{stage}/{k}": v for k, v in self.figures(self.metrics(stage)).items()}
+        for name in [key for key in self._metrics if key == stage or key.startswith(f"{stage}/")]:
+            metrics = self._metrics[name]
+            computed = metrics.compute() if isinstance(metrics, MetricCollection) else {
+                key: metric.compute() for key, metric in metrics.items()
+            }
+            values |= {f"{name}/{k}": v for k, v in computed.items() if torch.as_tensor(v).numel() == 1}
+            self._reset([metrics] if isinstance(metrics, MetricCollection) else metrics.values())
+        self.log_dict(values)  # already reduced over all ranks by torchmetrics
+
+    @staticmethod
+    def _reset(metrics: Iterable[Any]) -> None:
+        for metric in metrics:
+            metric.reset()
+
+    def configure_optimizers(self) -> Any:
+        if self.optimizer is None:
+            raise RuntimeError("this module was built to predict: it has no optimizer")
+        decay = getattr(self.optimizer, "keywords", {}).get("weight_decay", 0.0)
+        optimizer = self.optimizer(parameter_groups(self, decay))
+        if self.scheduler is None:
+            return optimizer
+        schedule = self.scheduler(optimizer, total_steps=int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
