@@ -1,7 +1,7 @@
-"""What holds around every test: its own empty folder as working directory, the same seed, and nothing left behind.
+"""What holds around every test: its own empty folder to work in, the same seed, and nothing left behind.
 
-A test that changes the environment, leaves a thread or process, or writes into the repository fails at teardown. The
-guards ask for no fixture that tests use themselves (``monkeypatch``), because they have to be taken down after it.
+A test that changes the environment, leaves a thread or process, or writes into the repository fails at
+teardown. The guards ask for no fixture that tests use (``monkeypatch``): they have to be taken down after it.
 """
 
 import contextlib
@@ -22,8 +22,8 @@ import torch
 
 REPOSITORY = Path(__file__).parents[1]
 
-# One fake home per session, made before anything reads it; the workers of pytest-xdist inherit it. No account, netrc or
-# user configuration of the machine can reach a test or a process that a test starts.
+# One fake home per session, made before anything reads it; the workers of pytest-xdist inherit it. No account,
+# netrc or user configuration of the machine can reach a test or a process that a test starts.
 if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["HOME"] = tempfile.mkdtemp(prefix="vision-apps-home-")
     os.environ["WANDB_ERROR_REPORTING"] = "false"
@@ -38,8 +38,8 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     ):
         os.environ.pop(name, None)
 
-# The same examples in every run, no clock on a shared machine, and no folder of remembered failures. The fixtures below
-# are set up once per test and not once per example, which none of them needs.
+# The same examples in every run, no clock on a shared machine, and no folder of remembered failures. The
+# fixtures below are set up once per test and not once per example, which none of them needs.
 hypothesis.settings.register_profile(
     "house",
     derandomize=True,
@@ -50,7 +50,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("house")
 
-# Variables that a library sets for its own children and that no test has to take back: they are restored in silence.
+# Variables that a library sets for its own children: they are restored in silence.
 SET_BY_LIBRARIES = ("PYTEST_", "PL_", "WANDB_", "KMP_", "TORCHINDUCTOR_", "TRITON_", "CUDA_")
 # Helpers that a library keeps until the interpreter exits.
 KEPT_BY_LIBRARIES = ("wandb-core", "resource_tracker", "forkserver")
@@ -89,7 +89,7 @@ def running_since(threads: set[threading.Thread], children: dict[int, str]) -> l
 
 
 def child_processes() -> dict[int, str]:
-    """Process id and command of our children, found through /proc; elsewhere only those of multiprocessing."""
+    """Process id and command of our children, from /proc; elsewhere only those of multiprocessing."""
     known = {child.pid or 0: child.name for child in multiprocessing.active_children()}
     for listing in Path("/proc/self/task").glob("*/children"):
         for pid in map(int, listing.read_text().split()):
@@ -127,14 +127,15 @@ def folders_of_the_repository() -> set[str]:
 
 @pytest.fixture(autouse=True)
 def torch_restored() -> Iterator[None]:
-    """Default dtype, threads and gradient mode must come back by themselves; what a Trainer sets is put back here."""
+    """A test brings default dtype, threads and gradient mode back itself; what a Trainer sets is put back."""
     strict = global_state()
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     cudnn = (torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark)
     precision = torch.get_float32_matmul_precision()
     yield
-    torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+    if torch.are_deterministic_algorithms_enabled() != deterministic:  # setting it imports the compiler: 3 s
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
     torch.set_float32_matmul_precision(precision)
     left = global_state()

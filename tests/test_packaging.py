@@ -1,4 +1,4 @@
-"""What is handed out: the wheel works with nothing but its dependencies, and the sources keep the house rules."""
+"""The wheel works with nothing but its dependencies, and the sources keep the house rules."""
 
 import ast
 import os
@@ -53,7 +53,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_installed(target: Path, *arguments: str) -> str:
-    """The console script's own two lines, with the unpacked wheel in front of the clone that pytest imports."""
+    """What the console script does, with the unpacked wheel in front of the clone that pytest imports."""
     script = "import sys; from vision_apps.cli import main; sys.exit(main())"
     result = subprocess.run(
         [sys.executable, "-c", script, *arguments],
@@ -110,7 +110,7 @@ def distribution(requirement: str) -> str:
 
 
 def test_dependencies_are_what_the_sources_import() -> None:
-    """Each import of src/ is declared, and each declared dependency is imported or named by a target in conf/."""
+    """Each import of src/ is declared, and each dependency is imported or named by a target in conf/."""
     texts = tracked_text()
     imported = set()
     for name in texts:
