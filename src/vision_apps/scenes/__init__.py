@@ -1,0 +1,1 @@
+"""The embedded world: every picture is a pure function of (seed, split, index), and its truth is known exactly."""
