@@ -1,0 +1,101 @@
+"""What the colour networks share: the form of their output, and the weights that the authors released."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from vision_apps.core.errors import CheckpointError
+
+SIZE_MULTIPLE = 8  # three halvings
+
+
+class ColorFeatures(NamedTuple):
+    """What a network gives for L [B, 1, H, W]; a network without classes or without regression leaves one out."""
+
+    features: Tensor | None = None  # [B, C, ceil(H / 4), ceil(W / 4)]: ``network.head`` makes logits of them
+    ab: Tensor | None = None  # regressed, [B, 2, h, w] in ab units; h is ceil(H / regression_stride)
+
+
+class ColorNetwork(Protocol):
+    """The logits are not computed by the network: the loss and the decoding do it in chunks."""
+
+    head: nn.Conv2d | None  # C to 313 or 529 bins, 1x1
+    stride: int  # of the features
+    regression_stride: int  # of ``ab``
+    takes_hints: bool
+
+    def __call__(self, lightness: Tensor) -> ColorFeatures: ...
+
+
+def convolutions(channels: list[int], last_stride: int = 1, dilation: int = 1, norm: bool = True) -> list[nn.Module]:
+    """3x3 convolutions with ReLU through ``channels``, the last one strided, and a norm after the last ReLU."""
+    layers: list[nn.Module] = []
+    for index, (before, after) in enumerate(zip(channels, channels[1:], strict=False)):
+        stride = last_stride if index == len(channels) - 2 else 1
+        layers += [nn.Conv2d(before, after, 3, stride, padding=dilation, dilation=dilation), nn.ReLU(inplace=True)]
+    return [*layers, nn.BatchNorm2d(channels[-1])] if norm else layers
+
+
+def initialise(network: nn.Module) -> None:
+    """He et al. 2015 for every convolution.
+
+    The authors initialised by k-means on data ("magic init") and report that PyTorch's default trains badly: it
+    lets the signal shrink through the two to three convolutions between norms.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            # what a convolution's output sums over; transposed weights are [in, out, k, k] and reach stride^2 times
+            # fewer inputs per output
+            fan = module.weight[0].numel()
+            if isinstance(module, nn.ConvTranspose2d):
+                fan = module.in_channels * module.weight[0, 0].numel() // (module.stride[0] * module.stride[1])
+            nn.init.normal_(module.weight, std=(2 / fan) ** 0.5)
+            nn.init.zeros_(module.bias)
+
+
+def pad_to_multiple(maps: Tensor) -> Tensor:
+    """Repeat the last row and column until both sizes can be halved three times."""
+    below, right = (-size % SIZE_MULTIPLE for size in maps.shape[-2:])
+    return pad(maps, (0, right, 0, below), mode="replicate") if below or right else maps
+
+
+def load_released(network: nn.Module, path: str | Path, rename: dict[str, str], ignore: str) -> dict[str, Tensor]:
+    """The authors' state dict under this network's names.
+
+    Args:
+        path: a local .pth of richzhang/colorization.
+        rename: regular expressions to replacements, applied to every key in order.
+        ignore: regular expression of keys that have no counterpart.
+
+    Raises:
+        CheckpointError: there is no such file, or its tensors are not those of this network.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"network.weights: {path} does not exist; expected a local file") from None
+    except Exception as error:  # torch raises many kinds for what is not a plain state dict
+        raise CheckpointError(f"network.weights: {path} is not a state dict of tensors: {error}") from error
+    renamed = {}
+    for key, value in state.items():
+        if not re.fullmatch(ignore, key):
+            for pattern, replacement in rename.items():
+                key = re.sub(pattern, replacement, key)
+            renamed[key] = value
+    own = network.state_dict()
+    counters = {key for key in own if key.endswith("num_batches_tracked")}  # absent from files of 2016's Caffe
+    problems = [f"lacks {key}" for key in own if key not in renamed and key not in counters]
+    problems += [f"has {key}, which the network lacks" for key in renamed if key not in own]
+    problems += [
+        f"has {key} {list(renamed[key].shape)}, the network {list(own[key].shape)}"
+        for key in own
+        if key in renamed and renamed[key].shape != own[key].shape
+    ]
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise CheckpointError(f"network.weights: {path} does not fit: it {'; '.join(problems[:3])}{more}")
+    return {**{key: own[key] for key in counters}, **renamed}
