@@ -115,6 +115,7 @@ class VisionData(pl.LightningDataModule):
         self.on_corrupt = on_corrupt
         self.loaders: dict[Split, BatchLoader] = {}
         self._samples: dict[Split, Any] = {}
+        self._position: dict[str, int] | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -153,7 +154,21 @@ class VisionData(pl.LightningDataModule):
             on_corrupt=self.on_corrupt,
             pin_memory=bool(trainer) and trainer.strategy.root_device.type == "cuda",
         )
+        if training and self._position is not None:
+            self.loaders[split].load_state_dict(self._position)
+            self._position = None
         return self.loaders[split]
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.loaders["train"].state_dict() if "train" in self.loaders else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        # Lightning restores the positions of loaders only if they were made after the checkpoint was read, which is
+        # not so once anything asked for the length of the run
+        if state_dict and "train" in self.loaders:
+            self.loaders["train"].load_state_dict(state_dict)
+        else:
+            self._position = state_dict or None
 
     def _shared_eval_batch(self) -> int:
         world = self.trainer.world_size if self.trainer else 1

@@ -89,7 +89,8 @@ class BatchLoader:
         self.corrupt: dict[str, str] = {}
         self.epoch = 0
         self.batch = 0
-        self.sampler = self  # Lightning announces the epoch through `loader.sampler.set_epoch`
+        # Lightning announces the epoch through `loader.sampler.set_epoch`, and asks whether evaluation is shuffled
+        self.sampler, self.batch_sampler = self, None
         self._reader = None if getattr(samples, "in_memory", False) else self._make_reader(pin_memory)
 
     def _make_reader(self, pin_memory: bool) -> DataLoader:

@@ -1,0 +1,131 @@
+"""When a run saves itself, and how it stops when asked to."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint
+
+from vision_apps.core.checkpoint_io import BEST, LAST, PREVIOUS
+from vision_apps.core.errors import RunError
+
+
+class Interrupted(RunError):
+    """The user or the scheduler asked the run to stop; it saved itself."""
+
+
+class Checkpoints(Checkpoint):
+    """Keeps ``last.ckpt`` (at each epoch's end, every few minutes, and when interrupted), the one before it as
+    ``previous.ckpt``, and ``best.ckpt`` by the task's monitored metric.
+
+    The first Ctrl-C or SIGTERM lets the running step finish, saves and stops; the second stops at once.
+
+    Args:
+        monitor, mode: the metric of ``best.ckpt`` and whether less (``min``) or more (``max``) of it is better.
+        every_minutes: at most so much work is lost when the process is killed.
+        every_steps: likewise in steps.
+    """
+
+    def __init__(
+        self, monitor: str, mode: str = "min", every_minutes: float = 5.0, every_steps: int | None = None
+    ) -> None:
+        self.monitor = monitor
+        self.mode = mode
+        self.every_minutes = every_minutes
+        self.every_steps = every_steps
+        self.best: float | None = None
+        self.best_epoch: int | None = None
+        self.record: dict[str, Any] = {}  # set by the engine: what rebuilds the module, as plain data
+        self.folder: Path | None = None
+        self._saved_at = time.monotonic()
+        self._signal: int | None = None
+        self._handlers: dict[int, Any] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint.update(self.record)
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        if stage != "fit":
+            return
+        self._saved_at = time.monotonic()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._handlers[number] = signal.signal(number, self._on_signal)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._signal is not None:
+            raise KeyboardInterrupt
+        self._signal = number
+        os.write(2, b"\nstopping after this step; once more to stop at once\n")
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        stop = self._must_stop(trainer)
+        if trainer.is_last_batch:
+            return  # the epoch's end saves, after the validation
+        due = self.every_steps is not None and trainer.global_step % self.every_steps == 0
+        if stop or due or self._agreed(trainer, time.monotonic() - self._saved_at > 60 * self.every_minutes):
+            self._save_last(trainer)
+        if stop:
+            raise self._interrupted()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._keep_best(trainer)
+        self._save_last(trainer)
+        if self._must_stop(trainer):
+            raise self._interrupted()
+
+    def _keep_best(self, trainer: pl.Trainer) -> None:
+        value = trainer.callback_metrics.get(self.monitor)
+        if value is None:
+            if trainer.limit_val_batches and trainer.check_val_every_n_epoch == 1:
+                raise RunError(
+                    f"task.monitor: {self.monitor} was not logged; logged are: "
+                    + ", ".join(sorted(trainer.callback_metrics))
+                )
+            return
+        new = float(value)
+        if self.best is None or (new < self.best if self.mode == "min" else new > self.best):
+            self.best, self.best_epoch = new, trainer.current_epoch
+            trainer.save_checkpoint(self._path(BEST), weights_only=False)
+
+    def _save_last(self, trainer: pl.Trainer) -> None:
+        last = self._path(LAST)
+        if trainer.is_global_zero and last.is_file():
+            os.replace(last, self._path(PREVIOUS))
+        trainer.save_checkpoint(last, weights_only=False)
+        self._saved_at = time.monotonic()
+
+    def _path(self, name: str) -> Path:
+        assert self.folder is not None, "the engine names the folder before training"
+        return self.folder / name
+
+    def _must_stop(self, trainer: pl.Trainer) -> bool:
+        return self._agreed(trainer, self._signal is not None)
+
+    @staticmethod
+    def _agreed(trainer: pl.Trainer, decision: bool) -> bool:
+        """All ranks act on what any rank decided."""
+        return decision if trainer.world_size == 1 else trainer.strategy.reduce_boolean_decision(decision, all=False)
+
+    def _interrupted(self) -> Interrupted:
+        assert self.folder is not None
+        name = signal.Signals(self._signal).name if self._signal else "another rank's signal"
+        return Interrupted(f"stopped by {name}; continue with: python train.py resume={self.folder.parent}")

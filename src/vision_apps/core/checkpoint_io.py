@@ -1,0 +1,105 @@
+"""Reading and writing checkpoints: plain data, atomic, never executed."""
+
+import os
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from vision_apps.core.errors import CheckpointError, RunError
+
+LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+
+
+def save(checkpoint: dict[str, Any], path: Path) -> None:
+    """Write to a temporary name in the same folder, flush to the disk, then rename: a reader sees the old file or
+    the whole new one, whatever happens in between.
+
+    Raises:
+        RunError: the file system refused (no space, no permission); the file that was there is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except (OSError, RuntimeError) as error:  # torch reports a failed write of its archive as RuntimeError
+        temporary.unlink(missing_ok=True)
+        free = shutil.disk_usage(path.parent).free >> 20 if path.parent.is_dir() else 0
+        raise RunError(
+            f"{path}: the checkpoint could not be written ({error}); {free:,} MiB are free there. "
+            "The checkpoint before it is intact: make room, then continue with "
+            f"python train.py resume={path.parent.parent}"
+        ) from error
+
+
+def load(path: str | Path) -> dict[str, Any]:
+    """A checkpoint as plain data on the CPU; nothing in the file is executed.
+
+    Raises:
+        CheckpointError: missing, truncated, not a checkpoint, or holding anything but plain data.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} does not exist: expected a checkpoint (.ckpt)") from None
+    except pickle.UnpicklingError as error:
+        if "Unsupported" in str(error) or "GLOBAL" in str(error):
+            raise CheckpointError(
+                f"{path} holds more than plain data and was refused without being executed; "
+                "use a checkpoint that vision_apps wrote"
+            ) from error
+        raise CheckpointError(_damaged(path)) from error
+    except (RuntimeError, EOFError, OSError, KeyError, ValueError, IndexError) as error:
+        raise CheckpointError(_damaged(path)) from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise CheckpointError(f"{path} is not a checkpoint of a run: it has no 'state_dict'")
+    return checkpoint
+
+
+def _damaged(path: str | Path) -> str:
+    return (
+        f"{path} is truncated or damaged and cannot be read; name the run folder instead of the file to use the "
+        "newest readable checkpoint of the run"
+    )
+
+
+def newest(folder: Path, names: tuple[str, ...]) -> tuple[Path, dict[str, Any], list[str]]:
+    """The first readable checkpoint among ``names``, its content, and what was wrong with those before it.
+
+    Raises:
+        CheckpointError: none can be read.
+    """
+    problems: list[str] = []
+    for name in names:
+        if (folder / name).is_file():
+            try:
+                return folder / name, load(folder / name), problems
+            except CheckpointError as error:
+                problems.append(str(error))
+    reasons = "\n  ".join(problems) or "the run stopped before its first checkpoint"
+    raise CheckpointError(f"{folder} has no checkpoint that can be read ({', '.join(names)}):\n  {reasons}")
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Lightning stages a checkpoint in the temporary folder and moves it, which is not atomic across file systems."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        save(checkpoint, Path(path))
+
+    def load_checkpoint(
+        self, path: Any, map_location: Callable | None = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        return load(path)

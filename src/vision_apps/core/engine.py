@@ -1,0 +1,234 @@
+"""One run from its configuration to its last line: train, resume, and what a second process of the run does."""
+
+import contextlib
+import copy
+import logging
+import os
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers.logger import Logger
+
+from vision_apps.core import assembly, check, checkpoint_io, environment, hardware, metrics_file, overrides, report, targets
+from vision_apps.core.checkpoint import Checkpoints
+from vision_apps.core.checkpoint_io import AtomicCheckpointIO
+from vision_apps.core.errors import CheckpointError, ConfigError, RunError
+from vision_apps.core.finite import FiniteLoss
+from vision_apps.core.instantiate import build
+from vision_apps.core.metrics_file import MetricsFile
+from vision_apps.core.pictures import Pictures
+from vision_apps.core.run_folder import RunFolder
+from vision_apps.core.seeding import seed_everything
+from vision_apps.core.wandb_logger import WandbLogger
+
+log = logging.getLogger(__name__)
+Config = dict[str, Any]
+
+_RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+def train(config: DictConfig) -> dict[str, float]:
+    """Start a new run; returns its test metrics (or the last validation's where nothing is tested)."""
+    plain: Config = OmegaConf.to_container(copy.deepcopy(config), resolve=False)  # type: ignore[assignment]
+    check.check(config)
+    if _launched_outside() and not plain["run"]["dir"]:
+        raise ConfigError(
+            "run.dir: must be given when torchrun or srun starts the processes, so that all of them share one folder; "
+            f"for instance run.dir=runs/{plain['task']['name']}/my-run"
+        )
+    if _rank() == 0:
+        folder = RunFolder.create(plain["run"]["root"], plain["task"]["name"], plain["run"]["dir"])
+    else:
+        folder = RunFolder(plain["run"]["dir"])
+    resolved = OmegaConf.create(plain)
+    resolved.run.dir = str(folder.path)
+    final: Config = OmegaConf.to_container(resolved, resolve=True)  # type: ignore[assignment]
+    if _rank() == 0:
+        folder.write_config(final)
+        folder.write_json("environment.json", environment.record([sys.executable, *sys.argv]))
+        folder.write_json("run.json", {"id": uuid.uuid4().hex[:8]})
+    return _run(final, folder, checkpoint=None)
+
+
+def resume(place: str, changes: list[str]) -> dict[str, float]:
+    """Go on with a run where its newest readable checkpoint left it; ``changes`` are plain ``key=value`` overrides
+    of its saved configuration (``trainer.max_epochs=20`` trains longer)."""
+    folder, path = RunFolder.find(place)
+    config = overrides.apply(folder.read_config(), changes)
+    config["run"]["dir"] = str(folder.path)  # the folder may have been moved
+    names = (checkpoint_io.LAST, checkpoint_io.PREVIOUS, checkpoint_io.BEST)
+    if path is None:
+        path, checkpoint, problems = checkpoint_io.newest(folder.checkpoints, names)
+        for problem in problems:
+            log.warning("%s; going on from %s", problem, path.name)
+    else:
+        checkpoint = checkpoint_io.load(path)
+    check.check(OmegaConf.create(config))
+    folder.write_config(config)
+    metrics_file.forget_after(folder.path / "metrics.csv", checkpoint["global_step"])
+    return _run(config, folder, checkpoint=path)
+
+
+def replay(place: str, checkpoint: str | None) -> None:
+    """What the further processes of a run on several devices execute: exactly the configuration that the first
+    process saved, never the command line."""
+    folder, _ = RunFolder.find(place)
+    _run(folder.read_config(), folder, checkpoint=Path(checkpoint) if checkpoint else None)
+
+
+def _run(config: Config, folder: RunFolder, checkpoint: Path | None) -> dict[str, float]:
+    started = time.monotonic()
+    with _log_file(folder), _children_replay(folder, checkpoint):
+        settings = hardware.resolve(config)
+        if settings.keep_memory:
+            hardware.keep_freed_memory()
+        seed_everything(config["seed"])
+        data = assembly.build_data(config)
+        module = assembly.build_module(config, data.facts, trainable=True)
+        data.batch_type = module.batch_type
+        if checkpoint is None and hasattr(module.network, "prepare"):
+            _prepare(module, data)
+        if settings.channels_last:
+            module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if config["compile"]:
+            module.network.compile()
+        loggers = _loggers(config, folder)
+        try:
+            trainer = _trainer(config, folder, data.facts, loggers, settings)
+            if trainer.is_global_zero:
+                report.header(config, folder, module, data, settings)
+                for logger in loggers:
+                    logger.log_hyperparams(config)
+            trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+            values = _test(config, folder, trainer, module, data)
+            if trainer.is_global_zero:
+                report.footer(config, folder, trainer, data, values, time.monotonic() - started)
+            return values
+        finally:
+            for logger in loggers:
+                if isinstance(logger, WandbLogger):
+                    logger.close()
+
+
+def _prepare(module: Any, data: Any) -> None:
+    """Let a network whose first layer comes from the data see the first training images."""
+    samples = data.samples("train")
+    count = min(len(samples), 5000)
+    if not getattr(samples, "in_memory", False):
+        raise ConfigError(
+            f"model: {type(module.network).__name__} is initialised from images in memory, and data "
+            f"{type(data).__name__} reads files; choose another model"
+        )
+    images = samples.__getitems__(list(range(count)))["images"]
+    module.network.prepare(module.normalize(images))
+
+
+def _trainer(
+    config: Config, folder: RunFolder, facts: Config, loggers: list[Logger], settings: hardware.Settings
+) -> pl.Trainer:
+    callbacks = [build(node) for node in (config["callbacks"] or {}).values() if node]
+    for callback in callbacks:
+        if isinstance(callback, Checkpoints):
+            callback.folder = folder.checkpoints
+            callback.record = {"config": config, "facts": facts}
+        elif isinstance(callback, Pictures):
+            callback.folder = folder.images
+        elif isinstance(callback, FiniteLoss):
+            callback.folder = folder.path
+    trainer: pl.Trainer = build(
+        config["trainer"],
+        callbacks=callbacks,
+        logger=loggers,
+        precision=settings.precision,
+        plugins=[AtomicCheckpointIO()],
+        default_root_dir=str(folder.path),
+        use_distributed_sampler=False,  # the loader shares the global batch itself
+    )
+    return trainer
+
+
+def _loggers(config: Config, folder: RunFolder) -> list[Logger]:
+    loggers: list[Logger] = [MetricsFile(folder.path / "metrics.csv")]
+    for node in (config["logger"] or {}).values():
+        if not node:
+            continue
+        given = {"folder": str(folder.path), "run_name": folder.name, "run_id": folder.read_json("run.json").get("id")}
+        known = check.accepted(targets.resolve(node["_target_"])).parameters
+        loggers.append(build(node, **{name: value for name, value in given.items() if name in known}))
+    return loggers
+
+
+def _test(config: Config, folder: RunFolder, trainer: pl.Trainer, module: Any, data: Any) -> dict[str, float]:
+    """Score the best weights on the test split."""
+    best = folder.checkpoints / checkpoint_io.BEST
+    values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    if config["test"] and best.is_file() and len(data.samples("test")):
+        module.load_state_dict(checkpoint_io.load(best)["state_dict"])
+        trainer.test(module, datamodule=data, verbose=False)
+        values |= {name: float(value) for name, value in trainer.callback_metrics.items()}
+    return values
+
+
+@contextlib.contextmanager
+def _log_file(folder: RunFolder) -> Iterator[None]:
+    """Everything that is logged in this process also goes to the run's ``log.txt``."""
+    handler = logging.FileHandler(folder.path / "log.txt")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    roots = [logging.getLogger(name) for name in ("vision_apps", "pytorch_lightning", "lightning_fabric")]
+    for library in roots[1:]:
+        library.setLevel(logging.WARNING)  # its notes on devices, tips and settings say nothing that our header does not
+    for root in roots:
+        root.addHandler(handler)
+    try:
+        yield
+    except Exception as error:
+        log.error("%s: %s", type(error).__name__, error)
+        raise
+    finally:
+        for root in roots:
+            root.removeHandler(handler)
+        handler.close()
+
+
+@contextlib.contextmanager
+def _children_replay(folder: RunFolder, checkpoint: Path | None) -> Iterator[None]:
+    """Lightning starts the further processes of a node by running this process's command line again. In a sweep that
+    line is the whole sweep, and each rank would train on other hyperparameters without an error (Lightning issue
+    11300). Here the line that they run names this run's saved configuration; afterwards everything is as before."""
+    if "LOCAL_RANK" in os.environ:
+        yield
+        return
+    saved_arguments, hydra_config = sys.argv, HydraConfig.instance().cfg
+    before = {name: os.environ.get(name) for name in _RANK_VARIABLES}
+    script = Path(sys.modules["vision_apps"].__file__ or "").parent / "__main__.py"
+    sys.argv = [str(script), "train", "--replay", str(folder.path.absolute())]
+    sys.argv += [f"--checkpoint={checkpoint.absolute()}"] if checkpoint else []
+    main = sys.modules["__main__"]
+    spec, main.__spec__ = main.__spec__, None
+    HydraConfig.instance().cfg = None  # Lightning would otherwise add Hydra's overrides to the line
+    try:
+        yield
+    finally:
+        sys.argv, main.__spec__ = saved_arguments, spec
+        HydraConfig.instance().cfg = hydra_config
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+
+
+def _rank() -> int:
+    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", os.environ.get("LOCAL_RANK", "0"))))
+
+
+def _launched_outside() -> bool:
+    return "TORCHELASTIC_RUN_ID" in os.environ or ("SLURM_PROCID" in os.environ and "SLURM_STEP_ID" in os.environ)

@@ -1,0 +1,53 @@
+"""A loss that is not a number stops the run while the cause can still be seen."""
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from vision_apps.core.errors import RunError
+
+
+class FiniteLoss(pl.Callback):
+    """Stops a run whose loss is NaN or infinite, before the step is taken, and saves the batch that caused it.
+
+    On a GPU the check is read one step late, so that it never waits for the device.
+    """
+
+    def __init__(self, folder: str | Path = ".") -> None:
+        self.folder = Path(folder)
+        self._batch: Any = None
+        self._pending: tuple[torch.Tensor, int, dict[str, torch.Tensor], Any] | None = None
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self._batch = batch
+
+    def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: torch.Tensor) -> None:
+        parts = {name: value.detach() for name, value in getattr(pl_module, "parts", {"loss": loss}).items()}
+        finite = torch.isfinite(loss.detach())
+        if loss.device.type == "cpu":
+            self._judge(finite, trainer.global_step, parts, self._batch)
+            return
+        if self._pending is not None:
+            self._judge(*self._pending)
+        self._pending = (finite.to("cpu", non_blocking=True), trainer.global_step, parts, self._batch)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._pending is not None:
+            torch.cuda.synchronize()
+            self._judge(*self._pending)
+
+    def _judge(self, finite: torch.Tensor, step: int, parts: dict[str, torch.Tensor], batch: Any) -> None:
+        if finite:
+            return
+        path = self.folder / f"bad-batch-step-{step}.pt"
+        fields = {name: value.cpu() for name, value in batch._asdict().items() if isinstance(value, torch.Tensor)}
+        torch.save(fields, path)
+        shown = ", ".join(f"{name}={float(value):.6g}" for name, value in parts.items())
+        raise RunError(
+            f"the loss is not finite at step {step}: {shown}. The batch is saved in {path}. "
+            "Try a lower optimizer.lr, precision=32-true or trainer.gradient_clip_val=1"
+        )

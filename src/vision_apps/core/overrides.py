@@ -1,0 +1,43 @@
+"""``key=value`` changes to a saved configuration."""
+
+import copy
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from vision_apps.core.errors import ConfigError
+
+
+def keys(config: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """Every dotted key of a nested mapping."""
+    for name, value in config.items():
+        yield prefix + name
+        if isinstance(value, dict):
+            yield from keys(value, f"{prefix}{name}.")
+
+
+def apply(config: dict[str, Any], changes: list[str]) -> dict[str, Any]:
+    """A copy with the changes. Only keys that exist can be changed: a group (``model=...``) belongs to a new run.
+
+    Raises:
+        ConfigError: not ``key=value``, or no such key.
+    """
+    changed = copy.deepcopy(config)
+    known = list(keys(config))
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals:
+            raise ConfigError(f"{change}: expected key=value, for instance trainer.max_epochs=20")
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            raise ConfigError(f"{key}: the run has no such key" + (f"; did you mean '{near[0]}'?" if near else ""))
+        *path, name = key.split(".")
+        node = changed
+        for part in path:
+            node = node[part]
+        if isinstance(node[name], dict):
+            raise ConfigError(f"{key}: a saved run keeps its {key}; start a new run to use another")
+        node[name] = yaml.safe_load(text)
+    return changed

@@ -1,0 +1,96 @@
+"""Answers for a user's own files."""
+
+import glob
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vision_apps.core import assembly, evaluate
+from vision_apps.core.errors import CorruptSample, DataError
+from vision_apps.core.images import EXTENSIONS, read_image
+from vision_apps.core.pictures import to_pil
+
+
+def find(inputs: list[str]) -> list[Path]:
+    """The image files named by files, folders (searched below) and glob patterns, sorted and each once.
+
+    Raises:
+        DataError: an input that matches no image.
+    """
+    found: dict[Path, None] = {}
+    for given in inputs:
+        path = Path(given)
+        if path.is_dir():
+            matches = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS)
+        elif path.is_file():
+            matches = [path]
+        else:
+            matches = sorted(Path(p) for p in glob.glob(given, recursive=True) if Path(p).is_file())
+        if not matches:
+            what = "has no images" if path.is_dir() else "matches no file"
+            raise DataError(
+                f"{given} {what}: expected a picture, a folder or a pattern such as 'photos/*.jpg' "
+                f"({', '.join(sorted(EXTENSIONS))})"
+            )
+        found |= dict.fromkeys(matches)
+    return list(found)
+
+
+def predict(place: str, inputs: list[str], out: str | None = None) -> Path:
+    """Write one picture per input and ``predictions.jsonl`` (one JSON row per input, in order); returns the folder.
+
+    Memory does not grow with the number of inputs. A file that cannot be read becomes a row with ``error``.
+
+    Raises:
+        DataError: nothing matches, or no input could be read.
+    """
+    folder, checkpoint = evaluate.load(place)
+    module = assembly.rebuild(checkpoint).to("cuda" if torch.cuda.is_available() else "cpu")
+    paths = find(inputs)
+    target = Path(out) if out else folder.path / "predictions"
+    target.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    names = _output_names(paths)
+    with open(target / "predictions.jsonl", "w") as rows:
+        for number, (path, row, picture) in enumerate(_answers(module, paths), 1):
+            if picture is None:
+                failed += 1
+            else:
+                to_pil(picture).save(target / names[path])
+                row["picture"] = names[path]
+            rows.write(json.dumps({"file": str(path), **row}, ensure_ascii=False) + "\n")
+            rows.flush()
+            print(f"{number}/{len(paths)} {path}: {row.get('error', row.get('picture'))}", flush=True)
+    if failed == len(paths):
+        raise DataError(f"none of the {failed} files could be read; the reasons are in {target / 'predictions.jsonl'}")
+    print(f"{len(paths) - failed} pictures and predictions.jsonl in {target}" + f" ({failed} unreadable)" * bool(failed))
+    return target
+
+
+def _output_names(paths: list[Path]) -> dict[Path, str]:
+    """PNG names that keep the input's, with a number where two inputs would collide."""
+    names: dict[Path, str] = {}
+    taken: set[str] = set()
+    for path in paths:
+        name, number = f"{path.stem}.png", 1
+        while name in taken:
+            number += 1
+            name = f"{path.stem}-{number}.png"
+        taken.add(name)
+        names[path] = name
+    return names
+
+
+@torch.inference_mode()
+def _answers(module: Any, paths: list[Path]) -> Iterator[tuple[Path, dict[str, Any], torch.Tensor | None]]:
+    for path in paths:
+        try:
+            image = read_image(path)[None].to(module.device)
+        except CorruptSample as broken:
+            yield path, {"error": broken.reason}, None
+            continue
+        answer = module(image)
+        yield path, module.describe(answer)[0], module.show(image, answer)[0].cpu()

@@ -1,0 +1,65 @@
+"""What a person sees while a run trains: a live line on a terminal, one line per epoch everywhere."""
+
+import sys
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+
+_LIVE_SECONDS = 0.5
+
+
+def duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+class Progress(pl.Callback):
+    """Epoch, step, samples per second, loss and the time left; then the epoch's validation figures."""
+
+    def __init__(self) -> None:
+        self.live = sys.stderr.isatty()
+        self._started = self._shown = 0.0
+        self._samples = 0
+        self._first_step = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._train_started = time.monotonic()
+        self._first_step = trainer.global_step
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._started, self._samples = time.monotonic(), 0
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._samples += len(batch[0]) * trainer.world_size
+        now = time.monotonic()
+        if self.live and trainer.is_global_zero and now - self._shown > _LIVE_SECONDS:
+            self._shown = now
+            steps = int(trainer.estimated_stepping_batches)
+            done = trainer.global_step - self._first_step
+            left = (now - self._train_started) / max(1, done) * (steps - trainer.global_step)
+            text = (
+                f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} · step {trainer.global_step}/{steps} · "
+                f"{self._rate(now):,.0f} samples/s · loss {float(outputs['loss']):.4g} · {duration(left)} left"
+            )
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        if self.live:
+            print("\r\033[K", end="", file=sys.stderr)
+        shown = {
+            name: float(value)
+            for name, value in sorted(trainer.callback_metrics.items())
+            if name.startswith("val/") or name == "train/loss"
+        }
+        figures = " · ".join(f"{name} {value:.4g}" for name, value in shown.items())
+        rate = self._rate(time.monotonic())
+        print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} · {rate:,.0f} samples/s · {figures}", flush=True)
+
+    def _rate(self, now: float) -> float:
+        return self._samples / max(1e-9, now - self._started)

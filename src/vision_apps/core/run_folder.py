@@ -1,0 +1,129 @@
+"""The folder that knows everything about one run."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vision_apps.core.errors import CheckpointError, RunError
+
+_ADJECTIVES = (
+    "amber azure bold brisk calm clear coral cosy crisp deep eager early fair fond fresh gentle glad golden grand "
+    "green happy hazel honest ivory jade jolly keen kind light lively lucid mellow merry mild misty neat noble opal "
+    "pale plain proud pure quick quiet rapid ruby sandy sharp shy silver sleek smooth snowy soft solar steady sunny "
+    "swift tidy vivid warm wise young"
+).split()
+_NOUNS = (
+    "acorn alder anchor arrow aspen badger beacon birch bison breeze brook canyon cedar cliff clover comet crane delta "
+    "ember falcon fern finch fjord flint forest fox garnet glacier grove harbor hawk heron hill iris island juniper "
+    "kite lagoon lark lily lynx maple marten meadow moss oak orbit otter owl pebble pine prairie quartz raven reef "
+    "ridge river robin sparrow spruce stone summit tern thistle tide valley willow wren"
+).split()
+
+
+def _name(number: int) -> str:
+    """A name that is easy to say. It is a function of the number, so that two processes that want the same number
+    want the same folder and only one of them gets it."""
+    return f"{number:04d}-{_ADJECTIVES[number * 29 % len(_ADJECTIVES)]}-{_NOUNS[number * 31 % len(_NOUNS)]}"
+
+
+class RunFolder:
+    """``config.yaml``, ``environment.json``, ``metrics.csv``, ``metrics.json``, ``checkpoints/``, ``images/`` and
+    ``log.txt`` of one run."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def images(self) -> Path:
+        return self.path / "images"
+
+    @classmethod
+    def create(cls, root: str | Path, task: str, path: str | Path | None = None) -> "RunFolder":
+        """A new folder ``<root>/<task>/<number>-<words>``, or exactly ``path``; never one that exists.
+
+        Raises:
+            RunError: ``path`` exists already, or nothing can be written there.
+        """
+        try:
+            if path is not None:
+                Path(path).mkdir(parents=True)
+                return cls(path)._furnished()
+            parent = Path(root) / task
+            parent.mkdir(parents=True, exist_ok=True)
+            while True:
+                numbers = [int(m[1]) for m in (re.match(r"(\d+)-", entry) for entry in os.listdir(parent)) if m]
+                folder = parent / _name(max(numbers, default=0) + 1)
+                try:
+                    folder.mkdir()
+                except FileExistsError:  # another process was faster: take the next number
+                    continue
+                return cls(folder)._furnished()
+        except FileExistsError:
+            raise RunError(
+                f"run.dir: {path} exists already and a run never overwrites another; choose another folder, "
+                f"or continue it: python train.py resume={path}"
+            ) from None
+        except OSError as error:
+            raise RunError(
+                f"run.root: cannot make a run folder below {path or root}: {error.strerror or error}; "
+                "choose a writable place, for instance run.root=/tmp/runs"
+            ) from None
+
+    def _furnished(self) -> "RunFolder":
+        self.checkpoints.mkdir()
+        self.images.mkdir()
+        return self
+
+    @classmethod
+    def find(cls, place: str | Path) -> tuple["RunFolder", Path | None]:
+        """The run folder of a run folder's or a checkpoint's path, and the checkpoint where one was named.
+
+        Raises:
+            CheckpointError: there is neither at ``place``.
+        """
+        path = Path(place)
+        if path.is_dir() and (path / "config.yaml").is_file():
+            return cls(path), None
+        if path.is_file():
+            return cls(path.parent.parent if path.parent.name == "checkpoints" else path.parent), path
+        what = "has no config.yaml" if path.is_dir() else "does not exist"
+        raise CheckpointError(
+            f"{place} {what}: expected a run folder (runs/<task>/<number>-<words>) or a checkpoint (.ckpt) in one"
+        )
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        self.write("config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+
+    def read_config(self) -> dict[str, Any]:
+        try:
+            config = yaml.safe_load((self.path / "config.yaml").read_text())
+        except (OSError, yaml.YAMLError) as error:
+            raise CheckpointError(f"{self.path / 'config.yaml'} cannot be read: {error}") from None
+        if not isinstance(config, dict):
+            raise CheckpointError(f"{self.path / 'config.yaml'} is not a configuration: expected a mapping")
+        return config
+
+    def write_json(self, name: str, content: Any) -> None:
+        self.write(name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+    def read_json(self, name: str) -> Any:
+        path = self.path / name
+        return json.loads(path.read_text()) if path.is_file() else {}
+
+    def write(self, name: str, text: str) -> None:
+        """Write a small file as a whole or not at all."""
+        temporary = self.path / f".{name}.{os.getpid()}"
+        temporary.write_text(text)
+        os.replace(temporary, self.path / name)

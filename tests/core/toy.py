@@ -1,0 +1,97 @@
+"""A complete application in a few lines: what the engine's tests train."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+from torchmetrics.classification import MulticlassAccuracy
+
+from vision_apps.core.data import TensorSamples, VisionData
+from vision_apps.core.module import VisionModule
+
+
+class ToyBatch(NamedTuple):
+    images: Tensor  # uint8 [B, 3, 8, 8]
+    labels: Tensor  # int64 [B]
+
+
+class ToyAnswer(NamedTuple):
+    scores: Tensor  # float32 [B, K]
+
+
+class ToyData(VisionData):
+    """Bright or dark pictures."""
+
+    fields = ("images", "labels")
+
+    def __init__(self, count: int = 50, **loader: Any) -> None:
+        super().__init__(**loader)
+        self.count = count
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"num_classes": 2, "image_size": 8}
+
+    def load(self, split: str, fields: tuple[str, ...]) -> TensorSamples:
+        generator = torch.Generator().manual_seed({"train": 1, "val": 2, "test": 3}[split])
+        labels = torch.randint(2, (self.count,), generator=generator)
+        noise = torch.randint(0, 156, (self.count, 3, 8, 8), generator=generator)
+        return TensorSamples(images=(noise + 100 * labels[:, None, None, None]).to(torch.uint8), labels=labels)
+
+
+class ToyNet(nn.Module):
+    def __init__(self, num_classes: int, width: int = 4, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, width, 3)
+        self.norm = nn.BatchNorm2d(width)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(width, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.dropout(self.norm(self.conv(images)).relu().mean((2, 3))))
+
+
+def noise(batch: ToyBatch) -> ToyBatch:
+    """An augmentation that draws from the global generator, as all do."""
+    return batch._replace(images=batch.images ^ torch.randint_like(batch.images, 8))
+
+
+class ToyModule(VisionModule):
+    batch_type = ToyBatch
+    column_titles = ("picture",)
+
+    def __init__(self, network: nn.Module, num_classes: int, poison: int | None = None, **rest: Any) -> None:
+        super().__init__(network, **rest)
+        self.num_classes = num_classes
+        self.poison = poison  # the step whose loss is made NaN
+
+    def outputs(self, images: Tensor) -> Tensor:
+        return self.network(images.float() / 255)
+
+    def answer(self, outputs: Tensor, images: Tensor) -> ToyAnswer:
+        return ToyAnswer(outputs.float().softmax(1))
+
+    def loss(self, outputs: Tensor, batch: ToyBatch) -> dict[str, Tensor]:
+        loss = nn.functional.cross_entropy(outputs.float(), batch.labels)
+        if self.poison is not None and self.training and self.trainer.global_step == self.poison:
+            loss = loss * torch.nan
+        return {"loss": loss}
+
+    def build_metrics(self) -> MetricCollection:
+        return MetricCollection({"accuracy": MulticlassAccuracy(self.num_classes, average="micro")})
+
+    def score(self, metrics: Any, answer: ToyAnswer, batch: ToyBatch) -> None:
+        metrics.update(answer.scores, batch.labels)
+
+    def baselines(self, batch: ToyBatch) -> dict[str, ToyAnswer]:
+        return {"constant": ToyAnswer(torch.tensor([[1.0, 0.0]]).expand(len(batch.labels), 2))}
+
+    def draw(self, batch: ToyBatch, answer: ToyAnswer) -> list[Tensor]:
+        return list(batch.images)
+
+    def show(self, images: Tensor, answer: ToyAnswer) -> list[Tensor]:
+        return list(images)
+
+    def describe(self, answer: ToyAnswer) -> list[dict[str, Any]]:
+        return [{"bright": float(row[1])} for row in answer.scores]
