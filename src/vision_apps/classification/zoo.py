@@ -1,0 +1,238 @@
+"""Any classifier of torchvision or timm by name, with or without its published weights."""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vision_apps.core.errors import ConfigError, RunError
+
+
+class ZooNetwork(nn.Module):
+    """A network from elsewhere, with what it expects of its input.
+
+    Attributes:
+        image_size: side of the square input, pixels.
+        mean, std: of the images that the weights were trained on, 3 floats in [0, 1] units; None without
+            weights (the data's own are used then).
+    """
+
+    def __init__(
+        self, model: nn.Module, image_size: int, mean: Sequence[float] | None, std: Sequence[float] | None
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.image_size = image_size
+        self.mean = None if mean is None else list(mean)
+        self.std = None if std is None else list(std)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[B, 3, image_size, image_size] -> logits [B, K]."""
+        logits: Tensor = self.model(images)
+        return logits
+
+
+class Torchvision(ZooNetwork):
+    """A classifier of ``torchvision.models``. GoogLeNet and Inception v3 come without their auxiliary heads:
+    these do not fit all image sizes.
+
+    Args:
+        name: as ``torchvision.models.list_models`` has it, for instance ``efficientnet_b0``.
+        weights: None starts from random numbers, ``DEFAULT`` is the best published set, ``IMAGENET1K_V1`` a
+            named one. The last layer starts from random numbers when ``num_classes`` differs from the
+            published one.
+        image_size: side of the data's images, pixels; by default what the network was made for. A vision
+            transformer's position embeddings are interpolated to it.
+        input_size: side that the images are brought to before the network, instead of ``image_size``.
+
+    Raises:
+        ConfigError: no such network or weights, or the network cannot take this image size.
+        RunError: the weights cannot be downloaded.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        num_classes: int,
+        weights: str | None = None,
+        image_size: int | None = None,
+        input_size: int | None = None,
+    ) -> None:
+        from torchvision import models
+
+        names = models.list_models(module=models)
+        if name not in names:
+            raise unknown("model.name", name, names, "a classifier of torchvision")
+        published = models.get_model_weights(name)
+        known = ["DEFAULT", *(entry.name for entry in published)]
+        if weights is not None and weights not in known:
+            raise unknown("model.weights", weights, known, f"a set of published weights of {name}")
+        entry = published[weights or "DEFAULT"]
+        preset = entry.transforms()
+        native = preset.crop_size[0]
+        size = input_size or image_size or native
+        arguments: dict[str, Any] = {}
+        if name.startswith("vit_"):
+            arguments = {"image_size": size}
+        elif name.startswith("maxvit_"):
+            arguments = {"input_size": (size, size)}
+        elif name in ("googlenet", "inception_v3"):
+            arguments = {"aux_logits": False, "init_weights": weights is None, "transform_input": False}
+
+        def build() -> nn.Module:
+            model: nn.Module = models.get_model(name, weights=None, num_classes=num_classes, **arguments)
+            return model
+
+        model = build_for(build, name, size, native)
+        mean, std = None, None
+        if weights is not None:
+            load_published(model, self._state(entry, name, size), name)
+            # these two were trained on inputs in [-1, 1]: what torchvision's transform_input undoes the
+            # normalisation for
+            scaled = name in ("googlenet", "inception_v3")
+            mean, std = ([0.5] * 3, [0.5] * 3) if scaled else (preset.mean, preset.std)
+        super().__init__(model, size, mean, std)
+
+    @staticmethod
+    def _state(entry: Any, name: str, image_size: int) -> dict[str, Tensor]:
+        """The published values under the names that today's architecture has, for this image size."""
+        try:
+            state: dict[str, Tensor] = entry.get_state_dict(progress=False, check_hash=True)
+        except Exception as error:  # many: no network, no such file, a broken file, a full disk
+            target = Path(torch.hub.get_dir(), "checkpoints", Path(entry.url).name)
+            raise RunError(
+                f"model.weights={entry.name}: cannot get the weights of {name} from {entry.url} "
+                f"({type(error).__name__}: {error}). Put that file at {target} by hand, or start from random "
+                "numbers: model.weights=null"
+            ) from error
+        if name.startswith("vit_"):
+            from torchvision.models.vision_transformer import interpolate_embeddings
+
+            return dict(interpolate_embeddings(image_size, int(name.rpartition("_")[2]), state))
+        # DenseNet's files are older than the rule that a module's name has no dot: conv.1 is conv1 today
+        for key in [key for key in state if "denselayer" in key]:
+            state[re.sub(r"(denselayer\d+\.(?:norm|conv))\.(?=[12]\.)", r"\1", key)] = state.pop(key)
+        return state
+
+
+class Timm(ZooNetwork):
+    """A classifier of timm.
+
+    Args:
+        name: as ``timm.list_models`` has it, for instance ``convnext_tiny``.
+        weights: None starts from random numbers, ``DEFAULT`` is timm's choice, a tag such as ``a1_in1k`` a
+            named set. The last layer starts from random numbers when ``num_classes`` differs from the
+            published one.
+        image_size: side of the data's images, pixels; by default what the network was made for. Networks that
+            are made for one size are built for this one.
+        input_size: side that the images are brought to before the network, instead of ``image_size``.
+
+    Raises:
+        ConfigError: no such network or weights, or the network cannot take this image size.
+        RunError: the weights cannot be downloaded.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        num_classes: int,
+        weights: str | None = None,
+        image_size: int | None = None,
+        input_size: int | None = None,
+    ) -> None:
+        import timm
+        from timm.models import PretrainedCfg
+
+        names = timm.list_models()
+        if name not in names:
+            raise unknown("model.name", name, names, "a classifier of timm (a tag goes to model.weights)")
+        tags = [tagged.removeprefix(f"{name}.") for tagged in timm.list_pretrained(f"{name}.*")]
+        known = ["DEFAULT", *tags] if tags else []
+        if weights is not None and weights not in known:
+            raise unknown("model.weights", weights, known, f"a set of published weights of {name}")
+        tagged = name if weights in (None, "DEFAULT") else f"{name}.{weights}"
+        published = timm.get_pretrained_cfg(tagged) or PretrainedCfg()
+        native = published.input_size[-1]
+        size = input_size or image_size or native
+        arguments: dict[str, Any] = {"num_classes": num_classes}
+        if published.fixed_input_size:
+            arguments["img_size"] = size
+
+        def build(pretrained: bool = False) -> nn.Module:
+            model: nn.Module = timm.create_model(tagged, pretrained=pretrained, **arguments)
+            return model
+
+        model = build_for(build, name, size, native)
+        mean, std = None, None
+        if weights is not None:
+            mean, std = published.mean, published.std
+            try:
+                model = build(pretrained=True)
+            except Exception as error:  # what a failed download raises depends on the hub's HTTP library
+                raise RunError(
+                    f"model.weights={weights}: cannot get the weights of {name} from "
+                    f"{published.hf_hub_id or published.url} ({type(error).__name__}: {error}). Once read "
+                    "they are kept in the folder that HF_HOME names; or start from random numbers: "
+                    "model.weights=null"
+                ) from error
+        super().__init__(model, size, mean, std)
+
+
+def unknown(key: str, value: str, names: Iterable[str], what: str) -> ConfigError:
+    names = list(names)
+    if not names:
+        return ConfigError(
+            f"{key}: {value} is not {what}, there are none; start from random numbers: {key}=null"
+        )
+    close = difflib.get_close_matches(value, names, n=3, cutoff=0.5) or names[:3]
+    return ConfigError(
+        f"{key}: {value} is not {what}; did you mean {' or '.join(close)}? Try {key}={close[0]}"
+    )
+
+
+def build_for(build: Callable[[], nn.Module], name: str, image_size: int, native: int) -> nn.Module:
+    """What ``build`` makes, if it takes [1, 3, image_size, image_size]. Images that are smaller than a
+    network was made for (``native``) can shrink to nothing inside it: found here, not in the first step.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    try:
+        model = build()
+        if image_size < native:
+            with torch.no_grad():
+                model.eval()(torch.zeros(1, 3, image_size, image_size))
+            model.train()
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ConfigError(
+            f"model.input_size: {name} cannot take images of {image_size} x {image_size} pixels ({reason}); it "
+            f"was made for {native}. To resize them on the device: model.input_size={native}"
+        ) from error
+    return model
+
+
+def load_published(model: nn.Module, state: dict[str, Tensor], name: str) -> None:
+    """Move ``state`` into ``model``, leaving out the auxiliary heads and, where the number of classes
+    differs, the last layer.
+
+    Raises:
+        RunError: anything else does not fit.
+    """
+    own = model.state_dict()
+    head = {key for key, value in state.items() if key in own and value.shape[:1] != own[key].shape[:1]}
+    # taken out in place: the dict carries the versions of its layers, which some of them need
+    for key in [key for key in state if key in head or key.lower().startswith("aux")]:
+        del state[key]
+    found = model.load_state_dict(state, strict=False)
+    layers = {key.rpartition(".")[0] for key in head}
+    differing = {*found.missing_keys, *found.unexpected_keys} - head
+    if differing or len(layers) > 1:
+        raise RunError(
+            f"model.name={name}: its published weights do not fit this version of torchvision "
+            f"({', '.join(sorted(differing | layers)[:3])}); start from random numbers: model.weights=null"
+        )
