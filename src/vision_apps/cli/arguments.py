@@ -1,0 +1,80 @@
+"""The words after ``train``, before Hydra reads them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vision_apps.core.errors import ConfigError
+from vision_apps.core.suggest import nearest
+
+# Options that are passed on to Hydra: name to how many values follow (None: one of a few words may follow).
+_HYDRA = {
+    "--cfg": 1, "-c": 1, "--package": 1, "-p": 1, "--resolve": 0, "--run": 0, "-r": 0, "--multirun": 0, "-m": 0,
+    "--info": None, "-i": None, "--hydra-help": 0, "--version": 0,
+    "--shell-completion": 0, "-sc": 0,
+}  # fmt: skip
+_INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+_OWN = {"--help": 0, "-h": 0, "--config-dir": 1, "-cd": 1, "--replay": 1, "--checkpoint": 1}
+_INTERNAL = ("--replay", "--checkpoint")  # what the further processes of a run are started with
+
+
+@dataclass
+class Words:
+    """A command line taken apart."""
+
+    overrides: list[str] = field(default_factory=list)
+    hydra: list[str] = field(default_factory=list)
+    own: dict[str, str] = field(default_factory=dict)
+    config_dirs: list[Path] = field(default_factory=list)
+
+    @property
+    def help(self) -> bool:
+        return "--help" in self.own or "-h" in self.own
+
+    @property
+    def completes(self) -> bool:
+        """The shell asks for completions: half-written words are no errors."""
+        return "--shell-completion" in self.hydra or "-sc" in self.hydra
+
+    def pop(self, key: str) -> str | None:
+        """Take ``key=value`` out of the overrides; the value of the last one, None when there is none."""
+        values = [word.removeprefix(f"{key}=") for word in self.overrides if word.startswith(f"{key}=")]
+        self.overrides = [word for word in self.overrides if not word.startswith(f"{key}=")]
+        return values[-1] if values and values[-1] not in ("null", "") else None
+
+
+def parse(argv: Sequence[str]) -> Words:
+    """Take a command line apart.
+
+    Raises:
+        ConfigError: an option that does not exist, or lacks its value.
+    """
+    words = Words()
+    left = list(argv)
+    while left:
+        word = left.pop(0)
+        if not word.startswith("-"):
+            words.overrides.append(word)
+            continue
+        name, equals, value = word.partition("=")
+        known = _HYDRA | _OWN
+        if name not in known:
+            shown = [option for option in known if option not in _INTERNAL]
+            raise ConfigError(f"{name}: no such option{nearest(name, shown)}; see --help, settings are key=value")
+        count = known[name]
+        values = [value] if equals else []
+        if not equals and left and (count == 1 or (count is None and left[0] in _INFO)):
+            values = [left.pop(0)]
+        if count == 1 and not values:
+            raise ConfigError(f"{name}: expected a value, as in {name} {_example(name)}")
+        if name in ("--config-dir", "-cd"):
+            words.config_dirs.append(Path(values[0]))
+        elif name in _OWN:
+            words.own[name] = "".join(values)
+        else:
+            words.hydra += [name, *values]
+    return words
+
+
+def _example(name: str) -> str:
+    return {"--cfg": "job", "-c": "job", "--package": "trainer", "-p": "trainer"}.get(name, "FOLDER")

@@ -1,0 +1,54 @@
+"""What there is, read from the configuration folders."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vision_apps.core import listing
+
+_OPTIONS = """\
+options
+  --cfg job          show the configuration instead of training
+  -m                 one run for each combination of values: model=a,b seed=0,1
+  --config-dir DIR   a folder with more configurations (or set VISION_APPS_CONF)
+  --info, --resolve, --package, --hydra-help, --shell-completion: see Hydra's manual"""
+
+
+def overview(dirs: Sequence[Path]) -> str:
+    """A few commands that work."""
+    tasks = listing.applications(dirs)
+    lines = ["vision-apps: computer-vision applications on PyTorch Lightning", ""]
+    for task in tasks:
+        lines.append(f"  vision-apps train task={task} trainer=smoke")
+    lines += [
+        "  vision-apps train --help              everything that can be chosen",
+        "  vision-apps test RUN                  score a trained run again",
+        "  vision-apps predict RUN photo.jpg     use it on pictures",
+        "  vision-apps data check task=...       count and open the files of a data set",
+    ]
+    return "\n".join(lines)
+
+
+def train(dirs: Sequence[Path]) -> str:
+    lines = ["vision-apps train [group=name ...] [key=value ...] [options]", "", "applications (task=)"]
+    for task, path in listing.options("task", dirs).items():
+        lines.append(f"  {task:<16} {listing.description(path)}")
+        for group in listing.BY_APPLICATION:
+            for name, file in listing.of_application(group, task, dirs).items():
+                lines.append(f"    {group}={name.removeprefix(f'{task}_'):<20} {listing.description(file)}")
+    for group in listing.groups(dirs):
+        if group not in ("task", *listing.BY_APPLICATION):
+            lines += ["", f"{group}="]
+            lines += [f"  {name:<16} {listing.description(file)}" for name, file in listing.options(group, dirs).items()]
+    lines += ["", _OPTIONS, "", "examples", *(f"  {line}" for line in examples(dirs))]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def examples(dirs: Sequence[Path]) -> list[str]:
+    """Commands that run without downloads."""
+    lines = []
+    for task in listing.applications(dirs):
+        models = list(listing.of_application("model", task, dirs))
+        lines.append(f"vision-apps train task={task} trainer=smoke")
+        lines.append(f"vision-apps train task={task} model={models[-1]} trainer.max_epochs=3 optimizer.lr=3e-4")
+        lines.append(f"vision-apps train -m task={task} trainer=smoke seed=0,1")
+    return [*lines, "vision-apps train resume=runs/RUN trainer.max_epochs=20"]

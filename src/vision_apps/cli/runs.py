@@ -1,0 +1,75 @@
+"""Commands that take a run folder or checkpoint and nothing else."""
+
+from collections.abc import Sequence
+
+from vision_apps.cli import arguments
+from vision_apps.cli.output import announce
+from vision_apps.cli.train import allow_targets
+from vision_apps.core.errors import ConfigError
+from vision_apps.core.suggest import nearest
+
+_TEST = """\
+vision-apps test RUN [key=value ...]
+
+  RUN        a run folder or a checkpoint
+  key=value  changes to its saved configuration, as in data.root=elsewhere
+
+Scores the best weights on the test split, next to the baselines."""
+
+_PREDICT = """\
+vision-apps predict RUN INPUT [INPUT ...] [--out FOLDER]
+
+  RUN     a run folder or a checkpoint
+  INPUT   a picture, a folder of pictures, or a pattern such as 'photos/*.jpg'
+  --out   where the pictures and predictions.jsonl go; by default RUN/predictions"""
+
+
+def test(argv: Sequence[str]) -> None:
+    run, rest, _ = _run_and(argv, _TEST)
+    if run is None:
+        return
+    words = arguments.Words(overrides=rest)
+    allow_targets(words)
+    announce()
+    from vision_apps.core import evaluate
+
+    evaluate.test(run, words.overrides)
+
+
+def predict(argv: Sequence[str]) -> None:
+    run, inputs, out = _run_and(argv, _PREDICT, takes_out=True)
+    if run is None:
+        return
+    if not inputs:
+        raise ConfigError(f"predict {run}: which pictures? vision-apps predict {run} photo.jpg")
+    announce()
+    from vision_apps.core import predict as prediction
+
+    prediction.predict(run, inputs, out)
+
+
+def _run_and(
+    argv: Sequence[str], usage: str, takes_out: bool = False
+) -> tuple[str | None, list[str], str | None]:
+    """The run, the words after it and ``--out``; no run after ``--help`` was answered."""
+    names = ["--help", "-h", *(["--out"] if takes_out else [])]
+    words: list[str] = []
+    out: str | None = None
+    left = list(argv)
+    while left:
+        word = left.pop(0)
+        name, equals, value = word.partition("=")
+        if name in ("--help", "-h"):
+            print(usage)
+            return None, [], None
+        if name == "--out" and takes_out:
+            if not equals and not left:
+                raise ConfigError("--out: expected a folder, as in --out colored")
+            out = value if equals else left.pop(0)
+        elif word.startswith("-"):
+            raise ConfigError(f"{name}: no such option{nearest(name, names)}; see --help")
+        else:
+            words.append(word)
+    if not words:
+        raise ConfigError(f"which run? It is a folder under runs/, or a checkpoint\n{usage.splitlines()[0]}")
+    return words[0], words[1:], out

@@ -1,0 +1,103 @@
+"""``vision-apps train``: compose with Hydra, hand over to the engine."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+
+import yaml
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from vision_apps.cli import arguments, help
+from vision_apps.cli.output import announce, refuse
+from vision_apps.core import compose, listing, targets
+from vision_apps.core.errors import ConfigError, UserError
+
+
+def train(argv: Sequence[str]) -> None:
+    words = arguments.parse(argv)
+    if words.help:
+        print(help.train(listing.conf_dirs(words.config_dirs)))
+    elif "--replay" in words.own:
+        from vision_apps.core import engine
+
+        engine.replay(words.own["--replay"], words.own.get("--checkpoint"))
+    elif (run := words.pop("resume")) is not None:
+        _resume(run, words)
+    else:
+        _launch(words)
+
+
+def allow_targets(words: arguments.Words) -> None:
+    """``allow_targets=[...]`` on a command line that does not compose a configuration."""
+    named = yaml.safe_load(words.pop("allow_targets") or "[]")
+    targets.allow([named] if isinstance(named, str) else named)
+
+
+def _resume(run: str, words: arguments.Words) -> None:
+    if words.hydra:
+        raise ConfigError(f"{words.hydra[0]}: cannot be combined with resume={run}, which composes nothing")
+    groups = listing.groups()
+    for word in words.overrides:
+        key = word.partition("=")[0]
+        if word.startswith(("+", "~")) or key in groups:
+            raise ConfigError(
+                f"{word}: a resumed run keeps its {key.lstrip('+~')}; with resume= only existing keys can be changed, "
+                "as in trainer.max_epochs=20. Leave resume= out to start a new run"
+            )
+    allow_targets(words)
+    announce()
+    from vision_apps.core import engine
+
+    engine.resume(run, words.overrides)
+
+
+def _launch(words: arguments.Words) -> None:
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import HydraException
+
+    dirs = listing.conf_dirs(words.config_dirs)
+    overrides = words.overrides if words.completes else compose.expand(words.overrides, dirs)
+    extra = [compose.search_path(dirs)] if len(dirs) > 1 and not words.completes else []
+    running = False
+
+    @hydra.main(config_path=str(dirs[0]), config_name="config", version_base="1.3")
+    def job(config: DictConfig) -> None:
+        nonlocal running
+        running = True
+        try:
+            compose.require_one_application(dict(HydraConfig.get().runtime.choices), dirs)
+            targets.allow(config.allow_targets)
+            announce()
+            from vision_apps.core import engine
+
+            engine.train(config)
+        except UserError as error:  # here, because Hydra would print a line of its own about it
+            sys.exit(refuse(error))
+        running = False
+
+    with _command_line([*words.hydra, *overrides, *extra]):
+        try:
+            job()
+        except (HydraException, OmegaConfBaseException, ValueError, yaml.YAMLError) as error:
+            if running:
+                raise
+            raise compose.explain(error, overrides, dirs) from error
+
+
+@contextlib.contextmanager
+def _command_line(argv: list[str]) -> Iterator[None]:
+    """``hydra.main`` reads ``sys.argv``, and prints errors its own way unless it is asked to raise them."""
+    saved, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = [saved[0], *argv]
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        sys.argv = saved
+        if full is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = full
