@@ -25,7 +25,10 @@ class ColorNetwork(Protocol):
 
     head: nn.Conv2d | None  # C to 313 or 529 bins, 1x1
     stride: int  # of the features
+    neighbours: int  # bins that a true colour is spread over
     regression_stride: int  # of ``ab``
+    regression_loss: str  # l1 or l2
+    regression_weight: float
     takes_hints: bool
 
     def __call__(self, lightness: Tensor) -> ColorFeatures: ...

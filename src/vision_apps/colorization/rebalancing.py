@@ -132,9 +132,10 @@ def rebalancing_weights(prior: Tensor, uniform: float = 0.5) -> Tensor:
         uniform: lambda. 1 weighs all colours alike, 0 by the inverse of their frequency; the paper trains with 0.5.
 
     Returns:
-        [Q]; 0 for bins without any mass.
+        [Q]. A colour that never occurred weighs as much as the rarest possible (at lambda 0, where that is
+        infinite, nothing).
     """
     present = prior > 0
-    mixed = (1 - uniform) * prior + uniform * present / present.sum()
-    weights = torch.where(present, 1 / mixed, 0)
+    mixed = (1 - uniform) * prior + uniform / present.sum()
+    weights = torch.where(mixed > 0, 1 / mixed, 0)
     return weights / (prior * weights).sum()

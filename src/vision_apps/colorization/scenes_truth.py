@@ -1,8 +1,8 @@
 """What the best possible colorizer answers and loses on the generated world, exactly, pixel by pixel.
 
-A pixel's row in `scenes.colours.palette` says which colours it can have, and how likely, given the grey picture. It holds
-for any viewer who recognises what the pixel shows; where a picture hides that (an object behind another), no viewer can
-do better than these figures, and the best may do worse.
+A pixel's row in `scenes.colours.palette` says which colours it can have, and how likely, given the grey
+picture. It holds for a viewer who recognises what the pixel shows. Where a picture hides that (an object
+behind another), nobody can do better than these figures, and the best may do worse.
 """
 
 from functools import lru_cache
@@ -19,7 +19,7 @@ def expected_ab(materials: Tensor) -> Tensor:
     """The mean ab given the grey picture, which is the best answer under L2: float32 [..., 2, H, W].
 
     Args:
-        materials: int [..., H, W], rows of the palette; a strided map is exact too, an interpolated one is not.
+        materials: int [..., H, W], rows of the palette; a strided map is exact too, never interpolate one.
     """
     return _mean_ab(materials.device)[materials.long()].movedim(-1, -3)
 

@@ -28,7 +28,10 @@ class Siggraph17(nn.Module):
     """
 
     stride = 4
+    neighbours = 1  # classes are learned from hard targets, and regression weighs ten times as much
     regression_stride = 1
+    regression_loss = "l1"
+    regression_weight = 10.0
     takes_hints = True
 
     def __init__(self, width: float = 1.0, mask_centre: float = 0.5, weights: str | Path | None = None) -> None:

@@ -34,7 +34,10 @@ class Zhang16(nn.Module):
     """
 
     stride = 4
+    neighbours = 5
     regression_stride = 4
+    regression_loss = "l2"
+    regression_weight = 1.0
     takes_hints = False
 
     def __init__(

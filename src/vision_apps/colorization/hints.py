@@ -1,0 +1,55 @@
+"""Colour hints as a user would give them, simulated from the truth (Zhang et al., SIGGRAPH 2017, section 3.2)."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+STOP = 0.125  # the number of hints is geometric: after each, this is the chance that it was the last
+LARGEST = 9  # side of a hint, px, uniform from 1
+MOST = 64  # more hints than this have a chance of 2e-4
+
+
+class Hints(NamedTuple):
+    ab: Tensor  # float32 [B, 2, H, W], 0 where nothing is known
+    mask: Tensor  # float32 [B, 1, H, W], 1 where a colour is known
+
+
+def simulate_hints(ab: Tensor) -> Hints:
+    """A random number of squares, near the middle more often, each showing its mean colour.
+
+    Uses torch's global generator on the CPU, so that the same seed gives the same hints on every device.
+
+    Args:
+        ab: the true colours, [B, 2, H, W].
+    """
+    batch, _, height, width = ab.shape
+    counts = torch.empty(batch).geometric_(STOP).sub_(1).clamp_max_(MOST).long()
+    size = torch.tensor([height, width])
+    side = torch.randint(1, LARGEST + 1, (batch, MOST)).clamp_max(min(height, width))
+    # a normal distribution around the middle, a quarter of the picture wide; the square stays inside
+    centre = (0.5 + 0.25 * torch.randn(batch, MOST, 2)) * size - side[..., None] / 2
+    corner = torch.minimum(centre.round().clamp_min(0), (size - side[..., None]).to(centre.dtype)).long()
+    side, corner = side.to(ab.device), corner.to(ab.device)
+
+    # the sum over a rectangle is four reads of the running sum
+    running = pad(ab.double().cumsum(2).cumsum(3), (1, 0, 1, 0)).permute(0, 2, 3, 1)
+    image = torch.arange(batch, device=ab.device)
+    y, x = (torch.arange(length, device=ab.device) for length in (height, width))
+    colours, mask = torch.zeros_like(ab, dtype=torch.float32), ab.new_zeros(batch, 1, height, width)
+    for index in range(int(counts.max())):
+        s, (top, left) = side[:, index], corner[:, index].unbind(1)
+        total = (
+            running[image, top + s, left + s]
+            - running[image, top, left + s]
+            - running[image, top + s, left]
+            + running[image, top, left]
+        )
+        mean = (total / (s * s)[:, None]).float()[:, :, None, None]
+        rows = (y >= top[:, None]) & (y < (top + s)[:, None])
+        columns = (x >= left[:, None]) & (x < (left + s)[:, None])
+        given = (index < counts.to(ab.device))[:, None, None] & rows[:, :, None] & columns[:, None, :]
+        colours = torch.where(given[:, None], mean, colours)
+        mask = mask.masked_fill(given[:, None], 1)
+    return Hints(colours, mask)
