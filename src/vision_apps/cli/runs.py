@@ -44,8 +44,9 @@ def predict(argv: Sequence[str]) -> None:
         raise ConfigError(f"predict {run}: which pictures? vision-apps predict {run} photo.jpg")
     announce()
     from vision_apps.core import predict as prediction
+    from vision_apps.datasets.images import EXTENSIONS, read_image
 
-    prediction.predict(run, inputs, out)
+    prediction.predict(run, inputs, out, read_image, EXTENSIONS)
 
 
 def _run_and(

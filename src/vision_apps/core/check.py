@@ -3,12 +3,13 @@
 The constructor signature is the schema. Every problem is found and all are told at once.
 """
 
+import copy
 import inspect
 import typing
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, NamedTuple
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from vision_apps.core import listing
@@ -18,11 +19,18 @@ from vision_apps.core.suggest import nearest
 from vision_apps.core.targets import resolve
 from vision_apps.core.values import fits, spell
 
-# What the engine passes: parts of the run, the run's length, and the facts of the data.
+# What the engine passes: parts of the run, where and how long it runs, and the facts of the data.
 FILLED = frozenset(
-    {"network", "optimizer", "scheduler", "params", "total_steps"}
+    {"network", "optimizer", "scheduler", "params", "total_steps", "folder", "run_name", "run_id"}
     | {"num_classes", "class_names", "image_size", "mean", "std"}
 )
+# What the engine passes to the Trainer whatever stands there: where it is said instead.
+_ELSEWHERE = {
+    "trainer.callbacks": "callbacks=",
+    "trainer.logger": "logger=",
+    "trainer.precision": "precision=",
+    "trainer.default_root_dir": "run.root=",
+}
 
 
 def check(config: Any, filled: Collection[str] = FILLED) -> None:
@@ -40,7 +48,7 @@ def check(config: Any, filled: Collection[str] = FILLED) -> None:
 
 def find_problems(config: Any, filled: Collection[str] = FILLED) -> Iterator[str]:
     try:
-        plain = OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config
+        plain = OmegaConf.to_container(_with_run_folder(config), resolve=True)
     except OmegaConfBaseException as error:
         yield f"{error.full_key}: {str(error).splitlines()[0]}"
         return
@@ -52,6 +60,14 @@ def find_problems(config: Any, filled: Collection[str] = FILLED) -> Iterator[str
             check_fit(resolve(plain["module"]["_target_"]), resolve(plain["data"]["_target_"]), application=task)
         except ConfigError as error:
             yield str(error)
+
+
+def _with_run_folder(config: Any) -> Any:
+    """The configuration as it will be: ``run.dir``, which others may refer to, is known when the run starts."""
+    copied = OmegaConf.create(copy.deepcopy(config))
+    if isinstance(copied, DictConfig) and "run" in copied and copied.run.get("dir", "") is None:
+        copied.run.dir = "the run's folder"
+    return copied
 
 
 def _names_target(*nodes: Any) -> bool:
@@ -131,7 +147,9 @@ def _check_call(node: dict[str, Any], key: str, filled: Collection[str]) -> Iter
     given = {name: value for name, value in node.items() if name not in KEYWORDS}
     for name, value in given.items():
         parameter = parameters.get(name)
-        if parameter is None:
+        if f"{where}{name}" in _ELSEWHERE:
+            yield f"{where}{name}: the run passes it; say {_ELSEWHERE[f'{where}{name}']}..."
+        elif parameter is None:
             if not anything:
                 yield f"{where}{name}: {title} has no parameter {name!r}{nearest(name, parameters)}"
         elif value != "???" and not (value is None and name in filled) and not _acceptable(value, parameter):
@@ -144,9 +162,9 @@ def _check_call(node: dict[str, Any], key: str, filled: Collection[str]) -> Iter
             yield f"{where}{name}: {title} needs it: {where}{name}=..."
 
 
-def _acceptable(value: Any, parameter: inspect.Parameter) -> bool:
-    default = parameter.default
-    return (value is None and default is None) or fits(value, parameter.annotation)
+def _acceptable(value: Any, parameter: inspect.Parameter, filled: bool) -> bool:
+    left_out = value is None and (filled or parameter.default is None)
+    return left_out or fits(value, parameter.annotation)
 
 
 def _show(value: Any) -> str:

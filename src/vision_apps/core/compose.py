@@ -216,10 +216,11 @@ def _unknown_keys(overrides: Sequence[str], dirs: Sequence[Path]) -> Iterator[st
 
 
 def _nearest_key(key: str, known: list[str]) -> str:
-    """The nearest key, first among those that differ only in their last part."""
-    parent = key.rpartition(".")[0]
-    siblings = [name for name in known if name.rpartition(".")[0] == parent]
-    return nearest(key, siblings) or nearest(key, known)
+    """The nearest key: first among its siblings, then one of the same name elsewhere, then any."""
+    parent, _, name = key.rpartition(".")
+    siblings = [other for other in known if other.rpartition(".")[0] == parent]
+    namesakes = [other for other in known if other.rpartition(".")[2] == name]
+    return nearest(key, siblings) or nearest(key, namesakes) or nearest(key, known)
 
 
 def _chooses(word: str, dirs: Sequence[Path]) -> bool:

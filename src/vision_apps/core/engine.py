@@ -20,10 +20,13 @@ from pytorch_lightning.loggers.logger import Logger
 from vision_apps.core import assembly, check, checkpoint_io, environment, hardware, metrics_file, overrides, report, targets
 from vision_apps.core.checkpoint import Checkpoints
 from vision_apps.core.checkpoint_io import AtomicCheckpointIO
-from vision_apps.core.errors import CheckpointError, ConfigError, RunError
+from vision_apps.core.data import VisionData
+from vision_apps.core.errors import ConfigError
 from vision_apps.core.finite import FiniteLoss
 from vision_apps.core.instantiate import build
+from vision_apps.core.loader import BatchLoader
 from vision_apps.core.metrics_file import MetricsFile
+from vision_apps.core.module import VisionModule
 from vision_apps.core.pictures import Pictures
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.core.seeding import seed_everything
@@ -94,7 +97,7 @@ def _run(config: Config, folder: RunFolder, checkpoint: Path | None) -> dict[str
         data = assembly.build_data(config)
         module = assembly.build_module(config, data.facts, trainable=True)
         data.batch_type = module.batch_type
-        if checkpoint is None and hasattr(module.network, "prepare"):
+        if checkpoint is None:
             _prepare(module, data)
         if settings.channels_last:
             module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -118,17 +121,13 @@ def _run(config: Config, folder: RunFolder, checkpoint: Path | None) -> dict[str
                     logger.close()
 
 
-def _prepare(module: Any, data: Any) -> None:
-    """Let a network whose first layer comes from the data see the first training images."""
-    samples = data.samples("train")
-    count = min(len(samples), 5000)
-    if not getattr(samples, "in_memory", False):
-        raise ConfigError(
-            f"model: {type(module.network).__name__} is initialised from images in memory, and data "
-            f"{type(data).__name__} reads files; choose another model"
+def _prepare(module: VisionModule, data: VisionData) -> None:
+    """Show the module as many training images as it asks for."""
+    if module.prepare_images:
+        loader = BatchLoader(
+            data.samples("train"), module.batch_type, batch_size=module.prepare_images, on_corrupt=data.on_corrupt
         )
-    images = samples.__getitems__(list(range(count)))["images"]
-    module.network.prepare(module.normalize(images))
+        module.prepare(next(iter(loader)).images)
 
 
 def _trainer(

@@ -98,6 +98,14 @@ class VisionModule(pl.LightningModule):
         """A tiny batch of plausible random data."""
         raise NotImplementedError
 
+    @property
+    def prepare_images(self) -> int:
+        """How many training images ``prepare`` needs."""
+        return 0
+
+    def prepare(self, images: Tensor) -> None:
+        """Take from uint8 training images [N, 3, H, W] what is measured and not learned, once before a new run."""
+
     # ---- what all applications share -------------------------------------------------------------------------
 
     def forward(self, *inputs: Tensor) -> Any:

@@ -2,7 +2,7 @@
 
 import glob
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,10 @@ import torch
 
 from vision_apps.core import assembly, evaluate
 from vision_apps.core.errors import CorruptSample, DataError
-from vision_apps.core.images import EXTENSIONS, read_image
 from vision_apps.core.pictures import to_pil
 
 
-def find(inputs: list[str]) -> list[Path]:
+def find(inputs: list[str], extensions: Collection[str]) -> list[Path]:
     """The image files named by files, folders (searched below) and glob patterns, sorted and each once.
 
     Raises:
@@ -24,7 +23,7 @@ def find(inputs: list[str]) -> list[Path]:
     for given in inputs:
         path = Path(given)
         if path.is_dir():
-            matches = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS)
+            matches = sorted(p for p in path.rglob("*") if p.suffix.lower() in extensions)
         elif path.is_file():
             matches = [path]
         else:
@@ -33,14 +32,18 @@ def find(inputs: list[str]) -> list[Path]:
             what = "has no images" if path.is_dir() else "matches no file"
             raise DataError(
                 f"{given} {what}: expected a picture, a folder or a pattern such as 'photos/*.jpg' "
-                f"({', '.join(sorted(EXTENSIONS))})"
+                f"({', '.join(sorted(extensions))})"
             )
         found |= dict.fromkeys(matches)
     return list(found)
 
 
-def predict(place: str, inputs: list[str], out: str | None = None) -> Path:
+def predict(
+    place: str, inputs: list[str], out: str | None, read: Callable[[Path], torch.Tensor], extensions: Collection[str]
+) -> Path:
     """Write one picture per input and ``predictions.jsonl`` (one JSON row per input, in order); returns the folder.
+
+    ``read`` gives a file as uint8 [3, H, W] and raises `CorruptSample`; ``extensions`` are looked for in folders.
 
     Memory does not grow with the number of inputs. A file that cannot be read becomes a row with ``error``.
 
@@ -49,13 +52,13 @@ def predict(place: str, inputs: list[str], out: str | None = None) -> Path:
     """
     folder, checkpoint = evaluate.load(place)
     module = assembly.rebuild(checkpoint).to("cuda" if torch.cuda.is_available() else "cpu")
-    paths = find(inputs)
+    paths = find(inputs, extensions)
     target = Path(out) if out else folder.path / "predictions"
     target.mkdir(parents=True, exist_ok=True)
     failed = 0
     names = _output_names(paths)
     with open(target / "predictions.jsonl", "w") as rows:
-        for number, (path, row, picture) in enumerate(_answers(module, paths), 1):
+        for number, (path, row, picture) in enumerate(_answers(module, paths, read), 1):
             if picture is None:
                 failed += 1
             else:
@@ -85,10 +88,12 @@ def _output_names(paths: list[Path]) -> dict[Path, str]:
 
 
 @torch.inference_mode()
-def _answers(module: Any, paths: list[Path]) -> Iterator[tuple[Path, dict[str, Any], torch.Tensor | None]]:
+def _answers(
+    module: Any, paths: list[Path], read: Callable[[Path], torch.Tensor]
+) -> Iterator[tuple[Path, dict[str, Any], torch.Tensor | None]]:
     for path in paths:
         try:
-            image = read_image(path)[None].to(module.device)
+            image = read(path)[None].to(module.device)
         except CorruptSample as broken:
             yield path, {"error": broken.reason}, None
             continue
