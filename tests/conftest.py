@@ -22,8 +22,8 @@ import torch
 
 REPOSITORY = Path(__file__).parents[1]
 
-# One fake home per session, made before anything reads it; the workers of pytest-xdist inherit it. No account,
-# netrc or user configuration of the machine can reach a test or a process that a test starts.
+# One fake home per session, made before anything reads it; the workers of pytest-xdist inherit it. No
+# account, netrc or user configuration of the machine can reach a test or a process that a test starts.
 if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["HOME"] = tempfile.mkdtemp(prefix="vision-apps-home-")
     os.environ["WANDB_ERROR_REPORTING"] = "false"
