@@ -47,7 +47,8 @@ $(READY): pyproject.toml constraints.txt
 	@$(if $(PYTHON),$(PYTHON),false) -c '$(SUITABLE)' 2>/dev/null || { \
 		echo "vision-apps needs Python 3.11, 3.12 or 3.13, and '$(PYTHON)' is none of them (python3 is" \
 			"$$(python3 --version 2>&1)). Install one and name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
-	@if [ -e $@ ]; then rm $@; else rm -rf $(VENV); fi
+	@if [ -e $@ ]; then rm $@; elif [ -e $(VENV) ]; then \
+		echo "$(VENV): no install that make has finished; it is removed"; rm -rf $(VENV); fi
 	@echo "$(VENV): installing; the first time takes minutes, and 6 GB on Linux, where torch brings CUDA along"
 	@if command -v uv >/dev/null; then \
 		set -ex; \
