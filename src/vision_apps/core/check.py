@@ -152,7 +152,7 @@ def _check_call(node: dict[str, Any], key: str, filled: Collection[str]) -> Iter
         elif parameter is None:
             if not anything:
                 yield f"{where}{name}: {title} has no parameter {name!r}{nearest(name, parameters)}"
-        elif value != "???" and not (value is None and name in filled) and not _acceptable(value, parameter):
+        elif value != "???" and not _acceptable(value, parameter, name in filled):
             yield f"{where}{name}: expected {spell(parameter.annotation)}, got {_show(value)}"
     if node.get("_partial_", False):
         return

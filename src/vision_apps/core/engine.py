@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import importlib.util
 import logging
 import os
 import sys
@@ -207,11 +208,10 @@ def _children_replay(folder: RunFolder, checkpoint: Path | None) -> Iterator[Non
         return
     saved_arguments, hydra_config = sys.argv, HydraConfig.instance().cfg
     before = {name: os.environ.get(name) for name in _RANK_VARIABLES}
-    script = Path(sys.modules["vision_apps"].__file__ or "").parent / "__main__.py"
-    sys.argv = [str(script), "train", "--replay", str(folder.path.absolute())]
+    sys.argv = [sys.argv[0], "train", "--replay", str(folder.path.absolute())]
     sys.argv += [f"--checkpoint={checkpoint.absolute()}"] if checkpoint else []
     main = sys.modules["__main__"]
-    spec, main.__spec__ = main.__spec__, None
+    spec, main.__spec__ = main.__spec__, importlib.util.find_spec("vision_apps.__main__")  # run as `python -m`
     HydraConfig.instance().cfg = None  # Lightning would otherwise add Hydra's overrides to the line
     try:
         yield

@@ -186,7 +186,8 @@ class VisionModule(pl.LightningModule):
             }
             values |= {f"{name}/{k}": v for k, v in computed.items() if torch.as_tensor(v).numel() == 1}
             self._reset([metrics] if isinstance(metrics, MetricCollection) else metrics.values())
-        self.log_dict(values)  # already reduced over all ranks by torchmetrics
+        # torchmetrics has reduced over the ranks; Lightning warns unless it may do so again
+        self.log_dict(values, sync_dist=self.trainer.world_size > 1)
 
     @staticmethod
     def _reset(metrics: Iterable[Any]) -> None:
