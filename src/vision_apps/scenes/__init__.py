@@ -1,1 +1,1 @@
-"""The embedded world: every picture is a pure function of (seed, split, index), and its truth is known exactly."""
+"""The embedded world: pictures that are pure functions of (seed, split, index), with their exact truth."""

@@ -1,11 +1,12 @@
 """What colour the world's materials have, and how likely, given what can be seen in grey.
 
-A *material* is a law of colour: a few named colours with their probabilities. Shape and texture tell the material;
-the colour of each part of a scene is then drawn from it. Shading and texture change the lightness only.
+A *material* is a law of colour: a few named colours with their probabilities. Shape and texture tell the
+material; the colour of each part of a scene is then drawn from it. Shading and texture change the lightness
+only.
 
-The grey image is the 8-bit grey of equal luminance, so that every (material, grey) pair is one row of a finite table:
-row ``material * 256 + grey``. All colours of a row have the same grey, hence grey does not tell them apart, and the
-table holds the exact distribution of a pixel's colour given its row.
+The grey image is the 8-bit grey of equal luminance, so that every pair of material and grey is one row of a
+finite table: row ``material * 256 + grey``. All colours of a row have the same grey, hence grey does not
+tell them apart, and the table holds the exact distribution of a pixel's colour given its row.
 """
 
 from functools import lru_cache
@@ -64,7 +65,7 @@ HUES = tuple(COLOURS)[:12]
 
 
 class Material(NamedTuple):
-    """A law of colour. Lightness is drawn from its range apart from the colour, the same way for each colour."""
+    """A law of colour. The lightness is drawn from its range independently of the colour."""
 
     lightness: tuple[float, float]  # L*, 0..100, before shading and texture
     colours: dict[str, float]  # name in `COLOURS`: probability; one colour, two, or any
@@ -119,9 +120,9 @@ def lightness_of_grey(grey: Array) -> Array:
 def shades() -> NDArray[np.uint8]:
     """Every named colour at every grey: uint8 [colours, 256, 3], in the order of `COLOURS`.
 
-    A colour outside the sRGB gamut at some lightness keeps lightness and hue and gives up chroma. Of the 8-bit triples
-    around the exact colour the one is taken whose lightness is nearest: the residue is about 0.01 L*, well below the
-    step between two greys, so that the rounding does not reveal the colour either.
+    A colour outside the sRGB gamut at some lightness keeps lightness and hue and gives up chroma. Of the
+    8-bit triples around the exact colour the one is taken whose lightness is nearest: the residue is about
+    0.01 L*, far below the step between two greys, so that the rounding does not reveal the colour either.
     """
     polar = np.array(list(COLOURS.values()))
     hue = np.deg2rad(polar[:, 0])
@@ -169,7 +170,7 @@ def _lab_to_linear(lightness: Array, ab: Array) -> Array:
 
 
 def _in_gamut(linear: Array) -> NDArray[np.bool_]:
-    return ((linear >= 0) & (linear <= 1)).all(-1)
+    return (linear.min(-1) >= 0) & (linear.max(-1) <= 1)
 
 
 def _gamma(linear: Array) -> Array:

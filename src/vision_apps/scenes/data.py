@@ -22,14 +22,15 @@ MEASURED = 256  # training pictures from which mean and std are taken: enough fo
 class Scenes(VisionData):
     """Pictures of `scenes.world`, rendered into memory when a split is first used (about 1 ms each at 64 px).
 
-    Offers ``images`` uint8 [3, S, S]; ``labels`` int64, the kind of the main object; ``materials`` int16 [S, S], each
-    pixel's row of `scenes.colours.palette`, from which the exact truth about its colour follows.
+    Offers ``images`` uint8 [3, S, S]; ``labels`` int64, the kind of the main object; ``materials`` int16
+    [S, S], each pixel's row of `scenes.colours.palette`, from which the exact truth about its colour
+    follows.
 
     Args:
         image_size: side of the pictures, px.
         objects: the least and greatest number of objects, 0..8; labels need at least one.
         colours_by_kind: whether a kind has its own colours, or every kind any colour.
-        world_seed: of the pictures. It is not ``seed``, so that runs with different seeds see the same pictures.
+        world_seed: of the pictures; apart from ``seed``, so that runs with different seeds see the same ones.
     """
 
     fields: ClassVar[tuple[str, ...]] = ("images", "labels", "materials")
@@ -47,7 +48,7 @@ class Scenes(VisionData):
     ) -> None:
         super().__init__(**loader)
         counts: dict[Split, int] = {"train": train_images, "val": val_images, "test": test_images}
-        problems = [f"data.{split}_images: {count}; expected at least 1" for split, count in counts.items() if count < 1]
+        problems = [f"data.{split}_images: {n}; expected at least 1" for split, n in counts.items() if n < 1]
         if image_size < LEAST_PIXELS:
             problems.append(f"data.image_size: {image_size} px; expected at least {LEAST_PIXELS}")
         if len(objects) != 2 or not 0 <= objects[0] <= objects[1] <= MOST_OBJECTS:
@@ -74,7 +75,7 @@ class Scenes(VisionData):
     def load(self, split: Split, fields: tuple[str, ...]) -> TensorSamples:
         if "labels" in fields and self.world.objects[0] == 0:
             raise ConfigError(
-                f"data.objects: {list(self.world.objects)} allows pictures without an object, which have no label; "
+                f"data.objects: {list(self.world.objects)} allows empty pictures, which have no label; "
                 f"try data.objects=[1,{max(1, self.world.objects[1])}]"
             )
         return TensorSamples(**self._render(split, self.counts[split], fields))

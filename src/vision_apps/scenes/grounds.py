@@ -1,7 +1,7 @@
 """Textures of sky and ground: offsets of the lightness in L*, which tell the material in grey.
 
-For a sky y is the height in the picture from its top, for a ground the depth below its ridge; x 0..1 (a ground's is
-shifted by its phase); x [1, S], y [S, 1] or [S, S], float32.
+For a sky y is measured from the top of the picture, for a ground it is the depth below its ridge; x is
+0..1, for a ground shifted by its phase. x [1, S], y [S, 1] or [S, S].
 """
 
 import numpy as np

@@ -1,17 +1,17 @@
 """The kinds of object: a shape and a texture that are recognisable in grey, and a material.
 
-Local coordinates: u to the right and v up, in units of the object's radius, float32 arrays of one shape. A shape is a
-field that is positive inside and there about the distance to the outline; it fits in the circle of radius 1.15.
-A texture is an offset of the lightness, in L*, within about -16..+14.
+Local coordinates: u to the right and v up, in units of the object's radius. A shape is a field that is
+positive inside and there about the distance to the outline; it fits in the circle of radius 1.15. A texture
+is an offset of the lightness, in L*, within about -16..+14.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
+Field = NDArray[np.floating[Any]]
 Draw = Callable[[Field, Field], Field]
 
 REACH = 1.15

@@ -1,4 +1,4 @@
-"""From a scene to pixels: sharp-edged, so that each pixel belongs to exactly one part and has one row of the palette."""
+"""From a scene to pixels: sharp-edged, so that each pixel is of one part and has one row of the palette."""
 
 from functools import lru_cache
 from typing import NamedTuple

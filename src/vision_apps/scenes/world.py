@@ -67,8 +67,8 @@ class Scene(NamedTuple):
 class World:
     """A family of scenes. Scene i of a split is a pure function of the fields, the split and i.
 
-    ``objects`` is the least and the greatest number of objects. With ``colours_by_kind`` a kind has its own material;
-    without, all kinds are made of "any", so that neither colour nor lightness tells the kind.
+    ``objects`` is the least and the greatest number of objects. With ``colours_by_kind`` a kind has its own
+    material; without, all kinds are made of "any", so that neither colour nor lightness tells the kind.
     """
 
     seed: int = 0
@@ -76,7 +76,7 @@ class World:
     colours_by_kind: bool = True
 
     def scene(self, split: str, index: int) -> Scene:
-        # A counter-based generator: its key is the identity of the sample, so that no two samples share a stream.
+        # A counter-based generator whose key is the identity of the sample: no two samples share a stream.
         key = np.array([self.seed, index * len(SPLITS) + SPLITS.index(split)], dtype=np.uint64)
         rng = np.random.Generator(np.random.Philox(key=key))
         things = self._things(rng)
@@ -117,7 +117,7 @@ def _surface(rng: np.random.Generator, material: str, darker: float = 0.0) -> Su
 
 
 def _place(rng: np.random.Generator, others: list[Thing], radius: float) -> tuple[float, float]:
-    """The freest of ten places (best-candidate sampling, Mitchell 1991): it never fails and overlaps stay small."""
+    """The freest of ten places (best-candidate sampling, Mitchell 1991), which cannot fail."""
     places = rng.uniform(radius * 1.1, 1 - radius * 1.1, size=(10, 2))
     room = [min((np.hypot(x - o.x, y - o.y) - o.radius for o in others), default=0.0) for x, y in places]
     x, y = places[int(np.argmax(room))]
@@ -125,9 +125,8 @@ def _place(rng: np.random.Generator, others: list[Thing], radius: float) -> tupl
 
 
 def _clouds(rng: np.random.Generator) -> tuple[Cloud, ...]:
-    return tuple(
-        Cloud(rng.uniform(0, 1), rng.uniform(0.08, 0.36), rng.uniform(0.1, 0.2)) for _ in range(rng.integers(1, 4))
-    )
+    count = int(rng.integers(1, 4))
+    return tuple(Cloud(rng.uniform(), rng.uniform(0.08, 0.36), rng.uniform(0.1, 0.2)) for _ in range(count))
 
 
 def _ridges(rng: np.random.Generator, darker: float) -> tuple[Ridge, ...]:
