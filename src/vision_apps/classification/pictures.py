@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
@@ -100,11 +101,8 @@ def confusion(counts: Tensor, class_names: Sequence[str]) -> Tensor:
                 color="white" if share > 0.5 else "black",
             )  # fmt: skip
     canvas.draw()
-    return (
-        torch.tensor(memoryview(canvas.buffer_rgba()), dtype=torch.uint8)[..., :3]
-        .permute(2, 0, 1)
-        .contiguous()
-    )
+    pixels = torch.from_numpy(np.array(canvas.buffer_rgba()))  # uint8 [h, w, 4]
+    return pixels[..., :3].permute(2, 0, 1).contiguous()
 
 
 def to_tensor(page: Image.Image) -> Tensor:

@@ -38,9 +38,7 @@ def with_facts(node: Node, facts: Mapping[str, Any], key: str) -> Node:
 
 
 def build_data(config: Node) -> VisionData:
-    node = dict(config["data"])
-    if node.get("seed") is None:
-        node["seed"] = config["seed"]
+    node = config["data"]
     # transforms may need facts (mixup needs the number of classes), which are known only after the data is there
     data: VisionData = build({name: value for name, value in node.items() if name != "augment"})
     data.prepare_data()

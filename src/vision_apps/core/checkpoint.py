@@ -43,6 +43,7 @@ class Checkpoints(Checkpoint):
         self.folder: Path | None = None
         self._saved_at = time.monotonic()
         self._signal: int | None = None
+        self._stopping = False
         self._handlers: dict[int, Any] = {}
 
     def state_dict(self) -> dict[str, Any]:
@@ -83,7 +84,18 @@ class Checkpoints(Checkpoint):
         due = self.every_steps is not None and trainer.global_step % self.every_steps == 0
         if stop or due or self._agreed(trainer, time.monotonic() - self._saved_at > 60 * self.every_minutes):
             self._save_last(trainer)
-        if stop:
+        self._stopping = stop
+
+    # Lightning logs a step after `on_train_batch_end`: stopping there would lose its line in `metrics.csv`.
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        if self._stopping:
+            raise self._interrupted()
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._stopping:
             raise self._interrupted()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

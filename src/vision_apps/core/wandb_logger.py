@@ -108,4 +108,4 @@ class WandbLogger(LightningWandbLogger):
         import wandb
 
         if wandb.run is not None:
-            wandb.finish(quiet=True)
+            wandb.finish()
