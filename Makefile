@@ -35,7 +35,7 @@ format: $(READY)  ## rewrite the code in the house format
 	$(RUN) -m ruff check --fix .
 
 bench: $(READY)  ## every benchmark, one after another
-	@for script in benchmarks/bench_*.py; do echo "$$script" && $(RUN) "$$script" || exit 1; done
+	@for script in benchmarks/*.py; do echo "$$script" && $(RUN) "$$script" || exit 1; done
 
 clean:  ## remove .venv, caches and builds; runs/ and data/ stay
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,4 +1,4 @@
-"""`make` with an installer that only writes down what it was asked: when .venv is made, kept and made anew."""
+"""`make` with an installer that only writes down what it is asked: when .venv is made, kept and made anew."""
 
 import os
 import re
