@@ -69,7 +69,5 @@ def upsample_ab(ab: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
 
 
 def join(lightness: Tensor, ab: Tensor) -> Tensor:
-    """uint8 sRGB [B, 3, H, W] from L [B, 1, H, W] at full resolution and ab [B, 2, h, w], resized to it."""
-    if ab.shape[-2:] != lightness.shape[-2:]:
-        ab = interpolate(ab, size=lightness.shape[-2:], mode="bilinear", align_corners=False)
+    """uint8 sRGB [B, 3, H, W] from L [B, 1, H, W] and ab [B, 2, H, W]."""
     return lab_to_rgb(torch.cat([lightness, ab], dim=1))
