@@ -1,7 +1,8 @@
 """Augmentation of whole batches on their device, with a draw of its own for every image.
 
-Each transform takes a batch (see ``spatial``) and returns one. Numbers are drawn from torch's global generator on the
-CPU, whatever the batch's device, so that a GPU sees the same augmentation as the CPU and never waits for a draw.
+Each transform takes a batch (see ``spatial``) and returns one. Numbers are drawn from torch's global
+generator on the CPU, whatever the batch's device, so that a GPU sees the same augmentation as the CPU and
+never waits for a draw.
 """
 
 import math
@@ -32,7 +33,9 @@ class RandomCrop:
             refuse_companions(batch, self, "a constant border has no truth; use mode: reflect")
         B, _, H, W = batch.images.shape
         if self.mode == "reflect" and self.padding >= min(H, W):
-            raise ConfigError(f"data.augment: padding {self.padding} cannot be reflected in images of {H} x {W} pixels")
+            raise ConfigError(
+                f"data.augment: padding {self.padding} cannot be reflected in images of {H} x {W} pixels"
+            )
         top, left = torch.randint(0, 2 * self.padding + 1, (2, B))
         return move_pixels(
             batch, lambda field: windows(pad_border(field, self.padding, self.mode), top, left, H, W)
@@ -79,7 +82,8 @@ class RandomResizedCrop:
         wide, high = ((area * aspect).sqrt() / W).clamp(max=1), ((area / aspect).sqrt() / H).clamp(max=1)
         maps = torch.zeros(B, 2, 3)
         maps[:, 0, 0], maps[:, 1, 1] = wide, high
-        maps[:, 0, 2], maps[:, 1, 2] = (1 - wide) * (2 * torch.rand(B) - 1), (1 - high) * (2 * torch.rand(B) - 1)
+        maps[:, 0, 2] = (1 - wide) * (2 * torch.rand(B) - 1)
+        maps[:, 1, 2] = (1 - high) * (2 * torch.rand(B) - 1)
         return move_pixels(batch, lambda field: warp(field, maps, self.image_size, self.image_size, "border"))
 
 
@@ -115,7 +119,9 @@ class Cutout:
 class _Mix:
     """One draw for the batch; each image is mixed with its neighbour in the (shuffled) batch."""
 
-    def __init__(self, transform: type[v2.MixUp] | type[v2.CutMix], alpha: float, num_classes: int, p: float) -> None:
+    def __init__(
+        self, transform: type[v2.MixUp] | type[v2.CutMix], alpha: float, num_classes: int, p: float
+    ) -> None:
         self.mix = transform(alpha=alpha, num_classes=num_classes)
         self.num_classes = num_classes
         self.p = p
@@ -124,7 +130,9 @@ class _Mix:
         refuse_companions(batch, self, "two images over each other have no single truth per pixel")
         labels: Tensor | None = getattr(batch, "labels", None)
         if labels is None:
-            raise ConfigError(f"data.augment: {type(self).__name__} mixes labels, and this data has no field 'labels'")
+            raise ConfigError(
+                f"data.augment: {type(self).__name__} mixes labels, and this data has no field 'labels'"
+            )
         if torch.rand(()) >= self.p:
             soft = F.one_hot(labels, self.num_classes).float() if labels.ndim == 1 else labels
             return batch._replace(labels=soft)

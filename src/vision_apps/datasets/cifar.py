@@ -1,7 +1,7 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky 2009) from their own python batches, without executing them.
 
-A batch is a pickle, and a pickle is a program. The reader here lets it build plain values and arrays only, the arrays
-by a stand-in that records their parts: nothing that a batch names is ever imported or called.
+A batch is a pickle, and a pickle is a program. The reader here lets it build plain values and arrays only,
+the arrays by a stand-in that records their parts: nothing that a batch names is ever imported or called.
 """
 
 import math
@@ -42,8 +42,8 @@ class _Cifar(VisionData):
     names_file: ClassVar[str]
     names_key: ClassVar[str]
     labels_key: ClassVar[str]
-    mean: ClassVar[list[float]]  # of the 50,000 training images
-    std: ClassVar[list[float]]
+    mean: ClassVar[tuple[float, ...]]  # of the 50,000 training images
+    std: ClassVar[tuple[float, ...]]
 
     def __init__(self, root: str, *, download: bool = False, val_images: int = 5000, **loader: Any) -> None:
         super().__init__(**loader)
@@ -122,7 +122,7 @@ class _Cifar(VisionData):
 
     @classmethod
     def fake(cls, root: Path, *, per_class: int = 8) -> dict[str, Any]:
-        """Batches in the official layout: ``per_class`` training images and as many test images of each class."""
+        """Batches in the official layout, ``per_class`` images of each class in train and in test."""
         classes = [f"kind {number}" for number in range(10 if cls is CIFAR10 else 100)]
         folder = root / cls.folder
         folder.mkdir(parents=True)
@@ -150,8 +150,8 @@ class CIFAR10(_Cifar):
     names_file = "batches.meta"
     names_key = "label_names"
     labels_key = "labels"
-    mean = [0.4914, 0.4822, 0.4465]
-    std = [0.2470, 0.2435, 0.2616]
+    mean = (0.4914, 0.4822, 0.4465)
+    std = (0.2470, 0.2435, 0.2616)
 
 
 class CIFAR100(_Cifar):
@@ -165,8 +165,8 @@ class CIFAR100(_Cifar):
     names_file = "meta"
     names_key = "fine_label_names"
     labels_key = "fine_labels"
-    mean = [0.5071, 0.4865, 0.4409]
-    std = [0.2673, 0.2564, 0.2762]
+    mean = (0.5071, 0.4865, 0.4409)
+    std = (0.2673, 0.2564, 0.2762)
 
 
 class _Type:
@@ -180,7 +180,7 @@ class _Type:
 
 
 class _Array:
-    """Stands for ``numpy.ndarray`` in a pickle: keeps the parts, which ``_Reader`` checks and puts together."""
+    """Stands for ``numpy.ndarray`` in a pickle: keeps the parts, which ``_array`` checks and joins."""
 
     def __init__(self, *_: Any) -> None:
         self.state: Any = None
@@ -207,7 +207,9 @@ class _Reader(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self._STAND_INS:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no CIFAR batch needs; not executed")
+            raise pickle.UnpicklingError(
+                f"it asks for {module}.{name}, which no CIFAR batch needs; not executed"
+            )
         return self._STAND_INS[module, name]
 
     def persistent_load(self, pid: Any) -> Any:

@@ -20,11 +20,12 @@ _SPLIT_FOLDERS: dict[Split, tuple[str, ...]] = {
     "val": ("val", "valid", "validation"),
     "test": ("test",),
 }
-_MEAN, _STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # of ImageNet: what published weights were trained with
+# of ImageNet: what published weights were trained with
+_MEAN, _STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
 class Listing(NamedTuple):
-    """The files of a split. One array of bytes, because a list of a million strings is copied into every worker."""
+    """The files of a split: one array, because a list of a million strings gets copied into every worker."""
 
     files: np.ndarray  # encoded paths [N]
     labels: Tensor | None  # int64 [N]; None where there are no classes
@@ -61,22 +62,25 @@ class FileSamples:
 
 
 class ImageFolder(VisionData):
-    """Pictures in ``root/<class>/`` or in ``root/train/<class>/``, ``root/val/<class>/``, ``root/test/<class>/``.
+    """Pictures in ``root/<class>/`` or in ``root/train/<class>/``, ``root/val/<class>/``,
+    ``root/test/<class>/``.
 
-    Where there are no class folders, the pictures themselves lie in ``root`` or in the split folders; labels are then
-    not offered. A split without a folder of its own is held out of the training pictures.
+    Where there are no class folders, the pictures themselves lie in ``root`` or in the split folders; labels
+    are then not offered. A split without a folder of its own is held out of the training pictures.
 
     Args:
         image_size: side in pixels of the square that is cut out of the middle.
         resize: length in pixels that the short side is scaled to first; ``image_size`` if null.
         train_size: side of the training squares where augmentation (a random resized crop) cuts them to
             ``image_size``; ``image_size`` if null.
-        val_fraction, test_fraction: of the training pictures, held out by ``seed`` where the split has no folder.
+        val_fraction, test_fraction: of the training pictures, held out by ``seed`` where the split has no
+            folder.
         max_pixels: a larger picture is refused before it is decoded.
         extensions: of the files to read, in lower case.
     """
 
-    fields = ("images", "labels")  # narrowed by prepare_data where there are no classes
+    # narrowed by prepare_data where there are no classes
+    fields: ClassVar[tuple[str, ...]] = ("images", "labels")
     title: ClassVar[str] = "pictures"
     layout: ClassVar[str] = (
         "root/<class>/*.jpg, root/{train,val,test}/<class>/*.jpg, or the same without class folders"
@@ -99,9 +103,11 @@ class ImageFolder(VisionData):
         super().__init__(**loader)
         for name, fraction in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
             if not 0 < fraction < 0.5:
-                raise ConfigError(f"data.{name}: {fraction} is no share to hold out; expected more than 0, below 0.5")
+                raise ConfigError(
+                    f"data.{name}: expected a share of more than 0 and less than 0.5, not {fraction}"
+                )
         if resize is not None and resize < image_size:
-            raise ConfigError(f"data.resize: {resize} is less than data.image_size = {image_size}, which is cut from it")
+            raise ConfigError(f"data.resize: expected at least data.image_size = {image_size}, not {resize}")
         self.root = Path(root)
         self.image_size = image_size
         self.resize = resize
@@ -124,7 +130,7 @@ class ImageFolder(VisionData):
             raise self.problem("there is no such folder")
         if self.class_folders is None:
             self.fields = ("images",)  # type: ignore[misc]  # what this folder offers, not what the class can
-        self.listings  # noqa: B018 - found now, so that an empty or malformed folder is refused before training
+        self.listings  # noqa: B018 - an empty or malformed folder is refused now, not when training starts
 
     def problem(self, what: str) -> DataError:
         return DataError(
@@ -161,7 +167,8 @@ class ImageFolder(VisionData):
         if self.class_folders is None:
             return Listing(np.array([os.fsencode(path) for path in sorted(self._pictures(folder))]), None)
         if unknown := set(_folders(folder)) - set(self.class_folders):
-            raise self.problem(f"{folder.absolute()} has classes that training has not: {', '.join(sorted(unknown))}")
+            names = ", ".join(sorted(unknown))
+            raise self.problem(f"{folder.absolute()} has classes that training has not: {names}")
         files = [sorted(self._pictures(folder / name)) for name in self.class_folders]
         labels = torch.arange(len(files)).repeat_interleave(torch.tensor([len(own) for own in files]))
         return Listing(np.array([os.fsencode(path) for own in files for path in own]), labels)
@@ -208,7 +215,7 @@ class ImageFolder(VisionData):
         return FileSamples(listing, fields, size, resize, self.max_pixels)
 
     @classmethod
-    def fake(cls, root: Path, *, size: int = 24, per_class: int = 8) -> dict[str, Any]:
+    def fake(cls, root: Path, *, size: int = 32, per_class: int = 8) -> dict[str, Any]:
         """Class folders of small pictures in several formats, shapes and modes, with one nested folder."""
         fake_pictures(root / "circles", per_class, size, seed=0)
         fake_pictures(root / "squares" / "more", per_class, size, seed=1)
@@ -223,12 +230,15 @@ def _hidden(name: str) -> bool:
     return name.startswith((".", "__MACOSX"))  # what file managers leave in archives
 
 
-def fake_pictures(folder: Path, count: int, size: int, seed: int, suffixes: Sequence[str] = (".jpg", ".png")) -> None:
+def fake_pictures(
+    folder: Path, count: int, size: int, seed: int, suffixes: Sequence[str] = (".jpg", ".png")
+) -> None:
     """Write ``count`` seeded pictures of random shapes around ``size`` pixels, every fifth one grey."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     for number in range(count):
-        height, width = rng.integers(size // 2, 2 * size, 2)
+        height, width = (int(side) for side in rng.integers(size // 2, 2 * size, 2))
         coarse = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
-        picture = Image.fromarray(coarse).resize((int(width), int(height)), Image.Resampling.BICUBIC)
-        picture.convert("L" if number % 5 == 4 else "RGB").save(folder / f"{number:04d}{suffixes[number % len(suffixes)]}")
+        picture = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+        mode = "L" if number % 5 == 4 else "RGB"
+        picture.convert(mode).save(folder / f"{number:04d}{suffixes[number % len(suffixes)]}")

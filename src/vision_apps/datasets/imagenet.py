@@ -16,9 +16,9 @@ _WNID = re.compile(r"n\d{8}")
 class ImageNet(ImageFolder):
     """``root/train/<wnid>/*.JPEG`` and ``root/val/<wnid>/*.JPEG``.
 
-    The official validation images are the test split: their labels are the only public ones that results are reported
-    on, so choosing a checkpoint needs other images: ``val_fraction`` of the training images. Class names come from
-    ``LOC_synset_mapping.txt`` in ``root`` where it exists.
+    The official validation images are the test split: their labels are the only public ones that results are
+    reported on, so choosing a checkpoint needs other images: ``val_fraction`` of the training images. Class
+    names come from ``LOC_synset_mapping.txt`` in ``root`` where it exists.
     """
 
     title = "ImageNet"
@@ -39,7 +39,12 @@ class ImageNet(ImageFolder):
         **folder: Any,
     ) -> None:
         super().__init__(
-            root, image_size=image_size, resize=resize, train_size=train_size, val_fraction=val_fraction, **folder
+            root,
+            image_size=image_size,
+            resize=resize,
+            train_size=train_size,
+            val_fraction=val_fraction,
+            **folder,
         )
 
     def split_folders(self) -> dict[Split, Path]:
@@ -51,9 +56,13 @@ class ImageNet(ImageFolder):
                 raise self.problem(f"there is no folder {folder.absolute()}")
             names = [entry.name for entry in folder.iterdir() if entry.is_dir()]
             if strange := [name for name in names if not _WNID.fullmatch(name)]:
-                raise self.problem(f"{folder.absolute()} has folders that are no classes: {', '.join(strange[:5])}")
+                raise self.problem(
+                    f"{folder.absolute()} has folders that are no classes: {', '.join(strange[:5])}"
+                )
             if not names:
-                raise self.problem(f"{folder.absolute()} has no class folders; move each picture into its class's")
+                raise self.problem(
+                    f"{folder.absolute()} has no class folders; move each picture into its class's"
+                )
         super().prepare_data()
 
     @cached_property
@@ -65,7 +74,9 @@ class ImageNet(ImageFolder):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             wnid, _, synonyms = line.partition(" ")
             if not _WNID.fullmatch(wnid) or not synonyms:
-                raise DataError(f"{path}, line {number}: expected 'n01440764 tench, Tinca tinca', found {line!r}")
+                raise DataError(
+                    f"{path}, line {number}: expected 'n01440764 tench, Tinca tinca', found {line!r}"
+                )
             names[wnid] = synonyms.split(",")[0].strip()
         return names
 
@@ -73,12 +84,14 @@ class ImageNet(ImageFolder):
         return self._names.get(folder, folder)
 
     @classmethod
-    def fake(cls, root: Path, *, size: int = 24, per_class: int = 8) -> dict[str, Any]:
+    def fake(cls, root: Path, *, size: int = 32, per_class: int = 8) -> dict[str, Any]:
         """Two classes of small JPEG pictures with their names."""
         lines = []
-        for seed, (wnid, names) in enumerate((("n01440764", "tench, Tinca tinca"), ("n01443537", "goldfish"))):
+        for seed, (wnid, names) in enumerate(
+            (("n01440764", "tench, Tinca tinca"), ("n01443537", "goldfish"))
+        ):
             fake_pictures(root / "train" / wnid, per_class, size, seed, (".JPEG",))
             fake_pictures(root / "val" / wnid, per_class // 2, size, seed + 10, (".JPEG",))
             lines.append(f"{wnid} {names}\n")
         (root / _NAMES_FILE).write_text("".join(lines), encoding="utf-8")
-        return {"root": str(root), "image_size": size, "resize": size + 4, "train_size": size + 4}
+        return {"root": str(root), "image_size": size, "resize": size + 4}

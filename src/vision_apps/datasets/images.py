@@ -1,8 +1,8 @@
 """From one image file to a uint8 tensor, with untrusted files in mind.
 
-The header is read first and a picture of more than ``max_pixels`` is refused before a single pixel is decoded: a PNG of
-one megabyte can claim gigabytes. Only formats that are decoded in-process are opened (no PostScript, which would start
-an interpreter). JPEG goes through torchvision, everything else through Pillow.
+The header is read first and a picture of more than ``max_pixels`` is refused before a single pixel is
+decoded: a PNG of one megabyte can claim gigabytes. Only formats that are decoded in-process are opened (no
+PostScript, which would start an interpreter). JPEG goes through torchvision, everything else through Pillow.
 """
 
 import warnings
@@ -21,7 +21,7 @@ from vision_apps.core.errors import CorruptSample
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 MAX_PIXELS = 50_000_000  # above every common camera's picture; 150 MB once decoded
 
-_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 _DIRECT_JPEG = ("RGB", "L")  # CMYK needs Adobe's inversion flag, which Pillow honours
 _LONGEST = 8  # sides: a longer strip is cut before resizing, which would otherwise blow it up to any size
 
@@ -29,11 +29,12 @@ _LONGEST = 8  # sides: a longer strip is cut before resizing, which would otherw
 def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Tensor:
     """The picture as sRGB: uint8 [3, H, W], turned as its EXIF orientation says.
 
-    Grey becomes three equal channels, 16 bits are scaled to 8, transparency is laid over white, an animation gives its
-    first frame. Colour profiles are not applied.
+    Grey becomes three equal channels, 16 bits are scaled to 8, transparency is laid over white, an animation
+    gives its first frame. Colour profiles are not applied.
 
     Raises:
-        CorruptSample: the file is missing, truncated, larger than ``max_pixels`` or no picture that is read here.
+        CorruptSample: the file is missing, truncated, larger than ``max_pixels`` or no picture that is read
+            here.
     """
     try:
         with open(path, "rb") as file:
@@ -77,8 +78,8 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 
 def fit_square(image: Tensor, size: int, resize: int | None = None) -> Tensor:
-    """Scale the short side to ``resize`` pixels (``size`` by default), antialiased, and cut the central square out:
-    uint8 [3, H, W] -> [3, size, size]."""
+    """Scale the short side to ``resize`` pixels (``size`` by default), antialiased, and cut the central
+    square out: uint8 [3, H, W] -> [3, size, size]."""
     height, width = image.shape[-2:]
     limit = _LONGEST * min(height, width)
     if max(height, width) > limit:

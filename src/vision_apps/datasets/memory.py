@@ -36,7 +36,8 @@ def training_rows(count: int, val_images: int, seed: int) -> dict[str, Tensor]:
     """The official training images' numbers, split into ``train`` and ``val``: disjoint, seeded."""
     if not 0 < val_images < count:
         raise ConfigError(
-            f"data.val_images: {val_images} of {count} training images cannot be held out; expected 1 to {count - 1}"
+            f"data.val_images: {val_images} of {count} training images cannot be held out; "
+            f"expected 1 to {count - 1}"
         )
     train, val = split_indices(count, val_images, seed)
     return {"train": train, "val": val}

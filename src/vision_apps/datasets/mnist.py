@@ -29,7 +29,8 @@ class MNIST(VisionData):
     Args:
         root: the folder that holds the four IDX files, packed (.gz) or not.
         download: fetch the official files when they are not there.
-        image_size: side in pixels of what batches hold: 28, or more for a border of black pixels (LeNet-5 takes 32).
+        image_size: side in pixels of what batches hold: 28, or more for a border of black pixels (LeNet-5
+            takes 32).
         val_images: held out of the training images, chosen by ``seed``.
     """
 
@@ -40,18 +41,28 @@ class MNIST(VisionData):
     moments: ClassVar[tuple[float, float]] = (0.1307, 0.3081)  # mean and std of the 60,000 images of 28x28
 
     def __init__(
-        self, root: str, *, download: bool = False, image_size: int = 32, val_images: int = 5000, **loader: Any
+        self,
+        root: str,
+        *,
+        download: bool = False,
+        image_size: int = 32,
+        val_images: int = 5000,
+        **loader: Any,
     ) -> None:
         super().__init__(**loader)
         if image_size < _SIZE:
-            raise ConfigError(f"data.image_size: {image_size} is less than the images have; expected {_SIZE} or more")
+            raise ConfigError(
+                f"data.image_size: {image_size} is less than the images have; expected {_SIZE} or more"
+            )
         self.root = Path(root)
         self.download = download
         self.image_size = image_size
         self.val_images = val_images
 
     def prepare_data(self) -> None:
-        names = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
+        names = [
+            f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
+        ]
         missing = [name for name in names if self._find(name) is None]
         if missing and self.download:
             self._fetch()
@@ -100,7 +111,9 @@ class MNIST(VisionData):
         path = self._path(f"{part}-labels-idx1-ubyte")
         labels = read_idx(path, 1)
         if pixels.shape[1:] != (_SIZE, _SIZE):
-            raise DataError(f"{self._path(f'{part}-images-idx3-ubyte')}: expected images of {_SIZE} x {_SIZE}")
+            raise DataError(
+                f"{self._path(f'{part}-images-idx3-ubyte')}: expected images of {_SIZE} x {_SIZE}"
+            )
         if len(labels) != len(pixels) or labels.max(initial=0) >= len(self.class_names):
             raise DataError(f"{path}: expected {len(pixels)} labels from 0 to {len(self.class_names) - 1}")
         before = (self.image_size - _SIZE) // 2
@@ -149,9 +162,11 @@ class FashionMNIST(MNIST):
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
-    """One IDX file of unsigned bytes, packed if its name ends in ``.gz``: a writable array of so many dimensions.
+    """One IDX file of unsigned bytes, packed if its name ends in ``.gz``: a writable array of so many
+    dimensions.
 
-    Layout: two zero bytes, the type code, the number of dimensions, each size as a big-endian int32, the values.
+    Layout: two zero bytes, the type code, the number of dimensions, each size as a big-endian int32, the
+    values.
 
     Raises:
         DataError: another format, or fewer or more bytes than the header says.

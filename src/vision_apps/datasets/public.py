@@ -21,7 +21,8 @@ def not_found(title: str, root: Path, expected: str, download: str) -> DataError
 
 
 def download(urls: Sequence[str], folder: Path, name: str, md5: str) -> Path:
-    """Fetch ``folder/name`` from the first mirror that answers with the right content, unless it is there already.
+    """Fetch ``folder/name`` from the first mirror that answers with the right content, unless it is there
+    already.
 
     Raises:
         DataError: no mirror gave a file with this md5 sum; names them all.

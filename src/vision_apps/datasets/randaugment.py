@@ -1,4 +1,4 @@
-"""Changes of colour with a strength of its own for every image, and RandAugment (Cubuk et al. 2020) built on them."""
+"""Changes of colour with a strength per image, and RandAugment (Cubuk et al. 2020) built on them."""
 
 import math
 from collections.abc import Callable
@@ -8,14 +8,14 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as v2
 
 from vision_apps.core.errors import ConfigError
-from vision_apps.datasets.spatial import AnyBatch, ImageBatch, companions, refuse_companions, warp
+from vision_apps.datasets.spatial import AnyBatch, refuse_companions, warp
 
 # Each takes images uint8 [B, 3, H, W] and a strength float32 [B], and returns images.
 Change = Callable[[Tensor, Tensor], Tensor]
 
 
 def blend(images: Tensor, towards: Tensor, factor: Tensor) -> Tensor:
-    """``factor`` 1 keeps the images, 0 gives ``towards``, more than 1 goes the other way: uint8 [B, 3, H, W]."""
+    """``factor`` 1 keeps the images, 0 gives ``towards``, more than 1 goes the other way."""
     base = towards.float()
     mixed = base + (images.float() - base) * factor.view(-1, 1, 1, 1)
     return mixed.round().clamp(0, 255).to(torch.uint8)
@@ -60,26 +60,25 @@ def equalize(images: Tensor, _: Tensor) -> Tensor:
 class ColorJitter:
     """Brightness, then contrast, then saturation, each by a factor between 1 - x and 1 + x, drawn per image.
 
-    Whole-number fields over the pixels (masks) stay true; real-valued ones may depend on colour and are refused.
+    Whole-number fields over the pixels (masks) stay true; real-valued ones may depend on colour and are
+    refused.
     """
 
     def __init__(self, brightness: float = 0.4, contrast: float = 0.4, saturation: float = 0.4) -> None:
         self.ranges = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
 
     def __call__(self, batch: AnyBatch) -> AnyBatch:
-        _refuse_measured(batch)
         images = batch.images
+        for name in batch._fields:
+            value = getattr(batch, name)
+            over_pixels = name != "images" and value is not None and value.shape[-2:] == images.shape[-2:]
+            if over_pixels and value.is_floating_point():
+                raise ConfigError(f"data.augment: {name!r} may depend on the colours, which ColorJitter changes")
         for change, width in zip((brightness, contrast, saturation), self.ranges.values(), strict=True):
             if width:
                 factor = torch.empty(len(images)).uniform_(max(0.0, 1 - width), 1 + width)
                 images = change(images, factor.to(images.device))
         return batch._replace(images=images)
-
-
-def _refuse_measured(batch: ImageBatch) -> None:
-    for name, value in companions(batch).items():
-        if value.is_floating_point():
-            raise ConfigError(f"data.augment: the field {name!r} may depend on the colours, which ColorJitter changes")
 
 
 _BINS = 30  # the paper's scale of magnitudes: 0 to 30
@@ -105,8 +104,9 @@ _ROTATE = math.radians(30)
 class RandAugment:
     """For each image ``num_ops`` of 14 operations, drawn evenly, all of one magnitude.
 
-    Per operation, the images that drew it are changed together. The moves of an image are composed into one affine
-    map and applied after its changes of colour, so it is resampled at most once. What comes in from outside is black.
+    Per operation, the images that drew it are changed together. The moves of an image are composed into one
+    affine map and applied after its changes of colour, so it is resampled at most once. What comes in from
+    outside is black.
 
     Args:
         magnitude: 0 to 30.

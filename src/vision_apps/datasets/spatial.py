@@ -1,7 +1,7 @@
 """Moving pixels of whole batches: windows and affine maps, one per image.
 
-A batch is a ``NamedTuple`` with ``images`` uint8 [B, 3, H, W] and perhaps other fields laid out over the same pixels
-(masks, truths per pixel): what moves the images moves those alike.
+A batch is a ``NamedTuple`` with ``images`` uint8 [B, 3, H, W] and perhaps other fields laid out over the same
+pixels (masks, truths per pixel): what moves the images moves those alike.
 """
 
 from collections.abc import Callable
@@ -42,8 +42,9 @@ def companions(batch: ImageBatch) -> dict[str, Tensor]:
             continue
         if value.ndim < 3 or value.shape[-2:] != images.shape[-2:]:
             raise ConfigError(
-                f"data.augment: the field {name!r} {list(value.shape)} cannot follow when pixels of the images "
-                f"{list(images.shape)} move; leave transforms that move pixels out, for instance ~data.augment.crop"
+                f"data.augment: the field {name!r} {list(value.shape)} cannot follow when pixels of the "
+                f"images {list(images.shape)} move; leave out transforms that move pixels, for instance "
+                "~data.augment.crop"
             )
         found[name] = value
     return found
@@ -53,7 +54,7 @@ def refuse_companions(batch: ImageBatch, transform: object, reason: str) -> None
     """For transforms after which fields over the pixels would no longer be true."""
     if names := sorted(companions(batch)):
         raise ConfigError(
-            f"data.augment: {type(transform).__name__} does not fit data with the field {names[0]!r}: {reason}"
+            f"data.augment: {type(transform).__name__} does not fit data that offers {names[0]!r}: {reason}"
         )
 
 
@@ -63,18 +64,18 @@ def move_pixels(batch: AnyBatch, move: Callable[[Tensor], Tensor]) -> AnyBatch:
     return batch._replace(images=move(batch.images), **moved)
 
 
-def pad_border(field: Tensor, padding: int, mode: str, value: int = 0) -> Tensor:
-    """[B, ..., H, W] -> [B, ..., H + 2 padding, W + 2 padding]; ``mode`` as in ``torch.nn.functional.pad``."""
+def pad_border(field: Tensor, padding: int, mode: str) -> Tensor:
+    """[B, ..., H, W] -> [B, ..., H + 2 padding, W + 2 padding]."""
     planes = field.reshape(len(field), -1, *field.shape[-2:])
-    padded = F.pad(planes, (padding,) * 4, mode=mode, value=value if mode == "constant" else None)
+    padded = F.pad(planes, (padding,) * 4, mode=mode)
     return padded.view(*field.shape[:-2], *padded.shape[-2:])
 
 
 def windows(field: Tensor, top: Tensor, left: Tensor, height: int, width: int) -> Tensor:
     """A window of its own from every image: [B, ..., H, W] -> [B, ..., height, width].
 
-    All windows at all places are the overlapping rows of one strided view, so a single ``index_select`` copies them
-    row by row: four times faster than gathering pixels, and no index is larger than [B].
+    All windows at all places are the overlapping rows of one strided view, so a single ``index_select``
+    copies them row by row: four times faster than gathering pixels, and no index is larger than [B].
 
     Args:
         top, left: int64 [B] on the CPU; the windows must lie inside.
@@ -92,8 +93,8 @@ def windows(field: Tensor, top: Tensor, left: Tensor, height: int, width: int) -
 def warp(field: Tensor, maps: Tensor, height: int, width: int, padding_mode: str) -> Tensor:
     """Resample every image through its own affine map: [B, ..., H, W] -> [B, ..., height, width].
 
-    Images and other uint8 fields of three channels and floats are interpolated, class numbers keep the nearest value.
-    Nothing is smoothed before shrinking: beyond a factor of about two it aliases.
+    Images and other uint8 fields of three channels and floats are interpolated, class numbers keep the
+    nearest value. Nothing is smoothed before shrinking: beyond a factor of about two it aliases.
 
     Args:
         maps: float32 [B, 2, 3] from output to input coordinates, both from -1 to 1 between the outer edges.
