@@ -47,12 +47,10 @@ class AlexNet(nn.Module):
         small = stem == "small" or (stem == "auto" and image_size <= 64)
         smallest = 15 if small else 63  # below it a pooling layer is larger than its input
         if image_size < smallest:
-            name, remedy = (
-                ("small", "model=classification_cnn") if small else ("imagenet", "model.stem=small")
-            )
+            remedy = "model=classification_cnn" if small else "model.stem=small"
             raise ConfigError(
-                f"model.stem: AlexNet's {name} stem takes images of {smallest} pixels or more, these have "
-                f"{image_size}; try {remedy}"
+                f"model.image_size: AlexNet with this stem takes {smallest} pixels or more, these images "
+                f"have {image_size}; try {remedy}"
             )
         grid = 3 if small else 6
         kernel, stride = (5, 1) if small else (11, 4)

@@ -210,8 +210,8 @@ def build_for(build: Callable[[], nn.Module], name: str, image_size: int, native
     except (RuntimeError, AssertionError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ConfigError(
-            f"model.input_size: {name} cannot take images of {image_size} x {image_size} pixels ({reason}); it "
-            f"was made for {native}. To resize them on the device: model.input_size={native}"
+            f"model.input_size: {name} cannot take images of {image_size} x {image_size} pixels ({reason}); "
+            f"it was made for {native}. To resize them on the device: model.input_size={native}"
         ) from error
     return model
 
