@@ -44,6 +44,7 @@ class Checkpoints(Checkpoint):
         self._saved_at = time.monotonic()
         self._signal: int | None = None
         self._stopping = False
+        self._save_after_validation = False
         self._handlers: dict[int, Any] = {}
 
     def state_dict(self) -> dict[str, Any]:
@@ -78,25 +79,28 @@ class Checkpoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        if (batch_idx + 1) % trainer.accumulate_grad_batches:
+            return  # gradients that are being summed are not in a checkpoint
         stop = self._must_stop(trainer)
         if trainer.is_last_batch:
             return  # the epoch's end saves, after the validation
         due = self.every_steps is not None and trainer.global_step % self.every_steps == 0
         if stop or due or self._agreed(trainer, time.monotonic() - self._saved_at > 60 * self.every_minutes):
-            self._save_last(trainer)
-        self._stopping = stop
-
-    # Lightning logs a step after `on_train_batch_end`: stopping there would lose its line in `metrics.csv`.
+            self._stopping = stop
+            self._save_after_validation = _validates_next(trainer, batch_idx)
+            if not self._save_after_validation:
+                self._save_last(trainer)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        if self._stopping:
+        if self._stopping:  # and not earlier: a step's line in `metrics.csv` is written after `on_train_batch_end`
             raise self._interrupted()
 
-    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self._stopping:
-            raise self._interrupted()
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._save_after_validation:
+            self._save_after_validation = False
+            self._save_last(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._keep_best(trainer)
@@ -141,3 +145,16 @@ class Checkpoints(Checkpoint):
         assert self.folder is not None
         name = signal.Signals(self._signal).name if self._signal else "another rank's signal"
         return Interrupted(f"stopped by {name}; continue with: python train.py resume={self.folder.parent}")
+
+
+def _validates_next(trainer: pl.Trainer, batch_idx: int) -> bool:
+    """Whether a validation within the epoch follows this batch. A run that resumes from a checkpoint of just before
+    would skip it."""
+    if not trainer.enable_validation:
+        return False
+    done, every = batch_idx + 1, trainer.check_val_every_n_epoch
+    if every is None:
+        done = trainer.fit_loop.total_batch_idx + 1
+    elif (trainer.current_epoch + 1) % every:
+        return False
+    return done % trainer.val_check_batch == 0

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 import uuid
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,11 @@ from vision_apps.core.wandb_logger import WandbLogger
 
 log = logging.getLogger(__name__)
 Config = dict[str, Any]
+
+# Lightning's own use of a torch interface that changes its name
+warnings.filterwarnings("ignore", message=r".*treespec, LeafSpec.*")
+# the module logs at the last batch of every epoch as well
+warnings.filterwarnings("ignore", message=r"The number of training batches .* is smaller than the logging interval")
 
 _RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 

@@ -89,6 +89,7 @@ class WandbLogger(LightningWandbLogger):
             resume="allow" if self.mode == "online" else None,
             settings=wandb.Settings(init_timeout=_INIT_SECONDS, console="off", silent=True),
         )
+        self._wandb_init.pop("anonymous")  # Lightning always passes it, and W&B warns that it goes
 
     @property
     def experiment(self) -> Any:
