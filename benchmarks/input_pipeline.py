@@ -2,10 +2,11 @@
 
     python benchmarks/input_pipeline.py [--images 10240] [--rounds 7] [--batch 128]
 
-Both deliver the same: batches of float32 [batch, 3, 32, 32], cropped at a random place after a padding of 4, flipped
-with probability 1/2 and normalised, every image drawn once per pass in random order. The images are generated.
-The variants take turns (A B C A B C ...), each pass over worker processes that are already running; a ratio is
-taken within a round, so that what else the machine does touches both sides of it. One thread per process.
+Both deliver the same: batches of float32 [batch, 3, 32, 32], cropped at a random place after a padding of 4,
+flipped with probability 1/2 and normalised, every image drawn once per pass in random order. The images are
+generated. The variants take turns (A B C A B C ...), each pass over worker processes that are already
+running; a ratio is taken within a round, so that what else the machine does touches both sides of it. One
+thread per process.
 """
 
 import argparse
@@ -119,7 +120,9 @@ def main() -> None:
     for name in variants:
         ratios = [figures[name] / figures[BASELINE] for figures in rounds]
         middle = statistics.median(figures[name] for figures in rounds)
-        print(f"{name:32s}{middle:12,.0f}{statistics.median(ratios):8.1f}{min(ratios):8.1f}{max(ratios):9.1f}")
+        print(
+            f"{name:32s}{middle:12,.0f}{statistics.median(ratios):8.1f}{min(ratios):8.1f}{max(ratios):9.1f}"
+        )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torchvision.datasets import CIFAR10 as TorchvisionCIFAR10
+from torchvision import datasets as torchvision_datasets
 
 from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.datasets import public
@@ -21,17 +21,19 @@ class Attack:
 
 def test_reads_what_torchvision_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = CIFAR10(**CIFAR10.fake(tmp_path, per_class=3))
-    monkeypatch.setattr(TorchvisionCIFAR10, "_check_integrity", lambda self: True)
+    monkeypatch.setattr(torchvision_datasets.CIFAR10, "_check_integrity", lambda self: True)
     monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *args: True)
     for split, train in (("test", False), ("train", True)):
-        theirs = TorchvisionCIFAR10(str(tmp_path), train=train)
+        theirs = torchvision_datasets.CIFAR10(str(tmp_path), train=train)
         parts = ["train", "val"] if train else ["test"]
-        images = torch.cat([data.load(part, ("images",)).__getitems__(rows(data, part))["images"] for part in parts])
+        images = torch.cat(
+            [data.load(part, ("images",)).__getitems__(rows(data, part))["images"] for part in parts]
+        )
         expected = torch.from_numpy(theirs.data).permute(0, 3, 1, 2)
         assert sorted(map(bytes, images.numpy())) == sorted(map(bytes, expected.numpy().copy())), split
     assert data.facts["class_names"] == theirs.classes
     test = data.load("test", ("labels",)).__getitems__(rows(data, "test"))
-    assert test["labels"].tolist() == TorchvisionCIFAR10(str(tmp_path), train=False).targets
+    assert test["labels"].tolist() == torchvision_datasets.CIFAR10(str(tmp_path), train=False).targets
 
 
 def rows(data: CIFAR10, split: str) -> list[int]:
@@ -163,5 +165,5 @@ def test_download_unpacks_the_official_archive(tmp_path: Path, monkeypatch: pyte
     data = CIFAR10(str(tmp_path / "data"), download=True, val_images=2)
     data.prepare_data()
     data.prepare_data()  # the second time it is there
-    assert asked == [(TorchvisionCIFAR10.url, TorchvisionCIFAR10.tgz_md5)]
+    assert asked == [(torchvision_datasets.CIFAR10.url, torchvision_datasets.CIFAR10.tgz_md5)]
     assert len(data.load("train", ("images",))) == 8

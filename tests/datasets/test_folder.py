@@ -165,5 +165,7 @@ def test_pictures_are_read_as_they_are(tmp_path: Path) -> None:
         Image.fromarray(values).save(tmp_path / "a" / f"{number}.png")
     data = prepared(tmp_path)
     read = [data.load(split, ("images", "labels"))[0] for split in ("train", "val", "test")]
-    assert {sample["images"].permute(1, 2, 0).numpy().tobytes() for sample in read} == {v.tobytes() for v in pixels}
+    assert {sample["images"].permute(1, 2, 0).numpy().tobytes() for sample in read} == {
+        v.tobytes() for v in pixels
+    }
     assert all(sample["labels"].dtype == torch.int64 and sample["labels"].ndim == 0 for sample in read)

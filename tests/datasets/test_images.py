@@ -1,6 +1,7 @@
 """Decoding: what comes out for every kind of picture, and what broken and hostile files do."""
 
 import io
+import resource
 import struct
 import time
 import zlib
@@ -49,7 +50,8 @@ def test_exif_orientation_is_applied(tmp_path: Path, suffix: str, orientation: i
     upright = picture().resize((24, 16))
     undo = {
         1: lambda a: a, 2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1],
-        5: lambda a: a.transpose(1, 0, 2), 6: lambda a: np.rot90(a), 7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+        5: lambda a: a.transpose(1, 0, 2), 6: lambda a: np.rot90(a),
+        7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
         8: lambda a: np.rot90(a, -1),
     }  # fmt: skip
     exif = Image.Exif()
@@ -99,7 +101,9 @@ def bomb(side: int) -> bytes:
     """A valid PNG of side x side one-bit pixels, all black, that compresses a thousandfold."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
 
     squeeze = zlib.compressobj(1)
     rows = b"".join([*(squeeze.compress(bytes(1 + side // 8)) for _ in range(side)), squeeze.flush()])
@@ -107,16 +111,24 @@ def bomb(side: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
-def test_a_pixel_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("side", "message"),
+    [
+        (9_000, "9000 x 9000 pixels are more than max_pixels = 50000000.*raise data.max_pixels"),
+        (30_000, "max_pixels = 50000000 or for Pillow: .*900000000 pixels"),
+    ],
+)
+def test_a_pixel_bomb_is_refused_before_it_is_decoded(tmp_path: Path, side: int, message: str) -> None:
     path = tmp_path / "bomb.png"
-    path.write_bytes(bomb(30_000))
-    assert path.stat().st_size < 2_000_000
+    path.write_bytes(bomb(side))
+    assert path.stat().st_size < 1_000_000
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.process_time()
-    with pytest.raises(CorruptSample, match="30000 x 30000 pixels are more than max_pixels") as caught:
+    with pytest.raises(CorruptSample, match=message) as caught:
         read_image(path)
     assert time.process_time() - start < 0.5  # decoding it takes seconds
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 20_000  # KiB; decoded, 240 MB or more
     assert caught.value.path == str(path)
-    assert "data.max_pixels" in caught.value.reason
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".gif", ".tif"])
@@ -175,7 +187,7 @@ def test_fit_square_keeps_the_middle() -> None:
 def test_fit_square_smooths_before_shrinking() -> None:
     stripes = torch.zeros(3, 64, 64, dtype=torch.uint8)
     stripes[..., ::2] = 200
-    assert (fit_square(stripes, 8).int() - 100).abs().max() <= 2
+    assert (fit_square(stripes, 8).int() - 100).abs().max() <= 5  # unsmoothed: 100
 
 
 def test_a_thread_of_pixels_does_not_blow_up() -> None:

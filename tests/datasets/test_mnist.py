@@ -46,7 +46,7 @@ def test_three_equal_channels_within_a_black_border(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [28, 31, 40])
 def test_facts_follow_the_border(tmp_path: Path, size: int) -> None:
-    data = FashionMNIST(**FashionMNIST.fake(tmp_path, per_class=1), image_size=size)
+    data = FashionMNIST(**FashionMNIST.fake(tmp_path, per_class=2), image_size=size)
     mean, std = FashionMNIST.moments
     inside = torch.tensor([mean - std, mean + std]).repeat(14 * 28).view(28, 28)  # these moments exactly
     padded = torch.zeros(size, size)

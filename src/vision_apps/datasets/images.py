@@ -41,6 +41,10 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Tensor:
             return _decode(file, path, max_pixels)
     except (CorruptSample, MemoryError):
         raise
+    except Image.DecompressionBombError as error:  # Pillow's own limit, met before the size can be asked for
+        raise CorruptSample(
+            path, f"too large for max_pixels = {max_pixels} or for Pillow: {error}"
+        ) from error
     except Exception as error:  # decoders fail on broken bytes in more ways than they document
         raise CorruptSample(path, f"cannot be decoded: {error}") from error
 

@@ -73,7 +73,9 @@ class ColorJitter:
             value = getattr(batch, name)
             over_pixels = name != "images" and value is not None and value.shape[-2:] == images.shape[-2:]
             if over_pixels and value.is_floating_point():
-                raise ConfigError(f"data.augment: {name!r} may depend on the colours, which ColorJitter changes")
+                raise ConfigError(
+                    f"data.augment: {name!r} may depend on the colours, which ColorJitter changes"
+                )
         for change, width in zip((brightness, contrast, saturation), self.ranges.values(), strict=True):
             if width:
                 factor = torch.empty(len(images)).uniform_(max(0.0, 1 - width), 1 + width)
