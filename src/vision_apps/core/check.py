@@ -91,20 +91,23 @@ class Accepted(NamedTuple):
     """What a class or function can be called with."""
 
     parameters: dict[str, inspect.Parameter]
+    required: list[str]  # of its own; what an extended constructor requires, it may pass itself
     anything: bool  # it takes arbitrary keyword arguments
 
 
 def accepted(target: Callable[..., Any]) -> Accepted:
     """The parameters of a target; through ``**kwargs`` also those of the constructors that it extends."""
+    constructors = _constructors(target)
+    required = [name for name, value in _named(_parameters(constructors[0])).items() if value.default is value.empty]
     parameters: dict[str, inspect.Parameter] = {}
-    for function in _constructors(target):
+    for function in constructors:
         known = _parameters(function)
         parameters = {**known, **parameters}
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
-            return Accepted(_named(parameters), False)
+            return Accepted(_named(parameters), required, False)
     # The chain of **kwargs ended in a class that passes them to something else, or in one that takes none.
     closed = inspect.isclass(target) and any(base.__module__ == "torch.nn.modules.module" for base in target.__mro__)
-    return Accepted(_named(parameters), not closed)
+    return Accepted(_named(parameters), required, not closed)
 
 
 def _constructors(target: Callable[..., Any]) -> list[Callable[..., Any]]:
@@ -139,7 +142,7 @@ def _check_call(node: dict[str, Any], key: str, filled: Collection[str]) -> Iter
     where = f"{key}." if key else ""
     try:
         target = resolve(node["_target_"])
-        parameters, anything = accepted(target)
+        parameters, required, anything = accepted(target)
     except ConfigError as error:
         yield f"{where}_target_: {error}"
         return
@@ -157,8 +160,8 @@ def _check_call(node: dict[str, Any], key: str, filled: Collection[str]) -> Iter
     if node.get("_partial_", False):
         return
     positional = list(parameters)[: len(node.get("_args_", []))]
-    for name, parameter in parameters.items():
-        if parameter.default is parameter.empty and name not in (*given, *positional, *filled):
+    for name in required:
+        if name not in (*given, *positional, *filled):
             yield f"{where}{name}: {title} needs it: {where}{name}=..."
 
 
