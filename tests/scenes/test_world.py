@@ -1,5 +1,7 @@
 """Scenes are pure functions of (seed, split, index), and their draws follow the stated laws."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from scipy.stats import chisquare, ks_2samp
@@ -41,8 +43,15 @@ def test_seed_split_and_index_all_enter() -> None:
 
 def test_the_world_has_not_changed() -> None:
     """Recorded results are about these pictures: whoever changes the draws says so in the changelog."""
-    kinds = [KINDS[World().scene("test", index).things[-1].kind].name for index in range(8)]
-    assert kinds == ["arrow", "moon", "drop", "triangle", "triangle", "ring", "box", "arrow"]
+    scenes = [rounded(World().scene("test", index)) for index in range(20)]
+    assert hashlib.sha256(repr(scenes).encode()).hexdigest()[:16] == "ca9ad111f901e9d2"
+
+
+def rounded(value: object) -> object:
+    """Nested tuples with numbers of three decimals, so that the last bits of a platform do not matter."""
+    if isinstance(value, tuple):
+        return [rounded(part) for part in value]
+    return round(float(value), 3) if isinstance(value, int | float) else value
 
 
 def test_kinds_are_equally_frequent_and_counts_within_the_range(scenes: list[Scene]) -> None:
@@ -50,7 +59,7 @@ def test_kinds_are_equally_frequent_and_counts_within_the_range(scenes: list[Sce
     assert chisquare(kinds).pvalue > 1e-3
     counts = np.bincount([len(scene.things) for scene in scenes])
     assert counts[0] == 0
-    assert len(counts) == 5
+    assert len(counts) == 4
     assert chisquare(counts[1:]).pvalue > 1e-3
 
 

@@ -71,6 +71,7 @@ class Material(NamedTuple):
     colours: dict[str, float]  # name in `COLOURS`: probability; one colour, two, or any
 
 
+# Of two colours one is clearly likelier: the annealed mean answers with it, L2 with the colour between them.
 MATERIALS: dict[str, Material] = {
     "any": Material((58, 72), dict.fromkeys(HUES, 1 / len(HUES))),
     "moonstone": Material((82, 90), {"cream": 1.0}),
@@ -78,19 +79,19 @@ MATERIALS: dict[str, Material] = {
     "water": Material((56, 68), {"azure": 1.0}),
     "wax": Material((64, 74), {"honey": 1.0}),
     "apple": Material((52, 64), {"red": 0.7, "lime": 0.3}),
-    "ruby": Material((48, 60), {"red": 0.6, "magenta": 0.4}),
-    "canvas": Material((56, 68), {"green": 0.5, "orange": 0.5}),
-    "enamel": Material((48, 60), {"red": 0.5, "blue": 0.5}),
-    "signal": Material((62, 74), {"blue": 0.6, "yellow": 0.4}),
+    "ruby": Material((48, 60), {"red": 0.7, "magenta": 0.3}),
+    "canvas": Material((56, 68), {"green": 0.65, "orange": 0.35}),
+    "enamel": Material((48, 60), {"red": 0.65, "blue": 0.35}),
+    "signal": Material((62, 74), {"blue": 0.7, "yellow": 0.3}),
     "day": Material((80, 86), {"sky": 1.0}),
-    "dusk": Material((70, 78), {"peach": 0.5, "lilac": 0.5}),
+    "dusk": Material((70, 78), {"peach": 0.65, "lilac": 0.35}),
     "night": Material((16, 24), {"midnight": 1.0}),
     "cloud": Material((92, 96), {"white": 1.0}),
     "meadow": Material((58, 68), {"grass": 0.7, "rust": 0.3}),
     "beach": Material((74, 82), {"sand": 1.0}),
     "waves": Material((54, 64), {"sea": 1.0}),
     "snow": Material((86, 92), {"ice": 1.0}),
-    "furrows": Material((50, 60), {"lavender": 0.4, "grass": 0.6}),
+    "furrows": Material((50, 60), {"lavender": 0.65, "grass": 0.35}),
 }
 
 MATERIAL_ROWS = {name: row * GREYS for row, name in enumerate(MATERIALS)}

@@ -41,7 +41,7 @@ class Scenes(VisionData):
         train_images: int = 4000,
         val_images: int = 500,
         test_images: int = 500,
-        objects: Sequence[int] = (1, 4),
+        objects: Sequence[int] = (1, 3),
         colours_by_kind: bool = True,
         world_seed: int = 0,
         **loader: Any,

@@ -72,7 +72,7 @@ class World:
     """
 
     seed: int = 0
-    objects: tuple[int, int] = (1, 4)
+    objects: tuple[int, int] = (1, 3)
     colours_by_kind: bool = True
 
     def scene(self, split: str, index: int) -> Scene:
@@ -94,7 +94,7 @@ class World:
         largest = (0.27, 0.38) if count == 1 else (0.2, 0.29)
         things: list[Thing] = []
         for place in range(count):
-            radius = rng.uniform(*(largest if place == 0 else (0.1, 0.17)))
+            radius = rng.uniform(*(largest if place == 0 else (0.12, 0.18)))
             aspect = float(np.exp(rng.uniform(-0.5, 0.5)))
             kind = int(rng.integers(len(KINDS)))
             things.append(
