@@ -2,7 +2,8 @@
 
     python benchmarks/startup.py [repeats]
 
-Paired: the commands take turns, so that a busy machine slows all of them; the medians are of user + system time.
+Paired: the commands take turns, so that a busy machine slows all of them; the medians are of user + system
+time.
 """
 
 import resource

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Optional, Union
 
 import pytest
+import pytorch_lightning  # noqa: F401 - its first import sets an environment variable, which no test may do
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights
@@ -17,8 +18,18 @@ from vision_apps.core.values import fits, spell
 def test_all_problems_in_one_error() -> None:
     config = OmegaConf.create(
         {
-            "trainer": {"_target_": "pytorch_lightning.Trainer", "devicse": 2, "max_epochs": "abc", "precision": 16},
-            "optimizer": {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": "high", "weight_deacy": 0.1},
+            "trainer": {
+                "_target_": "pytorch_lightning.Trainer",
+                "devicse": 2,
+                "max_epochs": "abc",
+                "precision": 16,
+            },
+            "optimizer": {
+                "_target_": "torch.optim.AdamW",
+                "_partial_": True,
+                "lr": "high",
+                "weight_deacy": 0.1,
+            },
             "callbacks": {"stop": {"_target_": "pytorch_lightning.callbacks.EarlyStopping"}},
             "data": {"root": "???"},
             "other": {"_target_": "os.system", "command": "true"},
@@ -35,7 +46,8 @@ def test_all_problems_in_one_error() -> None:
         "  optimizer.weight_deacy: AdamW has no parameter 'weight_deacy'; did you mean 'weight_decay'?",
         "  callbacks.stop.monitor: EarlyStopping needs it: callbacks.stop.monitor=...",
         "  data.root: must be set: data.root=...",
-        "  other._target_: os.system is not under vision_apps, torch, torchvision, torchmetrics, pytorch_lightning, "
+        "  other._target_: os.system is not under vision_apps, torch, torchvision, torchmetrics, "
+        "pytorch_lightning, "
         "timm; if you trust it, add allow_targets=[os] to the command (or set VISION_APPS_ALLOW=os)",
     ]
 
@@ -43,18 +55,33 @@ def test_all_problems_in_one_error() -> None:
 @pytest.mark.parametrize(
     ("node", "problem"),
     [
-        ({"_target_": "torch.nn.Linear", "in_features": 1}, "out_features: Linear needs it: out_features=..."),
+        (
+            {"_target_": "torch.nn.Linear", "in_features": 1},
+            "out_features: Linear needs it: out_features=...",
+        ),
         ({"_target_": "torch.nn.Linear", "_args_": [1, 2]}, None),
         ({"_target_": "torch.nn.Linear", "_partial_": True}, None),
-        ({"_target_": "torch.nn.Linear", "in_features": 1.5, "out_features": 1}, "in_features: expected int, got 1.5 (float)"),
+        (
+            {"_target_": "torch.nn.Linear", "in_features": 1.5, "out_features": 1},
+            "in_features: expected int, got 1.5 (float)",
+        ),
         ({"_target_": "torch.nn.Dropout", "p": 1}, None),
         ({"_target_": "torch.nn.Dropout", "p": True}, "p: expected float, got True (bool)"),
         ({"_target_": "torch.nn.Dropout", "p": None}, "p: expected float, got null"),
         ({"a": "${b}"}, "a: Interpolation key 'b' not found"),
-        ({"a": [{"_target_": "torch.nn.ReLU", "in_place": True}]}, "a[0].in_place: ReLU has no parameter 'in_place'; did you mean 'inplace'?"),
-        ({"run": {"dir": None}, "l": {"_target_": "pytorch_lightning.loggers.CSVLogger", "save_dir": "${run.dir}"}}, None),
+        (
+            {"a": [{"_target_": "torch.nn.ReLU", "in_place": True}]},
+            "a[0].in_place: ReLU has no parameter 'in_place'; did you mean 'inplace'?",
+        ),
+        (
+            {
+                "run": {"dir": None},
+                "l": {"_target_": "pytorch_lightning.loggers.CSVLogger", "save_dir": "${run.dir}"},
+            },
+            None,
+        ),
     ],
-)  # fmt: skip
+)
 def test_one_problem(node: dict[str, Any], problem: str | None) -> None:
     assert list(find_problems(OmegaConf.create(node))) == ([problem] if problem else [])
 
@@ -170,7 +197,9 @@ def test_a_model_that_the_data_cannot_feed() -> None:
     assert str(error.value) == "data: Pictures offers images, but Module takes Batch, which also needs boxes"
 
 
-def test_the_data_that_would_fit_is_listed(toy: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_data_that_would_fit_is_listed(
+    toy: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "blind.py").write_text("class Blind:\n    fields = ('images',)\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("VISION_APPS_ALLOW", "toy,blind")
@@ -181,5 +210,6 @@ def test_the_data_that_would_fit_is_listed(toy: None, tmp_path: Path, monkeypatc
         "data": {"_target_": "blind.Blind"},
     }
     assert list(find_problems(config)) == [
-        "data: Blind offers images, but ToyModule takes ToyBatch, which also needs labels; data that fit: toy_pictures"
+        "data: Blind offers images, but ToyModule takes ToyBatch, which also needs labels; data that fit: "
+        "toy_pictures"
     ]

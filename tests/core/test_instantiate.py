@@ -55,6 +55,15 @@ def test_given_without_a_target_is_a_mistake() -> None:
         build({"weight": 1}, lr=1)
 
 
+def test_a_missing_argument_is_named() -> None:
+    with pytest.raises(ConfigError) as error:
+        build({"_target_": "torch.nn.Conv2d", "_args_": [3], "stride": 2})
+    assert str(error.value) == (
+        "Conv2d needs out_channels, kernel_size: not in the configuration, and not among the facts of the "
+        "data"
+    )
+
+
 @pytest.mark.parametrize(
     "target",
     [
@@ -105,7 +114,9 @@ def test_nothing_else_may_be_named(target: str) -> None:
         targets.resolve(target)
 
 
-@pytest.mark.parametrize("target", ["os.system", "builtins.eval", "subprocess.Popen", "numpy.load", "evil.run"])
+@pytest.mark.parametrize(
+    "target", ["os.system", "builtins.eval", "subprocess.Popen", "numpy.load", "evil.run"]
+)
 def test_other_packages_are_refused_before_they_are_imported(
     target: str, tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,7 +126,8 @@ def test_other_packages_are_refused_before_they_are_imported(
     with pytest.raises(ConfigError) as error:
         build({"_target_": target})
     assert str(error.value) == (
-        f"{target} is not under vision_apps, torch, torchvision, torchmetrics, pytorch_lightning, timm; if you trust "
+        f"{target} is not under vision_apps, torch, torchvision, torchmetrics, pytorch_lightning, timm; if "
+        "you trust "
         f"it, add allow_targets=[{package}] to the command (or set VISION_APPS_ALLOW={package})"
     )
 
@@ -135,7 +147,7 @@ def test_the_user_allows_a_package_but_not_what_it_imports(tmp_path, monkeypatch
     [
         (None, "expected a dotted name like torch.optim.AdamW, got None"),
         ("AdamW", "expected a dotted name like torch.optim.AdamW, got 'AdamW'"),
-        ("torch.optim.AdamV", "torch.optim has no 'AdamV'; did you mean 'AdamW'?"),
+        ("torch.optim.SGDD", "torch.optim has no 'SGDD'; did you mean 'SGD'?"),
         ("torch.optin.AdamW", "there is no module torch.optin; did you mean 'torch.optim'?"),
         ("torch.optim", "torch.optim is a module: add the name of a class or function in it"),
         ("torch._C.Foo", "torch._C.Foo is not a public name"),

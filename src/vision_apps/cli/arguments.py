@@ -9,13 +9,14 @@ from vision_apps.core.suggest import nearest
 
 # Options that are passed on to Hydra: name to how many values follow (None: one of a few words may follow).
 _HYDRA = {
-    "--cfg": 1, "-c": 1, "--package": 1, "-p": 1, "--resolve": 0, "--run": 0, "-r": 0, "--multirun": 0, "-m": 0,
-    "--info": None, "-i": None, "--hydra-help": 0, "--version": 0,
-    "--shell-completion": 0, "-sc": 0,
-}  # fmt: skip
+    **dict.fromkeys(("--cfg", "-c", "--package", "-p"), 1),
+    **dict.fromkeys(("--info", "-i"), None),
+    **dict.fromkeys(("--resolve", "--run", "-r", "--multirun", "-m", "--version"), 0),
+    **dict.fromkeys(("--hydra-help", "--shell-completion", "-sc"), 0),
+}
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
-_OWN = {"--help": 0, "-h": 0, "--config-dir": 1, "-cd": 1, "--replay": 1, "--checkpoint": 1}
 _INTERNAL = ("--replay", "--checkpoint")  # what the further processes of a run are started with
+_OWN = {"--help": 0, "-h": 0, **dict.fromkeys(("--config-dir", "-cd", *_INTERNAL), 1)}
 
 
 @dataclass
@@ -60,7 +61,9 @@ def parse(argv: Sequence[str]) -> Words:
         known = _HYDRA | _OWN
         if name not in known:
             shown = [option for option in known if option not in _INTERNAL]
-            raise ConfigError(f"{name}: no such option{nearest(name, shown)}; see --help, settings are key=value")
+            raise ConfigError(
+                f"{name}: no such option{nearest(name, shown)}; see --help, settings are key=value"
+            )
         count = known[name]
         values = [value] if equals else []
         if not equals and left and (count == 1 or (count is None and left[0] in _INFO)):

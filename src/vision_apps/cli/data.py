@@ -16,7 +16,7 @@ _USAGE = """\
 vision-apps data COMMAND task=... data=... [key=value ...]
 
   check   count the samples of each split, open every one, list the broken files
-Other commands come from the application: `commands` in vision_apps.<task>."""
+An application can have more: a wrong COMMAND lists them."""
 
 
 def data(argv: Sequence[str]) -> None:
@@ -28,14 +28,20 @@ def data(argv: Sequence[str]) -> None:
     config = compose.compose(words.overrides, words.config_dirs)
     targets.allow(config.allow_targets)
     announce()
-    commands: dict[str, Callable[[DictConfig], None]] = {"check": check_data}
-    commands |= getattr(import_module(f"vision_apps.{config.task.name}"), "commands", {})
+    commands: dict[str, Callable[[DictConfig], None]] = {"check": check_data, **of_application(config)}
     if command not in commands:
         raise ConfigError(
             f"data {command}: no such command{nearest(command, commands)}; "
             f"{config.task.name} has: {', '.join(commands)}"
         )
     commands[command](config)
+
+
+def of_application(config: DictConfig) -> dict[str, Callable[[DictConfig], None]]:
+    """What the application's package offers under ``commands``: name to a function of the configuration."""
+    home = targets.resolve(config.module._target_).__module__
+    package = import_module(home.rpartition(".")[0] or home)
+    return dict(getattr(package, "commands", {}))
 
 
 def check_data(config: DictConfig) -> None:
@@ -66,6 +72,7 @@ def check_data(config: DictConfig) -> None:
     if broken:
         listed = "\n  ".join(f"{path}: {reason}" for path, reason in broken.items())
         raise DataError(
-            f"{len(broken)} broken files; remove or mend them, or leave them out with data.on_corrupt=skip\n  {listed}"
+            f"{len(broken)} broken files; remove or mend them, or leave them out with "
+            f"data.on_corrupt=skip\n  {listed}"
         )
     print("every file opens")

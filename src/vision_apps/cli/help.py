@@ -38,7 +38,10 @@ def train(dirs: Sequence[Path]) -> str:
     for group in listing.groups(dirs):
         if group not in ("task", *listing.BY_APPLICATION):
             lines += ["", f"{group}="]
-            lines += [f"  {name:<16} {listing.description(file)}" for name, file in listing.options(group, dirs).items()]
+            lines += [
+                f"  {name:<16} {listing.description(file)}"
+                for name, file in listing.options(group, dirs).items()
+            ]
     lines += ["", _OPTIONS, "", "examples", *(f"  {line}" for line in examples(dirs))]
     return "\n".join(line.rstrip() for line in lines)
 
@@ -49,6 +52,8 @@ def examples(dirs: Sequence[Path]) -> list[str]:
     for task in listing.applications(dirs):
         models = list(listing.of_application("model", task, dirs))
         lines.append(f"vision-apps train task={task} trainer=smoke")
-        lines.append(f"vision-apps train task={task} model={models[-1]} trainer.max_epochs=3 optimizer.lr=3e-4")
+        lines.append(
+            f"vision-apps train task={task} model={models[-1]} trainer.max_epochs=3 optimizer.lr=3e-4"
+        )
         lines.append(f"vision-apps train -m task={task} trainer=smoke seed=0,1")
     return [*lines, "vision-apps train resume=runs/RUN trainer.max_epochs=20"]

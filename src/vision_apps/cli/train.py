@@ -43,7 +43,8 @@ def _resume(run: str, words: arguments.Words) -> None:
         key = word.partition("=")[0]
         if word.startswith(("+", "~")) or key in groups:
             raise ConfigError(
-                f"{word}: a resumed run keeps its {key.lstrip('+~')}; with resume= only existing keys can be changed, "
+                f"{word}: a resumed run keeps its {key.lstrip('+~')}; with resume= only existing keys can "
+                "be changed, "
                 "as in trainer.max_epochs=20. Leave resume= out to start a new run"
             )
     allow_targets(words)

@@ -57,13 +57,15 @@ def find_problems(config: Any, filled: Collection[str] = FILLED) -> Iterator[str
     if not found and isinstance(plain, dict) and _names_target(plain.get("module"), plain.get("data")):
         task = (plain.get("task") or {}).get("name", "")
         try:
-            check_fit(resolve(plain["module"]["_target_"]), resolve(plain["data"]["_target_"]), application=task)
+            check_fit(
+                resolve(plain["module"]["_target_"]), resolve(plain["data"]["_target_"]), application=task
+            )
         except ConfigError as error:
             yield str(error)
 
 
 def _with_run_folder(config: Any) -> Any:
-    """The configuration as it will be: ``run.dir``, which others may refer to, is known when the run starts."""
+    """``run.dir``, which other keys may refer to, is known only when the run starts."""
     copied = OmegaConf.create(copy.deepcopy(config))
     if isinstance(copied, DictConfig) and "run" in copied and copied.run.get("dir", "") is None:
         copied.run.dir = "the run's folder"
@@ -98,7 +100,9 @@ class Accepted(NamedTuple):
 def accepted(target: Callable[..., Any]) -> Accepted:
     """The parameters of a target; through ``**kwargs`` also those of the constructors that it extends."""
     constructors = _constructors(target)
-    required = [name for name, value in _named(_parameters(constructors[0])).items() if value.default is value.empty]
+    required = [
+        name for name, value in _named(_parameters(constructors[0])).items() if value.default is value.empty
+    ]
     parameters: dict[str, inspect.Parameter] = {}
     for function in constructors:
         known = _parameters(function)
@@ -106,7 +110,9 @@ def accepted(target: Callable[..., Any]) -> Accepted:
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
             return Accepted(_named(parameters), required, False)
     # The chain of **kwargs ended in a class that passes them to something else, or in one that takes none.
-    closed = inspect.isclass(target) and any(base.__module__ == "torch.nn.modules.module" for base in target.__mro__)
+    closed = inspect.isclass(target) and any(
+        base.__module__ == "torch.nn.modules.module" for base in target.__mro__
+    )
     return Accepted(_named(parameters), required, not closed)
 
 
@@ -123,7 +129,9 @@ def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     found = dict(inspect.signature(function).parameters)
     if getattr(function, "__name__", "") == "__init__":
         found.pop(next(iter(found)))  # self
-    return {name: value.replace(annotation=hints.get(name, value.annotation)) for name, value in found.items()}
+    return {
+        name: value.replace(annotation=hints.get(name, value.annotation)) for name, value in found.items()
+    }
 
 
 def _named(parameters: dict[str, inspect.Parameter]) -> dict[str, inspect.Parameter]:
@@ -134,7 +142,7 @@ def _named(parameters: dict[str, inspect.Parameter]) -> dict[str, inspect.Parame
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(inspect.unwrap(function))
-    except Exception:  # names that exist only for type checkers, or anything else an annotation may compute
+    except Exception:  # noqa: BLE001 - names for type checkers only, or whatever else an annotation computes
         return {}
 
 
@@ -189,7 +197,9 @@ def check_fit(module: Any, data: Any, *, application: str = "") -> None:
         f"data: {data.__name__} offers {', '.join(data.fields) or 'nothing'}, but {module.__name__} takes "
         f"{module.batch_type.__name__}, which also needs {', '.join(missing)}"
     )
-    names = [name for name, path in listing.of_application("data", application).items() if _fits(module, path)]
+    names = [
+        name for name, path in listing.of_application("data", application).items() if _fits(module, path)
+    ]
     raise ConfigError(text + (f"; data that fit: {', '.join(names)}" if names else ""))
 
 
@@ -202,7 +212,8 @@ def _missing(module: Any, data: Any) -> list[str]:
 
 
 def _fits(module: Any, path: Any) -> bool:
+    node: Any = OmegaConf.load(path)
     try:
-        return not _missing(module, resolve(OmegaConf.load(path)["_target_"]))
+        return not _missing(module, resolve(node["_target_"]))
     except ConfigError:  # a data set whose package is not installed
         return False

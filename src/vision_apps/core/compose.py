@@ -17,7 +17,7 @@ from vision_apps.core.errors import ConfigError
 from vision_apps.core.overrides import keys
 from vision_apps.core.suggest import nearest
 
-# `model=a`, `+callbacks=ema`, `callbacks=[default,ema]`; a key with dots or a package is not the choice of an option
+# `model=a`, `+callbacks=ema`, `callbacks=[default,ema]`; a key with dots or a package chooses no option
 _CHOICE = re.compile(r"^(\+?)([a-z_]+)=(.+)$")
 _NOUNS = {"task": "application", "data": "data set"}
 
@@ -63,7 +63,7 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-# ---- names -------------------------------------------------------------------------------------------------------
+# ---- names ---------------------------------------------------------------------------------------------
 
 
 def expand(overrides: Sequence[str], dirs: Sequence[Path]) -> list[str]:
@@ -71,8 +71,8 @@ def expand(overrides: Sequence[str], dirs: Sequence[Path]) -> list[str]:
     ``task=colorization``.
 
     Raises:
-        ConfigError: words that are no override, options that do not exist or belong to another application; all of
-            them.
+        ConfigError: words that are no override, options that do not exist or belong to another application;
+            all of them.
     """
     task = chosen_application(overrides, dirs)
     groups = listing.groups(dirs)
@@ -163,19 +163,21 @@ def _no_override(word: str, groups: list[str], dirs: Sequence[Path]) -> str:
 
 
 def require_one_application(choices: dict[str, Any], dirs: Sequence[Path]) -> None:
-    """`ConfigError` when an experiment's application and a chosen model or data set do not belong together."""
+    """`ConfigError` when an experiment's application and a chosen model or data set do not fit."""
     task = choices.get("task")
     problems = []
     for group in listing.BY_APPLICATION:
         owner = listing.application_of(str(choices.get(group)), dirs)
         if owner and owner != task:
             offered = ", ".join(listing.of_application(group, str(task), dirs))
-            problems.append(f"{group}={choices[group]}: belongs to {owner}, the task is {task}; use one of: {offered}")
+            problems.append(
+                f"{group}={choices[group]}: belongs to {owner}, the task is {task}; use one of: {offered}"
+            )
     if problems:
         raise ConfigError("\n".join(problems))
 
 
-# ---- Hydra's errors ------------------------------------------------------------------------------------------------
+# ---- Hydra's errors ------------------------------------------------------------------------------------
 
 
 def explain(error: Exception, overrides: Sequence[str], dirs: Sequence[Path]) -> ConfigError:
@@ -195,7 +197,7 @@ def explain(error: Exception, overrides: Sequence[str], dirs: Sequence[Path]) ->
 
 
 def _unknown_keys(overrides: Sequence[str], dirs: Sequence[Path]) -> Iterator[str]:
-    """The overrides that name no key of the configuration that the chosen options make, each with the nearest."""
+    """The overrides that name no key of the configuration that the chosen options make."""
     known = _known_keys(overrides, dirs)
     for word in overrides if known else ():
         key, _, value = word.lstrip("~").partition("=")
@@ -216,11 +218,11 @@ def _unknown_keys(overrides: Sequence[str], dirs: Sequence[Path]) -> Iterator[st
 
 
 def _nearest_key(key: str, known: list[str]) -> str:
-    """The nearest key: first among its siblings, then one of the same name elsewhere, then any."""
+    """The nearest key: first one of the same name elsewhere, then among its siblings, then any."""
     parent, _, name = key.rpartition(".")
     siblings = [other for other in known if other.rpartition(".")[0] == parent]
     namesakes = [other for other in known if other.rpartition(".")[2] == name]
-    return nearest(key, siblings) or nearest(key, namesakes) or nearest(key, known)
+    return nearest(key, namesakes, alike=0) or nearest(key, siblings) or nearest(key, known)
 
 
 def _chooses(word: str, dirs: Sequence[Path]) -> bool:

@@ -17,17 +17,21 @@ def conf_dir() -> Path:
     for folder in (package / "conf", package.parents[1] / "conf"):
         if (folder / "config.yaml").is_file():
             return folder
-    raise ConfigError(f"no configuration in {package / 'conf'}: install vision_apps again, or work in a clone")
+    raise ConfigError(
+        f"no configuration in {package / 'conf'}: install vision_apps again, or work in a clone"
+    )
 
 
 def conf_dirs(extra: Iterable[Path] = ()) -> list[Path]:
-    """The shipped configuration and the user's own: the folders in ``VISION_APPS_CONF`` (separated as in ``PATH``)
-    and ``extra``."""
+    """The shipped configuration and the user's own: the folders in ``VISION_APPS_CONF`` (separated as in
+    ``PATH``) and ``extra``."""
     named = [Path(text) for text in os.environ.get(VARIABLE, "").split(os.pathsep) if text]
     folders = [conf_dir(), *(folder.absolute() for folder in (*named, *extra))]
     for folder in folders:
         if not folder.is_dir():
-            raise ConfigError(f"configuration folder {folder} does not exist; see {VARIABLE} and --config-dir")
+            raise ConfigError(
+                f"configuration folder {folder} does not exist; see {VARIABLE} and --config-dir"
+            )
     return folders
 
 

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """``; did you mean 'x'?``, or nothing when no name is close."""
-    close = difflib.get_close_matches(name, list(names), n=1)
+def nearest(name: str, names: Iterable[str], alike: float = 0.6) -> str:
+    """``; did you mean 'x'?``, or nothing when no name is at least so much alike (0 to 1)."""
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=alike)
     return f"; did you mean {close[0]!r}?" if close else ""

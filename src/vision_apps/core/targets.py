@@ -1,9 +1,9 @@
 """Which ``_target_`` a configuration may name.
 
-A configuration can come with a downloaded checkpoint, so it must not be able to run anything but the parts that runs
-are made of. The name is compared with an allow-list before anything is imported, and what it names must then be a
-part: something that this package (or a package that the user allows) defines, or a class or model builder of a known
-kind. ``torch.load``, ``torch.hub.load`` or ``vision_apps.x.os.system`` are none.
+A configuration can come with a downloaded checkpoint, so it must not be able to run anything but the parts
+that runs are made of. The name is compared with an allow-list before anything is imported, and what it names
+must then be a part: something that this package (or a package that the user allows) defines, or a class or
+model builder of a known kind. ``torch.load``, ``torch.hub.load`` or ``vision_apps.x.os.system`` are none.
 """
 
 import importlib
@@ -21,16 +21,16 @@ from vision_apps.core.suggest import nearest
 PACKAGES = ("vision_apps", "torch", "torchvision", "torchmetrics", "pytorch_lightning", "timm")
 VARIABLE = "VISION_APPS_ALLOW"
 
-# Where the parts of torch live. Other modules have `nn.Module`s that do more than compute (remote modules, compiled
-# or loaded code).
+# Where the parts of torch live. Other modules have `nn.Module`s that do more than compute: remote modules,
+# compiled or loaded code.
 _HOMES = {
     "torch": ("torch.nn.", "torch.optim."),
     "torchvision": ("torchvision.models.", "torchvision.ops.", "torchvision.transforms."),
     "timm": ("timm.models.", "timm.layers.", "timm.loss.", "timm.optim.", "timm.scheduler."),
 }
 
-# The engine's own functions start runs, open files and widen this very list; of the engine only callbacks, loggers
-# and schedules are parts of a run.
+# The engine's own functions start runs, open files and widen this very list; of the engine only callbacks,
+# loggers and schedules are parts of a run.
 _ENGINE = ("vision_apps.core", "vision_apps.cli")
 _SCHEDULES = ("vision_apps.core.schedules",)
 
@@ -70,7 +70,8 @@ def resolve(target: Any) -> Callable[..., Any]:
     if target in by_user or (_at_top(found) and (_under(found.__module__, by_user) or _is_part(found))):
         return typing.cast(Callable[..., Any], found)
     raise ConfigError(
-        f"{target} is not a part of a run: expected a network, layer, optimizer, schedule, metric, callback, logger, "
+        f"{target} is not a part of a run: expected a network, layer, optimizer, schedule, metric, "
+        "callback, logger, "
         "trainer or plugin, or something that vision_apps or an allowed package defines"
     )
 
@@ -84,9 +85,13 @@ def _locate(target: str) -> Any:
         if not _under(target, [missing]):
             raise ConfigError(f"{target} needs the package {missing}: pip install {missing}") from error
         if "." not in missing:
-            raise ConfigError(f"{target}: there is no package {missing}; is it installed, or on PYTHONPATH?") from error
+            raise ConfigError(
+                f"{target}: there is no package {missing}; is it installed, or on PYTHONPATH?"
+            ) from error
         above = importlib.import_module(missing.rsplit(".", 1)[0])
-        siblings = [f"{above.__name__}.{found.name}" for found in pkgutil.iter_modules(getattr(above, "__path__", []))]
+        siblings = [
+            f"{above.__name__}.{found.name}" for found in pkgutil.iter_modules(getattr(above, "__path__", []))
+        ]
         raise ConfigError(f"there is no module {missing}{nearest(missing, siblings)}") from error
     if not hasattr(module, name):
         public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
@@ -144,4 +149,3 @@ def _is_model_builder(found: Any, home: str) -> bool:
 
         return found.__name__ == "create_model" or bool(timm.is_model(found.__name__))
     return False
-

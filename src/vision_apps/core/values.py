@@ -1,24 +1,21 @@
 """Does a plain configuration value fit a type annotation?
 
-Configurations hold None, bool, int, float, str, lists and dicts. What an annotation says beyond those (tensors,
-callables, protocols, forward references that cannot be read) is either never a plain value or not known; the first is
-refused, the second accepted.
+Configurations hold None, bool, int, float, str, lists and dicts. What an annotation says beyond those
+(tensors, callables, protocols, forward references that cannot be read) is either never a plain value or not
+known; the first is refused, the second accepted.
 """
 
-import collections.abc
 import enum
 import inspect
 import numbers
 import os
 import types
 import typing
+from collections import abc
 from typing import Any, Literal, Union, get_args, get_origin
 
-_LISTS = (
-    collections.abc.Sequence, collections.abc.MutableSequence, collections.abc.Iterable, collections.abc.Collection,
-    list, set, frozenset, collections.abc.Set,
-)  # fmt: skip
-_DICTS = (collections.abc.Mapping, collections.abc.MutableMapping, dict)
+_LISTS = (list, set, frozenset, abc.Sequence, abc.MutableSequence, abc.Set, abc.Iterable, abc.Collection)
+_DICTS = (dict, abc.Mapping, abc.MutableMapping)
 
 
 def fits(value: Any, annotation: Any) -> bool:

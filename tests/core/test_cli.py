@@ -1,0 +1,232 @@
+"""The command line: what each word does, and that a wrong one costs no import of torch."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning  # noqa: F401 - its first import sets an environment variable, which no test may do
+
+import vision_apps
+from vision_apps.cli import arguments, main
+from vision_apps.core import engine, evaluate, listing, predict
+
+TOY = Path(__file__).parent / "conf"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISION_APPS_CONF", str(TOY))
+    monkeypatch.setenv("VISION_APPS_ALLOW", "")
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What the engine is asked for; nothing is trained."""
+    seen: list[tuple[Any, ...]] = []
+    for place, name in ((engine, "train"), (engine, "resume"), (engine, "replay"), (evaluate, "test")):
+        monkeypatch.setattr(place, name, lambda *given, name=name: seen.append((name, *given)))
+    monkeypatch.setattr(
+        predict, "predict", lambda run, inputs, out, *reader: seen.append(("predict", run, inputs, out))
+    )
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("trian", "trian: no such command; did you mean 'train'?; there are: train, test, predict, data"),
+        (
+            "train --multi-run",
+            "--multi-run: no such option; did you mean '--multirun'?; see --help, settings are key=value",
+        ),
+        ("train --cfg", "--cfg: expected a value, as in --cfg job"),
+        (
+            "train task=toy trainer.max_epoch=3",
+            "trainer.max_epoch: no such key; did you mean 'trainer.max_epochs'? (a new key is added with "
+            "+trainer.max_epoch=3)",
+        ),
+        ("train task=toy model=nett", "model=nett: no such model; did you mean 'net'?; there are: toy_net"),
+        (
+            "train task=toy optimizer.lr=1,2",
+            "optimizer.lr=1,2: several values are a sweep and need -m; a list is written "
+            "optimizer.lr=[1,2], a text with a comma \"optimizer.lr='1,2'\"",
+        ),
+        (
+            "train resume=runs/x model=net",
+            "model=net: a resumed run keeps its model; with resume= only existing keys can be changed, as "
+            "in trainer.max_epochs=20. Leave resume= out to start a new run",
+        ),
+        (
+            "train resume=runs/x +a=1",
+            "+a=1: a resumed run keeps its a; with resume= only existing keys can be changed, as in "
+            "trainer.max_epochs=20. Leave resume= out to start a new run",
+        ),
+        ("train resume=runs/x -m", "-m: cannot be combined with resume=runs/x, which composes nothing"),
+        (
+            "test",
+            "which run? It is a folder under runs/, or a checkpoint\nvision-apps test RUN [key=value ...]",
+        ),
+        ("test runs/x --outt", "--outt: no such option; see --help"),
+        ("predict runs/x", "predict runs/x: which pictures? vision-apps predict runs/x photo.jpg"),
+        ("predict runs/x a.jpg --ot b", "--ot: no such option; did you mean '--out'?; see --help"),
+        ("predict runs/x a.jpg --out", "--out: expected a folder, as in --out colored"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    command: str, text: str, capsys: pytest.CaptureFixture[str], calls: list[Any]
+) -> None:
+    assert main(command.split()) == 2
+    said = capsys.readouterr()
+    assert said.err == f"error: {text}\n"
+    assert said.out == ""
+    assert calls == []
+
+
+def test_nothing_said_prints_commands_that_work(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    said = capsys.readouterr().out
+    for task in listing.applications():
+        assert f"vision-apps train task={task} trainer=smoke\n" in said
+
+
+def test_help_lists_everything_on_disk(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for group in listing.groups():
+        for name, path in listing.options(group).items():
+            owner = listing.application_of(name) if group in listing.BY_APPLICATION else None
+            shown = f"{group}={name.removeprefix(f'{owner}_')} " if owner else f"  {name} "
+            about = listing.description(path)
+            assert about, f"{path} does not begin with a comment that says what it is"
+            assert any(shown in f"{line} " and line.endswith(about) for line in lines), f"{group}={name}"
+
+
+def test_train_composes_and_allows_what_the_task_names(
+    calls: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "task=toy", "model.width=7", "allow_targets=[toy]"]) == 0
+    ((name, config),) = calls
+    assert (name, config.model.width, config.task.name) == ("train", 7, "toy")
+    assert "hydra" not in config
+    assert os.environ["VISION_APPS_ALLOW"] == "toy"
+    assert capsys.readouterr().out == "loading torch and lightning ...\n"
+
+
+def test_a_sweep_is_one_run_for_each_combination(calls: list[Any]) -> None:
+    assert main(["train", "-m", "task=toy", "seed=1,2", "model.width=3,4"]) == 0
+    assert [(config.seed, config.model.width) for _, config in calls] == [(1, 3), (1, 4), (2, 3), (2, 4)]
+    assert [path.name for path in Path().iterdir()] == ["runs"]
+    assert [path.name for path in Path("runs/sweeps").glob("*/*")] == ["multirun.yaml"]
+
+
+def test_options_and_settings_may_be_mixed(calls: list[Any]) -> None:
+    assert main(["train", "task=toy", "-m", "seed=1,2"]) == 0
+    assert len(calls) == 2
+
+
+def test_hydra_makes_no_folder(calls: list[Any]) -> None:
+    assert main(["train", "task=toy"]) == 0
+    assert list(Path().iterdir()) == []
+
+
+def test_cfg_shows_the_configuration(capsys: pytest.CaptureFixture[str], calls: list[Any]) -> None:
+    assert main(["train", "task=toy", "--cfg", "job", "--package", "model", "--config-dir", str(TOY)]) == 0
+    assert capsys.readouterr().out == "# @package model\n_target_: toy.ToyNet\nwidth: 4\ndropout: 0.5\n"
+    assert calls == []
+
+
+def test_resume_is_left_to_the_engine(calls: list[Any]) -> None:
+    assert main(["train", "resume=runs/x", "trainer.max_epochs=9", "allow_targets=[a,b]"]) == 0
+    assert calls == [("resume", "runs/x", ["trainer.max_epochs=9"])]
+    assert os.environ["VISION_APPS_ALLOW"] == "a,b"
+
+
+def test_replay_composes_nothing(calls: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--replay", "runs/x", "--checkpoint=last.ckpt"]) == 0
+    assert calls == [("replay", "runs/x", "last.ckpt")]
+    assert capsys.readouterr().out == ""
+
+
+def test_runs_are_tested_and_used(calls: list[Any]) -> None:
+    assert main(["test", "runs/x", "data.root=y"]) == 0
+    assert main(["predict", "runs/x", "a.jpg", "--out", "o", "b"]) == 0
+    assert calls == [("test", "runs/x", ["data.root=y"]), ("predict", "runs/x", ["a.jpg", "b"], "o")]
+
+
+def test_a_fault_in_a_run_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(config: Any) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(engine, "train", fault)
+    arguments_before = list(sys.argv)
+    with pytest.raises(ValueError, match="a bug"):
+        main(["train", "task=toy"])
+    assert sys.argv == arguments_before
+    assert "HYDRA_FULL_ERROR" not in os.environ
+
+
+def test_data_check_counts_and_opens(toy: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", "task=toy", "data.count=5"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "loading torch and lightning ...",
+        "train         5 samples",
+        "val           5 samples",
+        "test          5 samples",
+        "num_classes: 2",
+        "image_size: 8",
+        "every file opens",
+    ]
+
+
+def test_words_are_taken_apart() -> None:
+    words = arguments.parse(
+        ["a=1", "--info", "defaults", "-m", "--cfg=job", "resume=x", "--config-dir", "c", "b=2"]
+    )
+    assert words.hydra == ["--info", "defaults", "-m", "--cfg", "job"]
+    assert words.config_dirs == [Path("c")]
+    assert words.pop("resume") == "x"
+    assert words.pop("resume") is None
+    assert words.overrides == ["a=1", "b=2"]
+
+
+NO_TORCH = """
+import json, sys
+from vision_apps.cli import main
+for words in json.loads(sys.argv[1]):
+    try:
+        main(words)
+    except SystemExit:
+        pass
+    heavy = {"torch", "pytorch_lightning", "torchvision", "torchmetrics", "wandb", "numpy"} & set(sys.modules)
+    assert not heavy, (words, heavy)
+"""
+
+
+def test_answers_and_refusals_import_nothing_heavy() -> None:
+    commands = [
+        [],
+        ["train", "--help"],
+        ["train", "--cfg", "job"],
+        ["train", "--foo"],
+        ["train", "trainer=gpuu"],
+        ["train", "trainer.max_epoch=1"],
+        ["train", "optimizer.lr=1,2"],
+        ["train", "seed=[1"],
+        ["train", "resume=x", "model=y"],
+        ["test", "--help"],
+        ["predict", "x"],
+        ["data", "--help"],
+    ]
+    path = str(Path(vision_apps.__file__).parents[1])
+    result = subprocess.run(
+        [sys.executable, "-c", NO_TORCH, json.dumps(commands)],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 0, result.stderr

@@ -1,0 +1,87 @@
+"""Every shipped configuration, and every command in the documentation, composes and passes the check."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import pytorch_lightning  # noqa: F401 - its first import sets an environment variable, which no test may do
+
+from vision_apps.cli import COMMANDS, arguments
+from vision_apps.core import listing
+from vision_apps.core.check import check
+from vision_apps.core.compose import compose
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def choices() -> Iterator[str]:
+    """The shortest command line that chooses each file."""
+    for group in listing.groups():
+        for name in listing.options(group):
+            if group in listing.BY_APPLICATION:
+                yield f"task={listing.application_of(name)} {group}={name}"
+            elif group == "callbacks":
+                yield "" if name == "default" else f"+callbacks={name}"
+            else:
+                yield f"{group}={name}"
+
+
+@pytest.mark.parametrize("line", list(choices()))
+def test_every_file_composes_and_passes(line: str) -> None:
+    check(compose(line.split()))
+
+
+@pytest.mark.parametrize("group", listing.BY_APPLICATION)
+def test_every_name_begins_with_its_application(group: str) -> None:
+    strangers = [name for name in listing.options(group) if listing.application_of(name) is None]
+    assert not strangers, f"conf/{group}: no application for {', '.join(strangers)}"
+
+
+@pytest.mark.parametrize("group", listing.groups())
+def test_every_file_says_what_it_is(group: str) -> None:
+    silent = [path.name for path in listing.options(group).values() if not listing.description(path)]
+    assert not silent, f"conf/{group}: the first line should be a comment in {', '.join(silent)}"
+
+
+def documents() -> list[Path]:
+    folders = ("*.md", "docs/**/*.md", "experiments/*/*.md")
+    return sorted(path for pattern in folders for path in REPOSITORY.glob(pattern))
+
+
+def commands() -> Iterator[str]:
+    """Our commands in fenced blocks of the documentation and in the heads of configuration files."""
+    for path in documents():
+        for block in re.findall(r"^```\w*\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL):
+            yield from filter(is_ours, map(bare, block.replace("\\\n", " ").splitlines()))
+    for path in sorted(listing.conf_dir().glob("*/*.yaml")):
+        head = (line.lstrip("# ") for line in path.read_text().splitlines() if line.startswith("#"))
+        yield from filter(is_ours, map(bare, head))
+
+
+def bare(line: str) -> str:
+    """A line without prompt, variables set for it, and comment."""
+    return re.sub(r"^\s*(\$ )?([A-Z_]+=\S+ )*", "", line).split(" #")[0].strip()
+
+
+def is_ours(line: str) -> bool:
+    return line.startswith(("python train.py", "vision-apps ")) and "..." not in line
+
+
+@pytest.mark.parametrize("line", sorted(set(commands())))
+def test_every_documented_command_composes(line: str) -> None:
+    words = shlex.split(line.removeprefix("python train.py").removeprefix("vision-apps "))
+    command = "train" if line.startswith("python train.py") else words.pop(0)
+    assert command in COMMANDS, line
+    if command in ("test", "predict"):
+        assert words, line
+        return
+    if command == "data":
+        words.pop(0)
+    taken = arguments.parse(words)
+    if taken.help or taken.pop("resume"):
+        return
+    # of a sweep the first run stands for all
+    firsts = [re.sub(r"=([^\[\]{}()'\",]+),.*", r"=\1", word) for word in taken.overrides]
+    check(compose(firsts, taken.config_dirs))
