@@ -111,6 +111,14 @@ def test_every_operation_is_drawn() -> None:
     assert (distinct == image.flatten()).all(1).any()
 
 
+def test_two_moves_of_one_image_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(randaugment, "_OPERATIONS", ("translate x",))
+    image = torch.zeros(1, 3, 2, 331, dtype=torch.uint8)
+    image[..., 165] = 255
+    results = RandAugment(num_ops=2, magnitude=6)(Batch(image.expand(40, 3, 2, 331))).images  # 30 pixels each
+    assert results[:, 0, 0].argmax(1).unique().tolist() == [105, 165, 225]
+
+
 def test_a_spread_gives_every_image_its_own_strength() -> None:
     image = photos(1).expand(200, 3, 16, 16)
     same = RandAugment(num_ops=1, magnitude=9)(Batch(image)).images.flatten(1).unique(dim=0)
