@@ -12,9 +12,10 @@ from vision_apps.colorization.lab import rgb_to_ab
 
 # a: least and greatest b of the authors' 313 bins
 ROWS = {
-    -90: (50, 90), -80: (20, 90), -70: (0, 90), -60: (-20, 90), -50: (-30, 100), -40: (-40, 100), -30: (-50, 100),
-    -20: (-50, 100), -10: (-60, 100), 0: (-70, 100), 10: (-80, 90), 20: (-80, 90), 30: (-90, 90), 40: (-100, 90),
-    50: (-100, 80), 60: (-110, 80), 70: (-110, 80), 80: (-110, 70), 90: (-110, 70), 100: (-90, 0),
+    -90: (50, 90), -80: (20, 90), -70: (0, 90), -60: (-20, 90), -50: (-30, 100),
+    -40: (-40, 100), -30: (-50, 100), -20: (-50, 100), -10: (-60, 100), 0: (-70, 100),
+    10: (-80, 90), 20: (-80, 90), 30: (-90, 90), 40: (-100, 90), 50: (-100, 80),
+    60: (-110, 80), 70: (-110, 80), 80: (-110, 70), 90: (-110, 70), 100: (-90, 0),
 }  # fmt: skip
 
 
@@ -57,7 +58,9 @@ def dense(indices: torch.Tensor, weights: torch.Tensor, count: int) -> np.ndarra
 def test_equals_a_search_over_all_bins(neighbours, count):
     ab = colours(2, 24, 31)
     points = ab.permute(0, 2, 3, 1).reshape(-1, 2).double().numpy()
-    search = NearestNeighbors(n_neighbors=neighbours, algorithm="ball_tree").fit(ab_bins(count).double().numpy())
+    search = NearestNeighbors(n_neighbors=neighbours, algorithm="ball_tree").fit(
+        ab_bins(count).double().numpy()
+    )
     distance, index = search.kneighbors(points)
     weight = np.exp(-(distance**2) / (2 * 5**2))
     expected = np.zeros((len(points), count))

@@ -20,7 +20,8 @@ def channels_last(maps: torch.Tensor) -> np.ndarray:
 
 def test_agrees_with_scikit_image():
     images = random_images(2, 3, 64, 64)
-    images[0, :, 0] = torch.arange(64, dtype=torch.uint8)  # dark greys, where the cube root gives way to its tangent
+    # dark greys, where the cube root gives way to its tangent
+    images[0, :, 0] = torch.arange(64, dtype=torch.uint8)
     expected = rgb2lab(channels_last(images) / 255)
     assert np.abs(channels_last(rgb_to_lab(images)) - expected).max() < 1e-3
 

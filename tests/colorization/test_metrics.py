@@ -131,7 +131,9 @@ def test_histogram_counts_every_pixel_and_is_drawn():
     counts = metric.compute()
     assert counts.sum((1, 2)).tolist() == [4 * 256, 4 * 256]
     assert counts[0, 22, 22] == 4 * 256
-    expected, _, _ = np.histogram2d(*truth.transpose(0, 1).flatten(1).numpy(), bins=44, range=[[-110, 110]] * 2)
+    expected, _, _ = np.histogram2d(
+        *truth.transpose(0, 1).flatten(1).numpy(), bins=44, range=[[-110, 110]] * 2
+    )
     assert np.array_equal(counts[1].numpy(), expected)
     picture = draw_histogram(counts)
     assert picture.dtype == torch.uint8 and picture.shape == (3, 264, 534)

@@ -59,8 +59,12 @@ def test_loads_the_authors_zhang16(tmp_path):
     source = Zhang16()
     nn.init.normal_(source.head.weight)
     state = released_zhang16(source)
-    assert state["model8.6.weight"].shape == (313, 256, 1, 1) and state["model1.4.running_mean"].shape == (64,)
-    torch.save({key: value for key, value in state.items() if "num_batches" not in key}, tmp_path / "eccv16.pth")
+    assert state["model8.6.weight"].shape == (313, 256, 1, 1) and state["model1.4.running_mean"].shape == (
+        64,
+    )
+    torch.save(
+        {key: value for key, value in state.items() if "num_batches" not in key}, tmp_path / "eccv16.pth"
+    )
     loaded = Zhang16(weights=tmp_path / "eccv16.pth")
     lightness = torch.rand(1, 1, 32, 32) * 100
     with torch.no_grad():

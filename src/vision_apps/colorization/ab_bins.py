@@ -1,8 +1,9 @@
-"""The quantised ab plane: its bins, and the soft encoding of colours on them (Zhang et al. 2016, section 2.1).
-
-Bins lie on the grid {-110, -100, ..., 110}^2, in a-major order. The full grid has 529 (Zhang et al., SIGGRAPH 2017); the
-313 of the ECCV 2016 paper are those whose surrounding square of half-side 10 meets the convex hull of all sRGB colours:
-so that every colour finds the four grid points around it. Derived here, not shipped; equal to the authors' file.
+"""The quantised ab plane: its bins, and the soft encoding of colours on them (Zhang et al. 2016, section
+2.1).
+ Bins lie on the grid {-110, -100, ..., 110}^2, in a-major order. The full grid has 529 (Zhang et al.,
+SIGGRAPH 2017); the 313 of the ECCV 2016 paper are those whose surrounding square of half-side 10 meets the
+convex hull of all sRGB colours: so that every colour finds the four grid points around it. Derived here, not
+shipped; equal to the authors' file.
 """
 
 import math
@@ -29,7 +30,8 @@ class SoftColors(NamedTuple):
 @lru_cache(maxsize=2)
 @torch.inference_mode(False)  # else a table that validation made could not serve training
 def ab_bins(count: int = 313) -> Tensor:
-    """ab of the bins, float32 [count, 2]; ``count`` is 313 (those near the sRGB gamut) or 529 (the whole grid)."""
+    """ab of the bins, float32 [count, 2]; ``count`` is 313 (those near the sRGB gamut) or 529 (the whole
+    grid)."""
     axis = torch.arange(-EXTENT, EXTENT + 1, SPACING, dtype=torch.float64)
     grid = torch.cartesian_prod(axis, axis)
     if count == 313:
@@ -40,10 +42,12 @@ def ab_bins(count: int = 313) -> Tensor:
 
 
 def _near_gamut(points: Tensor) -> Tensor:
-    """Whether [a - 10, a + 10] x [b - 10, b + 10] meets the convex hull of sRGB, bool [N], for ab ``points`` [N, 2].
+    """Whether [a - 10, a + 10] x [b - 10, b + 10] meets the convex hull of sRGB, bool [N], for ab ``points``
+    [N, 2].
 
-    A point is inside a convex set iff no direction separates them. 1800 directions decide as 36,000 do: the nearest
-    calls (half-sides from 9.73 to 10.06 give the same set) are wider than what a fifth of a degree can blur.
+    A point is inside a convex set iff no direction separates them. 1800 directions decide as 36,000 do: the
+    nearest calls (half-sides from 9.73 to 10.06 give the same set) are wider than what a fifth of a degree
+    can blur.
     """
     angle = torch.arange(1800, dtype=torch.float64) * (math.tau / 1800)
     direction = torch.stack([angle.cos(), angle.sin()], dim=1)
@@ -53,7 +57,8 @@ def _near_gamut(points: Tensor) -> Tensor:
 
 
 def _cube_edges() -> Tensor:
-    """The colours on the 12 edges of the RGB cube, uint8 [3, 3072]: their ab span the hull of all sRGB colours.
+    """The colours on the 12 edges of the RGB cube, uint8 [3, 3072]: their ab span the hull of all sRGB
+    colours.
 
     (The 8 corners alone do not: an edge is a curve in ab. They give 301 bins.)
     """
@@ -75,8 +80,8 @@ _CELLS = 2 * EXTENT // _CELL
 def _candidates(count: int, neighbours: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """For each cell of the ab plane the bins that can be among the nearest of any point in it.
 
-    A bin cannot when even its shortest distance to the cell exceeds the ``neighbours``-th smallest of the longest
-    distances. Rows are filled up with a bin at infinity.
+    A bin cannot when even its shortest distance to the cell exceeds the ``neighbours``-th smallest of the
+    longest distances. Rows are filled up with a bin at infinity.
 
     Returns:
         indices int64 [cells^2, C] and ab float32 [2, cells^2, C].
@@ -103,7 +108,8 @@ def soft_encode(ab: Tensor, neighbours: int = 5, count: int = 313) -> SoftColors
     The paper takes 5 neighbours, the released training code 10.
 
     Args:
-        ab: float [B, 2, h, w], ab of sRGB colours (within +-110; what lies outside is treated as the border cell's).
+        ab: float [B, 2, h, w], ab of sRGB colours (within +-110; what lies outside is treated as the border
+            cell's).
     """
     table, positions = _candidates(count, neighbours, ab.device)
     a, b = ab.float().unbind(1)

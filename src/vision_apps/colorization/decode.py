@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
 from vision_apps.colorization.lab import lab_to_rgb
-from vision_apps.colorization.losses import CHUNK, as_rows, pixel_chunks
+from vision_apps.colorization.losses import as_rows, chunk_size, pixel_chunks
 
 TEMPERATURE = 0.38  # equation 5: between the mean (1), which is dull, and the mode (0), which is blotchy
 
@@ -23,7 +23,7 @@ def annealed_mean(
     bias: Tensor,
     bins: Tensor,
     temperature: float = TEMPERATURE,
-    chunk: int = CHUNK,
+    chunk: int | None = None,
 ) -> DecodedColors:
     """The mean colour of softmax(logits / temperature), the logits being a 1x1 convolution of ``features``.
 
@@ -33,15 +33,17 @@ def annealed_mean(
         features: [B, C, h, w], any float type.
         weight, bias: of the head, [Q, C, 1, 1] and [Q].
         bins: their ab, float32 [Q, 2].
-        chunk: pixels whose logits are held at once.
+        chunk: pixels whose logits are held at once; by default what suits the device.
     """
     batch, _, height, width = features.shape
     head, offset = weight.flatten(1).to(features.dtype), bias.float()
-    mean_of = torch.cat([bins, torch.ones_like(bins[:, :1])], dim=1)  # one product gives both sums and their divisor
+    # one product gives both sums and their divisor
+    mean_of = torch.cat([bins, torch.ones_like(bins[:, :1])], dim=1)
     colours = features.new_empty((batch, height, width, 2), dtype=torch.float32)
     entropies = features.new_empty((batch, height, width), dtype=torch.float32)
     # an exported graph holds no loop over a batch of unknown size
     whole = [(slice(None), slice(None))]
+    chunk = chunk or chunk_size(features.device)
     chunks = whole if torch.compiler.is_exporting() else pixel_chunks(batch, height, width, chunk)
     with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
         for images, rows in chunks:
@@ -57,10 +59,12 @@ def annealed_mean(
 
 
 def upsample_ab(ab: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
-    """ab at ``size`` (height, width), bilinear, from ab at every ``stride``-th pixel of an image of that size.
+    """ab at ``size`` (height, width), bilinear, from ab at every ``stride``-th pixel of an image of that
+    size.
 
-    The targets are the pixels 0, stride, 2 stride, ...: each value is put back where it was taken. Plain bilinear
-    resizing would take it for the middle of a block and shift all colours by (stride - 1) / 2 pixels.
+    The targets are the pixels 0, stride, 2 stride, ...: each value is put back where it was taken. Plain
+    bilinear resizing would take it for the middle of a block and shift all colours by (stride - 1) / 2
+    pixels.
     """
     height, width = ((n - 1) * stride + 1 for n in ab.shape[-2:])
     placed = interpolate(ab.float(), size=(height, width), mode="bilinear", align_corners=True)

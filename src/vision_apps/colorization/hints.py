@@ -1,4 +1,5 @@
-"""Colour hints as a user would give them, simulated from the truth (Zhang et al., SIGGRAPH 2017, section 3.2)."""
+"""Colour hints as a user would give them, simulated from the truth (Zhang et al., SIGGRAPH 2017, section
+3.2)."""
 
 from typing import NamedTuple
 

@@ -1,9 +1,9 @@
 """8-bit sRGB to CIE Lab (D65, 2 degrees) and back, on whole batches.
-
-L is in 0..100; a and b lie in -86.2..98.2 and -107.9..94.5 for every sRGB colour. Both ways agree with scikit-image.
-
-The 3x3 products are spelled out element by element on purpose: a matrix product would be rounded to bfloat16 under
-autocast and to TensorFloat-32 on recent GPUs, and Lab differences of 1e-2 are visible in the soft targets.
+ L is in 0..100; a and b lie in -86.2..98.2 and -107.9..94.5 for every sRGB colour. Both ways agree with
+scikit-image.
+ The 3x3 products are spelled out element by element on purpose: a matrix product would be rounded to bfloat16
+under autocast and to TensorFloat-32 on recent GPUs, and Lab differences of 1e-2 are visible in the soft
+targets.
 """
 
 from functools import lru_cache
@@ -11,14 +11,19 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-# Linear sRGB to XYZ (ITU-R BT.709 primaries, Poynton, "Frequently asked questions about color", 1997, question 18).
+# Linear sRGB to XYZ (ITU-R BT.709 primaries, Poynton, "Frequently asked questions about color", 1997,
+# question 18).
 XYZ_FROM_RGB = (
     (0.412453, 0.357580, 0.180423),
     (0.212671, 0.715160, 0.072169),
     (0.019334, 0.119193, 0.950227),
 )
 WHITE = (0.95047, 1.0, 1.08883)
-_DELTA = 6 / 29  # CIE 15: below delta^3 the cube root is continued by its tangent
+# Below the knee the cube root is continued by its tangent. These are the rounded constants of CIE 1976, which
+# scikit-image and with it the authors' targets are made with; the exact (6/29)^3 and 841/108 change dark
+# colours by 2e-4.
+_KNEE = 0.008856
+_SLOPE = 7.787
 
 
 _RGB_FROM_XYZ = torch.linalg.inv(torch.tensor(XYZ_FROM_RGB, dtype=torch.float64)).tolist()
@@ -54,9 +59,7 @@ def _weighted(weights: tuple[float, ...] | list[float], x: Tensor, y: Tensor, z:
 
 def _compress(ratio: Tensor) -> Tensor:
     """CIE f(t): the cube root, linear near black. ``ratio`` >= 0."""
-    root = ratio.clamp_min(_DELTA**3).pow(1 / 3)
-    # one tangent serves both: it touches the root at delta^3, where the clamped part adds nothing
-    return root.add_((ratio - _DELTA**3).clamp_max_(0), alpha=1 / (3 * _DELTA**2))
+    return torch.where(ratio > _KNEE, ratio.pow(1 / 3), ratio * _SLOPE + 16 / 116)
 
 
 def rgb_to_lightness(images: Tensor) -> Tensor:
@@ -101,4 +104,4 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
 
 def _expand(f: Tensor) -> Tensor:
     """Inverse of :func:`_compress`."""
-    return torch.where(f > _DELTA, f**3, (f - 4 / 29) * (3 * _DELTA**2))
+    return torch.where(f > _KNEE ** (1 / 3), f**3, (f - 16 / 116) / _SLOPE)

@@ -1,8 +1,8 @@
 """How colorizations are measured.
-
-Published figures differ by what the names leave open, so here it is said: AuC compares raw ab (not yet clipped to
-the gamut) with the truth at full resolution; PSNR, SSIM and colourfulness compare the final 8-bit images, each the mean over
-images. States are sums (of integers where possible), so that they add up exactly over processes.
+ Published figures differ by what the names leave open, so here it is said: AuC compares raw ab (not yet
+clipped to the gamut) with the truth at full resolution; PSNR, SSIM and colourfulness compare the final 8-bit
+images, each the mean over images. States are sums (of integers where possible), so that they add up exactly
+over processes.
 """
 
 from typing import Literal
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.functional.image import structural_similarity_index_measure
+from torchmetrics.utilities import dim_zero_cat
 
 from vision_apps.colorization.ab_bins import SPACING, ab_bins, nearest_bin
 from vision_apps.colorization.lab import lab_to_rgb
@@ -21,8 +22,8 @@ LARGEST_THRESHOLD = 150
 def curve_areas(distances: Tensor) -> Tensor:
     """Each pixel's share in the area under the curve, int64 in 0..300, to be divided by 300.
 
-    A pixel at distance d is within every threshold t >= d of 0, 1, ..., 150; the trapezoids under that step are the
-    area. (Thresholds are whole, so it is exact in integers.)
+    A pixel at distance d is within every threshold t >= d of 0, 1, ..., 150; the trapezoids under that step
+    are the area. (Thresholds are whole, so it is exact in integers.)
     """
     first = distances.ceil().clamp_max(LARGEST_THRESHOLD + 1).long()
     # (150 - first) + 1/2 below the step; a pixel that is right at threshold 0 has the whole area
@@ -30,19 +31,23 @@ def curve_areas(distances: Tensor) -> Tensor:
 
 
 class ColorAuC(Metric):
-    """Area under the cumulative curve of ab distances, from 0 to 150, in percent (Zhang et al. 2016, section 3.1).
+    """Area under the cumulative curve of ab distances, from 0 to 150, in percent (Zhang et al. 2016, section
+    3.1).
 
     Args:
-        rebalanced: weigh a pixel by the inverse frequency of its true colour's nearest bin among all pixels measured:
-            equation 4 with lambda = 0. Every colour that occurs then counts alike.
-        per_image: the mean over images of their areas, instead of one area over all pixels. The paper does not say
-            which; raw areas of images of equal size agree. Rebalanced, it keeps two numbers per image and bin.
+        rebalanced: weigh a pixel by the inverse frequency of its true colour's nearest bin among all pixels
+            measured: equation 4 with lambda = 0. Every colour that occurs then counts alike.
+        per_image: the mean over images of their areas, instead of one area over all pixels. The paper does
+            not say which; raw areas of images of equal size agree. Rebalanced, it keeps two numbers per image
+            and bin.
     """
 
     higher_is_better = True
     full_state_update = False
     areas: Tensor
     counts: Tensor
+    image_areas: list[Tensor]
+    image_counts: list[Tensor]
 
     def __init__(self, rebalanced: bool = False, per_image: bool = False) -> None:
         super().__init__()
@@ -61,26 +66,26 @@ class ColorAuC(Metric):
         groups = nearest_bin(truth).flatten(1) if self.rebalanced else torch.zeros_like(areas)
         images, bins = len(areas), 313 if self.rebalanced else 1
         empty = areas.new_zeros(images, bins)
-        area, count = empty.scatter_add(1, groups, areas), empty.scatter_add(1, groups, torch.ones_like(areas))
+        area, count = (
+            empty.scatter_add(1, groups, areas),
+            empty.scatter_add(1, groups, torch.ones_like(areas)),
+        )
         if self.per_image:
-            self.image_areas.append(area)  # type: ignore[operator,union-attr]
-            self.image_counts.append(count)  # type: ignore[operator,union-attr]
+            self.image_areas.append(area)
+            self.image_counts.append(count)
         else:
             self.areas += area.sum(0)
             self.counts += count.sum(0)
 
     def compute(self) -> Tensor:
-        areas, counts = self._gathered() if self.per_image else (self.areas[None], self.counts[None])
+        if self.per_image:
+            areas, counts = dim_zero_cat(self.image_areas), dim_zero_cat(self.image_counts)
+        else:
+            areas, counts = self.areas[None], self.counts[None]
         total = counts.sum(0)
         weights = torch.where(total > 0, 1 / total.double(), 0)
         per_image = (areas * weights).sum(1) / (counts * weights).sum(1)
         return per_image.mean().float() * (100 / (2 * LARGEST_THRESHOLD))
-
-    def _gathered(self) -> tuple[Tensor, Tensor]:
-        # a list before, one tensor after the reduction over processes
-        both = (self.image_areas, self.image_counts)
-        areas, counts = (x if isinstance(x, Tensor) else torch.cat(list(x)) for x in both)  # type: ignore[arg-type]
-        return areas, counts
 
 
 class _ImageMean(Metric):
@@ -106,8 +111,8 @@ class _ImageMean(Metric):
 class ImagePSNR(_ImageMean):
     """Peak signal-to-noise ratio of 8-bit images, dB, mean over images as the field's tables have it.
 
-    The error is not taken below that of rounding to 8 bits (1/12), where a perfect image, such as a grey photo that
-    stayed grey, would otherwise make the mean infinite: it counts 58.9 dB.
+    The error is not taken below that of rounding to 8 bits (1/12), where a perfect image, such as a grey
+    photo that stayed grey, would otherwise make the mean infinite: it counts 58.9 dB.
     """
 
     higher_is_better = True
@@ -136,8 +141,9 @@ class ImageSSIM(_ImageMean):
 def colourfulness(images: Tensor, form: Literal["signed", "absolute"] = "signed") -> Tensor:
     """Colourfulness of uint8 images [B, 3, H, W]: [B], 0 is grey, above 80 very colourful.
 
-    ``signed`` is Hasler and Suesstrunk 2003, section 7. ``absolute`` takes the absolute values of the opponent colours
-    first, as the evaluation code of CT2 and DDColor does; the tables of 2022 and later hold that one.
+    ``signed`` is Hasler and Suesstrunk 2003, section 7. ``absolute`` takes the absolute values of the
+    opponent colours first, as the evaluation code of CT2 and DDColor does; the tables of 2022 and later hold
+    that one.
     """
     red, green, blue = images.float().flatten(2).unbind(1)
     opponent = torch.stack([red - green, (red + green) / 2 - blue])
@@ -160,7 +166,8 @@ class Colourfulness(_ImageMean):
 
 
 class ColourfulnessGap(Metric):
-    """|mean over the predicted - mean over the true images| of the absolute form: the dCF of DDColor and MultiColor.
+    """|mean over the predicted - mean over the true images| of the absolute form: the dCF of DDColor and
+    MultiColor.
 
     (Others take the mean over images of the difference, which is larger.)
     """
@@ -186,7 +193,8 @@ class ColourfulnessGap(Metric):
 
 
 class AbHistogram(Metric):
-    """How often each ab occurs in answer and truth: int64 [2, 44, 44], cells of 5 x 5 from -110 to 110, a first."""
+    """How often each ab occurs in answer and truth: int64 [2, 44, 44], cells of 5 x 5 from -110 to 110, a
+    first."""
 
     full_state_update = False
     counts: Tensor
@@ -210,7 +218,8 @@ class AbHistogram(Metric):
 def draw_histogram(counts: Tensor, scale: int = 6) -> Tensor:
     """Predicted and true colours side by side on the ab plane, uint8 [3, h, w]: a to the right, b upwards.
 
-    A cell has its own colour, as light as it is frequent (logarithmic), within the bins of the gamut; black outside.
+    A cell has its own colour, as light as it is frequent (logarithmic), within the bins of the gamut; black
+    outside.
     """
     cells = counts.shape[-1]
     centre = (torch.arange(cells, device=counts.device) + 0.5) * AbHistogram.cell - 110

@@ -31,23 +31,27 @@ class ColorBatch(NamedTuple):
 class ColorAnswer(NamedTuple):
     images: Tensor  # uint8 [B, 3, H, W], sRGB: the lightness of the input in colour
     ab: Tensor  # float32 [B, 2, H, W], not clipped to the gamut
-    entropy: Tensor | None = None  # float32 [B], nat: mean over the pixels; 0 is certain; none after regression
+    # float32 [B], nat: mean over the pixels; 0 is certain; none after regression
+    entropy: Tensor | None = None
 
 
 class Colorization(VisionModule):
     """Learns the colours of images from their lightness (Zhang et al. 2016).
 
-    What is trained follows from the network: classes by the soft-target cross entropy, regression by its L1 or L2.
+    What is trained follows from the network: classes by the soft-target cross entropy, regression by its L1
+    or L2.
 
     Args:
-        image_size: the network sees the lightness resized to about this many pixels squared, in its own aspect ratio;
-            the answer keeps the input's resolution. Null: it sees every image as it is.
+        image_size: the network sees the lightness resized to about this many pixels squared, in its own
+            aspect ratio; the answer keeps the input's resolution. Null: it sees every image as it is.
         temperature: of the annealed mean, in (0, 1].
-        neighbours: bins that a true colour is spread over: 5 in the paper, 10 in its code. Null: as its network's paper.
+        neighbours: bins that a true colour is spread over: 5 in the paper, 10 in its code. Null: as its
+            network's paper.
         rebalance: lambda of class rebalancing, in [0, 1]; 0.5 in the paper. Null: all pixels weigh alike.
-        prior: file of ``vision-apps data prior``. Null: the prior is counted during the first ``prior_images`` of the
-            training, and is kept in the checkpoint.
-        drop_grey: leave images without colour, such as black-and-white photos, out of the classification loss.
+        prior: file of ``vision-apps data prior``. Null: the prior is counted during the first
+            ``prior_images`` of the training, and is kept in the checkpoint.
+        drop_grey: leave images without colour, such as black-and-white photos, out of the classification
+            loss.
     """
 
     batch_type = ColorBatch
@@ -95,10 +99,11 @@ class Colorization(VisionModule):
         self.register_buffer("prior_count", torch.zeros((), dtype=torch.int64))
         self._counted: int | None = None  # what prior_count holds, without asking the device at every step
 
-    # ---- the network -----------------------------------------------------------------------------------------
+    # ---- the network ---------------------------------------------------------------------------------------
 
     def outputs(self, images: Tensor, *hints: Tensor) -> ColorFeatures:
-        """``hints``: for a network that takes them, ab [B, 2, H, W] and mask [B, 1, H, W] of known colours."""
+        """``hints``: for a network that takes them, ab [B, 2, H, W] and mask [B, 1, H, W] of known
+        colours."""
         lightness = rgb_to_lightness(images)
         size = self._working_size(*lightness.shape[-2:])
         if size != tuple(lightness.shape[-2:]):
@@ -143,11 +148,11 @@ class Colorization(VisionModule):
         assert self.color_network.head is not None and outputs.features is not None
         return self.color_network.head, outputs.features
 
-    # ---- the loss --------------------------------------------------------------------------------------------
+    # ---- the loss ------------------------------------------------------------------------------------------
 
     def loss(self, outputs: ColorFeatures, batch: ColorBatch) -> dict[str, Tensor]:
-        """``cross_entropy`` (nat per pixel) is free of weights, so that runs can be compared; ``above_floor`` is what it
-        lies above the best that is possible, which is known for the generated world."""
+        """``cross_entropy`` (nat per pixel) is free of weights, so that runs can be compared; ``above_floor``
+        is what it lies above the best that is possible, which is known for the generated world."""
         parts: dict[str, Tensor] = {}
         losses = []
         network = self.color_network
@@ -167,10 +172,14 @@ class Colorization(VisionModule):
         target = soft_encode(ab, self.neighbours, len(self.bins))
         if self.training:
             self._count_colours(target)
-        entropy = soft_cross_entropy(features, head.weight, _bias(head), target, self._pixel_weights(ab, target))
+        entropy = soft_cross_entropy(
+            features, head.weight, _bias(head), target, self._pixel_weights(ab, target)
+        )
         parts["cross_entropy"] = entropy.plain
         if batch.materials is not None:
-            floor = scenes_truth.floor(batch.materials[:, ::stride, ::stride], self.neighbours, len(self.bins))
+            floor = scenes_truth.floor(
+                batch.materials[:, ::stride, ::stride], self.neighbours, len(self.bins)
+            )
             parts["above_floor"] = entropy.plain - floor.mean()
         return entropy.weighted
 
@@ -183,7 +192,7 @@ class Colorization(VisionModule):
             weights = colored.expand_as(ab[:, 0]) if weights is None else weights * colored
         return weights
 
-    # ---- how common colours are ------------------------------------------------------------------------------
+    # ---- how common colours are ----------------------------------------------------------------------------
 
     def _prior(self) -> Tensor:
         return self.prior_mass / self.prior_mass.sum()
@@ -216,7 +225,7 @@ class Colorization(VisionModule):
     def on_train_start(self) -> None:
         self._counted = None  # a checkpoint may have been loaded
 
-    # ---- what is measured ------------------------------------------------------------------------------------
+    # ---- what is measured ----------------------------------------------------------------------------------
 
     def build_metrics(self) -> dict[str, Metric]:
         return {
@@ -239,21 +248,24 @@ class Colorization(VisionModule):
             metric.update(*((answer.ab, truth) if on_ab else (answer.images, batch.images)))
 
     def baselines(self, batch: ColorBatch) -> dict[str, ColorAnswer]:
-        """``grey`` adds no colour, ``prior`` draws every pixel's from the training data's, and where the truth is known
+        """``grey`` adds no colour, ``prior`` draws every pixel's from the training data's, and where the
+        truth is known
         ``best_l2`` is what a perfect regression answers: the mean of all colours that are possible."""
         batch_size, _, height, width = batch.images.shape
         grey = torch.zeros(batch_size, 2, height, width, device=batch.images.device)
         prior = self._prior() if self._knows_prior() else torch.ones_like(self.prior_mass)
         # the same draw for every batch, on every device
         draw = torch.Generator().manual_seed(0)
-        drawn = torch.multinomial(prior.cpu(), height * width, replacement=True, generator=draw).to(self.bins.device)
+        drawn = torch.multinomial(prior.cpu(), height * width, replacement=True, generator=draw).to(
+            self.bins.device
+        )
         random = self.bins[drawn].T.reshape(1, 2, height, width).expand_as(grey)
         answers = {"grey": grey, "prior": random}
         if batch.materials is not None:
             answers["best_l2"] = scenes_truth.expected_ab(batch.materials)
         return {name: self._colored(ab, batch.images) for name, ab in answers.items()}
 
-    # ---- what is shown ---------------------------------------------------------------------------------------
+    # ---- what is shown -------------------------------------------------------------------------------------
 
     def draw(self, batch: ColorBatch, answer: ColorAnswer) -> list[Tensor]:
         others = self.baselines(batch)
@@ -270,8 +282,8 @@ class Colorization(VisionModule):
         return list(answer.images)
 
     def describe(self, answer: ColorAnswer) -> list[dict[str, Any]]:
-        """Chroma is the mean distance from grey in ab; ``certainty`` is 1 where the network is sure of every pixel
-        and 0 where it has no idea (only of networks with classes)."""
+        """Chroma is the mean distance from grey in ab; ``certainty`` is 1 where the network is sure of every
+        pixel and 0 where it has no idea (only of networks with classes)."""
         rows: list[dict[str, Any]] = []
         for index, chroma in enumerate(answer.ab.square().sum(1).sqrt().mean((1, 2)).tolist()):
             row = {"chroma": round(chroma, 2)}

@@ -1,6 +1,8 @@
 """What the colour networks share: the form of their output, and the weights that the authors released."""
 
+import pickle
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -14,7 +16,8 @@ SIZE_MULTIPLE = 8  # three halvings
 
 
 class ColorFeatures(NamedTuple):
-    """What a network gives for L [B, 1, H, W]; a network without classes or without regression leaves one out."""
+    """What a network gives for L [B, 1, H, W]; a network without classes or without regression leaves one
+    out."""
 
     features: Tensor | None = None  # [B, C, ceil(H / 4), ceil(W / 4)]: ``network.head`` makes logits of them
     ab: Tensor | None = None  # regressed, [B, 2, h, w] in ab units; h is ceil(H / regression_stride)
@@ -34,30 +37,47 @@ class ColorNetwork(Protocol):
     def __call__(self, lightness: Tensor) -> ColorFeatures: ...
 
 
-def convolutions(channels: list[int], last_stride: int = 1, dilation: int = 1, norm: bool = True) -> list[nn.Module]:
-    """3x3 convolutions with ReLU through ``channels``, the last one strided, and a norm after the last ReLU."""
+def convolutions(
+    channels: list[int], last_stride: int = 1, dilation: int = 1, norm: bool = True
+) -> list[nn.Module]:
+    """3x3 convolutions with ReLU through ``channels``, the last one strided, and a norm after the last
+    ReLU."""
     layers: list[nn.Module] = []
-    for index, (before, after) in enumerate(zip(channels, channels[1:], strict=False)):
+    for index, (before, after) in enumerate(pairwise(channels)):
         stride = last_stride if index == len(channels) - 2 else 1
-        layers += [nn.Conv2d(before, after, 3, stride, padding=dilation, dilation=dilation), nn.ReLU(inplace=True)]
+        layers += [
+            nn.Conv2d(before, after, 3, stride, padding=dilation, dilation=dilation),
+            nn.ReLU(inplace=True),
+        ]
     return [*layers, nn.BatchNorm2d(channels[-1])] if norm else layers
 
 
 def initialise(network: nn.Module) -> None:
     """He et al. 2015 for every convolution.
 
-    The authors initialised by k-means on data ("magic init") and report that PyTorch's default trains badly: it
-    lets the signal shrink through the two to three convolutions between norms.
+    The authors initialised by k-means on data ("magic init") and report that PyTorch's default trains badly:
+    it lets the signal shrink through the two to three convolutions between norms.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            # what a convolution's output sums over; transposed weights are [in, out, k, k] and reach stride^2 times
-            # fewer inputs per output
+            # what a convolution's output sums over; transposed weights are [in, out, k, k] and reach stride^2
+            # times fewer inputs per output
             fan = module.weight[0].numel()
             if isinstance(module, nn.ConvTranspose2d):
-                fan = module.in_channels * module.weight[0, 0].numel() // (module.stride[0] * module.stride[1])
+                fan = (
+                    module.in_channels * module.weight[0, 0].numel() // (module.stride[0] * module.stride[1])
+                )
             nn.init.normal_(module.weight, std=(2 / fan) ** 0.5)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def undecided(head: nn.Conv2d) -> nn.Conv2d:
+    """The last layer such that the first answer is grey, or all classes alike, and not noise."""
+    nn.init.normal_(head.weight, std=0.01)
+    if head.bias is not None:
+        nn.init.zeros_(head.bias)
+    return head
 
 
 def pad_to_multiple(maps: Tensor) -> Tensor:
@@ -66,7 +86,9 @@ def pad_to_multiple(maps: Tensor) -> Tensor:
     return pad(maps, (0, right, 0, below), mode="replicate") if below or right else maps
 
 
-def load_released(network: nn.Module, path: str | Path, rename: dict[str, str], ignore: str) -> dict[str, Tensor]:
+def load_released(
+    network: nn.Module, path: str | Path, rename: dict[str, str], ignore: str
+) -> dict[str, Tensor]:
     """The authors' state dict under this network's names.
 
     Args:
@@ -81,7 +103,7 @@ def load_released(network: nn.Module, path: str | Path, rename: dict[str, str], 
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"network.weights: {path} does not exist; expected a local file") from None
-    except Exception as error:  # torch raises many kinds for what is not a plain state dict
+    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
         raise CheckpointError(f"network.weights: {path} is not a state dict of tensors: {error}") from error
     renamed = {}
     for key, value in state.items():
@@ -90,7 +112,8 @@ def load_released(network: nn.Module, path: str | Path, rename: dict[str, str], 
                 key = re.sub(pattern, replacement, key)
             renamed[key] = value
     own = network.state_dict()
-    counters = {key for key in own if key.endswith("num_batches_tracked")}  # absent from files of 2016's Caffe
+    # absent from files of 2016's Caffe
+    counters = {key for key in own if key.endswith("num_batches_tracked")}
     problems = [f"lacks {key}" for key in own if key not in renamed and key not in counters]
     problems += [f"has {key}, which the network lacks" for key in renamed if key not in own]
     problems += [

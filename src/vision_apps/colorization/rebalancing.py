@@ -1,4 +1,5 @@
-"""Class rebalancing: how common colours are, and how much more a rare one weighs (Zhang et al. 2016, section 2.2)."""
+"""Class rebalancing: how common colours are, and how much more a rare one weighs (Zhang et al. 2016, section
+2.2)."""
 
 import math
 from collections.abc import Iterable
@@ -13,8 +14,8 @@ from vision_apps.colorization.ab_bins import SoftColors, ab_bins, nearest_bin, s
 from vision_apps.colorization.lab import rgb_to_ab
 from vision_apps.core.errors import DataError
 
-# Natural photos leave 2e-4 of the soft mass on bins that are nearest to no sRGB colour, fully saturated primaries up
-# to a fifth; priors made from wrongly scaled images put most of theirs there.
+# Natural photos leave 2e-4 of the soft mass on bins that are nearest to no sRGB colour, fully saturated
+# primaries up to a fifth; priors made from wrongly scaled images put most of theirs there.
 _UNREACHABLE_LIMIT = 0.3
 
 
@@ -79,7 +80,9 @@ def check_prior(prior: Tensor, source: str = "prior") -> None:
         DataError
     """
     if prior.dim() != 1 or len(prior) not in (313, 529):
-        raise DataError(f"{source}: expected the probabilities of 313 or 529 bins, got shape {list(prior.shape)}")
+        raise DataError(
+            f"{source}: expected the probabilities of 313 or 529 bins, got shape {list(prior.shape)}"
+        )
     if not torch.isfinite(prior).all() or (prior < 0).any():
         raise DataError(f"{source}: has negative or non-finite values; probabilities were expected")
     total = prior.double().sum().item()
@@ -89,14 +92,15 @@ def check_prior(prior: Tensor, source: str = "prior") -> None:
     mode = f"({found['mode_a']:g}, {found['mode_b']:g})"
     if found["mass_unreachable"] > _UNREACHABLE_LIMIT:
         raise DataError(
-            f"{source}: {found['mass_unreachable']:.0%} of the mass is on colours that sRGB cannot show, the most "
-            f"common being ab = {mode}. It was made from wrongly scaled images: the conversion to Lab wants 8-bit "
-            "values, or floats in [0, 1]. Count again with: vision-apps data prior"
+            f"{source}: {found['mass_unreachable']:.0%} of the mass is on colours that sRGB cannot show, the "
+            f"most common being ab = {mode}. It was made from wrongly scaled images: the conversion to Lab "
+            "wants 8-bit values, or floats in [0, 1]. Count again with: vision-apps data prior"
         )
     if found["mass_chroma_10"] > 0.999:
         raise DataError(
-            f"{source}: {found['mass_chroma_10']:.2%} of the mass is grey (chroma up to 10), so there is no colour to "
-            "learn. Either the images are grey-scale or they were divided by 255 before they became 8-bit"
+            f"{source}: {found['mass_chroma_10']:.2%} of the mass is grey (chroma up to 10), so there is no "
+            "colour to learn. Either the images are grey-scale or they were divided by 255 before they "
+            "became 8-bit"
         )
 
 
@@ -120,16 +124,20 @@ def load_prior(path: str | Path, count: int = 313) -> Tensor:
         raise DataError(f"module.prior: {path} is not an array of probabilities ({error}); {make}") from error
     check_prior(prior, f"module.prior: {path}")
     if len(prior) != count:
-        raise DataError(f"module.prior: {path} has {len(prior)} bins, this network's head has {count}; {make}")
+        raise DataError(
+            f"module.prior: {path} has {len(prior)} bins, this network's head has {count}; {make}"
+        )
     return prior
 
 
 def rebalancing_weights(prior: Tensor, uniform: float = 0.5) -> Tensor:
-    """Weight of a pixel by its nearest bin, w ~ 1 / ((1 - lambda) p + lambda u) with sum(p w) = 1 (equations 3 and 4).
+    """Weight of a pixel by its nearest bin, w ~ 1 / ((1 - lambda) p + lambda u) with sum(p w) = 1 (equations
+    3 and 4).
 
     Args:
         prior: p, [Q]; u is uniform over its non-zero bins.
-        uniform: lambda. 1 weighs all colours alike, 0 by the inverse of their frequency; the paper trains with 0.5.
+        uniform: lambda. 1 weighs all colours alike, 0 by the inverse of their frequency; the paper trains
+            with 0.5.
 
     Returns:
         [Q]. A colour that never occurred weighs as much as the rarest possible (at lambda 0, where that is

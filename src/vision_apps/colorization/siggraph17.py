@@ -1,5 +1,5 @@
-"""The network of Zhang, Zhu, Isola, Geng, Lin, Yu, Efros, "Real-Time User-Guided Image Colorization with Learned Deep
-Priors", SIGGRAPH 2017 (figure 2): skip connections, colour hints, and two answers."""
+"""The network of Zhang, Zhu, Isola, Geng, Lin, Yu, Efros, "Real-Time User-Guided Image Colorization with
+Learned Deep Priors", SIGGRAPH 2017 (figure 2): skip connections, colour hints, and two answers."""
 
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from vision_apps.colorization.network import (
     initialise,
     load_released,
     pad_to_multiple,
+    undecided,
 )
 
 
@@ -23,7 +24,8 @@ class Siggraph17(nn.Module):
 
     Args:
         width: multiplies the channels of every block.
-        mask_centre: what is taken off the hint mask; 0.5 in the authors' PyTorch training, 0 in their Caffe one.
+        mask_centre: what is taken off the hint mask; 0.5 in the authors' PyTorch training, 0 in their Caffe
+            one.
         weights: local ``siggraph17-*.pth`` of the authors; needs width 1.
     """
 
@@ -34,7 +36,9 @@ class Siggraph17(nn.Module):
     regression_weight = 10.0
     takes_hints = True
 
-    def __init__(self, width: float = 1.0, mask_centre: float = 0.5, weights: str | Path | None = None) -> None:
+    def __init__(
+        self, width: float = 1.0, mask_centre: float = 0.5, weights: str | Path | None = None
+    ) -> None:
         super().__init__()
         self.mask_centre = mask_centre
         c64, c128, c256, c512 = (max(1, round(width * channels)) for channels in (64, 128, 256, 512))
@@ -57,11 +61,8 @@ class Siggraph17(nn.Module):
             nn.ReLU(inplace=True), nn.Conv2d(c128, c128, 3, padding=1), nn.LeakyReLU(0.2, inplace=True)
         )
         initialise(self)
-        self.head = nn.Conv2d(c256, 529, 1)
-        self.regression = nn.Conv2d(c128, 2, 1)
-        for last in (self.head, self.regression):  # the first answer is grey or undecided, not noise
-            nn.init.normal_(last.weight, std=0.01)
-            nn.init.zeros_(last.bias)
+        self.head = undecided(nn.Conv2d(c256, 529, 1))
+        self.regression = undecided(nn.Conv2d(c128, 2, 1))
         if weights is not None:
             rename = {
                 r"^model_class\.0\.": "head.",
@@ -74,7 +75,8 @@ class Siggraph17(nn.Module):
     def forward(
         self, lightness: Tensor, hint_ab: Tensor | None = None, hint_mask: Tensor | None = None
     ) -> ColorFeatures:
-        """L in 0..100 [B, 1, H, W]; optionally known colours: ab [B, 2, H, W], counted where the mask [B, 1, H, W] is 1."""
+        """L in 0..100 [B, 1, H, W]; known colours, ab [B, 2, H, W], count where the mask [B, 1, H, W] is
+        1."""
         height, width = lightness.shape[-2:]
         mask = torch.zeros_like(lightness) if hint_mask is None else hint_mask.to(lightness.dtype)
         known = lightness.new_zeros(1) if hint_ab is None else hint_ab / AB_NORM
@@ -89,5 +91,6 @@ class Siggraph17(nn.Module):
         x = self.conv10(self.conv10up(x) + self.conv1short10(x1))
         ab = torch.tanh(self.regression(x).to(torch.float32)) * AB_NORM
         return ColorFeatures(
-            features=x8[..., : -(-height // self.stride), : -(-width // self.stride)], ab=ab[..., :height, :width]
+            features=x8[..., : -(-height // self.stride), : -(-width // self.stride)],
+            ab=ab[..., :height, :width],
         )

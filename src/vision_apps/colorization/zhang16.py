@@ -13,10 +13,11 @@ from vision_apps.colorization.network import (
     initialise,
     load_released,
     pad_to_multiple,
+    undecided,
 )
 
-# The deployed Caffe network multiplies the logits by this before the softmax (1 / 0.384); the released PyTorch file has
-# no such layer and gives the same colours, so its last convolution must contain the factor.
+# The deployed Caffe network multiplies the logits by this before the softmax (1 / 0.384); the released
+# PyTorch file has no such layer and gives the same colours, so its last convolution must contain the factor.
 RELEASED_SCALE = 2.606
 
 
@@ -28,7 +29,8 @@ class Zhang16(nn.Module):
     Args:
         head: ``classes`` for a distribution over 313 bins, ``ab`` for the paper's L2 regression.
         width: multiplies the channels of every block.
-        weights: local ``colorization_release_v2-*.pth`` or ``eccv16-*.pth`` of the authors; needs width 1 and classes.
+        weights: local ``colorization_release_v2-*.pth`` or ``eccv16-*.pth`` of the authors; needs width 1 and
+            classes.
         weights_scale: by which the logits in that file are multiplied; it is divided out, so that they are
             log-probabilities like those of any other training.
     """
@@ -64,12 +66,8 @@ class Zhang16(nn.Module):
             *convolutions([c256, c256, c256], norm=False),
         )
         initialise(self)
-        self.head = nn.Conv2d(c256, 313, 1) if head == "classes" else None
-        self.regression = nn.Conv2d(c256, 2, 1) if head == "ab" else None
-        for last in (self.head, self.regression):
-            if last is not None:  # the first answer is grey or undecided, not noise
-                nn.init.normal_(last.weight, std=0.01)
-                nn.init.zeros_(last.bias)
+        self.head = undecided(nn.Conv2d(c256, 313, 1)) if head == "classes" else None
+        self.regression = undecided(nn.Conv2d(c256, 2, 1)) if head == "ab" else None
         if weights is not None:
             self._load(weights, weights_scale)
 
@@ -84,9 +82,8 @@ class Zhang16(nn.Module):
         """L in 0..100, [B, 1, H, W]."""
         height, width = (-(-size // self.stride) for size in lightness.shape[-2:])
         x = pad_to_multiple(lightness).sub(50).div(100)
-        for block in (self.conv1, self.conv2, self.conv3, self.conv4, self.conv5, self.conv6, self.conv7, self.conv8):
-            x = block(x)
-        x = x[..., :height, :width]
+        x = self.conv4(self.conv3(self.conv2(self.conv1(x))))
+        x = self.conv8(self.conv7(self.conv6(self.conv5(x))))[..., :height, :width]
         if self.regression is None:
             return ColorFeatures(features=x)
         return ColorFeatures(ab=self.regression(x).to(torch.float32) * AB_NORM)
