@@ -1,4 +1,4 @@
-"""A run that was stopped and resumed is the run that was not: to the last bit, in all that it leaves behind."""
+"""A run that was stopped and resumed is the run that was not, to the last bit."""
 
 import shutil
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_from_any_moment(batches: int, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_with_settings_that_change_the_loop(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_that_change_the_loop(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changes = {"trainer.max_epochs": 2, **SETTINGS[name]}
     whole = trained(tmp_path / "whole", changes)
     toy_run.assert_same_training(whole, stopped_and_resumed(tmp_path / "again", changes, 3, monkeypatch))
@@ -79,7 +79,10 @@ def test_batches_and_what_is_drawn_in_them(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_same_seed_twice_and_another_seed(tmp_path: Path) -> None:
-    runs = [trained(tmp_path / str(i), {"trainer.max_epochs": 1, "seed": seed}) for i, seed in enumerate((0, 0, 1))]
+    runs = [
+        trained(tmp_path / str(i), {"trainer.max_epochs": 1, "seed": seed})
+        for i, seed in enumerate((0, 0, 1))
+    ]
     toy_run.assert_same_training(runs[0], runs[1])
     with pytest.raises(AssertionError):
         toy_run.assert_same_training(runs[0], runs[2])
@@ -122,7 +125,9 @@ def test_named_checkpoint(tmp_path: Path) -> None:
 
 
 def test_nothing_to_resume(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"nowhere does not exist: expected a run folder \(runs/<task>/<number>"):
+    with pytest.raises(
+        CheckpointError, match=r"nowhere does not exist: expected a run folder \(runs/<task>/<number>"
+    ):
         engine.resume("nowhere", [])
     (tmp_path / "empty").mkdir()
     with pytest.raises(CheckpointError, match=r"empty has no config.yaml"):
@@ -136,7 +141,7 @@ def test_nothing_to_resume(tmp_path: Path) -> None:
 def test_wrong_change_leaves_the_run_as_it_was(tmp_path: Path) -> None:
     trained(tmp_path / "run", {"trainer.max_epochs": 1})
     before = {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()}
-    with pytest.raises(ConfigError, match="trainer.max_epoch: the run has no such key; did you mean 'trainer.max_epochs'"):
+    with pytest.raises(ConfigError, match=r"^trainer.max_epoch: the run has no such key; did you mean"):
         engine.resume("run", ["trainer.max_epoch=5"])
     with pytest.raises(ConfigError, match=r"trainer.max_epochs: expected .*int.*, got 'many'"):
         engine.resume("run", ["trainer.max_epochs=many"])

@@ -19,7 +19,14 @@ from vision_apps.core.compose import compose
 
 HERE = Path(__file__).parent
 CONF = HERE / "conf"
-OPTIONS = ["task=toy", "trainer=cpu", "logger=csv", "trainer.max_epochs=3", "trainer.log_every_n_steps=1", "test=false"]
+OPTIONS = [
+    "task=toy",
+    "trainer=cpu",
+    "logger=csv",
+    "trainer.max_epochs=3",
+    "trainer.log_every_n_steps=1",
+    "test=false",
+]
 BATCHES_PER_EPOCH = 6  # 50 pictures in whole batches of 8
 PLAIN = {"model.dropout": 0.0, "data.augment": {}}  # nothing random but the order
 
@@ -29,8 +36,10 @@ def _composed() -> DictConfig:
     return compose(OPTIONS, [CONF])
 
 
-def configure(run: Path | None, changes: dict[str, Any] | None = None, *, root: Path | str = "runs") -> DictConfig:
-    """The toy's configuration; ``changes`` maps dotted keys to values, of which mappings replace what is there."""
+def configure(
+    run: Path | None, changes: dict[str, Any] | None = None, *, root: Path | str = "runs"
+) -> DictConfig:
+    """The toy's configuration. ``changes`` maps dotted keys to values that replace what is there."""
     config = OmegaConf.create(OmegaConf.to_container(_composed(), resolve=False))
     changes = {"run.dir": None if run is None else str(run), "run.root": str(root), **(changes or {})}
     for key, value in changes.items():

@@ -94,7 +94,8 @@ class Checkpoints(Checkpoint):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        if self._stopping:  # and not earlier: a step's line in `metrics.csv` is written after `on_train_batch_end`
+        # not earlier: a step's line in `metrics.csv` is written after `on_train_batch_end`
+        if self._stopping:
             raise self._interrupted()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -139,7 +140,9 @@ class Checkpoints(Checkpoint):
     @staticmethod
     def _agreed(trainer: pl.Trainer, decision: bool) -> bool:
         """All ranks act on what any rank decided."""
-        return decision if trainer.world_size == 1 else trainer.strategy.reduce_boolean_decision(decision, all=False)
+        if trainer.world_size == 1:
+            return decision
+        return trainer.strategy.reduce_boolean_decision(decision, all=False)
 
     def _interrupted(self) -> Interrupted:
         assert self.folder is not None
@@ -148,8 +151,8 @@ class Checkpoints(Checkpoint):
 
 
 def _validates_next(trainer: pl.Trainer, batch_idx: int) -> bool:
-    """Whether a validation within the epoch follows this batch. A run that resumes from a checkpoint of just before
-    would skip it."""
+    """Whether a validation within the epoch follows this batch. A run that resumes from a checkpoint of just
+    before would skip it."""
     if not trainer.enable_validation:
         return False
     done, every = batch_idx + 1, trainer.check_val_every_n_epoch
@@ -157,4 +160,4 @@ def _validates_next(trainer: pl.Trainer, batch_idx: int) -> bool:
         done = trainer.fit_loop.total_batch_idx + 1
     elif (trainer.current_epoch + 1) % every:
         return False
-    return done % trainer.val_check_batch == 0
+    return trainer.val_check_batch is not None and done % trainer.val_check_batch == 0

@@ -109,7 +109,9 @@ class VisionData(pl.LightningDataModule):
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or batch_size
         self.workers = workers
-        self.augment = {name: transform for name, transform in (augment or {}).items() if transform is not None}
+        self.augment = {
+            name: transform for name, transform in (augment or {}).items() if transform is not None
+        }
         self.seed = seed
         self.limits: dict[Split, int | None] = {"train": limit_train, "val": limit_val, "test": limit_test}
         self.on_corrupt = on_corrupt
@@ -182,6 +184,10 @@ class VisionData(pl.LightningDataModule):
 
     def test_dataloader(self) -> BatchLoader:
         return self.loader("test")
+
+    def teardown(self, stage: str) -> None:
+        for loader in self.loaders.values():
+            loader.close()
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         trainer = self.trainer

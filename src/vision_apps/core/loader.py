@@ -1,6 +1,7 @@
 """Batches in an order that is a function of (seed, epoch), resumable from any batch."""
 
 import logging
+import weakref
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -76,8 +77,10 @@ class BatchLoader:
                 f"data.batch_size: {batch_size} samples cannot be shared by {world_size} processes; "
                 f"it is the global batch: choose a multiple of {world_size}, or change trainer.devices"
             )
+        if not len(samples):
+            raise DataError("data: there are no samples to train on or to measure with")
         if len(samples) < world_size:
-            raise DataError(f"{len(samples)} samples cannot be shared by {world_size} processes")
+            raise DataError(f"data: {len(samples)} samples cannot be shared by {world_size} processes")
         self.samples = samples
         self.batch_type = batch_type
         self.batch_size = min(batch_size, len(samples) // world_size * world_size)
@@ -89,17 +92,23 @@ class BatchLoader:
         self.corrupt: dict[str, str] = {}
         self.epoch = 0
         self.batch = 0
-        # Lightning announces the epoch through `loader.sampler.set_epoch`, and asks whether evaluation is shuffled
-        self.sampler, self.batch_sampler = self, None
-        self._reader = None if getattr(samples, "in_memory", False) else self._make_reader(pin_memory)
+        self.batch_sampler = None  # Lightning asks for it
+        self.pin_memory = pin_memory
+        self._reader: DataLoader | None = None
 
-    def _make_reader(self, pin_memory: bool) -> DataLoader:
+    @property
+    def sampler(self) -> "BatchLoader":
+        """Lightning announces the epoch through ``loader.sampler.set_epoch``. An attribute would keep the
+        loader, and with it its reader processes, alive until some garbage collection."""
+        return self
+
+    def _make_reader(self) -> DataLoader:
         return DataLoader(
             _Tolerant(self.samples),
             batch_sampler=_Remaining(self),
             num_workers=self.workers,
             collate_fn=_collate,
-            pin_memory=pin_memory,
+            pin_memory=self.pin_memory,
             persistent_workers=self.workers > 0,
         )
 
@@ -137,16 +146,30 @@ class BatchLoader:
 
     def __iter__(self) -> Iterator[Any]:
         # a generator: nothing happens before the first batch is asked for, when the epoch is known
-        if self._reader is None:
+        if getattr(self.samples, "in_memory", False):
             for indices in self.indices():
                 self.batch += 1
                 yield self._as_batch(self.samples.__getitems__(indices))
             return
+        self._reader = self._reader or self._make_reader()
+        readable = 0
         for loaded in self._reader:
             self.batch += 1
             self._note(loaded.corrupt)
             if loaded.fields is not None:
+                readable += 1
                 yield self._as_batch(loaded.fields)
+            elif self.shuffle or self.world_size > 1:  # an epoch has its number of batches, on every rank
+                raise DataError(
+                    f"data: all {len(loaded.corrupt)} files of a batch are broken, such as "
+                    f"{loaded.corrupt[0]}; list them: vision-apps data check data=..., or choose a larger data.batch_size"
+                )
+        if self.corrupt and not readable:
+            raise DataError(f"data: every file is broken, such as {next(iter(self.corrupt))}")
+
+    def close(self) -> None:
+        """End the reader processes; the next iteration starts new ones."""
+        self._reader = None
 
     def _as_batch(self, fields: dict[str, Tensor]) -> Any:
         return self.batch_type(**{name: fields[name] for name in self.batch_type._fields if name in fields})
@@ -164,13 +187,17 @@ class BatchLoader:
 
 
 class _Remaining:
-    """The loader's remaining batches as a ``batch_sampler``: read anew at the start of each epoch."""
+    """The loader's remaining batches as a ``batch_sampler``: read anew at the start of each epoch.
+
+    It does not keep the loader alive, so that the reader processes end with it and not at some garbage
+    collection.
+    """
 
     def __init__(self, loader: BatchLoader) -> None:
-        self.loader = loader
+        self.loader = weakref.proxy(loader)
 
     def __iter__(self) -> Iterator[list[int]]:
-        return self.loader.indices()
+        return iter(list(self.loader.indices()))
 
     def __len__(self) -> int:
         return len(self.loader)

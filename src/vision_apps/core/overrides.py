@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from vision_apps.core.errors import ConfigError
 
@@ -22,7 +24,7 @@ def apply(config: dict[str, Any], changes: list[str]) -> dict[str, Any]:
     """A copy with the changes. Only keys that exist can be changed: a group (``model=...``) belongs to a new run.
 
     Raises:
-        ConfigError: not ``key=value``, or no such key.
+        ConfigError: not ``key=value``, no such key, or a value that cannot be read.
     """
     changed = copy.deepcopy(config)
     known = list(keys(config))
@@ -32,12 +34,24 @@ def apply(config: dict[str, Any], changes: list[str]) -> dict[str, Any]:
             raise ConfigError(f"{change}: expected key=value, for instance trainer.max_epochs=20")
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
-            raise ConfigError(f"{key}: the run has no such key" + (f"; did you mean '{near[0]}'?" if near else ""))
+            raise ConfigError(
+                f"{key}: the run has no such key" + (f"; did you mean '{near[0]}'?" if near else "")
+            )
         *path, name = key.split(".")
         node = changed
         for part in path:
             node = node[part]
         if isinstance(node[name], dict):
             raise ConfigError(f"{key}: a saved run keeps its {key}; start a new run to use another")
-        node[name] = yaml.safe_load(text)
+        node[name] = _value(change, text)
     return changed
+
+
+def _value(change: str, text: str) -> Any:
+    """As on the command line of a new run; plain YAML takes ``1e-3`` for a text."""
+    try:
+        node = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))
+    except (yaml.YAMLError, OmegaConfBaseException) as error:
+        raise ConfigError(f"{change}: cannot be read: {str(error).splitlines()[0]}") from None
+    assert isinstance(node, dict)
+    return node["value"]

@@ -1,0 +1,48 @@
+"""Randomness is a function of where a run is."""
+
+import random
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vision_apps.core.seeding import mix, seed_everything
+
+keys = st.lists(st.integers(-(2**63), 2**63), min_size=1, max_size=4)
+
+
+@given(keys)
+def test_a_63_bit_integer(values: list[int]) -> None:
+    assert 0 <= mix(*values) < 2**63
+    assert mix(*values) == mix(*values)
+
+
+@given(keys, keys)
+def test_different_keys_differ(one: list[int], other: list[int]) -> None:
+    masked = [[key % 2**64 for key in values] for values in (one, other)]
+    assert (masked[0] == masked[1]) == (mix(*one) == mix(*other))
+
+
+def test_small_neighbours_differ() -> None:
+    """Seed, epoch, batch and rank are small numbers: none of them is another one's neighbour."""
+    values = {mix(seed, epoch, batch) for seed in range(10) for epoch in range(10) for batch in range(10)}
+    assert len(values) == 1000
+    assert mix(1, 2) != mix(2, 1)
+    ones = sum(bin(mix(0, epoch) ^ mix(0, epoch + 1)).count("1") for epoch in range(100)) / 100
+    assert 28 < ones < 35  # of 63 bits about half
+
+
+def drawn() -> tuple[float, float, float]:
+    return random.random(), np.random.rand(), float(torch.rand(()))
+
+
+def test_every_generator() -> None:
+    seed_everything(0, 3, 7)
+    first = drawn()
+    other = drawn()
+    assert all(a != b for a, b in zip(first, other, strict=True))
+    seed_everything(0, 3, 7)
+    assert drawn() == first
+    seed_everything(0, 3, 8)
+    assert all(a != b for a, b in zip(first, drawn(), strict=True))
