@@ -1,7 +1,7 @@
 """The application: a network that gives one score per class."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,7 @@ from vision_apps.core.module import VisionModule
 
 __all__ = ["ClassAnswer", "Classification", "LabelBatch"]
 
+WHITENED = 5000  # training images that a network's first layer is measured on: patches by the million
 LARGEST_CONFUSION = 1000  # classes; the table is square, at 1,000 it takes 8 MB per stage
 
 
@@ -97,6 +98,13 @@ class Classification(VisionModule):
             images = F.interpolate(square, (size, size), mode="bilinear", antialias=True)
         scale = 1 / (255 * self.std)
         return torch.addcmul((-self.mean / self.std).to(dtype), images.to(dtype), scale.to(dtype))
+
+    @property
+    def prepare_images(self) -> int:
+        return WHITENED if hasattr(self.network, "prepare") else 0
+
+    def prepare(self, images: Tensor) -> None:
+        cast(Any, self.network).prepare(self._normalise(images))
 
     def answer(self, outputs: Tensor | AuxiliaryLogits, images: Tensor) -> ClassAnswer:
         logits = outputs.logits if isinstance(outputs, AuxiliaryLogits) else outputs

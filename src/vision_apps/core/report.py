@@ -37,6 +37,7 @@ def footer(
             "best": {"value": getattr(best, "best", None), "epoch": getattr(best, "best_epoch", None)},
             "final": values,
             "series": metrics_file.summary(folder.path / "metrics.csv"),
+            "parameters": sum(p.numel() for p in trainer.lightning_module.parameters()),
             "seconds": round(seconds, 1),
             "corrupt_files": corrupt,
         },
