@@ -142,7 +142,7 @@ def test_truncated_files_are_corrupt_samples(tmp_path: Path, suffix: str) -> Non
         with pytest.raises(CorruptSample) as caught:
             read_image(path)
         assert caught.value.path == str(path)
-        assert caught.value.reason
+        assert ".cpp" not in caught.value.reason
 
 
 def test_other_content_is_a_corrupt_sample(tmp_path: Path) -> None:

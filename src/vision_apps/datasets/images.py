@@ -5,6 +5,7 @@ decoded: a PNG of one megabyte can claim gigabytes. Only formats that are decode
 PostScript, which would start an interpreter). JPEG goes through torchvision, everything else through Pillow.
 """
 
+import re
 import warnings
 from pathlib import Path
 from typing import BinaryIO
@@ -46,7 +47,10 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Tensor:
             path, f"too large for max_pixels = {max_pixels} or for Pillow: {error}"
         ) from error
     except Exception as error:  # decoders fail on broken bytes in more ways than they document
-        raise CorruptSample(path, f"cannot be decoded: {error}") from error
+        reason = re.sub(
+            r"^\S+, \S+\.cpp:\d+, ", "", str(error)
+        )  # torchvision puts its own source line in front
+        raise CorruptSample(path, f"cannot be decoded: {reason}") from error
 
 
 def _decode(file: BinaryIO, path: str | Path, max_pixels: int) -> Tensor:
