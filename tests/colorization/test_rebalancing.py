@@ -91,7 +91,7 @@ def test_no_images_no_prior():
 
 
 def test_a_bad_file_is_refused_with_the_command_that_makes_a_good_one(tmp_path):
-    with pytest.raises(DataError, match=r"does not exist.*vision-apps data prior"):
+    with pytest.raises(DataError, match=r"does not exist.*data prior data=\.\.\. out=.*none\.npy"):
         load_prior(tmp_path / "none.npy")
     (tmp_path / "text.npy").write_text("0.1 0.2")
     with pytest.raises(DataError, match="not an array"):

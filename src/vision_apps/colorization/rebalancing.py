@@ -115,7 +115,7 @@ def load_prior(path: str | Path, count: int = 313) -> Tensor:
     Raises:
         DataError: there is no such file, it holds something else, or it fails :func:`check_prior`.
     """
-    make = f"make it with: vision-apps data prior data=<name> out={path}"
+    make = f"make it with: vision-apps data prior data=... out={path}"
     try:
         prior = torch.from_numpy(np.load(path, allow_pickle=False)).double()
     except FileNotFoundError:
