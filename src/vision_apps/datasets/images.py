@@ -25,6 +25,7 @@ MAX_PIXELS = 50_000_000  # above every common camera's picture; 150 MB once deco
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 _DIRECT_JPEG = ("RGB", "L")  # CMYK needs Adobe's inversion flag, which Pillow honours
 _LONGEST = 8  # sides: a longer strip is cut before resizing, which would otherwise blow it up to any size
+_SOURCE_LINE = re.compile(r"^\S+, \S+\.cpp:\d+, ")  # what torchvision puts in front of its reasons
 
 
 def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Tensor:
@@ -47,9 +48,7 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Tensor:
             path, f"too large for max_pixels = {max_pixels} or for Pillow: {error}"
         ) from error
     except Exception as error:  # decoders fail on broken bytes in more ways than they document
-        reason = re.sub(
-            r"^\S+, \S+\.cpp:\d+, ", "", str(error)
-        )  # torchvision puts its own source line in front
+        reason = _SOURCE_LINE.sub("", str(error))
         raise CorruptSample(path, f"cannot be decoded: {reason}") from error
 
 
