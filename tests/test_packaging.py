@@ -96,7 +96,10 @@ def test_installed_command_explains_itself(installed: Path) -> None:
 
 @pytest.mark.slow
 def test_installed_command_trains_in_an_empty_folder(installed: Path) -> None:
-    run_installed(installed, "train", "task=colorization", "trainer=smoke", "logger=csv")
+    small = [f"data.{key}=16" for key in ("train_images", "val_images", "test_images", "image_size")]
+    run_installed(
+        installed, "train", "task=colorization", "trainer=smoke", "logger=csv", "data.batch_size=4", *small
+    )
     assert list(Path("runs").glob("**/*.ckpt"))
 
 
