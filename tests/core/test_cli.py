@@ -182,6 +182,28 @@ def test_data_check_counts_and_opens(toy: None, capsys: pytest.CaptureFixture[st
     ]
 
 
+def test_data_prior_counts_the_training_images(capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["data.train_images=8", "data.image_size=16", "data.batch_size=4"]
+    assert main(["data", "prior", *small, "out=prior.npy"]) == 0
+    assert Path("prior.npy").is_file()
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == (
+        "saved to prior.npy; train with it: vision-apps train task=colorization module.prior=prior.npy"
+    )
+    assert main(["data", "prior", *small]) == 2
+    assert capsys.readouterr().err == (
+        "error: data prior: where to? Add out=prior.npy, and train with module.prior=prior.npy\n"
+    )
+
+
+def test_data_help_lists_what_applications_add(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data"]) == 0
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "  check   count the samples of each split, open every one, list the broken files",
+        "  prior   how common each colour bin is among the training images of a data set (out=FILE)",
+    ]
+
+
 def test_words_are_taken_apart() -> None:
     words = arguments.parse(
         ["a=1", "--info", "defaults", "-m", "--cfg=job", "resume=x", "--config-dir", "c", "b=2"]
