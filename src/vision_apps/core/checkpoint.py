@@ -1,5 +1,6 @@
 """When a run saves itself, and how it stops when asked to."""
 
+import math
 import os
 import signal
 import time
@@ -58,14 +59,21 @@ class Checkpoints(Checkpoint):
     ) -> None:
         checkpoint.update(self.record)
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        if stage != "fit":
-            return
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._saved_at = time.monotonic()
+        # in place of Lightning's own for SIGTERM, which stops without a checkpoint
         for number in (signal.SIGINT, signal.SIGTERM):
             self._handlers[number] = signal.signal(number, self._on_signal)
 
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._give_signals_back()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        self._give_signals_back()
+
+    def _give_signals_back(self) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers = {}
@@ -119,6 +127,8 @@ class Checkpoints(Checkpoint):
                 )
             return
         new = float(value)
+        if math.isnan(new):
+            return  # nothing would ever be better
         if self.best is None or (new < self.best if self.mode == "min" else new > self.best):
             self.best, self.best_epoch = new, trainer.current_epoch
             trainer.save_checkpoint(self._path(BEST), weights_only=False)

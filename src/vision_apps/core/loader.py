@@ -161,8 +161,8 @@ class BatchLoader:
                 yield self._as_batch(loaded.fields)
             elif self.shuffle or self.world_size > 1:  # an epoch has its number of batches, on every rank
                 raise DataError(
-                    f"data: all {len(loaded.corrupt)} files of a batch are broken, such as "
-                    f"{loaded.corrupt[0]}; list them: vision-apps data check data=..., or choose a larger data.batch_size"
+                    f"data: all {len(loaded.corrupt)} files of a batch are broken, such as {loaded.corrupt[0]}; "
+                    "list them: vision-apps data check data=..., or choose a larger data.batch_size"
                 )
         if self.corrupt and not readable:
             raise DataError(f"data: every file is broken, such as {next(iter(self.corrupt))}")
