@@ -1,0 +1,109 @@
+"""Every application with each of its models, found by listing: it learns, answers, draws and survives a round trip."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+import pytorch_lightning  # noqa: F401 - its first import sets an environment variable, which no test may do
+import torch
+from omegaconf import OmegaConf
+
+from vision_apps.core import assembly, checkpoint_io, listing
+from vision_apps.core.compose import compose
+from vision_apps.core.loader import BatchLoader
+from vision_apps.core.pictures import sheet
+from vision_apps.core.run_folder import RunFolder
+from vision_apps.core.seeding import seed_everything
+
+MODELS = sorted(listing.options("model"))
+TINY = ["data.train_images=8", "data.val_images=4", "data.test_images=4"]  # of the embedded world, every default
+
+
+def assemble(model: str) -> tuple[dict[str, Any], Any, Any, Any]:
+    """Configuration, data, module and a training batch of two."""
+    application = listing.application_of(model)
+    config: Any = OmegaConf.to_container(compose([f"task={application}", f"model={model}", *TINY]), resolve=True)
+    seed_everything(0)
+    data = assembly.build_data(config)
+    module = assembly.build_module(config, data.facts, trainable=True)
+    data.batch_type = module.batch_type
+    loader = BatchLoader(data.samples("train"), data.batch_type, batch_size=max(2, module.prepare_images))
+    batch = next(iter(loader))
+    if module.prepare_images:
+        module.prepare(batch.images)
+    return config, data, module, type(batch)(*(field[:2] for field in batch))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_learns_answers_and_draws(model: str) -> None:
+    config, data, module, batch = assemble(model)
+
+    module.train()
+    parts = module.loss(module.training_outputs(batch), batch)
+    parts["loss"].backward()
+    silent = [n for n, p in module.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.isfinite().all())]
+    assert not silent, "parameters without a finite gradient"
+    assert all(part.ndim == 0 and part.isfinite() for part in parts.values())
+
+    module.eval()
+    with torch.inference_mode():
+        answer = module(*module.batch_inputs(batch))
+        rows = module.draw(batch, answer)
+        shown = module.show(batch.images, answer)
+        metrics = module.build_metrics()
+        module.score(metrics, answer, batch)
+        for baseline in module.baselines(batch).values():
+            module.score(module.build_metrics(), baseline, batch)
+    assert all(picture.dtype == torch.uint8 and picture.ndim == 3 and len(picture) == 3 for picture in [*rows, *shown])
+    assert sheet(rows, tuple(module.column_titles)).dtype == torch.uint8
+    assert len(json.dumps(module.describe(answer))) > 2
+    assert len(module.describe(answer)) == len(shown) == len(batch.images)
+
+    # from plain data alone, with nothing downloaded, the same answer
+    file = io.BytesIO()
+    torch.save({"config": config, "facts": data.facts, "state_dict": module.state_dict()}, file)
+    file.seek(0)
+    again = assembly.rebuild(torch.load(file, weights_only=True))
+    with torch.inference_mode():
+        for field, other in zip(answer, again(*module.batch_inputs(batch)), strict=True):
+            assert field is None if other is None else torch.equal(field, other)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_example_is_a_batch(model: str) -> None:
+    _, _, module, batch = assemble(model)
+    example = module.example()
+    assert type(example) is module.batch_type
+    assert example.images.dtype == torch.uint8 and example.images.shape[1] == 3
+    assert module.loss(module.training_outputs(example), example)["loss"].isfinite()
+
+
+@pytest.mark.parametrize("application", sorted(listing.options("task")))
+def test_a_run_leaves_what_test_and_predict_need(application: str, tmp_path: Any) -> None:
+    from vision_apps.core import engine, evaluate, predict
+    from vision_apps.core.pictures import to_pil
+    from vision_apps.datasets.images import EXTENSIONS, read_image
+
+    words = [f"task={application}", "trainer=smoke", "logger=csv", f"run.root={tmp_path}", *TINY, "data.batch_size=4"]
+    values = engine.train(compose(words))
+    (folder,) = (tmp_path / application).iterdir()
+    expected = {"config.yaml", "environment.json", "metrics.csv", "metrics.json", "checkpoints", "images", "log.txt"}
+    assert expected <= {entry.name for entry in folder.iterdir()}
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert any(name.startswith("test/") for name in values)
+    assert list((folder / "images").glob("test-sheet*.png")) and list((folder / "images").glob("val-sheet*.png"))
+
+    scored = evaluate.test(str(folder), [])
+    for name, value in scored.items():
+        assert value == pytest.approx(values[name], abs=1e-5), name
+
+    # the checkpoint alone is enough, on pictures of any size
+    alone = tmp_path / "elsewhere.ckpt"
+    alone.write_bytes((folder / "checkpoints" / checkpoint_io.BEST).read_bytes())
+    photo = tmp_path / "photo.png"
+    to_pil(torch.randint(0, 256, (3, 50, 37), dtype=torch.uint8)).save(photo)
+    out = predict.predict(str(alone), [str(photo)], str(tmp_path / "out"), read_image, EXTENSIONS)
+    (row,) = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
+    assert row["file"] == str(photo) and (out / row["picture"]).is_file()
+    assert RunFolder.find(folder)[1] is None
