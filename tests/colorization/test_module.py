@@ -94,33 +94,32 @@ def test_above_floor_is_measured_from_the_least_possible_loss(scenes):
     assert "above_floor" not in module.loss(module.outputs(scenes.images), ColorBatch(scenes.images))
 
 
+def test_the_prior_is_counted_whatever_is_learned(module, scenes):
+    module.prepare(scenes.images)
+    assert module.prior.max().item() > 0.05  # colours of a world are far from uniform
+
+
 def test_rebalancing_weighs_by_the_prior_that_was_counted(scenes):
-    module = Colorization(NETWORKS["classes"](), image_size=32, rebalance=0.5, prior_images=12).train()
-    for _ in range(3):  # 8 images, then 8 more; then enough were seen
-        module.loss(module.outputs(scenes.images), scenes)
-    assert module.prior_count.item() == 16
+    module = Colorization(NETWORKS["classes"](), image_size=32, rebalance=0.5)
+    module.prepare(scenes.images)
     target = soft_encode(rgb_to_ab(scenes.images, 4))
     expected = bin_mass(target) / target.weights.sum()
-    assert torch.allclose(module._prior(), expected.float(), atol=1e-6)
+    assert torch.allclose(module.prior, expected.float(), atol=1e-6)
     parts = module.loss(module.outputs(scenes.images), scenes)
     assert parts["loss"].item() != pytest.approx(parts["cross_entropy"].item(), rel=1e-3)
 
 
-def test_counting_goes_on_from_a_checkpoint(scenes):
-    first = Colorization(NETWORKS["classes"](), image_size=32, rebalance=0.5).train()
-    first.loss(first.outputs(scenes.images), scenes)
-    second = Colorization(NETWORKS["classes"](), image_size=32, rebalance=0.5).train()
+def test_the_prior_is_kept_in_the_checkpoint(scenes):
+    first = Colorization(NETWORKS["classes"](), image_size=32, rebalance=0.5)
+    first.prepare(scenes.images)
+    second = Colorization(NETWORKS["classes"](), image_size=32, rebalance=0.5)
     second.load_state_dict(first.state_dict())
-    for module in (first, second):
-        module.loss(module.outputs(scenes.images), scenes)
-    assert torch.equal(first.prior_mass, second.prior_mass)
-    assert second.prior_count.item() == 16
+    assert torch.equal(first.prior, second.prior)
 
 
-def test_validation_counts_nothing(scenes):
-    module = Colorization(NETWORKS["classes"](), image_size=32, rebalance=0.5).eval()
+def test_all_colours_weigh_alike_before_they_are_counted(scenes):
+    module = Colorization(NETWORKS["classes"](), image_size=32, rebalance=0.5, drop_grey=False).eval()
     parts = module.loss(module.outputs(scenes.images), scenes)
-    assert module.prior_count.item() == 0
     assert parts["loss"].item() == pytest.approx(parts["cross_entropy"].item())
 
 
@@ -156,18 +155,16 @@ def data() -> Scenes:
     return scenes
 
 
-def test_a_given_prior_is_used_from_the_first_step(tmp_path):
+def test_a_given_prior_is_used(tmp_path, scenes):
     prior = torch.full((313,), 1e-6, dtype=torch.float64)
     prior[150:160] = 1
     save_prior(prior / prior.sum(), tmp_path / "prior.npy")
-    module = Colorization(
-        NETWORKS["classes"](), torch.optim.AdamW, image_size=32, rebalance=0.5, prior=tmp_path / "prior.npy"
-    )
-    _Fit().fit(module, datamodule=data())
-    assert torch.allclose(module._prior().double(), prior / prior.sum(), atol=1e-6)
-    missing = Colorization(NETWORKS["classes"](), torch.optim.AdamW, image_size=32, prior="none.npy")
+    module = Colorization(NETWORKS["classes"](), image_size=32, rebalance=0.5, prior=tmp_path / "prior.npy")
+    module.prepare(scenes.images)
+    assert torch.allclose(module.prior.double(), prior / prior.sum(), atol=1e-6)
+    missing = Colorization(NETWORKS["classes"](), image_size=32, prior="none.npy")
     with pytest.raises(DataError, match=r"none\.npy does not exist.*vision-apps data prior"):
-        _Fit().fit(missing, datamodule=data())
+        missing.prepare(scenes.images)
 
 
 def test_baselines_are_scored_in_the_test(module):

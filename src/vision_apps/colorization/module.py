@@ -48,15 +48,14 @@ class Colorization(VisionModule):
         neighbours: bins that a true colour is spread over: 5 in the paper, 10 in its code. Null: as its
             network's paper.
         rebalance: lambda of class rebalancing, in [0, 1]; 0.5 in the paper. Null: all pixels weigh alike.
-        prior: file of ``vision-apps data prior``. Null: the prior is counted during the first
-            ``prior_images`` of the training, and is kept in the checkpoint.
+        prior: file of ``vision-apps data prior``. Null: counted over the first ``prior_images`` training images. It
+            is kept in the checkpoint.
         drop_grey: leave images without colour, such as black-and-white photos, out of the classification
             loss.
     """
 
     batch_type = ColorBatch
-    prior_mass: Tensor
-    prior_count: Tensor
+    prior: Tensor
     bins: Tensor
 
     def __init__(
@@ -69,7 +68,7 @@ class Colorization(VisionModule):
         neighbours: int | None = None,
         rebalance: float | None = None,
         prior: str | Path | None = None,
-        prior_images: int = 10_000,
+        prior_images: int = 1000,
         drop_grey: bool = True,
     ) -> None:
         super().__init__(network, optimizer, scheduler)
@@ -95,9 +94,7 @@ class Colorization(VisionModule):
         head = self.color_network.head
         count = head.out_channels if head is not None else 313
         self.register_buffer("bins", ab_bins(count), persistent=False)
-        self.register_buffer("prior_mass", torch.zeros(count))
-        self.register_buffer("prior_count", torch.zeros((), dtype=torch.int64))
-        self._counted: int | None = None  # what prior_count holds, without asking the device at every step
+        self.register_buffer("prior", torch.zeros(count))
 
     # ---- the network ---------------------------------------------------------------------------------------
 
@@ -170,8 +167,6 @@ class Colorization(VisionModule):
         stride = self.color_network.stride
         ab = rgb_to_ab(batch.images, stride)
         target = soft_encode(ab, self.neighbours, len(self.bins))
-        if self.training:
-            self._count_colours(target)
         entropy = soft_cross_entropy(
             features, head.weight, _bias(head), target, self._pixel_weights(ab, target)
         )
@@ -185,45 +180,33 @@ class Colorization(VisionModule):
 
     def _pixel_weights(self, ab: Tensor, target: SoftColors) -> Tensor | None:
         weights = None
-        if self.rebalance is not None and self._knows_prior():
+        if self.rebalance is not None:
             weights = rebalancing_weights(self._prior(), self.rebalance)[target.indices[:, 0]]
         if self.drop_grey:
             colored = (~is_grey(ab)).float()[:, None, None]
             weights = colored.expand_as(ab[:, 0]) if weights is None else weights * colored
         return weights
 
-    # ---- how common colours are ----------------------------------------------------------------------------
+    # ---- how common colours are ------------------------------------------------------------------------------
+
+    @property
+    def prepare_images(self) -> int:
+        return self.prior_images
+
+    def prepare(self, images: Tensor) -> None:
+        count = len(self.bins)
+        if self.prior_path is not None:
+            prior = load_prior(self.prior_path, count)
+        else:
+            # nothing is refused here: the user gave no prior that could be wrong
+            colours = (rgb_to_ab(some, self.color_network.stride) for some in images.split(64))
+            mass = torch.stack([bin_mass(soft_encode(ab, self.neighbours, count), count) for ab in colours]).sum(0)
+            prior = mass / mass.sum()
+        self.prior.copy_(prior)
 
     def _prior(self) -> Tensor:
-        return self.prior_mass / self.prior_mass.sum()
-
-    def _knows_prior(self) -> bool:
-        if self._counted is None:
-            self._counted = int(self.prior_count)
-        return self._counted > 0
-
-    def _count_colours(self, target: SoftColors) -> None:
-        """Add a training batch to the prior, until enough images were seen."""
-        self._knows_prior()
-        if cast(int, self._counted) >= self.prior_images:
-            return
-        images, _, height, width = target.indices.shape
-        mass = bin_mass(target, len(self.bins)) / (height * width)
-        processes = 1
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.all_reduce(mass)
-            processes = torch.distributed.get_world_size()
-        self.prior_mass += mass.to(self.prior_mass.dtype)
-        self.prior_count += images * processes
-        self._counted = cast(int, self._counted) + images * processes
-
-    def setup(self, stage: str) -> None:
-        if stage == "fit" and self.prior_path is not None and self.trainer.ckpt_path is None:
-            self.prior_mass.copy_(load_prior(self.prior_path, len(self.bins)))
-            self.prior_count.fill_(self.prior_images)
-
-    def on_train_start(self) -> None:
-        self._counted = None  # a checkpoint may have been loaded
+        """Uniform until ``prepare`` has counted."""
+        return torch.where(self.prior.sum() > 0, self.prior, 1 / len(self.prior))
 
     # ---- what is measured ----------------------------------------------------------------------------------
 
@@ -253,10 +236,9 @@ class Colorization(VisionModule):
         ``best_l2`` is what a perfect regression answers: the mean of all colours that are possible."""
         batch_size, _, height, width = batch.images.shape
         grey = torch.zeros(batch_size, 2, height, width, device=batch.images.device)
-        prior = self._prior() if self._knows_prior() else torch.ones_like(self.prior_mass)
         # the same draw for every batch, on every device
         draw = torch.Generator().manual_seed(0)
-        drawn = torch.multinomial(prior.cpu(), height * width, replacement=True, generator=draw).to(
+        drawn = torch.multinomial(self._prior().cpu(), height * width, replacement=True, generator=draw).to(
             self.bins.device
         )
         random = self.bins[drawn].T.reshape(1, 2, height, width).expand_as(grey)
