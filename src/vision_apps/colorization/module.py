@@ -55,6 +55,7 @@ class Colorization(VisionModule):
     """
 
     batch_type = ColorBatch
+    headline = ("loss", "above_floor", "auc", "auc_rebalanced", "psnr")
     prior: Tensor
     bins: Tensor
 

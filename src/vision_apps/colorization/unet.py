@@ -54,7 +54,6 @@ class ColorUNet(nn.Module):
         for last in (self.head, self.regression):
             if last is not None:  # the first answer is grey or undecided, not noise
                 nn.init.normal_(last.weight, std=0.01)
-                nn.init.zeros_(last.bias)
 
     def forward(self, lightness: Tensor) -> ColorFeatures:
         """L in 0..100, [B, 1, H, W]."""

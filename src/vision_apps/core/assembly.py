@@ -23,7 +23,7 @@ def with_facts(node: Node, facts: Mapping[str, Any], key: str) -> Node:
     """
     filled: Node = {}
     for name, value in node.items():
-        filled[name] = with_facts(value, facts, f"{key}.{name}") if isinstance(value, Mapping) else value
+        filled[name] = with_facts(value, facts, f"{key}.{name}") if isinstance(value, dict) else value
     if "_target_" not in node:
         return filled
     for name in set(accepted(resolve(node["_target_"])).parameters) & set(facts):

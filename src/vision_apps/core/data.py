@@ -154,7 +154,7 @@ class VisionData(pl.LightningDataModule):
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
             on_corrupt=self.on_corrupt,
-            pin_memory=bool(trainer) and trainer.strategy.root_device.type == "cuda",
+            pin_memory=trainer is not None and trainer.strategy.root_device.type == "cuda",
         )
         if training and self._position is not None:
             self.loaders[split].load_state_dict(self._position)

@@ -107,7 +107,7 @@ def _run(config: Config, folder: RunFolder, checkpoint: Path | None) -> dict[str
         if checkpoint is None:
             _prepare(module, data)
         if settings.channels_last:
-            module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            module.network.to(memory_format=torch.channels_last)
         if config["compile"]:
             module.network.compile()
         loggers = _loggers(config, folder)

@@ -61,7 +61,7 @@ class BatchLoader:
     def __init__(
         self,
         samples: Any,
-        batch_type: type,
+        batch_type: Any,
         *,
         batch_size: int,
         shuffle: bool = False,

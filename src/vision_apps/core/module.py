@@ -1,6 +1,6 @@
 """What every application is: a ``LightningModule`` of which only the science differs."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
@@ -36,6 +36,8 @@ class VisionModule(pl.LightningModule):
     batch_type: ClassVar[type]
     inputs: ClassVar[tuple[str, ...]] = ("images",)
     column_titles: tuple[str, ...] = ()
+    headline: ClassVar[tuple[str, ...]] = ()  # metrics on the progress line; all when empty
+    stage_figures: dict[str, Tensor]  # of the last evaluation, by name
 
     def __init__(
         self,
@@ -47,8 +49,9 @@ class VisionModule(pl.LightningModule):
         self.network = network
         self.optimizer = optimizer
         self.scheduler = scheduler
-        self._metrics = nn.ModuleDict()  # "<stage>" or "<stage>/<baseline>" to the metrics of that stage
-        self._losses = nn.ModuleDict()  # "<stage>" to the mean of each part of the loss
+        # plain dictionaries: what is measured is no part of the weights
+        self._metrics: dict[str, Any] = {}  # "<stage>" or "<stage>/<baseline>" to the metrics of that stage
+        self._losses: dict[str, dict[str, MeanMetric]] = {}  # "<stage>" to the mean of each part of the loss
         self._sums: dict[str, Tensor] = {}
         self._summed = 0
 
@@ -128,7 +131,8 @@ class VisionModule(pl.LightningModule):
             self._sums[name] = value.detach() if held is None else held + value.detach()
         self._summed += 1
         self.parts = parts
-        if self.trainer.global_step % self.trainer.log_every_n_steps == 0 or self.trainer.is_last_batch:
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if self.trainer.global_step % every == 0 or self.trainer.is_last_batch:
             self._log_sums()
         return parts["loss"]
 
@@ -153,16 +157,16 @@ class VisionModule(pl.LightningModule):
         """The metrics of a stage (``val``, ``test``, ``test/<baseline>``), made at first use."""
         if stage not in self._metrics:
             built = self.build_metrics()
-            collection = built if isinstance(built, MetricCollection) else nn.ModuleDict(dict(built))
-            self._metrics[stage] = collection.to(self.device)
+            for metric in built.values():
+                metric.to(self.device)
+            self._metrics[stage] = built
         return self._metrics[stage]
 
     def _evaluate(self, stage: str, batch: Any) -> None:
         inputs = self.batch_inputs(batch)
         outputs = self.outputs(*inputs)
         count = len(inputs[0])
-        means = self._losses[stage] if stage in self._losses else nn.ModuleDict()
-        self._losses[stage] = means
+        means = self._losses.setdefault(stage, {})
         for name, value in self.loss(outputs, batch).items():
             if name not in means:
                 means[name] = MeanMetric().to(self.device)
@@ -176,23 +180,18 @@ class VisionModule(pl.LightningModule):
         self._finish("test")
 
     def _finish(self, stage: str) -> None:
+        """Log the stage's means and scalar metrics, draw the others, and start anew."""
         values = {f"{stage}/{name}": mean.compute() for name, mean in self._losses[stage].items()}
-        self._reset(self._losses[stage].values())
         self.stage_figures = {f"{stage}/{k}": v for k, v in self.figures(self.metrics(stage)).items()}
-        for name in [key for key in self._metrics if key == stage or key.startswith(f"{stage}/")]:
-            metrics = self._metrics[name]
-            computed = metrics.compute() if isinstance(metrics, MetricCollection) else {
-                key: metric.compute() for key, metric in metrics.items()
-            }
-            values |= {f"{name}/{k}": v for k, v in computed.items() if torch.as_tensor(v).numel() == 1}
-            self._reset([metrics] if isinstance(metrics, MetricCollection) else metrics.values())
+        of_stage = {k: v for k, v in self._metrics.items() if k == stage or k.startswith(f"{stage}/")}
+        for key, metrics in of_stage.items():
+            collected = isinstance(metrics, MetricCollection)
+            computed = metrics.compute() if collected else {k: metric.compute() for k, metric in metrics.items()}
+            values |= {f"{key}/{k}": v for k, v in computed.items() if torch.as_tensor(v).numel() == 1}
+        for metric in [*self._losses[stage].values(), *(m for metrics in of_stage.values() for m in metrics.values())]:
+            metric.reset()
         # torchmetrics has reduced over the ranks; Lightning warns unless it may do so again
         self.log_dict(values, sync_dist=self.trainer.world_size > 1)
-
-    @staticmethod
-    def _reset(metrics: Iterable[Any]) -> None:
-        for metric in metrics:
-            metric.reset()
 
     def configure_optimizers(self) -> Any:
         if self.optimizer is None:

@@ -55,11 +55,16 @@ class Progress(pl.Callback):
         shown = {
             name: float(value)
             for name, value in sorted(trainer.callback_metrics.items())
-            if name.startswith("val/") or name == "train/loss"
+            if name == "train/loss" or (name.startswith("val/") and self._is_shown(name[4:], pl_module))
         }
         figures = " · ".join(f"{name} {value:.4g}" for name, value in shown.items())
         rate = self._rate(time.monotonic())
         print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} · {rate:,.0f} samples/s · {figures}", flush=True)
+
+    @staticmethod
+    def _is_shown(metric: str, module: pl.LightningModule) -> bool:
+        headline = getattr(module, "headline", ())
+        return not headline or metric in headline
 
     def _rate(self, now: float) -> float:
         return self._samples / max(1e-9, now - self._started)

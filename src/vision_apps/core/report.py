@@ -26,7 +26,7 @@ def footer(
     config: dict[str, Any], folder: RunFolder, trainer: pl.Trainer, data: Any, values: dict[str, float], seconds: float
 ) -> None:
     """Print the best value, the test figures beside the baselines, and what to do next; write ``metrics.json``."""
-    best = trainer.checkpoint_callback
+    best: Any = trainer.checkpoint_callback
     task = config["task"]
     corrupt = {path: reason for loader in data.loaders.values() for path, reason in loader.corrupt.items()}
     folder.write_json(
