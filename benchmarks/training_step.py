@@ -1,12 +1,12 @@
 """Images per second of our training against a loop written by hand: same network, data, optimiser and batch.
 
     python benchmarks/training_step.py [--rounds 5] [--network cnn resnet18]
-
-Each measurement is a process of its own (the allocator's setting belongs to a process); the variants take turns, the
-first steps are not counted, and the ratio is taken within each round.
+ Each measurement is a process of its own (the allocator's setting belongs to a process); the variants take
+turns, the first steps are not counted, and the ratio is taken within each round.
 
 hand    a plain PyTorch loop with PyTorch's defaults: float32, contiguous
-ours    the engine with the same defaults: float32, contiguous, memory not kept, all callbacks, files and logging on
+ours    the engine with the same defaults: float32, contiguous, memory not kept, all callbacks, files and
+logging on
 preset  the engine as `trainer=auto` sets it on this machine
 """
 
@@ -116,7 +116,9 @@ def _measure(network: str, variant: str) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--network", nargs="+", default=list(SETTINGS), choices=list(SETTINGS))
     parser.add_argument("--worker", nargs=2, metavar=("NETWORK", "VARIANT"), help=argparse.SUPPRESS)

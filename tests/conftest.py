@@ -51,7 +51,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("house")
 
 # Variables that a library sets for its own children: they are restored in silence.
-SET_BY_LIBRARIES = ("PYTEST_", "PL_", "WANDB_", "KMP_", "TORCHINDUCTOR_", "TRITON_", "CUDA_")
+SET_BY_LIBRARIES = ("PYTEST_", "PYTORCH_", "PL_", "WANDB_", "KMP_", "TORCHINDUCTOR_", "TRITON_", "CUDA_")
 # Helpers that a library keeps until the interpreter exits.
 KEPT_BY_LIBRARIES = ("wandb-core", "resource_tracker", "forkserver")
 

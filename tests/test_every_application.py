@@ -1,4 +1,5 @@
-"""Every application with each of its models, found by listing: it learns, answers, draws and survives a round trip."""
+"""Every application with each of its models, found by listing: it learns, answers, draws and survives a round
+trip."""
 
 import io
 import json
@@ -17,13 +18,16 @@ from vision_apps.core.run_folder import RunFolder
 from vision_apps.core.seeding import seed_everything
 
 MODELS = sorted(listing.options("model"))
-TINY = ["data.train_images=8", "data.val_images=4", "data.test_images=4"]  # of the embedded world, every default
+# of the embedded world, every default
+TINY = ["data.train_images=8", "data.val_images=4", "data.test_images=4"]
 
 
 def assemble(model: str) -> tuple[dict[str, Any], Any, Any, Any]:
     """Configuration, data, module and a training batch of two."""
     application = listing.application_of(model)
-    config: Any = OmegaConf.to_container(compose([f"task={application}", f"model={model}", *TINY]), resolve=True)
+    config: Any = OmegaConf.to_container(
+        compose([f"task={application}", f"model={model}", *TINY]), resolve=True
+    )
     seed_everything(0)
     data = assembly.build_data(config)
     module = assembly.build_module(config, data.facts, trainable=True)
@@ -42,7 +46,11 @@ def test_learns_answers_and_draws(model: str) -> None:
     module.train()
     parts = module.loss(module.training_outputs(batch), batch)
     parts["loss"].backward()
-    silent = [n for n, p in module.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.isfinite().all())]
+    silent = [
+        n
+        for n, p in module.named_parameters()
+        if p.requires_grad and (p.grad is None or not p.grad.isfinite().all())
+    ]
     assert not silent, "parameters without a finite gradient"
     assert all(part.ndim == 0 and part.isfinite() for part in parts.values())
 
@@ -55,7 +63,10 @@ def test_learns_answers_and_draws(model: str) -> None:
         module.score(metrics, answer, batch)
         for baseline in module.baselines(batch).values():
             module.score(module.build_metrics(), baseline, batch)
-    assert all(picture.dtype == torch.uint8 and picture.ndim == 3 and len(picture) == 3 for picture in [*rows, *shown])
+    assert all(
+        picture.dtype == torch.uint8 and picture.ndim == 3 and len(picture) == 3
+        for picture in [*rows, *shown]
+    )
     assert sheet(rows, tuple(module.column_titles)).dtype == torch.uint8
     assert len(json.dumps(module.describe(answer))) > 2
     assert len(module.describe(answer)) == len(shown) == len(batch.images)
@@ -72,7 +83,7 @@ def test_learns_answers_and_draws(model: str) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_example_is_a_batch(model: str) -> None:
-    _, _, module, batch = assemble(model)
+    _, _, module, _ = assemble(model)
     example = module.example()
     assert type(example) is module.batch_type
     assert example.images.dtype == torch.uint8 and example.images.shape[1] == 3
@@ -85,14 +96,31 @@ def test_a_run_leaves_what_test_and_predict_need(application: str, tmp_path: Any
     from vision_apps.core.pictures import to_pil
     from vision_apps.datasets.images import EXTENSIONS, read_image
 
-    words = [f"task={application}", "trainer=smoke", "logger=csv", f"run.root={tmp_path}", *TINY, "data.batch_size=4"]
+    words = [
+        f"task={application}",
+        "trainer=smoke",
+        "logger=csv",
+        f"run.root={tmp_path}",
+        *TINY,
+        "data.batch_size=4",
+    ]
     values = engine.train(compose(words))
     (folder,) = (tmp_path / application).iterdir()
-    expected = {"config.yaml", "environment.json", "metrics.csv", "metrics.json", "checkpoints", "images", "log.txt"}
+    expected = {
+        "config.yaml",
+        "environment.json",
+        "metrics.csv",
+        "metrics.json",
+        "checkpoints",
+        "images",
+        "log.txt",
+    }
     assert expected <= {entry.name for entry in folder.iterdir()}
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     assert any(name.startswith("test/") for name in values)
-    assert list((folder / "images").glob("test-sheet*.png")) and list((folder / "images").glob("val-sheet*.png"))
+    assert list((folder / "images").glob("test-sheet*.png")) and list(
+        (folder / "images").glob("val-sheet*.png")
+    )
 
     scored = evaluate.test(str(folder), [])
     for name, value in scored.items():

@@ -1,9 +1,8 @@
 """Train both networks with three seeds on CIFAR-10; write the table and the figure from the run folders.
 
     python experiments/cnn_vs_dense/run.py [key=value ...]
-
-The arguments go to every run (``data.root=...``, ``trainer.max_epochs=2``). A run that is there and finished is not
-trained again; one that was interrupted goes on where it stopped.
+ The arguments go to every run (``data.root=...``, ``trainer.max_epochs=2``). A run that is there and finished
+is not trained again; one that was interrupted goes on where it stopped.
 """
 
 import json
@@ -41,12 +40,17 @@ def train(model: str, seed: int, extra: list[str]) -> None:
 
 def curve(run: Path, name: str) -> tuple[list[int], list[float]]:
     """A metric's last value of every epoch."""
-    by_epoch = {epoch: value for _, epoch, metric, value in metrics_file.read(run / "metrics.csv") if metric == name}
+    by_epoch = {
+        epoch: value for _, epoch, metric, value in metrics_file.read(run / "metrics.csv") if metric == name
+    }
     return [epoch + 1 for epoch in by_epoch], list(by_epoch.values())
 
 
 def table() -> str:
-    lines = ["| network | parameters | test accuracy, mean of 3 seeds | each seed | seconds per run |", "|---|---|---|---|---|"]
+    lines = [
+        "| network | parameters | test accuracy, mean of 3 seeds | each seed | seconds per run |",
+        "|---|---|---|---|---|",
+    ]
     for title, model in NETWORKS.items():
         results = [json.loads((folder(model, seed) / "metrics.json").read_text()) for seed in SEEDS]
         accuracy = [100 * result["final"]["test/accuracy"] for result in results]
@@ -55,7 +59,8 @@ def table() -> str:
         each = ", ".join(f"{value:.1f}" for value in accuracy)
         parameters = results[0]["parameters"]
         lines.append(
-            f"| {title} | {parameters:,} | **{statistics.mean(accuracy):.1f} %** ± {spread:.1f} | {each} | {seconds:.0f} |"
+            f"| {title} | {parameters:,} | **{statistics.mean(accuracy):.1f} %** ± {spread:.1f} | "
+            f"{each} | {seconds:.0f} |"
         )
     return "\n".join(lines) + "\n"
 

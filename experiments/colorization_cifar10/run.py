@@ -1,9 +1,9 @@
-"""Colorize CIFAR-10 by classes, by classes with rebalancing, and by regression; write the table and the picture sheet.
+"""Colorize CIFAR-10 by classes, by classes with rebalancing, and by regression; write the table and the
+picture sheet.
 
     python experiments/colorization_cifar10/run.py [key=value ...]
-
-The arguments go to every run (``data.root=...``). A run that is there and finished is not trained again; one that was
-interrupted goes on where it stopped.
+ The arguments go to every run (``data.root=...``). A run that is there and finished is not trained again; one
+that was interrupted goes on where it stopped.
 """
 
 import json
@@ -53,7 +53,9 @@ def table() -> str:
 
 
 def _row(title: str, values: list[float], seconds: float | None) -> str:
-    numbers = " | ".join(f"{value:.{3 if name == 'ssim' else 1}f}" for name, value in zip(METRICS, values, strict=True))
+    numbers = " | ".join(
+        f"{value:.{3 if name == 'ssim' else 1}f}" for name, value in zip(METRICS, values, strict=True)
+    )
     return f"| {title} | {numbers} | {'' if seconds is None else round(seconds)} |"
 
 

@@ -48,8 +48,8 @@ class Colorization(VisionModule):
         neighbours: bins that a true colour is spread over: 5 in the paper, 10 in its code. Null: as its
             network's paper.
         rebalance: lambda of class rebalancing, in [0, 1]; 0.5 in the paper. Null: all pixels weigh alike.
-        prior: file of ``vision-apps data prior``. Null: counted over the first ``prior_images`` training images. It
-            is kept in the checkpoint.
+        prior: file of ``vision-apps data prior``. Null: counted over the first ``prior_images`` training
+            images. It is kept in the checkpoint.
         drop_grey: leave images without colour, such as black-and-white photos, out of the classification
             loss.
     """
@@ -188,7 +188,7 @@ class Colorization(VisionModule):
             weights = colored.expand_as(ab[:, 0]) if weights is None else weights * colored
         return weights
 
-    # ---- how common colours are ------------------------------------------------------------------------------
+    # ---- how common colours are ----------------------------------------------------------------------------
 
     @property
     def prepare_images(self) -> int:
@@ -201,7 +201,9 @@ class Colorization(VisionModule):
         else:
             # nothing is refused here: the user gave no prior that could be wrong
             colours = (rgb_to_ab(some, self.color_network.stride) for some in images.split(64))
-            mass = torch.stack([bin_mass(soft_encode(ab, self.neighbours, count), count) for ab in colours]).sum(0)
+            mass = torch.stack(
+                [bin_mass(soft_encode(ab, self.neighbours, count), count) for ab in colours]
+            ).sum(0)
             prior = mass / mass.sum()
         self.prior.copy_(prior)
 

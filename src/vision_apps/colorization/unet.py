@@ -20,10 +20,11 @@ def _block(before: int, after: int, stride: int = 1) -> nn.Sequential:
 
 
 class ColorUNet(nn.Module):
-    """After Ronneberger, Fischer, Brox 2015, but deciding at a quarter of the resolution as Zhang et al. 2016 do.
+    """After Ronneberger, Fischer, Brox 2015, but deciding at a quarter of the resolution as Zhang et al. 2016
+    do.
 
-    Sees 48 pixels around each decision sharply and the whole of a 64 px picture coarsely: 16 times less work than
-    `Zhang16` of the same width for what a small picture needs.
+    Sees 48 pixels around each decision sharply and the whole of a 64 px picture coarsely: 16 times less work
+    than `Zhang16` of the same width for what a small picture needs.
 
     Args:
         head: ``classes`` for a distribution over 313 bins, ``ab`` for L2 regression.
@@ -64,7 +65,11 @@ class ColorUNet(nn.Module):
         x = self.to_eighth(torch.cat([_enlarge(self.at_sixteenth(eighth), eighth), eighth], dim=1))
         x = self.to_quarter(torch.cat([_enlarge(x, quarter), quarter], dim=1))
         x = x[..., :height, :width]
-        return ColorFeatures(ab=self.regression(x).float() * AB_NORM) if self.regression is not None else ColorFeatures(x)
+        return (
+            ColorFeatures(ab=self.regression(x).float() * AB_NORM)
+            if self.regression is not None
+            else ColorFeatures(x)
+        )
 
 
 def _enlarge(maps: Tensor, like: Tensor) -> Tensor:

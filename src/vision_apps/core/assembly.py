@@ -39,7 +39,8 @@ def with_facts(node: Node, facts: Mapping[str, Any], key: str) -> Node:
 
 def build_data(config: Node) -> VisionData:
     node = config["data"]
-    # transforms may need facts (mixup needs the number of classes), which are known only after the data is there
+    # transforms may need facts (mixup needs the number of classes), which are known only after the data is
+    # there
     data: VisionData = build({name: value for name, value in node.items() if name != "augment"})
     data.prepare_data()
     augment = with_facts(node.get("augment") or {}, data.facts, "data.augment")
@@ -50,7 +51,9 @@ def build_data(config: Node) -> VisionData:
 def build_module(config: Node, facts: Mapping[str, Any], *, trainable: bool) -> VisionModule:
     """The application's module around its network; without an optimiser where it only has to predict."""
     network: nn.Module = build(with_facts(config["model"], facts, "model"))
-    training = {name: build(config[name]) if config.get(name) else None for name in ("optimizer", "scheduler")}
+    training = {
+        name: build(config[name]) if config.get(name) else None for name in ("optimizer", "scheduler")
+    }
     module: VisionModule = build(
         with_facts(config["module"], facts, "module"), network=network, **(training if trainable else {})
     )
@@ -66,7 +69,9 @@ def rebuild(checkpoint: Mapping[str, Any]) -> VisionModule:
     try:
         config, facts = checkpoint["config"], checkpoint["facts"]
     except KeyError as missing:
-        raise CheckpointError(f"the checkpoint has no {missing}: it was not written by a vision_apps run") from None
+        raise CheckpointError(
+            f"the checkpoint has no {missing}: it was not written by a vision_apps run"
+        ) from None
     config = {**config, "model": {**config["model"]}}
     if "weights" in config["model"]:
         config["model"]["weights"] = None  # the checkpoint's own weights follow; nothing is downloaded
@@ -76,5 +81,3 @@ def rebuild(checkpoint: Mapping[str, Any]) -> VisionModule:
     except RuntimeError as error:
         raise CheckpointError(f"the weights do not fit the checkpoint's configuration: {error}") from None
     return module.eval()
-
-

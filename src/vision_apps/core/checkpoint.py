@@ -15,18 +15,19 @@ from vision_apps.core.checkpoint_io import BEST, LAST, PREVIOUS
 from vision_apps.core.errors import RunError
 
 
-class Interrupted(RunError):
+class Interrupted(RunError):  # noqa: N818 - it names an event, not a failure
     """The user or the scheduler asked the run to stop; it saved itself."""
 
 
 class Checkpoints(Checkpoint):
-    """Keeps ``last.ckpt`` (at each epoch's end, every few minutes, and when interrupted), the one before it as
-    ``previous.ckpt``, and ``best.ckpt`` by the task's monitored metric.
+    """Keeps ``last.ckpt`` (at each epoch's end, every few minutes, and when interrupted), the one before it
+    as ``previous.ckpt``, and ``best.ckpt`` by the task's monitored metric.
 
     The first Ctrl-C or SIGTERM lets the running step finish, saves and stops; the second stops at once.
 
     Args:
-        monitor, mode: the metric of ``best.ckpt`` and whether less (``min``) or more (``max``) of it is better.
+        monitor, mode: the metric of ``best.ckpt`` and whether less (``min``) or more (``max``) of it is
+        better.
         every_minutes: at most so much work is lost when the process is killed.
         every_steps: likewise in steps.
     """

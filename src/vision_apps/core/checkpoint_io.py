@@ -16,8 +16,8 @@ LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 
 
 def save(checkpoint: dict[str, Any], path: Path) -> None:
-    """Write to a temporary name in the same folder, flush to the disk, then rename: a reader sees the old file or
-    the whole new one, whatever happens in between.
+    """Write to a temporary name in the same folder, flush to the disk, then rename: a reader sees the old
+    file or the whole new one, whatever happens in between.
 
     Raises:
         RunError: the file system refused (no space, no permission); the file that was there is untouched.
@@ -72,8 +72,8 @@ def load(path: str | Path) -> dict[str, Any]:
 
 def _damaged(path: str | Path) -> str:
     return (
-        f"{path} is truncated or damaged and cannot be read; name the run folder instead of the file to use the "
-        "newest readable checkpoint of the run"
+        f"{path} is truncated or damaged and cannot be read; name the run folder instead of the file to use "
+        "the newest readable checkpoint of the run"
     )
 
 
@@ -95,7 +95,8 @@ def newest(folder: Path, names: tuple[str, ...]) -> tuple[Path, dict[str, Any], 
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Lightning stages a checkpoint in the temporary folder and moves it, which is not atomic across file systems."""
+    """Lightning stages a checkpoint in the temporary folder and moves it, which is not atomic across file
+    systems."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         save(checkpoint, Path(path))

@@ -65,7 +65,8 @@ class _First:
 
 
 def split_indices(count: int, held_out: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Two disjoint, seeded, sorted sets of sample numbers: int64 [count - held_out] to train on, [held_out] held out."""
+    """Two disjoint, seeded, sorted sets of sample numbers: int64 [count - held_out] to train on, [held_out]
+    held out."""
     if not 0 <= held_out < count:
         raise ConfigError(f"cannot hold {held_out} of {count} samples out: expected 0 to {count - 1}")
     order = torch.randperm(count, generator=torch.Generator().manual_seed(mix(seed, count)))
@@ -75,9 +76,9 @@ def split_indices(count: int, held_out: int, seed: int) -> tuple[Tensor, Tensor]
 class VisionData(pl.LightningDataModule):
     """A data set with its loaders.
 
-    A subclass says which fields its samples offer, finds or makes the data in ``prepare_data``, knows its ``facts``
-    and returns the samples of a split in ``load``. It fits every application whose batch type asks only for fields
-    that it offers.
+    A subclass says which fields its samples offer, finds or makes the data in ``prepare_data``, knows its
+    ``facts`` and returns the samples of a split in ``load``. It fits every application whose batch type asks
+    only for fields that it offers.
 
     Args:
         batch_size: the global batch: samples per optimisation step over all devices.
@@ -122,7 +123,8 @@ class VisionData(pl.LightningDataModule):
     @property
     def facts(self) -> dict[str, Any]:
         """Plain data that modules and networks are built from, known after ``prepare_data``: for instance
-        ``num_classes``, ``class_names``, ``image_size`` (px), ``mean`` and ``std`` (3 floats, in [0, 1] units)."""
+        ``num_classes``, ``class_names``, ``image_size`` (px), ``mean`` and ``std`` (3 floats, in [0, 1]
+        units)."""
         return {}
 
     def load(self, split: Split, fields: tuple[str, ...]) -> Any:
@@ -165,8 +167,8 @@ class VisionData(pl.LightningDataModule):
         return self.loaders["train"].state_dict() if "train" in self.loaders else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        # Lightning restores the positions of loaders only if they were made after the checkpoint was read, which is
-        # not so once anything asked for the length of the run
+        # Lightning restores the positions of loaders only if they were made after the checkpoint was read,
+        # which is not so once anything asked for the length of the run
         if state_dict and "train" in self.loaders:
             self.loaders["train"].load_state_dict(state_dict)
         else:

@@ -1,4 +1,5 @@
-"""One run from its configuration to its last line: train, resume, and what a second process of the run does."""
+"""One run from its configuration to its last line: train, resume, and what a second process of the run
+does."""
 
 import contextlib
 import copy
@@ -19,7 +20,17 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers.logger import Logger
 
-from vision_apps.core import assembly, check, checkpoint_io, environment, hardware, metrics_file, overrides, report, targets
+from vision_apps.core import (
+    assembly,
+    check,
+    checkpoint_io,
+    environment,
+    hardware,
+    metrics_file,
+    overrides,
+    report,
+    targets,
+)
 from vision_apps.core.checkpoint import Checkpoints
 from vision_apps.core.checkpoint_io import AtomicCheckpointIO
 from vision_apps.core.data import VisionData
@@ -40,7 +51,9 @@ Config = dict[str, Any]
 # Lightning's own use of a torch interface that changes its name
 warnings.filterwarnings("ignore", message=r".*treespec, LeafSpec.*")
 # the module logs at the last batch of every epoch as well
-warnings.filterwarnings("ignore", message=r"The number of training batches .* is smaller than the logging interval")
+warnings.filterwarnings(
+    "ignore", message=r"The number of training batches .* is smaller than the logging interval"
+)
 
 _RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
@@ -51,7 +64,7 @@ def train(config: DictConfig) -> dict[str, float]:
     check.check(config)
     if _launched_outside() and not plain["run"]["dir"]:
         raise ConfigError(
-            "run.dir: must be given when torchrun or srun starts the processes, so that all of them share one folder; "
+            "run.dir: must be given when torchrun or srun starts the processes, so that all share one folder; "
             f"for instance run.dir=runs/{plain['task']['name']}/my-run"
         )
     if _rank() == 0:
@@ -69,8 +82,8 @@ def train(config: DictConfig) -> dict[str, float]:
 
 
 def resume(place: str, changes: list[str]) -> dict[str, float]:
-    """Go on with a run where its newest readable checkpoint left it; ``changes`` are plain ``key=value`` overrides
-    of its saved configuration (``trainer.max_epochs=20`` trains longer)."""
+    """Go on with a run where its newest readable checkpoint left it; ``changes`` are plain ``key=value``
+    overrides of its saved configuration (``trainer.max_epochs=20`` trains longer)."""
     folder, path = RunFolder.find(place)
     config = overrides.apply(folder.read_config(), changes)
     config["run"]["dir"] = str(folder.path)  # the folder may have been moved
@@ -88,8 +101,8 @@ def resume(place: str, changes: list[str]) -> dict[str, float]:
 
 
 def replay(place: str, checkpoint: str | None) -> None:
-    """What the further processes of a run on several devices execute: exactly the configuration that the first
-    process saved, never the command line."""
+    """What the further processes of a run on several devices execute: exactly the configuration that the
+    first process saved, never the command line."""
     folder, _ = RunFolder.find(place)
     _run(folder.read_config(), folder, checkpoint=Path(checkpoint) if checkpoint else None)
 
@@ -132,7 +145,10 @@ def _prepare(module: VisionModule, data: VisionData) -> None:
     """Show the module as many training images as it asks for."""
     if module.prepare_images:
         loader = BatchLoader(
-            data.samples("train"), module.batch_type, batch_size=module.prepare_images, on_corrupt=data.on_corrupt
+            data.samples("train"),
+            module.batch_type,
+            batch_size=module.prepare_images,
+            on_corrupt=data.on_corrupt,
         )
         module.prepare(next(iter(loader)).images)
 
@@ -166,7 +182,11 @@ def _loggers(config: Config, folder: RunFolder) -> list[Logger]:
     for node in (config["logger"] or {}).values():
         if not node:
             continue
-        given = {"folder": str(folder.path), "run_name": folder.name, "run_id": folder.read_json("run.json").get("id")}
+        given = {
+            "folder": str(folder.path),
+            "run_name": folder.name,
+            "run_id": folder.read_json("run.json").get("id"),
+        }
         known = check.accepted(targets.resolve(node["_target_"])).parameters
         loggers.append(build(node, **{name: value for name, value in given.items() if name in known}))
     return loggers
@@ -190,7 +210,8 @@ def _log_file(folder: RunFolder) -> Iterator[None]:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     roots = [logging.getLogger(name) for name in ("vision_apps", "pytorch_lightning", "lightning_fabric")]
     for library in roots[1:]:
-        library.setLevel(logging.WARNING)  # its notes on devices, tips and settings say nothing that our header does not
+        # its notes on devices, tips and settings say nothing that our header does not
+        library.setLevel(logging.WARNING)
     for root in roots:
         root.addHandler(handler)
     try:
@@ -206,9 +227,10 @@ def _log_file(folder: RunFolder) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _children_replay(folder: RunFolder, checkpoint: Path | None) -> Iterator[None]:
-    """Lightning starts the further processes of a node by running this process's command line again. In a sweep that
-    line is the whole sweep, and each rank would train on other hyperparameters without an error (Lightning issue
-    11300). Here the line that they run names this run's saved configuration; afterwards everything is as before."""
+    """Lightning starts the further processes of a node by running this process's command line again. In a
+    sweep that line is the whole sweep, and each rank would train on other hyperparameters without an error
+    (Lightning issue 11300). Here the line that they run names this run's saved configuration; afterwards
+    everything is as before."""
     if "LOCAL_RANK" in os.environ:
         yield
         return
@@ -217,7 +239,8 @@ def _children_replay(folder: RunFolder, checkpoint: Path | None) -> Iterator[Non
     sys.argv = [sys.argv[0], "train", "--replay", str(folder.path.absolute())]
     sys.argv += [f"--checkpoint={checkpoint.absolute()}"] if checkpoint else []
     main = sys.modules["__main__"]
-    spec, main.__spec__ = main.__spec__, importlib.util.find_spec("vision_apps.__main__")  # run as `python -m`
+    # run as `python -m`
+    spec, main.__spec__ = main.__spec__, importlib.util.find_spec("vision_apps.__main__")
     HydraConfig.instance().cfg = None  # Lightning would otherwise add Hydra's overrides to the line
     try:
         yield
@@ -236,4 +259,6 @@ def _rank() -> int:
 
 
 def _launched_outside() -> bool:
-    return "TORCHELASTIC_RUN_ID" in os.environ or ("SLURM_PROCID" in os.environ and "SLURM_STEP_ID" in os.environ)
+    return "TORCHELASTIC_RUN_ID" in os.environ or (
+        "SLURM_PROCID" in os.environ and "SLURM_STEP_ID" in os.environ
+    )

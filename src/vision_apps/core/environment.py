@@ -13,7 +13,8 @@ import vision_apps
 from vision_apps.core import hardware
 
 _PACKAGES = (
-    "torch torchvision torchmetrics pytorch-lightning hydra-core omegaconf numpy pillow wandb timm matplotlib".split()
+    *("torch", "torchvision", "torchmetrics", "pytorch-lightning", "hydra-core", "omegaconf"),
+    *("numpy", "pillow", "wandb", "timm", "matplotlib"),
 )
 
 

@@ -1,7 +1,6 @@
 """Errors that are written for the person at the keyboard.
-
-Each text names the key, its value, what was expected and the next command. The command line prints them without a
-traceback and exits with status 2; everything else is a bug and keeps its traceback.
+ Each text names the key, its value, what was expected and the next command. The command line prints them
+without a traceback and exits with status 2; everything else is a bug and keeps its traceback.
 """
 
 from pathlib import Path

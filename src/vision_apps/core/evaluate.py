@@ -29,7 +29,9 @@ def test(place: str, changes: list[str]) -> dict[str, float]:
     settings = hardware.resolve(config)
     data = assembly.build_data(config)
     data.batch_type = module.batch_type
-    node = {name: config["trainer"][name] for name in ("_target_", "accelerator") if name in config["trainer"]}
+    node = {
+        name: config["trainer"][name] for name in ("_target_", "accelerator") if name in config["trainer"]
+    }
     trainer: pl.Trainer = build(
         node,
         devices=1,  # measured on one device, so that no sample is counted twice

@@ -10,7 +10,8 @@ from vision_apps.core.errors import RunError
 
 
 class FiniteLoss(pl.Callback):
-    """Stops a run whose loss is NaN or infinite, before the step is taken, and saves the batch that caused it.
+    """Stops a run whose loss is NaN or infinite, before the step is taken, and saves the batch that caused
+    it.
 
     On a GPU the check is read one step late, so that it never waits for the device.
     """
@@ -25,7 +26,9 @@ class FiniteLoss(pl.Callback):
     ) -> None:
         self._batch = batch
 
-    def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: torch.Tensor) -> None:
+    def on_before_backward(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: torch.Tensor
+    ) -> None:
         parts = {name: value.detach() for name, value in getattr(pl_module, "parts", {"loss": loss}).items()}
         finite = torch.isfinite(loss.detach())
         if loss.device.type == "cpu":
@@ -44,7 +47,9 @@ class FiniteLoss(pl.Callback):
         if finite:
             return
         path = self.folder / f"bad-batch-step-{step}.pt"
-        fields = {name: value.cpu() for name, value in batch._asdict().items() if isinstance(value, torch.Tensor)}
+        fields = {
+            name: value.cpu() for name, value in batch._asdict().items() if isinstance(value, torch.Tensor)
+        }
         torch.save(fields, path)
         shown = ", ".join(f"{name}={float(value):.6g}" for name, value in parts.items())
         raise RunError(

@@ -19,21 +19,24 @@ class Settings(NamedTuple):
 
 
 def cpu_has_bf16() -> bool:
-    """Whether the processor multiplies bfloat16 in hardware; without it bf16 autocast is slower than float32."""
+    """Whether the processor multiplies bfloat16 in hardware; without it bf16 autocast is slower than
+    float32."""
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def resolve(config: dict[str, Any]) -> Settings:
     """Replace each ``auto`` among precision, channels_last and keep_memory; what the user set stays as it is.
 
-    Measured on two cores of a Zen 5: bf16 with channels-last and kept memory trains a CNN of 98,602 parameters 4.7
-    times and ResNet-18 2.8 times as fast as the defaults.
+    Measured on two cores of a Zen 5: bf16 with channels-last and kept memory trains a CNN of 98,602
+    parameters 4.7 times and ResNet-18 2.8 times as fast as the defaults.
     """
     reasons = []
     accelerator = config["trainer"].get("accelerator", "auto")
     on_gpu = accelerator not in ("cpu",) and torch.cuda.is_available()
     fast = torch.cuda.is_bf16_supported() if on_gpu else cpu_has_bf16()
-    precision, channels_last, keep_memory = (config[key] for key in ("precision", "channels_last", "keep_memory"))
+    precision, channels_last, keep_memory = (
+        config[key] for key in ("precision", "channels_last", "keep_memory")
+    )
     if precision == "auto":
         precision = "bf16-mixed" if fast else "32-true"
         reasons.append(f"precision={precision}" + ("" if fast else " (no bf16 instructions here)"))
@@ -47,8 +50,8 @@ def resolve(config: dict[str, Any]) -> Settings:
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc to keep freed blocks instead of returning them to the kernel and faulting them in again at every
-    step; call it before the first large tensor. Returns whether the C library took it."""
+    """Tell glibc to keep freed blocks instead of returning them to the kernel and faulting them in again at
+    every step; call it before the first large tensor. Returns whether the C library took it."""
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):

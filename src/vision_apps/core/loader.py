@@ -16,14 +16,16 @@ log = logging.getLogger(__name__)
 
 
 class _Loaded(NamedTuple):
-    """What a worker sends: a collated sample dict (None when every file of the batch is broken) and the broken files."""
+    """What a worker sends: a collated sample dict (None when every file of the batch is broken) and the
+    broken files."""
 
     fields: dict[str, Tensor] | None
     corrupt: list[CorruptSample]
 
 
 class _Tolerant(Dataset):
-    """Per-sample reading that hands a broken file on as a value, so that the main process can count and name it."""
+    """Per-sample reading that hands a broken file on as a value, so that the main process can count and name
+    it."""
 
     def __init__(self, samples: Any) -> None:
         self.samples = samples
@@ -43,12 +45,14 @@ def _collate(items: list[Any]) -> _Loaded:
 
 
 class BatchLoader:
-    """Iterates over global batches of a data set and yields this rank's share as the application's batch type.
+    """Iterates over global batches of a data set and yields this rank's share as the application's batch
+    type.
 
-    The order of an epoch is a permutation drawn from (seed, epoch), so ``state_dict`` is two integers and a resumed
-    run sees exactly the batches that an uninterrupted one sees. Data in memory is indexed directly; files are read by
-    ``workers`` processes. A training batch is always whole (the remainder of a permutation is left out; the next
-    epoch draws another), an evaluation sees every sample once.
+    The order of an epoch is a permutation drawn from (seed, epoch), so ``state_dict`` is two integers and a
+    resumed run sees exactly the batches that an uninterrupted one sees. Data in memory is indexed directly;
+    files are read by
+    ``workers`` processes. A training batch is always whole (the remainder of a permutation is left out; the
+    next epoch draws another), an evaluation sees every sample once.
 
     Args:
         samples: see ``core.data``: with ``__getitems__`` (in memory) or ``__getitem__`` (files).
@@ -161,7 +165,7 @@ class BatchLoader:
                 yield self._as_batch(loaded.fields)
             elif self.shuffle or self.world_size > 1:  # an epoch has its number of batches, on every rank
                 raise DataError(
-                    f"data: all {len(loaded.corrupt)} files of a batch are broken, such as {loaded.corrupt[0]}; "
+                    f"data: all {len(loaded.corrupt)} files of a batch are broken: {loaded.corrupt[0]}; "
                     "list them: vision-apps data check data=..., or choose a larger data.batch_size"
                 )
         if self.corrupt and not readable:

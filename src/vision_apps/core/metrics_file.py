@@ -11,8 +11,8 @@ COLUMNS = ("step", "epoch", "name", "value")
 
 
 class MetricsFile(Logger):
-    """Appends ``step,epoch,name,value`` lines. The long form needs no header that changes, loses at most a line
-    when the process is killed, and is one pivot away from a table."""
+    """Appends ``step,epoch,name,value`` lines. The long form needs no header that changes, loses at most a
+    line when the process is killed, and is one pivot away from a table."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -38,7 +38,9 @@ class MetricsFile(Logger):
             writer = csv.writer(file)
             if new:
                 writer.writerow(COLUMNS)
-            writer.writerows((step, epoch, name, f"{value:.8g}") for name, value in metrics.items() if name != "epoch")
+            writer.writerows(
+                (step, epoch, name, f"{value:.8g}") for name, value in metrics.items() if name != "epoch"
+            )
 
 
 def read(path: Path) -> list[tuple[int, int, str, float]]:

@@ -10,8 +10,8 @@ from torchmetrics import MeanMetric, Metric, MetricCollection
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Trainable parameters in two groups: matrices and kernels decay, norms, biases and scalars (fewer than two
-    dimensions) do not (Goyal et al. 2017, section 5.3; He et al. 2019, section 3.1)."""
+    """Trainable parameters in two groups: matrices and kernels decay, norms, biases and scalars (fewer than
+    two dimensions) do not (Goyal et al. 2017, section 5.3; He et al. 2019, section 3.1)."""
     trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": weight_decay},
@@ -23,9 +23,9 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, A
 class VisionModule(pl.LightningModule):
     """The common base of the applications.
 
-    An application says what it takes (``batch_type``, ``inputs``), how the network's output becomes an answer, what
-    the loss is, how an answer is scored and how it is drawn. The steps, the logging names, the optimiser and the
-    baselines are written here once.
+    An application says what it takes (``batch_type``, ``inputs``), how the network's output becomes an
+    answer, what the loss is, how an answer is scored and how it is drawn. The steps, the logging names, the
+    optimiser and the baselines are written here once.
 
     Args:
         network: the model of the run (``model=``).
@@ -55,7 +55,7 @@ class VisionModule(pl.LightningModule):
         self._sums: dict[str, Tensor] = {}
         self._summed = 0
 
-    # ---- what an application says ----------------------------------------------------------------------------
+    # ---- what an application says --------------------------------------------------------------------------
 
     def outputs(self, images: Tensor) -> Any:
         """The network's differentiable output for uint8 images [B, 3, H, W]."""
@@ -107,12 +107,14 @@ class VisionModule(pl.LightningModule):
         return 0
 
     def prepare(self, images: Tensor) -> None:
-        """Take from uint8 training images [N, 3, H, W] what is measured and not learned, once before a new run."""
+        """Take from uint8 training images [N, 3, H, W] what is measured and not learned, once before a new
+        run."""
 
-    # ---- what all applications share -------------------------------------------------------------------------
+    # ---- what all applications share -----------------------------------------------------------------------
 
     def forward(self, *inputs: Tensor) -> Any:
-        """Pixels in, answer out, with everything before and after the network: this is what is predicted with."""
+        """Pixels in, answer out, with everything before and after the network: this is what is predicted
+        with."""
         return self.answer(self.outputs(*inputs), inputs[0])
 
     def batch_inputs(self, batch: Any) -> list[Tensor]:
@@ -124,8 +126,8 @@ class VisionModule(pl.LightningModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         parts = self.loss(self.training_outputs(batch), batch)
-        # sums on the device, logged at the interval that is shown: `self.log` in each step costs more than a small
-        # network's step
+        # sums on the device, logged at the interval that is shown: `self.log` in each step costs more than a
+        # small network's step
         for name, value in parts.items():
             held = self._sums.get(name)
             self._sums[name] = value.detach() if held is None else held + value.detach()
@@ -186,9 +188,14 @@ class VisionModule(pl.LightningModule):
         of_stage = {k: v for k, v in self._metrics.items() if k == stage or k.startswith(f"{stage}/")}
         for key, metrics in of_stage.items():
             collected = isinstance(metrics, MetricCollection)
-            computed = metrics.compute() if collected else {k: metric.compute() for k, metric in metrics.items()}
+            computed = (
+                metrics.compute() if collected else {k: metric.compute() for k, metric in metrics.items()}
+            )
             values |= {f"{key}/{k}": v for k, v in computed.items() if torch.as_tensor(v).numel() == 1}
-        for metric in [*self._losses[stage].values(), *(m for metrics in of_stage.values() for m in metrics.values())]:
+        for metric in [
+            *self._losses[stage].values(),
+            *(m for metrics in of_stage.values() for m in metrics.values()),
+        ]:
             metric.reset()
         # torchmetrics has reduced over the ranks; Lightning warns unless it may do so again
         self.log_dict(values, sync_dist=self.trainer.world_size > 1)

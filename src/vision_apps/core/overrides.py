@@ -21,7 +21,8 @@ def keys(config: dict[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def apply(config: dict[str, Any], changes: list[str]) -> dict[str, Any]:
-    """A copy with the changes. Only keys that exist can be changed: a group (``model=...``) belongs to a new run.
+    """A copy with the changes. Only keys that exist can be changed: a group (``model=...``) belongs to a new
+    run.
 
     Raises:
         ConfigError: not ``key=value``, no such key, or a value that cannot be read.

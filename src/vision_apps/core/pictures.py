@@ -29,8 +29,8 @@ def from_pil(image: Image.Image) -> Tensor:
 
 
 def sheet(rows: list[Tensor], titles: tuple[str, ...] = (), per_line: int = 1) -> Tensor:
-    """Pictures uint8 [3, h, w] of equal size below each other, ``per_line`` of them side by side, with the columns'
-    titles above; small pictures are enlarged by whole factors so that a person can see them."""
+    """Pictures uint8 [3, h, w] of equal size below each other, ``per_line`` of them side by side, with the
+    columns' titles above; small pictures are enlarged by whole factors so that a person can see them."""
     columns = max(1, len(titles))
     factor = max(1, -(-_LEAST_WIDTH * columns // rows[0].shape[-1]))
     large = [interpolate(row[None].float(), scale_factor=factor)[0].to(torch.uint8) for row in rows]
@@ -46,7 +46,13 @@ def _header(width: int, titles: tuple[str, ...]) -> Tensor:
     pen = ImageDraw.Draw(image)
     font = ImageFont.load_default(size=13)
     for index, title in enumerate(titles):
-        pen.text(((index + 0.5) * width / len(titles), _HEADER / 2 + 2), title, fill="black", font=font, anchor="mm")
+        pen.text(
+            ((index + 0.5) * width / len(titles), _HEADER / 2 + 2),
+            title,
+            fill="black",
+            font=font,
+            anchor="mm",
+        )
     return from_pil(image)
 
 

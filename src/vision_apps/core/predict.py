@@ -39,11 +39,17 @@ def find(inputs: list[str], extensions: Collection[str]) -> list[Path]:
 
 
 def predict(
-    place: str, inputs: list[str], out: str | None, read: Callable[[Path], torch.Tensor], extensions: Collection[str]
+    place: str,
+    inputs: list[str],
+    out: str | None,
+    read: Callable[[Path], torch.Tensor],
+    extensions: Collection[str],
 ) -> Path:
-    """Write one picture per input and ``predictions.jsonl`` (one JSON row per input, in order); returns the folder.
+    """Write one picture per input and ``predictions.jsonl`` (one JSON row per input, in order); returns the
+    folder.
 
-    ``read`` gives a file as uint8 [3, H, W] and raises `CorruptSample`; ``extensions`` are looked for in folders.
+    ``read`` gives a file as uint8 [3, H, W] and raises `CorruptSample`; ``extensions`` are looked for in
+    folders.
 
     Memory does not grow with the number of inputs. A file that cannot be read becomes a row with ``error``.
 
@@ -68,8 +74,13 @@ def predict(
             rows.flush()
             print(f"{number}/{len(paths)} {path}: {row.get('error', row.get('picture'))}", flush=True)
     if failed == len(paths):
-        raise DataError(f"none of the {failed} files could be read; the reasons are in {target / 'predictions.jsonl'}")
-    print(f"{len(paths) - failed} pictures and predictions.jsonl in {target}" + f" ({failed} unreadable)" * bool(failed))
+        raise DataError(
+            f"none of the {failed} files could be read; the reasons are in {target / 'predictions.jsonl'}"
+        )
+    print(
+        f"{len(paths) - failed} pictures and predictions.jsonl in {target}"
+        + f" ({failed} unreadable)" * bool(failed)
+    )
     return target
 
 

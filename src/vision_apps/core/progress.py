@@ -41,9 +41,11 @@ class Progress(pl.Callback):
             steps = int(trainer.estimated_stepping_batches)
             done = trainer.global_step - self._first_step
             left = (now - self._train_started) / max(1, done) * (steps - trainer.global_step)
+            loss = float(outputs["loss"])
             text = (
-                f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} · step {trainer.global_step}/{steps} · "
-                f"{self._rate(now):,.0f} samples/s · loss {float(outputs['loss']):.4g} · {duration(left)} left"
+                f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} · "
+                f"step {trainer.global_step}/{steps} · {self._rate(now):,.0f} samples/s · "
+                f"loss {loss:.4g} · {duration(left)} left"
             )
             print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
@@ -59,7 +61,10 @@ class Progress(pl.Callback):
         }
         figures = " · ".join(f"{name} {value:.4g}" for name, value in shown.items())
         rate = self._rate(time.monotonic())
-        print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} · {rate:,.0f} samples/s · {figures}", flush=True)
+        print(
+            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} · {rate:,.0f} samples/s · {figures}",
+            flush=True,
+        )
 
     @staticmethod
     def _is_shown(metric: str, module: pl.LightningModule) -> bool:

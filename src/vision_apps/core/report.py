@@ -15,17 +15,28 @@ def header(config: dict[str, Any], folder: RunFolder, module: Any, data: Any, se
     model = type(module.network).__name__
     rate = (config["optimizer"] or {}).get("lr")
     print(f"task      {config['task']['name']} · {model}, {parameters:,} parameters")
-    print(f"data      {type(data).__name__} · {len(data.samples('train')):,} training samples · batch {data.batch_size}")
-    print(f"training  {config['trainer'].get('max_epochs')} epochs · lr {rate} · precision {settings.precision}")
+    print(
+        f"data      {type(data).__name__} · {len(data.samples('train')):,} training samples · "
+        f"batch {data.batch_size}"
+    )
+    print(
+        f"training  {config['trainer'].get('max_epochs')} epochs · lr {rate} · precision {settings.precision}"
+    )
     if settings.reasons:
         print(f"auto      {', '.join(settings.reasons)}")
     print(f"run       {folder.path}", flush=True)
 
 
 def footer(
-    config: dict[str, Any], folder: RunFolder, trainer: pl.Trainer, data: Any, values: dict[str, float], seconds: float
+    config: dict[str, Any],
+    folder: RunFolder,
+    trainer: pl.Trainer,
+    data: Any,
+    values: dict[str, float],
+    seconds: float,
 ) -> None:
-    """Print the best value, the test figures beside the baselines, and what to do next; write ``metrics.json``."""
+    """Print the best value, the test figures beside the baselines, and what to do next; write
+    ``metrics.json``."""
     best: Any = trainer.checkpoint_callback
     task = config["task"]
     corrupt = {path: reason for loader in data.loaders.values() for path, reason in loader.corrupt.items()}
@@ -43,20 +54,28 @@ def footer(
         },
     )
     if corrupt:
-        print(f"\n{len(corrupt)} broken files were left out: {', '.join(list(corrupt)[:3])}; all in metrics.json")
+        print(
+            f"\n{len(corrupt)} broken files were left out, all in metrics.json: "
+            f"{', '.join(list(corrupt)[:3])}"
+        )
     if best is not None and getattr(best, "best", None) is not None:
-        print(f"\nbest {task['monitor']} {best.best:.4g} at epoch {best.best_epoch + 1} · {duration(seconds)}")
+        print(
+            f"\nbest {task['monitor']} {best.best:.4g} at epoch {best.best_epoch + 1} · {duration(seconds)}"
+        )
     table(values)
     pictures = sorted(folder.images.glob("test-sheet*.png")) or sorted(folder.images.glob("val-sheet*.png"))
     if pictures:
         print(f"pictures  {pictures[-1]}")
     print(f"run       {folder.path}")
-    print(f"next      python train.py resume={folder.path} trainer.max_epochs={2 * (trainer.max_epochs or 1)}")
+    print(
+        f"next      python train.py resume={folder.path} trainer.max_epochs={2 * (trainer.max_epochs or 1)}"
+    )
     print(f"          vision-apps predict {folder.path} PICTURE_OR_FOLDER", flush=True)
 
 
 def table(values: dict[str, float]) -> None:
-    """Print the test figures, one line per metric, the baselines (``test/<baseline>/<metric>``) beside the network."""
+    """Print the test figures, one line per metric, the baselines (``test/<baseline>/<metric>``) beside the
+    network."""
     values = {name.removeprefix("test/"): value for name, value in values.items() if name.startswith("test/")}
     baselines = sorted({name.split("/")[0] for name in values if "/" in name})
     metrics = [name for name in values if "/" not in name]
@@ -66,4 +85,6 @@ def table(values: dict[str, float]) -> None:
     print(f"{'test':{width}}" + "".join(f"{title:>12}" for title in ("network", *baselines)))
     for name in metrics:
         row = [values.get(name), *(values.get(f"{baseline}/{name}") for baseline in baselines)]
-        print(f"{name:{width}}" + "".join(f"{'':>12}" if value is None else f"{value:12.4g}" for value in row))
+        print(
+            f"{name:{width}}" + "".join(f"{'':>12}" if value is None else f"{value:12.4g}" for value in row)
+        )

@@ -11,27 +11,29 @@ import yaml
 from vision_apps.core.errors import CheckpointError, RunError
 
 _ADJECTIVES = (
-    "amber azure bold brisk calm clear coral cosy crisp deep eager early fair fond fresh gentle glad golden grand "
-    "green happy hazel honest ivory jade jolly keen kind light lively lucid mellow merry mild misty neat noble opal "
-    "pale plain proud pure quick quiet rapid ruby sandy sharp shy silver sleek smooth snowy soft solar steady sunny "
-    "swift tidy vivid warm wise young"
+    "amber azure bold brisk calm clear coral cosy crisp deep eager early fair fond fresh gentle glad "
+    "golden grand green happy hazel honest ivory jade jolly keen kind light lively lucid mellow merry "
+    "mild misty neat noble opal pale plain proud pure quick quiet rapid ruby sandy sharp shy silver sleek "
+    "smooth snowy soft solar steady sunny swift tidy vivid warm wise young "
 ).split()
 _NOUNS = (
-    "acorn alder anchor arrow aspen badger beacon birch bison breeze brook canyon cedar cliff clover comet crane delta "
-    "ember falcon fern finch fjord flint forest fox garnet glacier grove harbor hawk heron hill iris island juniper "
-    "kite lagoon lark lily lynx maple marten meadow moss oak orbit otter owl pebble pine prairie quartz raven reef "
-    "ridge river robin sparrow spruce stone summit tern thistle tide valley willow wren"
+    "acorn alder anchor arrow aspen badger beacon birch bison breeze brook canyon cedar cliff clover "
+    "comet crane delta ember falcon fern finch fjord flint forest fox garnet glacier grove harbor hawk "
+    "heron hill iris island juniper kite lagoon lark lily lynx maple marten meadow moss oak orbit otter "
+    "owl pebble pine prairie quartz raven reef ridge river robin sparrow spruce stone summit tern thistle "
+    "tide valley willow wren "
 ).split()
 
 
 def _name(number: int) -> str:
-    """A name that is easy to say. It is a function of the number, so that two processes that want the same number
-    want the same folder and only one of them gets it."""
+    """A name that is easy to say. It is a function of the number, so that two processes that want the same
+    number want the same folder and only one of them gets it."""
     return f"{number:04d}-{_ADJECTIVES[number * 29 % len(_ADJECTIVES)]}-{_NOUNS[number * 31 % len(_NOUNS)]}"
 
 
 class RunFolder:
-    """``config.yaml``, ``environment.json``, ``metrics.csv``, ``metrics.json``, ``checkpoints/``, ``images/`` and
+    """``config.yaml``, ``environment.json``, ``metrics.csv``, ``metrics.json``, ``checkpoints/``, ``images/``
+    and
     ``log.txt`` of one run."""
 
     def __init__(self, path: str | Path) -> None:
@@ -63,7 +65,9 @@ class RunFolder:
             parent = Path(root) / task
             parent.mkdir(parents=True, exist_ok=True)
             while True:
-                numbers = [int(m[1]) for m in (re.match(r"(\d+)-", entry) for entry in os.listdir(parent)) if m]
+                numbers = [
+                    int(m[1]) for m in (re.match(r"(\d+)-", entry) for entry in os.listdir(parent)) if m
+                ]
                 folder = parent / _name(max(numbers, default=0) + 1)
                 try:
                     folder.mkdir()

@@ -12,7 +12,9 @@ def _warmup(step: int, total_steps: int, warmup: float) -> tuple[float, float]:
     return min(1.0, (step + 1) / rise), min(1.0, max(0.0, (step + 1 - rise) / max(1, total_steps - rise)))
 
 
-def warmup_cosine(optimizer: Optimizer, total_steps: int, warmup: float = 0.05, final: float = 0.01) -> LambdaLR:
+def warmup_cosine(
+    optimizer: Optimizer, total_steps: int, warmup: float = 0.05, final: float = 0.01
+) -> LambdaLR:
     """Linear rise over the first ``warmup`` of all steps, then half a cosine down to ``final`` times the rate
     (Loshchilov and Hutter 2017, without restarts)."""
 
@@ -23,8 +25,11 @@ def warmup_cosine(optimizer: Optimizer, total_steps: int, warmup: float = 0.05, 
     return LambdaLR(optimizer, factor)
 
 
-def warmup_linear(optimizer: Optimizer, total_steps: int, warmup: float = 0.2, final: float = 0.0) -> LambdaLR:
-    """Linear rise over the first ``warmup`` of all steps, then a straight line down to ``final`` times the rate."""
+def warmup_linear(
+    optimizer: Optimizer, total_steps: int, warmup: float = 0.2, final: float = 0.0
+) -> LambdaLR:
+    """Linear rise over the first ``warmup`` of all steps, then a straight line down to ``final`` times the
+    rate."""
 
     def factor(step: int) -> float:
         rise, fall = _warmup(step, total_steps, warmup)

@@ -1,8 +1,7 @@
 """Randomness as a function of where a run is.
-
-Before every training batch the global generators are seeded from (seed, epoch, batch, rank). Augmentation and dropout
-then depend on nothing that happened before: a run that was killed and resumed, or that validates more often, draws
-exactly the same numbers, and no generator state has to be stored.
+ Before every training batch the global generators are seeded from (seed, epoch, batch, rank). Augmentation
+and dropout then depend on nothing that happened before: a run that was killed and resumed, or that validates
+more often, draws exactly the same numbers, and no generator state has to be stored.
 """
 
 import random
@@ -28,8 +27,8 @@ def mix(*keys: int) -> int:
 def seed_everything(*keys: int) -> None:
     """Seed Python, NumPy and torch (CPU, and CUDA where it is in use) from the keys.
 
-    ``torch.manual_seed`` is not used: without CUDA it formats a stack trace at each call, which costs more than a
-    small training step.
+    ``torch.manual_seed`` is not used: without CUDA it formats a stack trace at each call, which costs more
+    than a small training step.
     """
     value = mix(*keys)
     random.seed(value)

@@ -37,8 +37,8 @@ def reachable(url: str) -> bool:
 
 
 def choose_mode() -> tuple[str, str]:
-    """``online``, ``offline`` or ``disabled``, and why. ``WANDB_MODE`` decides where it is set; a key without a
-    server would otherwise wait for minutes and then end the run."""
+    """``online``, ``offline`` or ``disabled``, and why. ``WANDB_MODE`` decides where it is set; a key without
+    a server would otherwise wait for minutes and then end the run."""
     import wandb  # 1.3 s: only a run that logs there pays for it
 
     asked = os.environ.get("WANDB_MODE")
@@ -57,7 +57,8 @@ class WandbLogger(LightningWandbLogger):
     """Lightning's logger with the mode chosen by what is there.
 
     Args:
-        project, entity, group, tags, notes: as in ``wandb.init``; by default the group is the experiment, the name
+        project, entity, group, tags, notes: as in ``wandb.init``; by default the group is the experiment, the
+        name
             the run's folder.
         folder, run_name, run_id: named by the engine; the same id continues the same run after a resume.
     """
