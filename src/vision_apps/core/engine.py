@@ -64,13 +64,14 @@ def train(config: DictConfig) -> dict[str, float]:
     check.check(config)
     if _launched_outside() and not plain["run"]["dir"]:
         raise ConfigError(
-            "run.dir: must be given when torchrun or srun starts the processes, so that all share one folder; "
+            "run.dir: must be given when torchrun or srun starts the processes, so that they share one folder; "
             f"for instance run.dir=runs/{plain['task']['name']}/my-run"
         )
     if _rank() == 0:
         folder = RunFolder.create(plain["run"]["root"], plain["task"]["name"], plain["run"]["dir"])
     else:
         folder = RunFolder(plain["run"]["dir"])
+        folder.wait()
     resolved = OmegaConf.create(plain)
     resolved.run.dir = str(folder.path)
     final: Config = OmegaConf.to_container(resolved, resolve=True)  # type: ignore[assignment]

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,18 @@ class RunFolder:
         raise CheckpointError(
             f"{place} {what}: expected a run folder (runs/<task>/<number>-<words>) or a checkpoint (.ckpt) in one"
         )
+
+    def wait(self, seconds: float = 300.0) -> None:
+        """Until the first process of the run has written its configuration here.
+
+        Raises:
+            RunError: it did not within ``seconds``.
+        """
+        patience = time.monotonic() + seconds
+        while not (self.path / "config.yaml").is_file():
+            if time.monotonic() > patience:
+                raise RunError(f"run.dir: {self.path} was not made by the first process within {seconds:.0f} s")
+            time.sleep(0.1)
 
     def write_config(self, config: dict[str, Any]) -> None:
         self.write("config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
