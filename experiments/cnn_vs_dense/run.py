@@ -1,7 +1,8 @@
 """Train both networks with three seeds on CIFAR-10; write the table and the figure from the run folders.
 
     python experiments/cnn_vs_dense/run.py [key=value ...]
- The arguments go to every run (``data.root=...``, ``trainer.max_epochs=2``). A run that is there and finished
+
+The arguments go to every run (``data.root=...``, ``trainer.max_epochs=2``). A run that is there and finished
 is not trained again; one that was interrupted goes on where it stopped.
 """
 
@@ -34,8 +35,8 @@ def train(model: str, seed: int, extra: list[str]) -> None:
     if (run / "metrics.json").is_file():
         return
     new = ["experiment=cnn_vs_dense", f"model={model}", f"seed={seed}", f"run.dir={run}", *extra]
-    has_checkpoint = any((run / "checkpoints").glob("*.ckpt"))
-    subprocess.run([sys.executable, TRAIN, *([f"resume={run}"] if has_checkpoint else new)], check=True)
+    started = (run / "config.yaml").is_file()
+    subprocess.run([sys.executable, TRAIN, *([f"resume={run}"] if started else new)], check=True)
 
 
 def curve(run: Path, name: str) -> tuple[list[int], list[float]]:

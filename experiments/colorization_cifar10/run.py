@@ -2,7 +2,8 @@
 picture sheet.
 
     python experiments/colorization_cifar10/run.py [key=value ...]
- The arguments go to every run (``data.root=...``). A run that is there and finished is not trained again; one
+
+The arguments go to every run (``data.root=...``). A run that is there and finished is not trained again; one
 that was interrupted goes on where it stopped.
 """
 
@@ -34,8 +35,8 @@ def train(name: str, extra: list[str]) -> None:
     if (run / "metrics.json").is_file():
         return
     new = ["experiment=colorization_cifar10", f"run.dir={run}", *VARIANTS[name], *extra]
-    has_checkpoint = any((run / "checkpoints").glob("*.ckpt"))
-    subprocess.run([sys.executable, TRAIN, *([f"resume={run}"] if has_checkpoint else new)], check=True)
+    started = (run / "config.yaml").is_file()
+    subprocess.run([sys.executable, TRAIN, *([f"resume={run}"] if started else new)], check=True)
 
 
 def table() -> str:

@@ -21,7 +21,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0, or 2 after an error that the user can mend."""
+    """Run one command; returns the exit status: 0, 2 after an error that the user can mend, 130 when
+    stopped."""
     words = sys.argv[1:] if argv is None else list(argv)
     try:
         if not words or words[0] in ("--help", "-h"):
@@ -34,4 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         COMMANDS[words[0]](words[1:])
     except UserError as error:
         return refuse(error)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
     return 0

@@ -11,6 +11,6 @@ def announce() -> None:
 
 
 def refuse(error: UserError) -> int:
-    """Print an error that the user can mend; returns the exit status."""
-    print(f"error: {error}", file=sys.stderr, flush=True)
-    return 2
+    """Print an error that the user can mend, or that a run was stopped; returns the exit status."""
+    print("error: " * (error.status == 2) + str(error), file=sys.stderr, flush=True)
+    return error.status

@@ -21,8 +21,10 @@ def train(argv: Sequence[str]) -> None:
         print(help.train(listing.conf_dirs(words.config_dirs)))
     elif "--replay" in words.own:
         from vision_apps.core import engine
+        from vision_apps.core.checkpoint import Interrupted
 
-        engine.replay(words.own["--replay"], words.own.get("--checkpoint"))
+        with contextlib.suppress(Interrupted):  # the first process tells; another status would get it killed
+            engine.replay(words.own["--replay"], words.own.get("--checkpoint"))
     elif (run := words.pop("resume")) is not None:
         _resume(run, words)
     else:

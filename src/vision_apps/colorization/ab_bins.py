@@ -1,6 +1,6 @@
-"""The quantised ab plane: its bins, and the soft encoding of colours on them (Zhang et al. 2016, section
-2.1).
- Bins lie on the grid {-110, -100, ..., 110}^2, in a-major order. The full grid has 529 (Zhang et al.,
+"""The quantised ab plane: its bins, and the soft encoding of colours on them (Zhang et al. 2016).
+
+Bins lie on the grid {-110, -100, ..., 110}^2, in a-major order. The full grid has 529 (Zhang et al.,
 SIGGRAPH 2017); the 313 of the ECCV 2016 paper are those whose surrounding square of half-side 10 meets the
 convex hull of all sRGB colours: so that every colour finds the four grid points around it. Derived here, not
 shipped; equal to the authors' file.

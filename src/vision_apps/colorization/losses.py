@@ -1,5 +1,6 @@
 """What a colour network is trained with: the soft-target cross entropy over the bins, and the L2 baseline.
- One pixel has 313 logits, of which the loss needs a few. Head and loss are therefore one operation that goes
+
+One pixel has 313 logits, of which the loss needs a few. Head and loss are therefore one operation that goes
 through the pixels in chunks and takes the gradient on the way: the logits of a batch, its softmax and its
 dense targets (3 x 196 MiB for 40 images of 256 px) never exist.
 """

@@ -1,5 +1,6 @@
 """How colorizations are measured.
- Published figures differ by what the names leave open, so here it is said: AuC compares raw ab (not yet
+
+Published figures differ by what the names leave open, so here it is said: AuC compares raw ab (not yet
 clipped to the gamut) with the truth at full resolution; PSNR, SSIM and colourfulness compare the final 8-bit
 images, each the mean over images. States are sums (of integers where possible), so that they add up exactly
 over processes.

@@ -30,6 +30,8 @@ _ELSEWHERE = {
     "trainer.logger": "logger=",
     "trainer.precision": "precision=",
     "trainer.default_root_dir": "run.root=",
+    "trainer.use_distributed_sampler": "data.batch_size=",
+    "trainer.plugins": "precision=",
 }
 
 

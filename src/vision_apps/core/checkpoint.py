@@ -12,11 +12,18 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
 from vision_apps.core.checkpoint_io import BEST, LAST, PREVIOUS
+from vision_apps.core.command import command
 from vision_apps.core.errors import RunError
+
+CONSENSUS_STEPS = (
+    16  # processes that train together ask each other only so often whether to stop: asking waits
+)
 
 
 class Interrupted(RunError):  # noqa: N818 - it names an event, not a failure
     """The user or the scheduler asked the run to stop; it saved itself."""
+
+    status = 130  # as shells report a process that Ctrl-C ended
 
 
 class Checkpoints(Checkpoint):
@@ -90,11 +97,15 @@ class Checkpoints(Checkpoint):
     ) -> None:
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return  # gradients that are being summed are not in a checkpoint
-        stop = self._must_stop(trainer)
         if trainer.is_last_batch:
             return  # the epoch's end saves, after the validation
         due = self.every_steps is not None and trainer.global_step % self.every_steps == 0
-        if stop or due or self._agreed(trainer, time.monotonic() - self._saved_at > 60 * self.every_minutes):
+        stop = False
+        if trainer.world_size == 1 or (batch_idx + 1) % CONSENSUS_STEPS == 0:
+            late = time.monotonic() - self._saved_at > 60 * self.every_minutes
+            if self._agreed(trainer, late or self._signal is not None):
+                due, stop = True, self._must_stop(trainer)
+        if due:
             self._stopping = stop
             self._save_after_validation = _validates_next(trainer, batch_idx)
             if not self._save_after_validation:
@@ -158,7 +169,9 @@ class Checkpoints(Checkpoint):
     def _interrupted(self) -> Interrupted:
         assert self.folder is not None
         name = signal.Signals(self._signal).name if self._signal else "another rank's signal"
-        return Interrupted(f"stopped by {name}; continue with: python train.py resume={self.folder.parent}")
+        return Interrupted(
+            f"stopped by {name}; continue with: {command('train', f'resume={self.folder.parent}')}"
+        )
 
 
 def _validates_next(trainer: pl.Trainer, batch_idx: int) -> bool:

@@ -10,7 +10,7 @@ import sys
 import time
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from vision_apps.core import (
     report,
     targets,
 )
-from vision_apps.core.checkpoint import Checkpoints
+from vision_apps.core.checkpoint import Checkpoints, Interrupted
 from vision_apps.core.checkpoint_io import AtomicCheckpointIO
 from vision_apps.core.data import VisionData
 from vision_apps.core.errors import ConfigError
@@ -64,9 +64,10 @@ def train(config: DictConfig) -> dict[str, float]:
     check.check(config)
     if _launched_outside() and not plain["run"]["dir"]:
         raise ConfigError(
-            "run.dir: must be given when torchrun or srun starts the processes, so that they share one folder; "
-            f"for instance run.dir=runs/{plain['task']['name']}/my-run"
+            "run.dir: must be given when torchrun or srun starts the processes, so that they share "
+            f"one folder; for instance run.dir=runs/{plain['task']['name']}/my-run"
         )
+    hardware.require(plain)
     if _rank() == 0:
         folder = RunFolder.create(plain["run"]["root"], plain["task"]["name"], plain["run"]["dir"])
     else:
@@ -89,16 +90,24 @@ def resume(place: str, changes: list[str]) -> dict[str, float]:
     config = overrides.apply(folder.read_config(), changes)
     config["run"]["dir"] = str(folder.path)  # the folder may have been moved
     names = (checkpoint_io.LAST, checkpoint_io.PREVIOUS, checkpoint_io.BEST)
-    if path is None:
+    notes: list[str] = []
+    step = 0
+    if path is not None:
+        step = checkpoint_io.load(path)["global_step"]
+    elif any(folder.checkpoints.glob("*.ckpt")):
         path, checkpoint, problems = checkpoint_io.newest(folder.checkpoints, names)
-        for problem in problems:
-            log.warning("%s; going on from %s", problem, path.name)
+        step = checkpoint["global_step"]
+        notes = [f"{problem}; going on from {path.name}" for problem in problems]
     else:
-        checkpoint = checkpoint_io.load(path)
+        notes = ["the run stopped before its first checkpoint: it starts from the beginning"]
     check.check(OmegaConf.create(config))
-    folder.write_config(config)
-    metrics_file.forget_after(folder.path / "metrics.csv", checkpoint["global_step"])
-    return _run(config, folder, checkpoint=path)
+    hardware.require(config)
+    if _rank() == 0:
+        folder.write_config(config)
+        metrics_file.forget_after(folder.path / "metrics.csv", step)
+        for unfinished in folder.checkpoints.glob(".*.tmp"):  # of a process that was killed while it wrote
+            unfinished.unlink()
+    return _run(config, folder, checkpoint=path, notes=notes)
 
 
 def replay(place: str, checkpoint: str | None) -> None:
@@ -108,15 +117,19 @@ def replay(place: str, checkpoint: str | None) -> None:
     _run(folder.read_config(), folder, checkpoint=Path(checkpoint) if checkpoint else None)
 
 
-def _run(config: Config, folder: RunFolder, checkpoint: Path | None) -> dict[str, float]:
+def _run(
+    config: Config, folder: RunFolder, checkpoint: Path | None, notes: Sequence[str] = ()
+) -> dict[str, float]:
     started = time.monotonic()
     with _log_file(folder), _children_replay(folder, checkpoint):
+        for note in notes:
+            log.warning(note)
         settings = hardware.resolve(config)
         if settings.keep_memory:
             hardware.keep_freed_memory()
         seed_everything(config["seed"])
         data = assembly.build_data(config)
-        module = assembly.build_module(config, data.facts, trainable=True)
+        module = assembly.build_module(config, data.facts, trainable=True, trained=checkpoint is not None)
         data.batch_type = module.batch_type
         if checkpoint is None:
             _prepare(module, data)
@@ -128,11 +141,12 @@ def _run(config: Config, folder: RunFolder, checkpoint: Path | None) -> dict[str
         try:
             trainer = _trainer(config, folder, data.facts, loggers, settings)
             if trainer.is_global_zero:
-                report.header(config, folder, module, data, settings)
+                report.header(config, folder, module, data, settings, loggers)
                 for logger in loggers:
                     logger.log_hyperparams(config)
-            trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-            values = _test(config, folder, trainer, module, data)
+            with _no_one_waits(trainer):
+                trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+                values = _test(config, folder, trainer, module, data)
             if trainer.is_global_zero:
                 report.footer(config, folder, trainer, data, values, time.monotonic() - started)
             return values
@@ -142,6 +156,19 @@ def _run(config: Config, folder: RunFolder, checkpoint: Path | None) -> dict[str
                     logger.close()
 
 
+@contextlib.contextmanager
+def _no_one_waits(trainer: pl.Trainer) -> Iterator[None]:
+    """When this process fails, the ones that it started would wait for it in a collective for ever."""
+    try:
+        yield
+    except Interrupted:  # all of them stop
+        raise
+    except BaseException:
+        for process in getattr(trainer.strategy.launcher, "procs", []):
+            process.kill()
+        raise
+
+
 def _prepare(module: VisionModule, data: VisionData) -> None:
     """Show the module as many training images as it asks for."""
     if module.prepare_images:
@@ -149,6 +176,8 @@ def _prepare(module: VisionModule, data: VisionData) -> None:
             data.samples("train"),
             module.batch_type,
             batch_size=module.prepare_images,
+            shuffle=True,  # a folder may be sorted by class
+            seed=data.seed,
             on_corrupt=data.on_corrupt,
         )
         module.prepare(next(iter(loader)).images)
@@ -194,8 +223,9 @@ def _loggers(config: Config, folder: RunFolder) -> list[Logger]:
 
 
 def _test(config: Config, folder: RunFolder, trainer: pl.Trainer, module: Any, data: Any) -> dict[str, float]:
-    """Score the best weights on the test split."""
+    """Score the best weights on the test split; the last where no validation chose any."""
     best = folder.checkpoints / checkpoint_io.BEST
+    best = best if best.is_file() else folder.checkpoints / checkpoint_io.LAST
     values = {name: float(value) for name, value in trainer.callback_metrics.items()}
     if config["test"] and best.is_file() and len(data.samples("test")):
         module.load_state_dict(checkpoint_io.load(best)["state_dict"])
@@ -209,18 +239,24 @@ def _log_file(folder: RunFolder) -> Iterator[None]:
     """Everything that is logged in this process also goes to the run's ``log.txt``."""
     handler = logging.FileHandler(folder.path / "log.txt")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    terminal = logging.StreamHandler()
+    terminal.setLevel(logging.WARNING)
+    terminal.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     roots = [logging.getLogger(name) for name in ("vision_apps", "pytorch_lightning", "lightning_fabric")]
     for library in roots[1:]:
         # its notes on devices, tips and settings say nothing that our header does not
         library.setLevel(logging.WARNING)
+    roots[0].addHandler(terminal)  # Lightning's have one of their own
     for root in roots:
         root.addHandler(handler)
     try:
         yield
     except Exception as error:
+        roots[0].removeHandler(terminal)  # the command line prints it
         log.error("%s: %s", type(error).__name__, error)
         raise
     finally:
+        roots[0].removeHandler(terminal)
         for root in roots:
             root.removeHandler(handler)
         handler.close()
@@ -260,6 +296,5 @@ def _rank() -> int:
 
 
 def _launched_outside() -> bool:
-    return "TORCHELASTIC_RUN_ID" in os.environ or (
-        "SLURM_PROCID" in os.environ and "SLURM_STEP_ID" in os.environ
-    )
+    # an interactive shell within an allocation (`srun --pty bash`) is a step of one task
+    return "TORCHELASTIC_RUN_ID" in os.environ or int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1

@@ -1,5 +1,6 @@
 """Errors that are written for the person at the keyboard.
- Each text names the key, its value, what was expected and the next command. The command line prints them
+
+Each text names the key, its value, what was expected and the next command. The command line prints them
 without a traceback and exits with status 2; everything else is a bug and keeps its traceback.
 """
 
@@ -8,6 +9,8 @@ from pathlib import Path
 
 class UserError(Exception):
     """Something that the user can mend."""
+
+    status = 2  # of the process, and printed as an error
 
 
 class ConfigError(UserError):

@@ -10,8 +10,8 @@ from vision_apps.core.errors import RunError
 
 
 class FiniteLoss(pl.Callback):
-    """Stops a run whose loss is NaN or infinite, before the step is taken, and saves the batch that caused
-    it.
+    """Stops a run whose loss is NaN or infinite, before a checkpoint holds it, and saves the batch that
+    caused it.
 
     On a GPU the check is read one step late, so that it never waits for the device.
     """
@@ -19,7 +19,7 @@ class FiniteLoss(pl.Callback):
     def __init__(self, folder: str | Path = ".") -> None:
         self.folder = Path(folder)
         self._batch: Any = None
-        self._pending: tuple[torch.Tensor, int, dict[str, torch.Tensor], Any] | None = None
+        self._pending: tuple[torch.cuda.Event, torch.Tensor, int, dict[str, torch.Tensor], Any] | None = None
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -34,14 +34,24 @@ class FiniteLoss(pl.Callback):
         if loss.device.type == "cpu":
             self._judge(finite, trainer.global_step, parts, self._batch)
             return
-        if self._pending is not None:
-            self._judge(*self._pending)
-        self._pending = (finite.to("cpu", non_blocking=True), trainer.global_step, parts, self._batch)
+        self._settle()
+        copied, done = finite.to("cpu", non_blocking=True), torch.cuda.Event()
+        done.record()
+        self._pending = (done, copied, trainer.global_step, parts, self._batch)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        self._settle()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._settle()
+
+    def _settle(self) -> None:
         if self._pending is not None:
-            torch.cuda.synchronize()
-            self._judge(*self._pending)
+            (done, *judged), self._pending = self._pending, None
+            done.synchronize()
+            self._judge(*judged)
 
     def _judge(self, finite: torch.Tensor, step: int, parts: dict[str, torch.Tensor], batch: Any) -> None:
         if finite:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+from vision_apps.core.errors import ConfigError
+
 _KEEP_BYTES = 1 << 30
 
 
@@ -22,6 +24,20 @@ def cpu_has_bf16() -> bool:
     """Whether the processor multiplies bfloat16 in hardware; without it bf16 autocast is slower than
     float32."""
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def require(config: dict[str, Any]) -> None:
+    """Refuse an accelerator that is not here, before anything is built.
+
+    Raises:
+        ConfigError
+    """
+    asked = config["trainer"].get("accelerator", "auto")
+    if asked in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise ConfigError(
+            f"trainer.accelerator: {asked}, but torch sees no GPU here; choose trainer=auto or trainer=cpu, "
+            "or check the driver with nvidia-smi"
+        )
 
 
 def resolve(config: dict[str, Any]) -> Settings:

@@ -1,6 +1,7 @@
 """``metrics.csv``: every logged number of a run, one per line, whatever other logger is used."""
 
 import csv
+import os
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def forget_after(path: Path, step: int) -> None:
     """Drop what was logged after ``step``: a resumed run logs it again."""
     kept = [row for row in read(path) if row[0] < step]
     if path.is_file():
-        temporary = path.with_suffix(".tmp")
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
         with open(temporary, "w", newline="") as file:
             csv.writer(file).writerows([COLUMNS, *kept])
         temporary.replace(path)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric, MetricCollection
 
+from vision_apps.core.errors import ConfigError
+
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Trainable parameters in two groups: matrices and kernels decay, norms, biases and scalars (fewer than
@@ -152,9 +154,6 @@ class VisionModule(pl.LightningModule):
         for name, answer in self.baselines(batch).items():
             self.score(self.metrics(f"test/{name}"), answer, batch)
 
-    def predict_step(self, batch: Any, batch_idx: int) -> Any:
-        return self(*self.batch_inputs(batch))
-
     def metrics(self, stage: str) -> Any:
         """The metrics of a stage (``val``, ``test``, ``test/<baseline>``), made at first use."""
         if stage not in self._metrics:
@@ -207,5 +206,11 @@ class VisionModule(pl.LightningModule):
         optimizer = self.optimizer(parameter_groups(self, decay))
         if self.scheduler is None:
             return optimizer
-        schedule = self.scheduler(optimizer, total_steps=int(self.trainer.estimated_stepping_batches))
+        steps = self.trainer.estimated_stepping_batches
+        if steps == float("inf"):
+            raise ConfigError(
+                "scheduler: a schedule needs the length of the run; set trainer.max_epochs or "
+                "trainer.max_steps, or train at a constant rate with scheduler=constant"
+            )
+        schedule = self.scheduler(optimizer, total_steps=int(steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

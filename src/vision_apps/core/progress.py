@@ -38,14 +38,14 @@ class Progress(pl.Callback):
         now = time.monotonic()
         if self.live and trainer.is_global_zero and now - self._shown > _LIVE_SECONDS:
             self._shown = now
-            steps = int(trainer.estimated_stepping_batches)
+            steps = trainer.estimated_stepping_batches  # infinite where only time ends the run
             done = trainer.global_step - self._first_step
             left = (now - self._train_started) / max(1, done) * (steps - trainer.global_step)
             loss = float(outputs["loss"])
             text = (
                 f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} · "
                 f"step {trainer.global_step}/{steps} · {self._rate(now):,.0f} samples/s · "
-                f"loss {loss:.4g} · {duration(left)} left"
+                f"loss {loss:.4g}" + (f" · {duration(left)} left" if left < float("inf") else "")
             )
             print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 

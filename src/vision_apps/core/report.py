@@ -1,16 +1,27 @@
 """What a run says at its start and at its end."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.loggers.logger import Logger
 
 from vision_apps.core import metrics_file
+from vision_apps.core.command import command
 from vision_apps.core.hardware import Settings
 from vision_apps.core.progress import duration
 from vision_apps.core.run_folder import RunFolder
+from vision_apps.core.wandb_logger import WandbLogger
 
 
-def header(config: dict[str, Any], folder: RunFolder, module: Any, data: Any, settings: Settings) -> None:
+def header(
+    config: dict[str, Any],
+    folder: RunFolder,
+    module: Any,
+    data: Any,
+    settings: Settings,
+    loggers: Sequence[Logger],
+) -> None:
     parameters = sum(p.numel() for p in module.network.parameters())
     model = type(module.network).__name__
     rate = (config["optimizer"] or {}).get("lr")
@@ -24,6 +35,11 @@ def header(config: dict[str, Any], folder: RunFolder, module: Any, data: Any, se
     )
     if settings.reasons:
         print(f"auto      {', '.join(settings.reasons)}")
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            print(f"dashboard W&B {logger.mode}: {logger.reason}")
+            if logger.mode == "offline":
+                print(f"          upload it later with: wandb sync {folder.path}/wandb/offline-*")
     print(f"run       {folder.path}", flush=True)
 
 
@@ -67,10 +83,10 @@ def footer(
     if pictures:
         print(f"pictures  {pictures[-1]}")
     print(f"run       {folder.path}")
-    print(
-        f"next      python train.py resume={folder.path} trainer.max_epochs={2 * (trainer.max_epochs or 1)}"
-    )
-    print(f"          vision-apps predict {folder.path} PICTURE_OR_FOLDER", flush=True)
+    epochs = trainer.max_epochs
+    if epochs is not None and epochs > 0:
+        print(f"next      {command('train', f'resume={folder.path}', f'trainer.max_epochs={2 * epochs}')}")
+    print(f"          {command('predict', folder.path, 'PICTURE_OR_FOLDER')}", flush=True)
 
 
 def table(values: dict[str, float]) -> None:

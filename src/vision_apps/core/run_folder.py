@@ -117,7 +117,9 @@ class RunFolder:
         patience = time.monotonic() + seconds
         while not (self.path / "config.yaml").is_file():
             if time.monotonic() > patience:
-                raise RunError(f"run.dir: {self.path} was not made by the first process within {seconds:.0f} s")
+                raise RunError(
+                    f"run.dir: {self.path} was not made by the first process within {seconds:.0f} s"
+                )
             time.sleep(0.1)
 
     def write_config(self, config: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Randomness as a function of where a run is.
- Before every training batch the global generators are seeded from (seed, epoch, batch, rank). Augmentation
+
+Before every training batch the global generators are seeded from (seed, epoch, batch, rank). Augmentation
 and dropout then depend on nothing that happened before: a run that was killed and resumed, or that validates
 more often, draws exactly the same numbers, and no generator state has to be stored.
 """

@@ -44,11 +44,14 @@ def choose_mode() -> tuple[str, str]:
     asked = os.environ.get("WANDB_MODE")
     if asked in ("offline", "disabled", "dryrun"):
         return ("offline" if asked == "dryrun" else asked), f"WANDB_MODE={asked}"
+    if asked in ("online", "shared"):
+        return asked, f"WANDB_MODE={asked}"
     url = wandb.Settings().base_url
     host = urlsplit(url).hostname or url
     if not has_key(host):
         return "offline", "no API key (set WANDB_API_KEY or run `wandb login` to see runs online)"
-    if not reachable(url):
+    proxied = any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"))
+    if not proxied and not reachable(url):
         return "offline", f"{host} cannot be reached"
     return "online", host
 
