@@ -1,7 +1,8 @@
 """Peak memory of head and loss in a training step, against what the step needs without any logits.
 
     python benchmarks/colorization_memory.py
- The floor is the network's forward and backward pass with the mean of its features as the loss: no head, no
+
+The floor is the network's forward and backward pass with the mean of its features as the loss: no head, no
 logits, no targets. Ours adds the head of 313 classes with the soft-target loss in chunks; the dense way
 materialises logits and targets. Tensor memory is counted exactly, by following every storage from birth to
 death.

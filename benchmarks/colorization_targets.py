@@ -1,7 +1,8 @@
 """CPU time of the training targets of one image: ours, and as the authors' code makes them.
 
     python benchmarks/colorization_targets.py
- Both turn a 256 x 256 8-bit sRGB image into its lightness and into soft targets of 5 bins (and of 10) at 64 x
+
+Both turn a 256 x 256 8-bit sRGB image into its lightness and into soft targets of 5 bins (and of 10) at 64 x
 64: theirs with scikit-image and a ball tree of scikit-learn, one image at a time into a dense array; ours in
 batches on tensors. Before any timing the results are compared. Rounds are interleaved, so that a busy machine
 slows both; medians of process time of one thread.

@@ -1,7 +1,8 @@
 """Images per second of our training against a loop written by hand: same network, data, optimiser and batch.
 
     python benchmarks/training_step.py [--rounds 5] [--network cnn resnet18]
- Each measurement is a process of its own (the allocator's setting belongs to a process); the variants take
+
+Each measurement is a process of its own (the allocator's setting belongs to a process); the variants take
 turns, the first steps are not counted, and the ratio is taken within each round.
 
 hand    a plain PyTorch loop with PyTorch's defaults: float32, contiguous

@@ -3,6 +3,8 @@ trip."""
 
 import io
 import json
+import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,7 +93,7 @@ def test_the_example_is_a_batch(model: str) -> None:
 
 
 @pytest.mark.parametrize("application", sorted(listing.options("task")))
-def test_a_run_leaves_what_test_and_predict_need(application: str, tmp_path: Any) -> None:
+def test_a_run_leaves_what_test_and_predict_need(application: str, tmp_path: Path) -> None:
     from vision_apps.core import engine, evaluate, predict
     from vision_apps.core.pictures import to_pil
     from vision_apps.datasets.images import EXTENSIONS, read_image
@@ -135,3 +137,35 @@ def test_a_run_leaves_what_test_and_predict_need(application: str, tmp_path: Any
     (row,) = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
     assert row["file"] == str(photo) and (out / row["picture"]).is_file()
     assert RunFolder.find(folder)[1] is None
+
+
+@pytest.mark.parametrize("application", sorted(listing.options("task")))
+def test_a_stopped_run_goes_on_bit_for_bit(
+    application: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vision_apps.core import engine
+    from vision_apps.core.checkpoint import Checkpoints, Interrupted
+
+    def train(name: str) -> None:
+        words = ["logger=csv", "trainer.max_epochs=2", "data.batch_size=2", "test=false", f"run.dir={name}"]
+        engine.train(compose([f"task={application}", *TINY, *words]))
+
+    def weights(name: str) -> dict[str, torch.Tensor]:
+        return checkpoint_io.load(tmp_path / name / "checkpoints" / checkpoint_io.LAST)["state_dict"]
+
+    monkeypatch.chdir(tmp_path)
+    train("whole")
+    with monkeypatch.context() as patch:
+        original = Checkpoints.on_train_batch_end
+
+        def interrupted(self: Checkpoints, trainer: Any, *rest: Any) -> None:
+            if trainer.global_step == 2:  # of four in an epoch
+                self._signal = signal.SIGTERM
+            original(self, trainer, *rest)
+
+        patch.setattr(Checkpoints, "on_train_batch_end", interrupted)
+        with pytest.raises(Interrupted):
+            train("again")
+    engine.resume("again", [])
+    for name, value in weights("whole").items():
+        assert torch.equal(value, weights("again")[name]), name

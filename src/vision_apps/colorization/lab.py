@@ -2,7 +2,8 @@
 
 L is in 0..100; a and b lie in -86.2..98.2 and -107.9..94.5 for every sRGB colour. Both ways agree with
 scikit-image.
- The 3x3 products are spelled out element by element on purpose: a matrix product would be rounded to bfloat16
+
+The 3x3 products are spelled out element by element on purpose: a matrix product would be rounded to bfloat16
 under autocast and to TensorFloat-32 on recent GPUs, and Lab differences of 1e-2 are visible in the soft
 targets.
 """
