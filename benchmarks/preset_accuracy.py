@@ -1,4 +1,4 @@
-"""Does the fast preset learn the same? Test accuracy with PyTorch's defaults and with what `trainer=auto` chooses.
+"""Does the fast preset learn the same? Test accuracy with the defaults of PyTorch and with `trainer=auto`.
 
     python benchmarks/preset_accuracy.py [--seeds 3] [--epochs 5]
 
