@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from vision_apps.colorization import decode
 from vision_apps.colorization.ab_bins import ab_bins
 from vision_apps.colorization.decode import annealed_mean, join, upsample_ab
 from vision_apps.colorization.lab import rgb_to_ab, rgb_to_lightness
@@ -53,3 +54,12 @@ def test_upsampling_by_one_changes_nothing():
 def test_lightness_and_colour_make_the_image_again():
     images = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
     assert torch.equal(join(rgb_to_lightness(images), rgb_to_ab(images)), images)
+
+
+def test_joined_in_parts_as_at_once(monkeypatch):
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (2, 3, 7, 5), dtype=torch.uint8)
+    lightness, ab = rgb_to_lightness(images), rgb_to_ab(images)
+    for pixels in (1, 25, 1000):  # one row, some with a rest, all
+        monkeypatch.setattr(decode, "_JOINED_PIXELS", pixels)
+        assert torch.equal(join(lightness, ab), images)

@@ -101,8 +101,12 @@ def test_weights_that_do_not_fit_are_refused_with_the_difference(tmp_path):
     with pytest.raises(CheckpointError, match="does not exist"):
         Zhang16(weights=tmp_path / "none.pth")
     (tmp_path / "text.pth").write_text("not weights")
-    with pytest.raises(CheckpointError, match="not a state dict"):
+    with pytest.raises(CheckpointError, match=r"^model\.weights: .* is not a state dict"):
         Zhang16(weights=tmp_path / "text.pth")
+    for content, what in (([1], "it holds a list"), ({"epoch": 3}, "'epoch' is a int")):
+        torch.save(content, tmp_path / "other.pth")
+        with pytest.raises(CheckpointError, match=f"is not a state dict of tensors: {what}"):
+            Zhang16(width=1 / 16, weights=tmp_path / "other.pth")
 
 
 def test_hints_change_the_answer_only_where_there_is_a_mask():

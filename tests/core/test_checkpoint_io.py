@@ -7,6 +7,7 @@ import os
 import pickle
 import resource
 import signal
+import struct
 import sys
 import zipfile
 from pathlib import Path
@@ -20,8 +21,8 @@ from vision_apps.core.errors import CheckpointError, RunError
 
 FILE = Path("run/checkpoints/last.ckpt")
 DAMAGED = (
-    "{} is truncated or damaged and cannot be read; name the run folder instead of the file to use the newest "
-    "readable checkpoint of the run"
+    "{} is truncated or damaged and cannot be read; name the run folder instead of the file to use the "
+    "newest readable checkpoint of the run"
 )
 
 
@@ -123,6 +124,19 @@ def test_truncated(share: float) -> None:
 @pytest.mark.parametrize("text", [b"not a checkpoint", b"PK\x03\x04rest", bytes(1000)])
 def test_something_else(text: bytes) -> None:
     Path("file.ckpt").write_bytes(text)
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint_io.load("file.ckpt")
+    assert str(caught.value) == DAMAGED.format("file.ckpt")
+
+
+@pytest.mark.parametrize(
+    "error", [TypeError, AttributeError, AssertionError, struct.error, UnicodeDecodeError]
+)
+def test_however_the_unpickler_fails(error: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise error(*(("utf-8", b"", 0, 1, "noise") if error is UnicodeDecodeError else ("noise",)))
+
+    monkeypatch.setattr(torch, "load", fail)
     with pytest.raises(CheckpointError) as caught:
         checkpoint_io.load("file.ckpt")
     assert str(caught.value) == DAMAGED.format("file.ckpt")

@@ -14,14 +14,16 @@ vision-apps test RUN [key=value ...]
   RUN        a run folder or a checkpoint
   key=value  changes to its saved configuration, as in data.root=elsewhere
 
-Scores the best weights on the test split, next to the baselines."""
+Scores the best weights on the test split, next to the baselines. The results go into the run, or into
+<name>-test here for a checkpoint outside of a run."""
 
 _PREDICT = """\
-vision-apps predict RUN INPUT [INPUT ...] [--out FOLDER]
+vision-apps predict RUN INPUT [INPUT ...] [--out FOLDER] [allow_targets=[PACKAGE]]
 
   RUN     a run folder or a checkpoint
   INPUT   a picture, a folder of pictures, or a pattern such as 'photos/*.jpg'
-  --out   where the pictures and predictions.jsonl go; by default RUN/predictions"""
+  --out   where the pictures and predictions.jsonl go; by default RUN/predictions, or
+          <name>-predictions here for a checkpoint outside of a run"""
 
 
 def test(argv: Sequence[str]) -> None:
@@ -40,13 +42,15 @@ def predict(argv: Sequence[str]) -> None:
     run, inputs, out = _run_and(argv, _PREDICT, takes_out=True)
     if run is None:
         return
-    if not inputs:
+    words = arguments.Words(overrides=inputs)
+    allow_targets(words)
+    if not words.overrides:
         raise ConfigError(f"predict {run}: which pictures? vision-apps predict {run} photo.jpg")
     announce()
     from vision_apps.core import predict as prediction
     from vision_apps.datasets.images import EXTENSIONS, read_image
 
-    prediction.predict(run, inputs, out, read_image, EXTENSIONS)
+    prediction.predict(run, words.overrides, out, read_image, EXTENSIONS)
 
 
 def _run_and(

@@ -11,6 +11,8 @@ from vision_apps.colorization.losses import as_rows, chunk_size, pixel_chunks
 
 TEMPERATURE = 0.38  # equation 5: between the mean (1), which is dull, and the mode (0), which is blotchy
 
+_JOINED_PIXELS = 1 << 22  # turned into RGB at once
+
 
 class DecodedColors(NamedTuple):
     ab: Tensor  # float32 [B, 2, h, w]
@@ -73,5 +75,17 @@ def upsample_ab(ab: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
 
 
 def join(lightness: Tensor, ab: Tensor) -> Tensor:
-    """uint8 sRGB [B, 3, H, W] from L [B, 1, H, W] and ab [B, 2, H, W]."""
-    return lab_to_rgb(torch.cat([lightness, ab], dim=1))
+    """uint8 sRGB [B, 3, H, W] from L [B, 1, H, W] and ab [B, 2, H, W].
+
+    The conversion holds a dozen numbers per pixel; of large images it holds only those of some rows.
+    """
+    batch, _, height, width = lightness.shape
+    # an exported graph holds no loop over a size that is not known
+    rows = height if torch.compiler.is_exporting() else max(1, _JOINED_PIXELS // (batch * width))
+    if rows >= height:
+        return lab_to_rgb(torch.cat([lightness, ab], dim=1))
+    images = torch.empty((batch, 3, height, width), dtype=torch.uint8, device=lightness.device)
+    for top in range(0, height, rows):
+        part = slice(top, top + rows)
+        images[:, :, part] = lab_to_rgb(torch.cat([lightness[:, :, part], ab[:, :, part]], dim=1))
+    return images

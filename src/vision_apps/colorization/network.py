@@ -1,6 +1,5 @@
 """What the colour networks share: the form of their output, and the weights that the authors released."""
 
-import pickle
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -102,9 +101,18 @@ def load_released(
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise CheckpointError(f"network.weights: {path} does not exist; expected a local file") from None
-    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"network.weights: {path} is not a state dict of tensors: {error}") from error
+        raise CheckpointError(f"model.weights: {path} does not exist; expected a local file") from None
+    except Exception as error:  # noise makes the unpickler fail in more ways than it documents
+        raise CheckpointError(f"model.weights: {path} is not a state dict of tensors: {error}") from error
+    if not isinstance(state, dict):
+        raise CheckpointError(
+            f"model.weights: {path} is not a state dict of tensors: it holds a {type(state).__name__}"
+        )
+    for key, value in state.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            raise CheckpointError(
+                f"model.weights: {path} is not a state dict of tensors: {key!r} is a {type(value).__name__}"
+            )
     renamed = {}
     for key, value in state.items():
         if not re.fullmatch(ignore, key):
@@ -123,5 +131,5 @@ def load_released(
     ]
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise CheckpointError(f"network.weights: {path} does not fit: it {'; '.join(problems[:3])}{more}")
+        raise CheckpointError(f"model.weights: {path} does not fit: it {'; '.join(problems[:3])}{more}")
     return {**{key: own[key] for key in counters}, **renamed}

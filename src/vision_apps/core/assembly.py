@@ -1,5 +1,6 @@
 """From a configuration to objects, and from a checkpoint back to a module."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,10 +8,10 @@ from torch import nn
 
 from vision_apps.core.check import accepted
 from vision_apps.core.data import VisionData
-from vision_apps.core.errors import CheckpointError, ConfigError
+from vision_apps.core.errors import CheckpointError, ConfigError, UserError
 from vision_apps.core.instantiate import build
 from vision_apps.core.module import VisionModule
-from vision_apps.core.targets import resolve
+from vision_apps.core.targets import resolve, resolve_network
 
 Node = dict[str, Any]
 
@@ -48,9 +49,18 @@ def build_data(config: Node) -> VisionData:
     return data
 
 
-def build_module(config: Node, facts: Mapping[str, Any], *, trainable: bool) -> VisionModule:
-    """The application's module around its network; without an optimiser where it only has to predict."""
-    network: nn.Module = build(with_facts(config["model"], facts, "model"))
+def build_module(
+    config: Node, facts: Mapping[str, Any], *, trainable: bool, trained: bool = False
+) -> VisionModule:
+    """The application's module around its network.
+
+    Args:
+        trainable: with the optimiser and schedule; without them it only predicts.
+        trained: a checkpoint's weights will follow, so those that the configuration starts from are neither
+            read nor downloaded.
+    """
+    model = untrained(config["model"]) if trained else config["model"]
+    network: nn.Module = build(with_facts(model, facts, "model"))
     training = {
         name: build(config[name]) if config.get(name) else None for name in ("optimizer", "scheduler")
     }
@@ -60,24 +70,75 @@ def build_module(config: Node, facts: Mapping[str, Any], *, trainable: bool) -> 
     return module
 
 
-def rebuild(checkpoint: Mapping[str, Any]) -> VisionModule:
-    """The trained module from a checkpoint alone, ready to predict.
+# How our networks, torchvision and timm call the weights to start from, and what means "none".
+_WEIGHTS = {"weights": None, "weights_backbone": None, "pretrained": False, "checkpoint_path": ""}
+
+
+def untrained(node: Any) -> Any:
+    """A copy of a model's node in which no target loads weights."""
+    if isinstance(node, list):
+        return [untrained(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        name: _WEIGHTS[name] if name in _WEIGHTS and isinstance(value, str | bool) else untrained(value)
+        for name, value in node.items()
+    }
+
+
+def rebuild(checkpoint: Mapping[str, Any], source: str = "checkpoint") -> VisionModule:
+    """The trained module from a checkpoint alone, ready to predict. Of its configuration only the model and
+    the module are built, and those only of networks and layers: nothing is downloaded, written or trained.
+
+    Args:
+        source: where the checkpoint comes from, for errors.
 
     Raises:
-        CheckpointError: the checkpoint lacks its configuration, or its weights do not fit it.
+        CheckpointError: the checkpoint lacks its configuration, the configuration cannot be built, or its
+            weights do not fit it.
     """
+    config, facts = checkpoint.get("config"), checkpoint.get("facts")
+    for name, value in (("config", config), ("facts", facts)):
+        if not isinstance(value, dict):
+            raise CheckpointError(
+                f"{source}: the checkpoint has no {name!r}: it was not written by a vision_apps run"
+            )
+    assert isinstance(config, dict) and isinstance(facts, dict)
+    for name in ("model", "module"):
+        if not isinstance(config.get(name), dict) or "_target_" not in config[name]:
+            raise CheckpointError(
+                f"{source}: its config describes no {name!r} with a _target_; use a checkpoint that a "
+                "vision_apps run wrote"
+            )
     try:
-        config, facts = checkpoint["config"], checkpoint["facts"]
-    except KeyError as missing:
+        _require_networks(config["model"])
+        _require_networks(config["module"])
+        module = build_module(config, facts, trainable=False, trained=True)
+        if not isinstance(module, VisionModule):
+            raise ConfigError(f"module: expected a VisionModule, got {type(module).__name__}")
+    except Exception as error:  # the content is foreign: constructors may fail in any way
+        reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         raise CheckpointError(
-            f"the checkpoint has no {missing}: it was not written by a vision_apps run"
-        ) from None
-    config = {**config, "model": {**config["model"]}}
-    if "weights" in config["model"]:
-        config["model"]["weights"] = None  # the checkpoint's own weights follow; nothing is downloaded
-    module = build_module(config, facts, trainable=False)
+            f"{source}: what its config describes cannot be built: {reason}\nIf you trust the file, use the "
+            "version of vision_apps and the packages that it was trained with (environment.json of its run)"
+        ) from error
     try:
         module.load_state_dict(checkpoint["state_dict"])
-    except RuntimeError as error:
-        raise CheckpointError(f"the weights do not fit the checkpoint's configuration: {error}") from None
+    except Exception as error:
+        raise CheckpointError(
+            f"{source}: the weights do not fit the checkpoint's configuration: {error}"
+        ) from error
     return module.eval()
+
+
+def _require_networks(node: Any) -> None:
+    if isinstance(node, dict):
+        if "_target_" in node:
+            found = resolve_network(node["_target_"])
+            # by position `untrained` would not see weights
+            if not inspect.isclass(found) and node.get("_args_"):
+                raise ConfigError(f"{node['_target_']}: a saved model names its arguments; it has _args_")
+        node = list(node.values())
+    if isinstance(node, list):
+        for value in node:
+            _require_networks(value)

@@ -1,30 +1,61 @@
 """Score a trained run again, from its folder or checkpoint alone."""
 
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 
 from vision_apps.core import assembly, check, checkpoint_io, hardware, overrides, report
+from vision_apps.core.errors import CheckpointError
 from vision_apps.core.instantiate import build
+from vision_apps.core.module import VisionModule
 from vision_apps.core.pictures import Pictures
 from vision_apps.core.run_folder import RunFolder
 
+_NEEDED = ("data", "trainer", "precision", "channels_last", "keep_memory")
 
-def load(place: str) -> tuple[RunFolder, dict[str, Any]]:
-    """The run folder and the checkpoint to judge it by: the named one, or the best, or the newest."""
+
+class Trained(NamedTuple):
+    """A checkpoint to judge or to use."""
+
+    path: Path
+    checkpoint: dict[str, Any]
+    run: RunFolder | None  # none where the checkpoint lies outside of a run's folder
+
+    def module(self) -> VisionModule:
+        return assembly.rebuild(self.checkpoint, str(self.path))
+
+    def beside(self, name: str) -> Path:
+        """A folder for results that belong to no run, below the current one."""
+        return Path(f"{self.path.stem}-{name}")
+
+
+def load(place: str) -> Trained:
+    """The checkpoint to judge a run by: the named one, or the best, or the newest."""
     folder, path = RunFolder.find(place)
     if path is not None:
-        return folder, checkpoint_io.load(path)
+        in_run = path.absolute().parent == folder.checkpoints.absolute()
+        return Trained(path, checkpoint_io.load(path), folder if in_run else None)
     names = (checkpoint_io.BEST, checkpoint_io.LAST, checkpoint_io.PREVIOUS)
-    return folder, checkpoint_io.newest(folder.checkpoints, names)[1]
+    path, checkpoint, _ = checkpoint_io.newest(folder.checkpoints, names)
+    return Trained(path, checkpoint, folder)
 
 
 def test(place: str, changes: list[str]) -> dict[str, float]:
-    """Test metrics of the best weights; ``changes`` are ``key=value`` overrides of the saved configuration
-    (``data.root=...``)."""
-    folder, checkpoint = load(place)
-    module = assembly.rebuild(checkpoint)
-    config = overrides.apply(checkpoint["config"], changes)
+    """Test metrics of the best weights, written to ``test.json`` of the run, or for a checkpoint outside of a
+    run into ``<checkpoint>-test`` here.
+
+    ``changes`` are ``key=value`` overrides of the saved configuration (``data.root=...``).
+    """
+    trained = load(place)
+    module = trained.module()
+    config = overrides.apply(trained.checkpoint["config"], changes)
+    missing = [name for name in _NEEDED if name not in config]
+    if missing:
+        raise CheckpointError(
+            f"{trained.path}: its config lacks {', '.join(missing)}: it was not written by a vision_apps run"
+        )
+    folder = trained.run or RunFolder(trained.beside("test"))
     check.check(config)
     settings = hardware.resolve(config)
     data = assembly.build_data(config)
@@ -46,5 +77,7 @@ def test(place: str, changes: list[str]) -> dict[str, float]:
     trainer.test(module, datamodule=data, verbose=False)
     values = {name: float(value) for name, value in trainer.callback_metrics.items()}
     report.table(values)
+    folder.path.mkdir(parents=True, exist_ok=True)
     folder.write_json("test.json", values)
+    print(f"test.json and images/ in {folder.path}")
     return values

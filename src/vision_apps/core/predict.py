@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 
-from vision_apps.core import assembly, evaluate
+from vision_apps.core import evaluate
 from vision_apps.core.errors import CorruptSample, DataError
 from vision_apps.core.pictures import to_pil
+
+ROWS = "predictions.jsonl"
 
 
 def find(inputs: list[str], extensions: Collection[str]) -> list[Path]:
@@ -46,24 +48,26 @@ def predict(
     extensions: Collection[str],
 ) -> Path:
     """Write one picture per input and ``predictions.jsonl`` (one JSON row per input, in order); returns the
-    folder.
+    folder: ``out``, else ``predictions`` of the run, else ``<checkpoint>-predictions`` here.
 
     ``read`` gives a file as uint8 [3, H, W] and raises `CorruptSample`; ``extensions`` are looked for in
     folders.
 
-    Memory does not grow with the number of inputs. A file that cannot be read becomes a row with ``error``.
+    No picture is overwritten but those of an earlier call. Memory does not grow with the number of inputs.
+    A file that cannot be read becomes a row with ``error``.
 
     Raises:
         DataError: nothing matches, or no input could be read.
     """
-    folder, checkpoint = evaluate.load(place)
-    module = assembly.rebuild(checkpoint).to("cuda" if torch.cuda.is_available() else "cpu")
+    trained = evaluate.load(place)
+    module = trained.module().to("cuda" if torch.cuda.is_available() else "cpu")
     paths = find(inputs, extensions)
-    target = Path(out) if out else folder.path / "predictions"
+    inside = trained.run.path / "predictions" if trained.run else trained.beside("predictions")
+    target = Path(out) if out else inside
     target.mkdir(parents=True, exist_ok=True)
     failed = 0
-    names = _output_names(paths)
-    with open(target / "predictions.jsonl", "w") as rows:
+    names = _output_names(paths, target)
+    with open(target / ROWS, "w") as rows:
         for number, (path, row, picture) in enumerate(_answers(module, paths, read), 1):
             if picture is None:
                 failed += 1
@@ -74,28 +78,42 @@ def predict(
             rows.flush()
             print(f"{number}/{len(paths)} {path}: {row.get('error', row.get('picture'))}", flush=True)
     if failed == len(paths):
-        raise DataError(
-            f"none of the {failed} files could be read; the reasons are in {target / 'predictions.jsonl'}"
-        )
-    print(
-        f"{len(paths) - failed} pictures and predictions.jsonl in {target}"
-        + f" ({failed} unreadable)" * bool(failed)
-    )
+        raise DataError(f"none of the {failed} files could be read; the reasons are in {target / ROWS}")
+    print(f"{len(paths) - failed} pictures and {ROWS} in {target}" + f" ({failed} unreadable)" * bool(failed))
     return target
 
 
-def _output_names(paths: list[Path]) -> dict[Path, str]:
-    """PNG names that keep the input's, with a number where two inputs would collide."""
+def _output_names(paths: list[Path], target: Path) -> dict[Path, str]:
+    """PNG names that keep the input's, with a number where two inputs would collide or where ``target`` has a
+    file of that name which is an input or which we did not write."""
+    originals = {path.resolve() for path in paths}
+    ours = _written_before(target)
     names: dict[Path, str] = {}
     taken: set[str] = set()
+
+    def is_free(name: str) -> bool:
+        file = target / name
+        if name.casefold() in taken or file.resolve() in originals:  # some file systems ignore case
+            return False
+        return name in ours or not (file.exists() or file.is_symlink())
+
     for path in paths:
         name, number = f"{path.stem}.png", 1
-        while name in taken:
+        while not is_free(name):
             number += 1
             name = f"{path.stem}-{number}.png"
-        taken.add(name)
+        taken.add(name.casefold())
         names[path] = name
     return names
+
+
+def _written_before(target: Path) -> set[str]:
+    """The pictures that an earlier call wrote into this folder."""
+    try:
+        rows = [json.loads(line) for line in (target / ROWS).read_text().splitlines()]
+        return {row["picture"] for row in rows if "picture" in row}
+    except (OSError, ValueError, TypeError):  # no such file, or not one of ours
+        return set()
 
 
 @torch.inference_mode()

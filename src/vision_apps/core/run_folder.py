@@ -94,6 +94,7 @@ class RunFolder:
     @classmethod
     def find(cls, place: str | Path) -> tuple["RunFolder", Path | None]:
         """The run folder of a run folder's or a checkpoint's path, and the checkpoint where one was named.
+        A checkpoint that lies in no run's ``checkpoints/`` gives the folder that it is in, which is no run's.
 
         Raises:
             CheckpointError: there is neither at ``place``.
@@ -102,10 +103,13 @@ class RunFolder:
         if path.is_dir() and (path / "config.yaml").is_file():
             return cls(path), None
         if path.is_file():
-            return cls(path.parent.parent if path.parent.name == "checkpoints" else path.parent), path
+            parent = path.parent if path.parent.name else path.absolute().parent
+            in_run = parent.name == "checkpoints" and (parent.parent / "config.yaml").is_file()
+            return cls(parent.parent if in_run else parent), path
         what = "has no config.yaml" if path.is_dir() else "does not exist"
         raise CheckpointError(
-            f"{place} {what}: expected a run folder (runs/<task>/<number>-<words>) or a checkpoint (.ckpt) in one"
+            f"{place} {what}: expected a run folder (runs/<task>/<number>-<words>) "
+            "or a checkpoint (.ckpt) in one"
         )
 
     def wait(self, seconds: float = 300.0) -> None:

@@ -2,8 +2,9 @@
 
 A configuration can come with a downloaded checkpoint, so it must not be able to run anything but the parts
 that runs are made of. The name is compared with an allow-list before anything is imported, and what it names
-must then be a part: something that this package (or a package that the user allows) defines, or a class or
-model builder of a known kind. ``torch.load``, ``torch.hub.load`` or ``vision_apps.x.os.system`` are none.
+must then be a part: a class or model builder of a known kind, or something that a package of the user's
+choice defines. ``torch.load``, ``vision_apps.datasets.public.download`` or ``vision_apps.x.os.system`` are
+none. A trained network that comes back from a checkpoint is made of less: `resolve_network`.
 """
 
 import importlib
@@ -33,6 +34,8 @@ _HOMES = {
 # loggers and schedules are parts of a run.
 _ENGINE = ("vision_apps.core", "vision_apps.cli")
 _SCHEDULES = ("vision_apps.core.schedules",)
+# Where classes are augmentations if their objects can be called.
+_AUGMENTATIONS = ("vision_apps.datasets.augment", "vision_apps.datasets.randaugment")
 
 
 def allow(names: Iterable[str]) -> None:
@@ -57,8 +60,7 @@ def resolve(target: Any) -> Callable[..., Any]:
     """The class or function that a ``_target_`` names; `ConfigError` when it is not allowed or not there."""
     if not isinstance(target, str) or "." not in target:
         raise ConfigError(f"expected a dotted name like torch.optim.AdamW, got {target!r}")
-    by_user = _allowed_by_user()
-    if not _under(target, (*PACKAGES, *by_user)):
+    if not _under(target, (*PACKAGES, *_allowed_by_user())):
         package = target.split(".")[0]
         raise ConfigError(
             f"{target} is not under {', '.join(PACKAGES)}; if you trust it, add allow_targets=[{package}] "
@@ -67,13 +69,31 @@ def resolve(target: Any) -> Callable[..., Any]:
     if any(not part.isidentifier() or part.startswith("_") for part in target.split(".")):
         raise ConfigError(f"{target} is not a public name")
     found = _locate(target)
-    if target in by_user or (_at_top(found) and (_under(found.__module__, by_user) or _is_part(found))):
+    if _is_users(target, found) or (_at_top(found) and _is_part(found)):
         return typing.cast(Callable[..., Any], found)
     raise ConfigError(
-        f"{target} is not a part of a run: expected a network, layer, optimizer, schedule, metric, "
-        "callback, logger, "
-        "trainer or plugin, or something that vision_apps or an allowed package defines"
+        f"{target} is not a part of a run: expected a network, layer, optimizer, schedule, metric, data set, "
+        "augmentation, callback, logger, trainer or plugin, or something that an allowed package defines"
     )
+
+
+def resolve_network(target: Any) -> Callable[..., Any]:
+    """As `resolve`, for what a trained network may be made of: modules, and functions that build models."""
+    found = resolve(target)
+    if _is_users(target, found) or _is_module(found) or _is_model_builder(found, found.__module__):
+        return found
+    raise ConfigError(f"{target} is not a part of a network: expected a network, layer, loss or metric")
+
+
+def _is_users(target: str, found: Any) -> bool:
+    by_user = _allowed_by_user()
+    return target in by_user or (_at_top(found) and _under(found.__module__, by_user))
+
+
+def _is_module(found: Any) -> bool:
+    from torch import nn
+
+    return inspect.isclass(found) and issubclass(found, nn.Module)
 
 
 def _locate(target: str) -> Any:
@@ -111,7 +131,7 @@ def _is_part(found: Any) -> bool:
     home = found.__module__
     package = home.split(".")[0]
     if package == "vision_apps" and not _under(home, _ENGINE):
-        return True
+        return _is_module(found) or _is_data(found) or _is_augmentation(found, home)
     if package == "vision_apps" or package == "pytorch_lightning":
         return home in _SCHEDULES or (inspect.isclass(found) and issubclass(found, _lightning_kinds()))
     if package == "torchmetrics":
@@ -125,6 +145,16 @@ def _is_part(found: Any) -> bool:
 
         return issubclass(found, nn.Module | Optimizer | LRScheduler)
     return _is_model_builder(found, home)
+
+
+def _is_data(found: Any) -> bool:
+    from vision_apps.core.data import VisionData
+
+    return inspect.isclass(found) and issubclass(found, VisionData)
+
+
+def _is_augmentation(found: Any, home: str) -> bool:
+    return home in _AUGMENTATIONS and inspect.isclass(found) and "__call__" in dir(found)
 
 
 def _lightning_kinds() -> tuple[type, ...]:
