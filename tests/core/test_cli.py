@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import pytorch_lightning  # noqa: F401 - its first import sets an environment variable, which no test may do
+from omegaconf import OmegaConf
 
 import vision_apps
 from vision_apps.cli import arguments, main
-from vision_apps.core import engine, evaluate, listing, predict
+from vision_apps.core import assembly, check, compose, engine, evaluate, listing, predict
 
 TOY = Path(__file__).parent / "conf"
 
@@ -174,8 +175,11 @@ def test_data_check_counts_and_opens(toy: None, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out.splitlines() == [
         "loading torch and lightning ...",
         "train         5 samples",
+        "       first 5 drawn in runs/data-check/train.png",
         "val           5 samples",
+        "       first 5 drawn in runs/data-check/val.png",
         "test          5 samples",
+        "       first 5 drawn in runs/data-check/test.png",
         "num_classes: 2",
         "image_size: 8",
         "every file opens",
@@ -184,12 +188,21 @@ def test_data_check_counts_and_opens(toy: None, capsys: pytest.CaptureFixture[st
 
 def test_data_prior_counts_the_training_images(capsys: pytest.CaptureFixture[str]) -> None:
     small = ["data.train_images=8", "data.image_size=16", "data.batch_size=4"]
-    assert main(["data", "prior", *small, "out=prior.npy"]) == 0
-    assert Path("prior.npy").is_file()
+    assert main(["data", "prior", *small, "out=prior"]) == 0
+    assert [path.name for path in Path().iterdir()] == ["prior"]  # the named file, without a suffix added
     said = capsys.readouterr().out.splitlines()
-    assert said[-1] == (
-        "saved to prior.npy; train with it: vision-apps train task=colorization module.prior=prior.npy"
-    )
+    assert said[-2:] == [
+        "saved to prior; train with it, rare colours weighing more:",
+        f"vision-apps train task=colorization {' '.join(small)} module.prior=prior module.rebalance=0.5",
+    ]
+    words = said[-1].split()[2:]
+    config = compose.compose(words)
+    check.check(config)
+    plain = OmegaConf.to_container(config, resolve=True)
+    module = assembly.build_module(plain, {"image_size": 16}, trainable=False)
+    assert (module.prior_path, module.rebalance) == ("prior", 0.5)
+    assert main(["data", "prior", *small, "out=prior", "data.train_images=few"]) == 2
+    assert "data.train_images: expected" in capsys.readouterr().err
     assert main(["data", "prior", *small]) == 2
     assert capsys.readouterr().err == (
         "error: data prior: where to? Add out=prior.npy, and train with module.prior=prior.npy\n"
@@ -199,7 +212,7 @@ def test_data_prior_counts_the_training_images(capsys: pytest.CaptureFixture[str
 def test_data_help_lists_what_applications_add(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data"]) == 0
     assert capsys.readouterr().out.splitlines()[2:] == [
-        "  check   count the samples of each split, open every one, list the broken files",
+        "  check   count the samples of each split, open and draw them, list the broken files (out=FOLDER)",
         "  prior   how common each colour bin is among the training images of a data set (out=FILE)",
     ]
 

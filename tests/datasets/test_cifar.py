@@ -167,3 +167,12 @@ def test_download_unpacks_the_official_archive(tmp_path: Path, monkeypatch: pyte
     data.prepare_data()  # the second time it is there
     assert asked == [(torchvision_datasets.CIFAR10.url, torchvision_datasets.CIFAR10.tgz_md5)]
     assert len(data.load("train", ("images",))) == 8
+
+
+def test_class_counts_are_those_of_the_training_labels(tmp_path: Path) -> None:
+    for limit in (None, 20):
+        data = CIFAR10(**CIFAR10.fake(tmp_path / str(limit)), limit_train=limit)
+        data.prepare_data()
+        samples = data.load("train", ("labels",))
+        labels = samples.__getitems__(list(range(limit or len(samples))))["labels"]
+        assert data.facts["class_counts"] == torch.bincount(labels, minlength=10).tolist()

@@ -169,3 +169,62 @@ def test_pictures_are_read_as_they_are(tmp_path: Path) -> None:
         v.tobytes() for v in pixels
     }
     assert all(sample["labels"].dtype == torch.int64 and sample["labels"].ndim == 0 for sample in read)
+
+
+def test_the_first_pictures_are_of_all_classes_in_an_order_of_the_seed(tmp_path: Path) -> None:
+    for seed, name in enumerate("abc"):
+        fake_pictures(tmp_path / name, 30, 16, seed)
+    for split, listing in prepared(tmp_path, val_fraction=0.3, test_fraction=0.3).listings.items():
+        assert set(listing.labels[: len(listing.labels) // 2].tolist()) == {0, 1, 2}, split
+    first, again, other = (prepared(tmp_path, seed=seed).listings["train"].files for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert not np.array_equal(first, np.sort(first))
+
+
+def test_class_counts_are_those_of_the_training_labels(tmp_path: Path) -> None:
+    for seed, (name, count) in enumerate((("a", 20), ("b", 8))):
+        fake_pictures(tmp_path / "train" / name, count, 16, seed)
+        fake_pictures(tmp_path / "val" / name, 3, 16, seed)
+        fake_pictures(tmp_path / "test" / name, 3, 16, seed)
+    assert prepared(tmp_path).facts["class_counts"] == [20, 8]
+    limited = prepared(tmp_path, limit_train=6)
+    labels = limited.listings["train"].labels[:6]
+    assert limited.facts["class_counts"] == [(labels == 0).sum().item(), (labels == 1).sum().item()]
+
+
+def test_training_is_a_name_of_train(tmp_path: Path) -> None:
+    for split, count in (("training", 5), ("validation", 3), ("test", 2)):
+        fake_pictures(tmp_path / split, count, 16, seed=0)
+    assert counts(prepared(tmp_path)) == {"train": 5, "val": 3, "test": 2}
+
+
+EXPECTED = (
+    "  Expected root/<class>/*.jpg, root/{train,val,test}/<class>/*.jpg, or the same without class folders\n"
+    "  with files ending in .jpg .jpeg .png .webp .bmp .gif .tif .tiff .ppm .pgm.\n"
+    "  Say where the pictures are: data.root=/path/to/images"
+)
+
+
+def test_folders_to_measure_with_and_none_to_train_on_are_no_classes(tmp_path: Path) -> None:
+    for split in ("validation", "test"):
+        fake_pictures(tmp_path / split, 6, 16, seed=0)
+    with pytest.raises(DataError) as caught:
+        prepared(tmp_path)
+    assert str(caught.value) == (
+        f"data.root: no pictures in {tmp_path}: found validation/ and test/ without train/ (or training/); "
+        f"add the pictures to train on, or rename it if it is a class\n{EXPECTED}"
+    )
+
+
+def test_a_missing_and_an_empty_folder_are_told_in_full(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        prepared(tmp_path / "nowhere")
+    assert str(caught.value) == (
+        f"data.root: no pictures in {tmp_path / 'nowhere'}: there is no such folder\n{EXPECTED}"
+    )
+    with pytest.raises(DataError) as caught:
+        prepared(tmp_path)
+    assert str(caught.value) == (
+        f"data.root: no pictures in {tmp_path}: {tmp_path} holds no pictures\n{EXPECTED}"
+    )

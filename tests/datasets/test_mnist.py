@@ -104,3 +104,12 @@ def test_labels_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         write_idx(tmp_path / "t10k-labels-idx1-ubyte.gz", labels)
         with pytest.raises(DataError, match="10 labels from 0 to 9"):
             MNIST(**kwargs).load("test", ("labels",))
+
+
+def test_class_counts_are_those_of_the_training_labels(tmp_path: Path) -> None:
+    for limit in (None, 20):
+        data = MNIST(**MNIST.fake(tmp_path / str(limit)), limit_train=limit)
+        data.prepare_data()
+        samples = data.load("train", ("labels",))
+        labels = samples.__getitems__(list(range(limit or len(samples))))["labels"]
+        assert data.facts["class_counts"] == torch.bincount(labels, minlength=10).tolist()

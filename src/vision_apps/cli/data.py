@@ -1,10 +1,14 @@
 """``vision-apps data``: look at a data set, or derive from it what an application needs.
 
 An application adds a command with a file: ``vision_apps/<task>/data_<command>.py`` that has
-``run(config, out)``.
+``run(config, out, command)``: the composed configuration, what ``out=`` says, and the words that compose the
+same configuration again, for a shell.
 """
 
 import ast
+import contextlib
+import shlex
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +22,9 @@ from vision_apps.cli.output import announce
 from vision_apps.core import compose, listing, targets
 from vision_apps.core.errors import ConfigError, CorruptSample, DataError
 from vision_apps.core.suggest import nearest
+
+_AT_ONCE = 32  # files that a reader process opens before it tells
+_DRAWN, _PER_LINE = 16, 4  # pictures of a sheet
 
 
 def data(argv: Sequence[str]) -> None:
@@ -42,9 +49,9 @@ def data(argv: Sequence[str]) -> None:
     targets.allow(config.allow_targets)
     announce()
     if command == "check":
-        check_data(config)
+        check_data(config, out)
     else:
-        import_module(f"vision_apps.{config.task.name}.data_{command}").run(config, out)
+        import_module(f"vision_apps.{config.task.name}.data_{command}").run(config, out, _again(words))
 
 
 def of_applications() -> dict[str, Path]:
@@ -54,9 +61,16 @@ def of_applications() -> dict[str, Path]:
     return {path.stem.removeprefix("data_"): path for path in files}
 
 
+def _again(words: arguments.Words) -> str:
+    folders = [word for folder in words.config_dirs for word in ("--config-dir", str(folder))]
+    return shlex.join([*words.overrides, *folders])
+
+
 def usage(commands: dict[str, Path]) -> str:
     lines = ["vision-apps data COMMAND [data=...] [key=value ...]", ""]
-    lines.append("  check   count the samples of each split, open every one, list the broken files")
+    lines.append(
+        "  check   count the samples of each split, open and draw them, list the broken files (out=FOLDER)"
+    )
     for name, path in commands.items():
         about = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").splitlines()[0]
         lines.append(f"  {name:<7} {about.rpartition('``: ')[2].rstrip('.')} (out=FILE)")
@@ -71,8 +85,36 @@ def _choose(task: str, command: str, words: arguments.Words) -> None:
     words.overrides.insert(0, f"task={task}")
 
 
-def check_data(config: DictConfig) -> None:
-    """Count the samples of each split, open every one, list the broken files.
+class _Opened:
+    """Opens samples and tells only what is broken: nothing that was read crosses the process border."""
+
+    def __init__(self, samples: Any) -> None:
+        self.samples = samples
+        self.in_memory = getattr(samples, "in_memory", False)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def read(self, index: int) -> dict[str, Any]:
+        """Field to tensor, of one sample."""
+        if self.in_memory:
+            return {name: values[0] for name, values in self.samples.__getitems__([index]).items()}
+        sample: dict[str, Any] = self.samples[index]
+        return sample
+
+    def __getitem__(self, index: int) -> CorruptSample | None:
+        try:
+            self.read(index)
+        except CorruptSample as broken:
+            return broken
+        return None
+
+
+def check_data(config: DictConfig, out: str | None) -> None:
+    """Count the samples of each split, open every one, draw the first ones, list the broken files.
+
+    Args:
+        out: folder of the drawings, ``<split>.png``; by default ``data-check`` below ``run.root``.
 
     Raises:
         DataError: some cannot be read.
@@ -85,22 +127,55 @@ def check_data(config: DictConfig) -> None:
     module = targets.resolve(plain["module"]["_target_"])
     source = assembly.build_data(plain)
     source.batch_type = module.batch_type  # type: ignore[attr-defined]
+    folder = Path(out) if out else Path(plain["run"]["root"]) / "data-check"
     broken: dict[str, str] = {}
     for split in SPLITS:
-        samples = source.samples(split)
-        in_memory = getattr(samples, "in_memory", False)
-        for index in range(len(samples)):
-            try:
-                samples.__getitems__([index]) if in_memory else samples[index]
-            except CorruptSample as error:
-                broken[error.path] = error.reason
-        print(f"{split:<6} {len(samples):>8} samples")
+        opened = _Opened(source.samples(split))
+        broken |= _open_all(opened, split, source.workers)
+        _draw_first(opened, folder / f"{split}.png")
     for name, value in source.facts.items():
         print(f"{name}: {value}")
     if broken:
-        listed = "\n  ".join(f"{path}: {reason}" for path, reason in broken.items())
-        raise DataError(
-            f"{len(broken)} broken files; remove or mend them, or leave them out with "
-            f"data.on_corrupt=skip\n  {listed}"
-        )
+        listed = "\n  ".join(f"{path}: {reason}" for path, reason in sorted(broken.items()))
+        count = "1 broken file" if len(broken) == 1 else f"{len(broken)} broken files"
+        raise DataError(f"{count}; remove or mend, or leave out with data.on_corrupt=skip\n  {listed}")
     print("every file opens")
+
+
+def _open_all(opened: _Opened, split: str, workers: int) -> dict[str, str]:
+    """Path to reason of the broken files. A terminal shows how far it is."""
+    from torch.utils.data import DataLoader
+
+    total, live = len(opened), sys.stdout.isatty()
+    reader: Any = DataLoader(
+        opened,  # type: ignore[arg-type]  # what torch needs of a data set
+        batch_size=_AT_ONCE,
+        num_workers=0 if opened.in_memory else workers,
+        collate_fn=list,
+    )
+    broken: dict[str, str] = {}
+    done = 0
+    for answers in reader:
+        done += len(answers)
+        broken |= {answer.path: answer.reason for answer in answers if answer}
+        if live:
+            print(f"\r{split:<6} {done:>8} of {total}", end="", flush=True)
+    found = f", {len(broken)} broken" if broken else ""
+    print("\r" * live + f"{split:<6} {total:>8} samples{found}", flush=True)
+    return broken
+
+
+def _draw_first(opened: _Opened, path: Path) -> None:
+    """A sheet of the first pictures that can be read."""
+    from vision_apps.core.pictures import sheet, to_pil
+
+    pictures: list[Any] = []
+    for index in range(len(opened)):
+        if len(pictures) == _DRAWN:
+            break
+        with contextlib.suppress(CorruptSample):
+            pictures.append(opened.read(index)["images"])
+    if pictures:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        to_pil(sheet(pictures, per_line=_PER_LINE)).save(path)
+        print(f"       first {len(pictures)} drawn in {path}")

@@ -105,8 +105,16 @@ def check_prior(prior: Tensor, source: str = "prior") -> None:
 
 
 def save_prior(prior: Tensor, path: str | Path) -> None:
-    """Write a prior as float64 .npy."""
-    np.save(path, prior.double().cpu().numpy(), allow_pickle=False)
+    """Write a prior as a float64 array in NumPy's format, to exactly this file.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    try:
+        with open(path, "wb") as file:  # given a name, np.save would append .npy to it
+            np.save(file, prior.double().cpu().numpy(), allow_pickle=False)
+    except OSError as error:
+        raise DataError(f"prior: {path} cannot be written: {error.strerror or error}") from error
 
 
 def load_prior(path: str | Path, count: int = 313) -> Tensor:

@@ -22,7 +22,7 @@ from vision_apps.core.values import fits, spell
 # What the engine passes: parts of the run, where and how long it runs, and the facts of the data.
 FILLED = frozenset(
     {"network", "optimizer", "scheduler", "params", "total_steps", "folder", "run_name", "run_id"}
-    | {"num_classes", "class_names", "image_size", "mean", "std"}
+    | {"num_classes", "class_names", "class_counts", "image_size", "mean", "std"}
 )
 # What the engine passes to the Trainer whatever stands there: where it is said instead.
 _ELSEWHERE = {

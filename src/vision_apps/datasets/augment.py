@@ -60,7 +60,8 @@ class Flip:
 class RandomResizedCrop:
     """Cut a random rectangle (Szegedy et al. 2015, section 6) and scale it to ``image_size`` squared.
 
-    A rectangle that would be longer than the image is cut to it, instead of being drawn again.
+    A rectangle that would be longer than the image is cut to it, instead of being drawn again. Scaling blends
+    neighbouring pixels, after which no field over the pixels would be true: such data is refused.
 
     Args:
         image_size: side of the result in pixels.
@@ -76,6 +77,7 @@ class RandomResizedCrop:
         self.ratio = tuple(ratio)
 
     def __call__(self, batch: AnyBatch) -> AnyBatch:
+        refuse_companions(batch, self, "scaling blends pixels, whose truths cannot follow; use RandomCrop")
         B, _, H, W = batch.images.shape
         area = H * W * torch.empty(B).uniform_(*self.scale)
         aspect = torch.empty(B).uniform_(math.log(self.ratio[0]), math.log(self.ratio[1])).exp()
@@ -84,7 +86,7 @@ class RandomResizedCrop:
         maps[:, 0, 0], maps[:, 1, 1] = wide, high
         maps[:, 0, 2] = (1 - wide) * (2 * torch.rand(B) - 1)
         maps[:, 1, 2] = (1 - high) * (2 * torch.rand(B) - 1)
-        return move_pixels(batch, lambda field: warp(field, maps, self.image_size, self.image_size, "border"))
+        return batch._replace(images=warp(batch.images, maps, self.image_size, self.image_size, "border"))
 
 
 class Cutout:

@@ -18,6 +18,7 @@ from torch import Tensor
 from vision_apps.core.data import Split, VisionData
 from vision_apps.core.errors import DataError
 from vision_apps.datasets import public
+from vision_apps.datasets.classes import count_classes
 from vision_apps.datasets.memory import Rows, training_rows
 
 _SIZE = 32  # px
@@ -74,16 +75,21 @@ class _Cifar(VisionData):
         with tarfile.open(archive) as files:
             files.extractall(self.root, filter="data")
 
-    @property
-    def facts(self) -> dict[str, Any]:
+    @cached_property
+    def _class_names(self) -> list[str]:
         path = self.directory / self.names_file
         names = _text_keys(read_batch(path)).get(self.names_key)
         if not isinstance(names, list) or not names:
             raise DataError(f"{path}: no list of class names under {self.names_key!r}")
-        names = [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+        return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        rows = self._training_rows["train"][: self.limits["train"]]
         return {
-            "num_classes": len(names),
-            "class_names": names,
+            "num_classes": len(self._class_names),
+            "class_names": list(self._class_names),
+            "class_counts": count_classes(self._training["labels"][rows], len(self._class_names)),
             "image_size": _SIZE,
             "mean": list(self.mean),
             "std": list(self.std),
@@ -93,15 +99,18 @@ class _Cifar(VisionData):
         if split == "test":
             test = self._read(self.test_files)
             return Rows(test, torch.arange(len(test["labels"])), fields)
-        rows = training_rows(len(self._training["labels"]), self.val_images, self.seed)
-        return Rows(self._training, rows[split], fields)
+        return Rows(self._training, self._training_rows[split], fields)
+
+    @cached_property
+    def _training_rows(self) -> dict[str, Tensor]:
+        return training_rows(len(self._training["labels"]), self.val_images, self.seed)
 
     @cached_property
     def _training(self) -> dict[str, Tensor]:
         return self._read(self.train_files)
 
     def _read(self, names: tuple[str, ...]) -> dict[str, Tensor]:
-        classes = self.facts["num_classes"]
+        classes = len(self._class_names)
         pixels, labels = [], []
         for name in names:
             path = self.directory / name

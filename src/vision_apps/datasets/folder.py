@@ -13,10 +13,12 @@ from torch import Tensor
 
 from vision_apps.core.data import SPLITS, Split, VisionData, split_indices
 from vision_apps.core.errors import ConfigError, DataError
+from vision_apps.core.seeding import mix
+from vision_apps.datasets.classes import count_classes
 from vision_apps.datasets.images import EXTENSIONS, MAX_PIXELS, fit_square, read_image
 
 _SPLIT_FOLDERS: dict[Split, tuple[str, ...]] = {
-    "train": ("train",),
+    "train": ("train", "training"),
     "val": ("val", "valid", "validation"),
     "test": ("test",),
 }
@@ -29,6 +31,10 @@ class Listing(NamedTuple):
 
     files: np.ndarray  # encoded paths [N]
     labels: Tensor | None  # int64 [N]; None where there are no classes
+
+    def take(self, rows: Tensor) -> "Listing":
+        """The files with these numbers, int64 [n], in their order."""
+        return Listing(self.files[rows.numpy()], None if self.labels is None else self.labels[rows])
 
 
 class FileSamples:
@@ -66,7 +72,8 @@ class ImageFolder(VisionData):
     ``root/test/<class>/``.
 
     Where there are no class folders, the pictures themselves lie in ``root`` or in the split folders; labels
-    are then not offered. A split without a folder of its own is held out of the training pictures.
+    are then not offered. A split without a folder of its own is held out of the training pictures. Within a
+    split, the order is drawn by ``seed``, so that the first n pictures are of all classes.
 
     Args:
         image_size: side in pixels of the square that is cut out of the middle.
@@ -117,13 +124,23 @@ class ImageFolder(VisionData):
         self.extensions = tuple(extension.lower() for extension in extensions)
 
     def split_folders(self) -> dict[Split, Path]:
-        """The folder of each split that has one. Without any, ``root`` itself is for training."""
+        """The folder of each split that has one. Without any, ``root`` itself is for training.
+
+        Raises:
+            DataError: there are folders to measure with and none to train on.
+        """
         found: dict[Split, Path] = {}
         for split, names in _SPLIT_FOLDERS.items():
             for name in names:
                 if (self.root / name).is_dir():
                     found.setdefault(split, self.root / name)
-        return found if "train" in found else {"train": self.root}
+        if found and "train" not in found:
+            given = " and ".join(f"{folder.name}/" for folder in found.values())
+            raise self.problem(
+                f"found {given} without train/ (or training/); add the pictures to train on, or rename it "
+                "if it is a class"
+            )
+        return found or {"train": self.root}
 
     def prepare_data(self) -> None:
         if not self.root.is_dir():
@@ -161,7 +178,12 @@ class ImageFolder(VisionData):
         for split in SPLITS[1:]:
             if split not in found:
                 found["train"], found[split] = self._hold_out(found["train"], self.fractions[split], split)
-        return found
+        return {split: self._shuffled(listing) for split, listing in found.items()}
+
+    def _shuffled(self, listing: Listing) -> Listing:
+        count = len(listing.files)
+        generator = torch.Generator().manual_seed(mix(self.seed, count))
+        return listing.take(torch.randperm(count, generator=generator))
 
     def _list(self, folder: Path) -> Listing:
         if self.class_folders is None:
@@ -178,12 +200,8 @@ class ImageFolder(VisionData):
         held_out = max(1, round(count * fraction))
         if held_out >= count:
             raise self.problem(f"{count} pictures are too few to hold some of them out for {split}")
-        rows = split_indices(count, held_out, self.seed)
-        kept, held = (
-            Listing(listing.files[own.numpy()], None if listing.labels is None else listing.labels[own])
-            for own in rows
-        )
-        return kept, held
+        kept, held = split_indices(count, held_out, self.seed)
+        return listing.take(kept), listing.take(held)
 
     def _pictures(self, folder: Path) -> Iterator[str]:
         """All pictures below a folder; hidden files and folders are left out."""
@@ -202,7 +220,10 @@ class ImageFolder(VisionData):
         facts: dict[str, Any] = {"image_size": self.image_size, "mean": list(_MEAN), "std": list(_STD)}
         if self.class_folders is not None:
             names = [self.display_name(folder) for folder in self.class_folders]
-            facts |= {"num_classes": len(names), "class_names": names}
+            labels = self.listings["train"].labels
+            assert labels is not None  # there are class folders
+            counts = count_classes(labels[: self.limits["train"]], len(names))
+            facts |= {"num_classes": len(names), "class_names": names, "class_counts": counts}
         return facts
 
     def load(self, split: Split, fields: tuple[str, ...]) -> FileSamples:

@@ -61,7 +61,7 @@ def _decode(file: BinaryIO, path: str | Path, max_pixels: int) -> Tensor:
         raise CorruptSample(
             path,
             f"{width} x {height} pixels are more than max_pixels = {max_pixels}; "
-            "if the picture is genuine, raise data.max_pixels",
+            "make it smaller or, if it is from a data set that you trust, raise data.max_pixels",
         )
     if image.format in ("JPEG", "MPO") and image.mode in _DIRECT_JPEG:
         file.seek(0)

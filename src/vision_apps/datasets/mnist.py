@@ -14,6 +14,7 @@ from torch import Tensor
 from vision_apps.core.data import Split, VisionData
 from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.datasets import public
+from vision_apps.datasets.classes import count_classes
 from vision_apps.datasets.memory import Rows, training_rows
 
 _SIZE = 28  # px
@@ -87,9 +88,11 @@ class MNIST(VisionData):
         inside = (_SIZE / self.image_size) ** 2  # the share of pixels that is not border
         padded_mean = mean * inside
         padded_std = ((std**2 + mean**2) * inside - padded_mean**2) ** 0.5
+        rows = self._training_rows["train"][: self.limits["train"]]
         return {
             "num_classes": len(self.class_names),
             "class_names": list(self.class_names),
+            "class_counts": count_classes(self._training["labels"][rows], len(self.class_names)),
             "image_size": self.image_size,
             "mean": [padded_mean] * 3,
             "std": [padded_std] * 3,
@@ -99,8 +102,11 @@ class MNIST(VisionData):
         if split == "test":
             test = self._read("t10k")
             return Rows(test, torch.arange(len(test["labels"])), fields)
-        rows = training_rows(len(self._training["labels"]), self.val_images, self.seed)
-        return Rows(self._training, rows[split], fields)
+        return Rows(self._training, self._training_rows[split], fields)
+
+    @cached_property
+    def _training_rows(self) -> dict[str, Tensor]:
+        return training_rows(len(self._training["labels"]), self.val_images, self.seed)
 
     @cached_property
     def _training(self) -> dict[str, Tensor]:

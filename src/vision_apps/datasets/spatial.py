@@ -90,25 +90,15 @@ def windows(field: Tensor, top: Tensor, left: Tensor, height: int, width: int) -
     return view.index_select(0, starts.to(field.device)).view(*field.shape[:-2], height, width)
 
 
-def warp(field: Tensor, maps: Tensor, height: int, width: int, padding_mode: str) -> Tensor:
-    """Resample every image through its own affine map: [B, ..., H, W] -> [B, ..., height, width].
+def warp(images: Tensor, maps: Tensor, height: int, width: int, padding_mode: str) -> Tensor:
+    """Resample every image through its own affine map: [B, 3, H, W] -> [B, 3, height, width], bilinear.
 
-    Images and other uint8 fields of three channels and floats are interpolated, class numbers keep the
-    nearest value. Nothing is smoothed before shrinking: beyond a factor of about two it aliases.
+    Nothing is smoothed before shrinking: beyond a factor of about two it aliases.
 
     Args:
         maps: float32 [B, 2, 3] from output to input coordinates, both from -1 to 1 between the outer edges.
         padding_mode: what lies outside, as in ``torch.nn.functional.grid_sample``.
     """
-    planes = field.reshape(len(field), -1, *field.shape[-2:])
-    interpolate = field.is_floating_point() or (field.dtype == torch.uint8 and field.ndim == 4)
-    grid = F.affine_grid(maps.to(field.device), [len(field), 1, height, width], align_corners=False)
-    out = F.grid_sample(
-        planes.float(),
-        grid,
-        mode="bilinear" if interpolate else "nearest",
-        padding_mode=padding_mode,
-        align_corners=False,
-    )
-    out = out.view(*field.shape[:-2], height, width)
-    return out.to(field.dtype) if field.is_floating_point() else out.round().to(field.dtype)
+    grid = F.affine_grid(maps.to(images.device), [len(images), 1, height, width], align_corners=False)
+    out = F.grid_sample(images.float(), grid, mode="bilinear", padding_mode=padding_mode, align_corners=False)
+    return out if images.is_floating_point() else out.round().to(images.dtype)
