@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -97,7 +97,7 @@ def script(name: str, monkeypatch: pytest.MonkeyPatch, place: Path) -> ModuleTyp
         with contextlib.chdir(place):
             assert main(["train", *command[2:]]) == 0
 
-    monkeypatch.setattr(module.subprocess, "run", run)
+    monkeypatch.setattr(module, "subprocess", SimpleNamespace(run=run))
     monkeypatch.setattr(module, "HERE", place)
     monkeypatch.setattr(module, "RUNS", place / "runs")
     return module

@@ -126,7 +126,7 @@ def test_a_run_leaves_what_test_and_predict_need(application: str, tmp_path: Pat
 
     scored = evaluate.test(str(folder), [])
     for name, value in scored.items():
-        assert value == pytest.approx(values[name], abs=1e-5), name
+        assert value == pytest.approx(values[name], rel=1e-4, abs=1e-4), name  # bfloat16, another layout
 
     # the checkpoint alone is enough, on pictures of any size
     alone = tmp_path / "elsewhere.ckpt"

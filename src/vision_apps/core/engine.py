@@ -48,11 +48,10 @@ from vision_apps.core.wandb_logger import WandbLogger
 log = logging.getLogger(__name__)
 Config = dict[str, Any]
 
-# Lightning's own use of a torch interface that changes its name
-warnings.filterwarnings("ignore", message=r".*treespec, LeafSpec.*")
-# the module logs at the last batch of every epoch as well
-warnings.filterwarnings(
-    "ignore", message=r"The number of training batches .* is smaller than the logging interval"
+_NOT_FOR_USERS = (
+    r".*treespec, LeafSpec.*",  # Lightning's own use of a torch interface that changes its name
+    # the module reports at the last batch of every epoch as well
+    r"The number of training batches .* is smaller than the logging interval",
 )
 
 _RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -121,7 +120,9 @@ def _run(
     config: Config, folder: RunFolder, checkpoint: Path | None, notes: Sequence[str] = ()
 ) -> dict[str, float]:
     started = time.monotonic()
-    with _log_file(folder), _children_replay(folder, checkpoint):
+    with warnings.catch_warnings(), _log_file(folder), _children_replay(folder, checkpoint):
+        for message in _NOT_FOR_USERS:
+            warnings.filterwarnings("ignore", message=message)
         for note in notes:
             log.warning(note)
         settings = hardware.resolve(config)

@@ -132,19 +132,32 @@ class VisionModule(pl.LightningModule):
         # small network's step
         for name, value in parts.items():
             held = self._sums.get(name)
-            self._sums[name] = value.detach() if held is None else held + value.detach()
+            self._sums[name] = value.detach() if held is None else held.to(value.device) + value.detach()
         self._summed += 1
         self.parts = parts
-        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if self.trainer.global_step % every == 0 or self.trainer.is_last_batch:
-            self._log_sums()
+        self._log_sums(batch_idx)
         return parts["loss"]
 
-    def _log_sums(self) -> None:
+    def _log_sums(self, batch_idx: int) -> None:
+        """Log the means since the line before, in the step of which Lightning writes a line; at an epoch's end
+        they are only for the eye."""
+        trainer = self.trainer
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        steps = (batch_idx + 1) % trainer.accumulate_grad_batches == 0 or trainer.is_last_batch
+        line = steps and (trainer.global_step + 1) % every == 0
+        if not line and not trainer.is_last_batch:
+            return
         means = {f"train/{name}": value / self._summed for name, value in self._sums.items()}
-        self.log_dict(means, sync_dist=self.trainer.world_size > 1)
-        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
-        self._sums, self._summed = {}, 0
+        self.log_dict(means, sync_dist=trainer.world_size > 1)
+        self.log("lr", trainer.optimizers[0].param_groups[0]["lr"])
+        if line:
+            self._sums, self._summed = {}, 0
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["unlogged"] = {"parts": self._sums, "steps": self._summed}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._sums, self._summed = checkpoint["unlogged"]["parts"], checkpoint["unlogged"]["steps"]
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         self._evaluate("val", batch)
