@@ -11,4 +11,4 @@ sys.path.insert(0, str(Path(__file__).parent))  # configurations name `toy.ToyMo
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Configurations may name the toy."""
-    monkeypatch.setenv("VISION_APPS_ALLOW", "toy")
+    monkeypatch.setenv("VISION_APPS_ALLOW", "toy,toy_ranks")

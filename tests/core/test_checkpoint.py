@@ -15,6 +15,7 @@ from toy import ToyModule
 
 from vision_apps.core import checkpoint_io, engine
 from vision_apps.core.checkpoint import Interrupted
+from vision_apps.core.command import command
 from vision_apps.core.errors import CheckpointError, RunError
 
 pytestmark = pytest.mark.usefixtures("toy")
@@ -109,7 +110,7 @@ def test_signal(number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None
         at_step(8, patch, lambda module: os.kill(os.getpid(), number))
         with pytest.raises(Interrupted) as caught:
             toy_run.train(Path("run"))
-    assert str(caught.value) == f"stopped by {number.name}; continue with: python train.py resume=run"
+    assert str(caught.value) == f"stopped by {number.name}; continue with: {command('train', 'resume=run')}"
     assert toy_run.last(Path("run"))["global_step"] == 9  # the step was finished
     assert signal.getsignal(number) is before
     engine.resume("run", [])
@@ -135,16 +136,16 @@ def test_a_crash_gives_the_signals_back(monkeypatch: pytest.MonkeyPatch) -> None
     def crash(module: ToyModule) -> None:
         raise ZeroDivisionError
 
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     at_step(2, monkeypatch, crash)
     with pytest.raises(ZeroDivisionError):
         toy_run.train(Path("run"))
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
     assert "ZeroDivisionError" in Path("run/log.txt").read_text()
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    patience = time.monotonic() + 100
+    patience = time.monotonic() + 300
     while not path.exists():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < patience
@@ -158,10 +159,10 @@ def test_signal_to_a_process(number: signal.Signals) -> None:
     process = subprocess.Popen(words, env=toy_run.environment(), stderr=subprocess.PIPE, text=True)
     wait_for(FOLDER / "last.ckpt", process)
     process.send_signal(number)
-    _, text = process.communicate(timeout=60)
-    assert process.returncode == 2
+    _, text = process.communicate(timeout=300)
+    assert process.returncode == 130
     assert "stopping after this step; once more to stop at once" in text
-    assert f"stopped by {number.name}; continue with: python train.py resume=" in text
+    assert f"stopped by {number.name}; continue with: " in text
     assert "Traceback" not in text
     stopped = toy_run.last(Path("run"))
     done = toy_run.execute(toy_run.resume_command(Path("run"), f"trainer.max_epochs={stopped['epoch'] + 2}"))
@@ -185,7 +186,7 @@ def test_truncated_file_that_was_named() -> None:
     last = FOLDER / "last.ckpt"
     last.write_bytes(last.read_bytes()[:1000])
     with pytest.raises(
-        CheckpointError, match="truncated or damaged and cannot be read; name the run folder instead"
+        CheckpointError, match=r"truncated or damaged and cannot be read; name the run folder instead"
     ):
         engine.resume(str(last), [])
 
@@ -202,7 +203,7 @@ def test_full_disk_leaves_a_run_that_can_be_resumed(monkeypatch: pytest.MonkeyPa
 
     with monkeypatch.context() as patch:
         patch.setattr(torch, "save", save)
-        with pytest.raises(RunError, match="No space left on device.*The checkpoint before it is intact"):
+        with pytest.raises(RunError, match=r"No space left on device.*The checkpoint before it is intact"):
             toy_run.train(Path("run"))
     engine.resume("run", [])
     toy_run.train(Path("whole"))

@@ -134,8 +134,28 @@ def test_nothing_to_resume(tmp_path: Path) -> None:
         engine.resume("empty", [])
     trained(tmp_path / "run", {"trainer.max_epochs": 1})
     shutil.rmtree("run/checkpoints")
-    with pytest.raises(CheckpointError, match="the run stopped before its first checkpoint"):
+    Path("run/checkpoints").mkdir()
+    Path("run/checkpoints/last.ckpt").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"run/checkpoints has no checkpoint that can be read"):
         engine.resume("run", [])
+
+
+def test_stopped_before_the_first_checkpoint(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    whole = trained(tmp_path / "whole", {"trainer.max_epochs": 1})
+    shutil.copytree(whole, "again")
+    for checkpoint in Path("again/checkpoints").iterdir():
+        checkpoint.unlink()
+    engine.resume("again", [])
+    assert "the run stopped before its first checkpoint: it starts from the beginning" in caplog.text
+    toy_run.assert_same_training(whole, tmp_path / "again")
+
+
+def test_what_a_killed_process_left_half_written_is_taken_away(tmp_path: Path) -> None:
+    trained(tmp_path / "run", {"trainer.max_epochs": 1})
+    Path("run/checkpoints/.last.ckpt.123.tmp").write_bytes(b"half")
+    engine.resume("run", [])
+    names = sorted(path.name for path in Path("run/checkpoints").iterdir())
+    assert names == ["best.ckpt", "last.ckpt"]
 
 
 def test_wrong_change_leaves_the_run_as_it_was(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -28,7 +29,6 @@ OPTIONS = [
     "test=false",
 ]
 BATCHES_PER_EPOCH = 6  # 50 pictures in whole batches of 8
-PLAIN = {"model.dropout": 0.0, "data.augment": {}}  # nothing random but the order
 
 
 @functools.cache
@@ -55,11 +55,15 @@ def train(run: Path, **changes: Any) -> dict[str, float]:
 def stop_after(batches: int, patch: pytest.MonkeyPatch, start: Callable[[], Any]) -> Interrupted:
     """Do ``start``, and ask it to stop after so many training batches as a signal would."""
 
-    def asked(self: Checkpoints, trainer: Any) -> bool:
-        return trainer.fit_loop.total_batch_idx + 1 >= batches
+    original = Checkpoints.on_train_batch_end
+
+    def on_train_batch_end(self: Checkpoints, trainer: Any, *rest: Any) -> None:
+        if trainer.fit_loop.total_batch_idx + 1 >= batches:
+            self._signal = signal.SIGINT
+        original(self, trainer, *rest)
 
     with patch.context() as local:
-        local.setattr(Checkpoints, "_must_stop", asked)
+        local.setattr(Checkpoints, "on_train_batch_end", on_train_batch_end)
         with pytest.raises(Interrupted) as caught:
             start()
     return caught.value
@@ -105,7 +109,7 @@ def environment(**more: str) -> dict[str, str]:
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(source), str(HERE)]),
         "OMP_NUM_THREADS": "1",
-        "VISION_APPS_ALLOW": "toy",
+        "VISION_APPS_ALLOW": "toy,toy_ranks",
         **more,
     }
 
@@ -120,4 +124,4 @@ def resume_command(run: Path, *words: str) -> list[str]:
 
 
 def execute(words: list[str], **more: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=120, **more)
+    return subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=600, **more)

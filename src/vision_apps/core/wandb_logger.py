@@ -46,7 +46,7 @@ def choose_mode() -> tuple[str, str]:
         return ("offline" if asked == "dryrun" else asked), f"WANDB_MODE={asked}"
     if asked in ("online", "shared"):
         return asked, f"WANDB_MODE={asked}"
-    url = wandb.Settings().base_url
+    url = wandb.setup().settings.base_url  # of WANDB_BASE_URL, or of `wandb login --host`
     host = urlsplit(url).hostname or url
     if not has_key(host):
         return "offline", "no API key (set WANDB_API_KEY or run `wandb login` to see runs online)"
@@ -104,6 +104,7 @@ class WandbLogger(LightningWandbLogger):
             return super().experiment
         except (wandb.errors.CommError, wandb.errors.UsageError, wandb.errors.AuthenticationError) as error:
             log.warning("W&B: %s; logging offline, upload later with: wandb sync", error)
+            wandb.teardown()  # its service still holds the run's id
             self.mode = "offline"
             self._wandb_init |= {"mode": "offline", "resume": None}
             return super().experiment

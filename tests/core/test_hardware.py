@@ -1,0 +1,54 @@
+"""``auto`` settings: what the machine is fast at, and never against the user."""
+
+import json
+import sys
+from typing import Any
+
+import pytest
+import torch
+
+from vision_apps.core import hardware
+
+AUTO = {
+    "precision": "auto",
+    "channels_last": "auto",
+    "keep_memory": "auto",
+    "trainer": {"accelerator": "cpu"},
+}
+
+
+def resolved(monkeypatch: pytest.MonkeyPatch, bf16: bool, **changes: Any) -> hardware.Settings:
+    monkeypatch.setattr(hardware, "cpu_has_bf16", lambda: bf16)
+    return hardware.resolve(AUTO | changes)
+
+
+def test_auto_where_bf16_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = resolved(monkeypatch, bf16=True)
+    assert settings[:2] == ("bf16-mixed", True)
+    assert settings.keep_memory == (sys.platform == "linux")
+    assert settings.reasons[:2] == ("precision=bf16-mixed", "channels_last=true")
+
+
+def test_auto_where_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = resolved(monkeypatch, bf16=False)
+    assert settings[:2] == ("32-true", False)
+    assert settings.reasons[0] == "precision=32-true (no bf16 instructions here)"
+
+
+def test_what_the_user_says_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"precision": "16-mixed", "channels_last": False, "keep_memory": False}
+    assert resolved(monkeypatch, bf16=True, **said) == ("16-mixed", False, False, ())
+
+
+def test_half_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = resolved(monkeypatch, bf16=True, precision="32-true")
+    assert settings[:2] == ("32-true", True)
+    assert [reason.split("=")[0] for reason in settings.reasons] == ["channels_last", "keep_memory"]
+
+
+def test_description_is_plain_data() -> None:
+    record = hardware.describe()
+    assert json.loads(json.dumps(record)) == record
+    assert record["threads"] == torch.get_num_threads()
+    assert record["cpu_cores"] >= 1
+    assert isinstance(hardware.cpu_has_bf16(), bool)

@@ -1,0 +1,124 @@
+"""What all applications share: parameter groups, gradients, schedules and logging."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import toy_run
+from torch import nn
+from toy import ToyAnswer, ToyBatch, ToyModule, ToyNet
+
+from vision_apps.core import engine
+from vision_apps.core.module import parameter_groups
+from vision_apps.core.schedules import warmup_cosine, warmup_linear
+
+
+def batch(count: int = 4) -> ToyBatch:
+    images = torch.randint(0, 256, (count, 3, 8, 8), dtype=torch.uint8)
+    return ToyBatch(images, torch.arange(count) % 2)
+
+
+def test_only_matrices_decay() -> None:
+    net = ToyNet(2)
+    decayed, kept = parameter_groups(net, 0.1)
+    assert (decayed["weight_decay"], kept["weight_decay"]) == (0.1, 0.0)
+    assert {id(p) for p in decayed["params"]} == {id(net.conv.weight), id(net.head.weight)}
+    assert {id(p) for p in kept["params"]} == {
+        id(p) for p in (net.conv.bias, net.head.bias, net.norm.weight, net.norm.bias)
+    }
+
+
+def test_frozen_parameters_and_empty_groups_are_left_out() -> None:
+    layer = nn.Linear(2, 2)
+    layer.bias.requires_grad_(False)
+    (group,) = parameter_groups(layer, 0.1)
+    assert group["params"] == [layer.weight]
+
+
+def test_a_gradient_for_every_parameter() -> None:
+    module = ToyModule(ToyNet(2, dropout=0.0), num_classes=2)
+    inputs = batch()
+    module.loss(module.training_outputs(inputs), inputs)["loss"].backward()
+    missing = [name for name, p in module.named_parameters() if p.grad is None or not p.grad.any()]
+    # batch normalisation takes the convolution's bias out again: a gradient of zero up to rounding
+    assert [name for name in missing if name != "network.conv.bias"] == []
+    assert module.network.conv.bias.grad is not None
+
+
+def test_forward_is_pixels_in_answer_out() -> None:
+    module = ToyModule(ToyNet(2), num_classes=2).eval()
+    answer = module(batch().images)
+    assert isinstance(answer, ToyAnswer)
+    assert torch.allclose(answer.scores.sum(1), torch.ones(4))
+
+
+def test_without_an_optimizer_it_only_predicts() -> None:
+    with pytest.raises(RuntimeError, match="built to predict"):
+        ToyModule(ToyNet(2), num_classes=2).configure_optimizers()
+
+
+@pytest.mark.parametrize("schedule", [warmup_cosine, warmup_linear])
+@pytest.mark.parametrize("steps", [1, 2, 10, 101])
+def test_schedules_rise_and_fall_within_the_run(schedule: Any, steps: int) -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0)
+    scheduler = schedule(optimizer, total_steps=steps, warmup=0.2, final=0.1)
+    rates = []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    top = rates.index(max(rates))
+    assert rates[: top + 1] == sorted(rates[: top + 1])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+    assert max(rates) == pytest.approx(2.0)
+    assert top == max(0, round(0.2 * steps) - 1)
+    if steps >= 10:
+        assert rates[-1] == pytest.approx(0.2)
+
+
+@pytest.mark.usefixtures("toy")
+class TestLogging:
+    def test_names(self) -> None:
+        engine.train(toy_run.configure(Path("run"), {"test": True}))
+        assert {name for _, _, name, _ in toy_run.rows(Path("run"))} == {
+            "lr", "train/loss", "val/loss", "val/accuracy",
+            "test/loss", "test/accuracy", "test/constant/accuracy",
+        }  # fmt: skip
+
+    @pytest.mark.parametrize("every", [1, 2, 4])
+    @pytest.mark.parametrize("accumulate", [1, 2])
+    def test_a_line_is_the_mean_since_the_line_before(
+        self, every: int, accumulate: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        losses: list[float] = []
+        original = ToyModule.training_step
+
+        def training_step(self: ToyModule, batch: Any, batch_idx: int) -> torch.Tensor:
+            loss = original(self, batch, batch_idx)
+            losses.append(float(loss.detach()))
+            return loss
+
+        monkeypatch.setattr(ToyModule, "training_step", training_step)
+        toy_run.train(
+            Path("run"),
+            data__count=64,
+            trainer__max_epochs=1,
+            trainer__log_every_n_steps=every,
+            trainer__accumulate_grad_batches=accumulate,
+        )
+        lines = {step: value for step, _, name, value in toy_run.rows(Path("run")) if name == "train/loss"}
+        steps, batches = len(losses) // accumulate, every * accumulate
+        assert list(lines) == list(range(every - 1, steps, every))
+        expected = [sum(losses[i : i + batches]) / batches for i in range(0, len(losses), batches)]
+        assert list(lines.values()) == pytest.approx(expected, rel=1e-5)
+
+    def test_every_sample_counts_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The last small batch of an evaluation weighs what its samples weigh."""
+        results = []
+        for size in (50, 16, 7):
+            values = toy_run.train(
+                Path(f"size-{size}"), trainer__max_epochs=1, data__eval_batch_size=size, precision="32-true"
+            )
+            results.append((values["val/loss"], values["val/accuracy"]))
+        assert results[1:] == [pytest.approx(results[0], rel=1e-5)] * 2

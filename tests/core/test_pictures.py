@@ -1,0 +1,119 @@
+"""Picture sheets: what is where, and where they go."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import toy_run
+from PIL import Image
+from torch import Tensor
+from toy import ToyData, ToyModule
+
+from vision_apps.core import engine, pictures
+
+
+def flat(value: int, height: int = 8, width: int = 8) -> Tensor:
+    return torch.full((3, height, width), value, dtype=torch.uint8)
+
+
+def test_pil_there_and_back() -> None:
+    picture = torch.randint(0, 256, (3, 5, 7), dtype=torch.uint8)
+    image = pictures.to_pil(picture)
+    assert image.size == (7, 5)
+    assert torch.equal(pictures.from_pil(image), picture)
+
+
+def test_rows_below_each_other_with_a_frame() -> None:
+    sheet = pictures.sheet([flat(10, 128, 128), flat(20, 128, 128)])
+    assert sheet.shape == (3, 2 * (128 + 8), 128 + 8)
+    assert sheet.dtype == torch.uint8
+    assert (sheet[:, 4:132, 4:132] == 10).all()
+    assert (sheet[:, 140:268, 4:132] == 20).all()
+    frame = sheet.clone()
+    frame[:, 4:132, 4:132] = frame[:, 140:268, 4:132] = 255
+    assert (frame == 255).all()
+
+
+def test_small_pictures_are_enlarged_by_whole_factors() -> None:
+    checkers = (torch.arange(8)[:, None] + torch.arange(8)) % 2 * 255
+    sheet = pictures.sheet([checkers.to(torch.uint8).expand(3, 8, 8)])
+    factor = 14  # the least that makes a column of 8 px as wide as 110 px
+    assert sheet.shape == (3, 8 * factor + 8, 8 * factor + 8)
+    inner = sheet[0, 4:-4, 4:-4]
+    assert torch.equal(inner, checkers.to(torch.uint8).repeat_interleave(14, 0).repeat_interleave(14, 1))
+
+
+def test_large_pictures_stay() -> None:
+    assert pictures.sheet([flat(0, 300, 400)], ("a", "b")).shape[2] == 408
+
+
+def test_titles_are_above_their_columns() -> None:
+    plain = pictures.sheet([flat(9, 100, 400)])
+    sheet = pictures.sheet([flat(9, 100, 400)], ("first", "second"))
+    header = sheet.shape[1] - plain.shape[1]
+    assert header > 10
+    assert torch.equal(sheet[:, header:], plain)
+    dark = (sheet[0, :header] < 128).nonzero()[:, 1]
+    left, right = dark[dark < 204], dark[dark >= 204]
+    assert abs(float(left.float().mean()) - 102) < 10
+    assert abs(float(right.float().mean()) - 306) < 10
+
+
+def test_several_per_line_and_a_rest() -> None:
+    sheet = pictures.sheet([flat(v, 120, 120) for v in (1, 2, 3)], ("one",), per_line=2)
+    assert sheet.shape[2] == 2 * 128
+    assert (sheet[:, -124:-4, 4:124] == 3).all()
+    assert (sheet[:, -124:, 128:] == 255).all()
+
+
+def saved(run: Path) -> list[str]:
+    return sorted(path.name for path in (run / "images").iterdir())
+
+
+def opened(name: str) -> Tensor:
+    with Image.open(f"run/images/{name}.png") as image:
+        return pictures.from_pil(image)
+
+
+@pytest.mark.usefixtures("toy")
+def test_files_of_every_epoch_and_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    def figures(self: ToyModule, metrics: Any) -> dict[str, Tensor]:
+        return {"confusion": flat(7, 20, 30)}
+
+    monkeypatch.setattr(ToyModule, "figures", figures)
+    toy_run.train(Path("run"), test=True)
+    epochs = [f"val-{name}-epoch-000{epoch}.png" for name in ("confusion", "sheet") for epoch in range(3)]
+    assert saved(Path("run")) == ["test-confusion-best.png", "test-sheet-best.png", *epochs]
+    row = opened("val-sheet-epoch-0000")[:, -116:-4, 4:-4]  # the last of 8 samples, enlarged 14 times
+    assert torch.equal(row[:, ::14, ::14], ToyData().load("val", ("images",)).fields["images"][7])
+    assert opened("test-confusion-best").shape == (3, 20, 30)
+
+
+@pytest.mark.usefixtures("toy")
+def test_every_other_epoch_and_the_last() -> None:
+    toy_run.train(Path("run"), trainer__max_epochs=4, callbacks__pictures__every_n_epochs=2)
+    assert saved(Path("run")) == [f"val-sheet-epoch-000{epoch}.png" for epoch in (0, 2, 3)]
+
+
+@pytest.mark.usefixtures("toy")
+def test_drawing_changes_no_training() -> None:
+    toy_run.train(Path("drawn"))
+    toy_run.train(Path("not"), callbacks__pictures=None)
+    toy_run.assert_same_training(Path("drawn"), Path("not"))
+    assert saved(Path("not")) == []
+
+
+@pytest.mark.usefixtures("toy")
+def test_tensorboard_gets_them() -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    board = {
+        "_target_": "pytorch_lightning.loggers.TensorBoardLogger",
+        "save_dir": "run",
+        "name": "tensorboard",
+    }
+    engine.train(toy_run.configure(Path("run"), {"logger": {"tensorboard": board | {"version": ""}}}))
+    events = accumulator.EventAccumulator("run/tensorboard", size_guidance={"images": 0})
+    events.Reload()
+    assert [image.step for image in events.Images("val/sheet")] == [6, 12, 18]
+    assert {"train/loss", "val/loss", "lr"} <= set(events.Tags()["scalars"])

@@ -1,0 +1,165 @@
+"""``test`` and ``predict``: from a run folder, from a checkpoint alone, never without weights."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import toy_run
+from PIL import Image
+from torch import Tensor
+
+from vision_apps.core import checkpoint_io, evaluate
+from vision_apps.core.errors import CheckpointError, ConfigError, CorruptSample, DataError
+from vision_apps.core.pictures import from_pil
+from vision_apps.core.predict import find, predict
+
+pytestmark = pytest.mark.usefixtures("toy")
+EXTENSIONS = (".png", ".jpg")
+
+
+def read(path: Path) -> Tensor:
+    try:
+        with Image.open(path) as image:
+            return from_pil(image)
+    except OSError as error:
+        raise CorruptSample(path, "not a picture") from error
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VISION_APPS_ALLOW", "toy")
+        toy_run.train(folder, test=True, optimizer__lr=0.1)
+    return folder
+
+
+@pytest.fixture
+def run(trained: Path) -> Path:
+    return Path(shutil.copytree(trained, "run"))
+
+
+def picture(name: str, brightness: int) -> str:
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (12, 10), (brightness,) * 3).save(name)
+    return name
+
+
+def answers(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+
+
+def test_same_values_as_after_training(run: Path) -> None:
+    expected = json.loads((run / "metrics.json").read_text())["final"]
+    values = evaluate.test(str(run), [])
+    assert values == {name: pytest.approx(expected[name]) for name in values}
+    assert {"test/loss", "test/accuracy", "test/constant/accuracy"} == set(values)
+    assert json.loads((run / "test.json").read_text()) == values
+
+
+def test_checkpoint_alone_copied_elsewhere(run: Path) -> None:
+    expected = evaluate.test(str(run), [])
+    Path("elsewhere").mkdir()
+    shutil.copy(run / "checkpoints/best.ckpt", "elsewhere/mine.ckpt")
+    shutil.rmtree(run)
+    assert evaluate.test("elsewhere/mine.ckpt", []) == expected
+    predict("elsewhere/mine.ckpt", [picture("a.png", 200)], None, read, EXTENSIONS)
+    assert answers(Path("mine-predictions"))[0]["file"] == "a.png"
+
+
+def test_best_before_last(run: Path) -> None:
+    best = checkpoint_io.load(run / "checkpoints/best.ckpt")
+    assert evaluate.load(str(run)).checkpoint["global_step"] == best["global_step"]
+    (run / "checkpoints/best.ckpt").unlink()
+    assert evaluate.load(str(run)).checkpoint["global_step"] == 18
+    assert evaluate.load(str(run / "checkpoints/previous.ckpt")).checkpoint["global_step"] == 12
+
+
+def test_never_without_weights(run: Path) -> None:
+    shutil.rmtree(run / "checkpoints")
+    for ask in (evaluate.load, lambda place: predict(place, ["x.png"], None, read, EXTENSIONS)):
+        with pytest.raises(
+            CheckpointError, match=r"^run/checkpoints has no checkpoint that can be read \(best"
+        ):
+            ask(str(run))
+
+
+def test_other_data_and_wrong_keys(run: Path) -> None:
+    assert evaluate.test(str(run), ["data.limit_test=10"]) != evaluate.test(str(run), [])
+    with pytest.raises(
+        ConfigError, match=r"^data.limit_tes: the run has no such key; did you mean 'data.limit_test'"
+    ):
+        evaluate.test(str(run), ["data.limit_tes=10"])
+
+
+def test_weights_that_do_not_fit(run: Path) -> None:
+    checkpoint = checkpoint_io.load(run / "checkpoints/best.ckpt")
+    checkpoint["state_dict"]["network.head.weight"] = torch.zeros(3, 4)
+    checkpoint_io.save(checkpoint, run / "checkpoints/best.ckpt")
+    with pytest.raises(CheckpointError, match=r"weights do not fit (its|the checkpoint's) configuration"):
+        evaluate.test(str(run), [])
+    del checkpoint["config"]
+    checkpoint_io.save(checkpoint, run / "checkpoints/best.ckpt")
+    with pytest.raises(
+        CheckpointError, match="the checkpoint has no 'config': it was not written by a vision_apps"
+    ):
+        evaluate.test(str(run), [])
+
+
+def test_pictures_and_rows(run: Path) -> None:
+    inputs = [picture("dark.png", 60), picture("bright.png", 200)]
+    folder = predict(str(run), inputs, None, read, EXTENSIONS)
+    assert folder == run / "predictions"
+    rows = answers(folder)
+    assert [row["file"] for row in rows] == inputs
+    assert [row["picture"] for row in rows] == inputs
+    assert rows[0]["bright"] < rows[1]["bright"]
+    assert read(folder / "bright.png").shape == (3, 10, 12)
+
+
+def test_unreadable_inputs_become_rows(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("broken.png").write_bytes(b"")
+    folder = predict(str(run), ["broken.png", picture("good.png", 100)], "out", read, EXTENSIONS)
+    assert answers(folder)[0] == {"file": "broken.png", "error": "not a picture"}
+    assert answers(folder)[1]["picture"] == "good.png"
+    assert sorted(path.name for path in folder.iterdir()) == ["good.png", "predictions.jsonl"]
+    assert capsys.readouterr().out.endswith("1 pictures and predictions.jsonl in out (1 unreadable)\n")
+
+
+def test_nothing_but_unreadable_inputs(run: Path) -> None:
+    Path("broken.png").write_bytes(b"")
+    with pytest.raises(
+        DataError, match=r"none of the 1 files could be read; the reasons are in out/predictions"
+    ):
+        predict(str(run), ["broken.png"], "out", read, EXTENSIONS)
+
+
+def test_names_that_collide(run: Path) -> None:
+    inputs = [picture("a/x.png", 10), picture("b/x.png", 100), picture("c/x-2.png", 200)]
+    folder = predict(str(run), inputs, None, read, EXTENSIONS)
+    written = [row["picture"] for row in answers(folder)]
+    assert len(set(written)) == 3
+    assert written[0] == "x.png"
+    for name, brightness in zip(written, (10, 100, 200), strict=True):
+        assert (read(folder / name) == brightness).all()
+
+
+def test_files_folders_and_patterns() -> None:
+    for name in ("photos/b.png", "photos/deep/a.JPG", "photos/c.txt", "other.png"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    found = find(["photos", "photos/b.png", "*.png"], EXTENSIONS)
+    assert list(map(str, found)) == ["photos/b.png", "photos/deep/a.JPG", "other.png"]  # each once
+
+
+@pytest.mark.parametrize(("given", "what"), [("empty", "has no images"), ("*.jpg", "matches no file")])
+def test_nothing_there(given: str, what: str) -> None:
+    Path("empty").mkdir()
+    with pytest.raises(DataError) as caught:
+        find([given], EXTENSIONS)
+    assert str(caught.value) == (
+        f"{given} {what}: expected a picture, a folder or a pattern such as 'photos/*.jpg' (.jpg, .png)"
+    )
