@@ -111,6 +111,7 @@ def test_a_run_leaves_what_test_and_predict_need(application: str, tmp_path: Pat
     expected = {
         "config.yaml",
         "environment.json",
+        "data.json",
         "metrics.csv",
         "metrics.json",
         "checkpoints",

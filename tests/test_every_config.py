@@ -1,5 +1,6 @@
 """Every shipped configuration, and every command in the documentation, composes and passes the check."""
 
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -56,9 +57,7 @@ def commands() -> Iterator[str]:
         for block in re.findall(r"^```\w*\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL):
             lines = block.replace("\\\n", " ").splitlines()
             # a command that is shown with its error is executed by test_documents
-            refused = {
-                line for line, answer in zip(lines, lines[1:], strict=False) if answer.startswith("error")
-            }
+            refused = {line for line, answer in itertools.pairwise(lines) if answer.startswith("error")}
             yield from filter(is_ours, map(bare, (line for line in lines if line not in refused)))
     for path in sorted(listing.conf_dir().glob("*/*.yaml")):
         head = (line.lstrip("# ") for line in path.read_text().splitlines() if line.startswith("#"))

@@ -23,6 +23,7 @@ TRAIN = HERE.parents[1] / "train.py"
 RUNS = Path("runs/colorization_cifar10")
 VARIANTS = {
     "classes": [],
+    "mildly rebalanced": ["module.rebalance=0.9"],
     "rebalanced": ["module.rebalance=0.5"],
     "L2": ["model=colorization_unet_l2"],
 }
@@ -30,8 +31,12 @@ METRICS = ("auc", "auc_rebalanced", "psnr", "ssim", "colourfulness")
 ROWS = 10
 
 
+def folder(name: str) -> Path:
+    return RUNS / name.replace(" ", "-")
+
+
 def train(name: str, extra: list[str]) -> None:
-    run = RUNS / name
+    run = folder(name)
     if (run / "metrics.json").is_file():
         return
     new = ["experiment=colorization_cifar10", f"run.dir={run}", *VARIANTS[name], *extra]
@@ -44,7 +49,7 @@ def table() -> str:
         "| | AuC, raw | AuC, rebalanced | PSNR (dB) | SSIM | colourfulness | seconds |",
         "|---|---|---|---|---|---|---|",
     ]
-    results = {name: json.loads((RUNS / name / "metrics.json").read_text()) for name in VARIANTS}
+    results = {name: json.loads((folder(name) / "metrics.json").read_text()) for name in VARIANTS}
     first = next(iter(results.values()))["final"]
     for baseline in ("grey", "prior"):
         lines.append(_row(baseline, [first[f"test/{baseline}/{metric}"] for metric in METRICS], None))
@@ -65,7 +70,7 @@ def picture() -> None:
     """The first test pictures: grey, truth, and every variant's answer."""
     columns = []
     for name in VARIANTS:
-        checkpoint = checkpoint_io.load(RUNS / name / "checkpoints" / checkpoint_io.BEST)
+        checkpoint = checkpoint_io.load(folder(name) / "checkpoints" / checkpoint_io.BEST)
         module = assembly.rebuild(checkpoint)
         data = assembly.build_data(checkpoint["config"])
         data.batch_type = module.batch_type

@@ -93,3 +93,16 @@ def test_transforms_that_are_null_are_left_out() -> None:
 def test_batches_are_augmented_only_in_training() -> None:
     batch = next(iter(make().val_dataloader()))
     assert make(augment={"fail": lambda batch: 1 / 0}).on_after_batch_transfer(batch, 0) is batch
+
+
+def test_the_fingerprint_tells_other_data_and_other_splits() -> None:
+    def fingerprint(**arguments: Any) -> dict[str, Any]:
+        data = ToyData(**arguments)
+        data.batch_type = ToyBatch
+        return data.fingerprint()
+
+    first = fingerprint(count=40)
+    assert first == fingerprint(count=40, batch_size=3)
+    assert [first[split]["samples"] for split in ("train", "val", "test")] == [40, 40, 40]
+    assert len({first[split]["sha256"] for split in first}) == 3
+    assert fingerprint(count=40, limit_train=30)["train"] != first["train"]

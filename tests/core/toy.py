@@ -37,7 +37,9 @@ class ToyData(VisionData):
         generator = torch.Generator().manual_seed({"train": 1, "val": 2, "test": 3}[split])
         labels = torch.randint(2, (self.count,), generator=generator)
         noise = torch.randint(0, 156, (self.count, 3, 8, 8), generator=generator)
-        return TensorSamples(images=(noise + 100 * labels[:, None, None, None]).to(torch.uint8), labels=labels)
+        return TensorSamples(
+            images=(noise + 100 * labels[:, None, None, None]).to(torch.uint8), labels=labels
+        )
 
 
 class ToyNet(nn.Module):

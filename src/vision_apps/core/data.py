@@ -1,5 +1,6 @@
 """What every data set is: a ``LightningDataModule`` that offers named fields."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
@@ -8,13 +9,15 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from vision_apps.core.errors import ConfigError
+from vision_apps.core.errors import ConfigError, CorruptSample
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.seeding import mix, seed_everything
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 Transform = Callable[[Any], Any]
+
+_HASHED = 16  # samples of a split in its fingerprint: enough to tell another order or another file
 
 
 @runtime_checkable
@@ -142,6 +145,28 @@ class VisionData(pl.LightningDataModule):
             samples, limit = self.load(split, wanted), self.limits[split]
             self._samples[split] = samples if limit is None else _First(samples, limit)
         return self._samples[split]
+
+    def fingerprint(self) -> dict[str, dict[str, Any]]:
+        """Per split its number of samples and a hash of some that are spread over it: runs with the same
+        fingerprint saw the same data and the same splits."""
+        found: dict[str, dict[str, Any]] = {}
+        for split in SPLITS:
+            samples = self.samples(split)
+            count, digest = len(samples), hashlib.sha256()
+            for index in sorted({count * part // _HASHED for part in range(_HASHED)} if count else ()):
+                try:
+                    sample = (
+                        samples.__getitems__([index])
+                        if getattr(samples, "in_memory", False)
+                        else samples[index]
+                    )
+                except CorruptSample as broken:
+                    digest.update(broken.reason.encode())
+                    continue
+                for name in sorted(sample):
+                    digest.update(sample[name].contiguous().numpy().tobytes())
+            found[split] = {"samples": count, "sha256": digest.hexdigest()[:16]}
+        return found
 
     def loader(self, split: Split) -> BatchLoader:
         trainer = self.trainer

@@ -142,6 +142,7 @@ def _run(
         try:
             trainer = _trainer(config, folder, data.facts, loggers, settings)
             if trainer.is_global_zero:
+                folder.write_json("data.json", data.fingerprint())
                 report.header(config, folder, module, data, settings, loggers)
                 for logger in loggers:
                     logger.log_hyperparams(config)

@@ -139,7 +139,7 @@ class VisionModule(pl.LightningModule):
         return parts["loss"]
 
     def _log_sums(self, batch_idx: int) -> None:
-        """Log the means since the line before, in the step of which Lightning writes a line; at an epoch's end
+        """Log the means since the line before when Lightning writes a line; at an epoch's end
         they are only for the eye."""
         trainer = self.trainer
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]

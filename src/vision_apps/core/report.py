@@ -71,7 +71,7 @@ def footer(
     )
     if corrupt:
         print(
-            f"\n{len(corrupt)} broken files were left out, all in metrics.json: "
+            f"\nbroken files that were left out: {len(corrupt)}, all in metrics.json: "
             f"{', '.join(list(corrupt)[:3])}"
         )
     if best is not None and getattr(best, "best", None) is not None:
