@@ -50,7 +50,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
             "trainer.max_epoch: no such key; did you mean 'trainer.max_epochs'? (a new key is added with "
             "+trainer.max_epoch=3)",
         ),
-        ("train task=toy model=nett", "model=nett: no such model; did you mean 'net'?; there are: toy_net"),
+        (
+            "train task=toy model=nett",
+            "model=nett: no such model; did you mean 'net'?; there are: toy_net, toy_plain",
+        ),
         (
             "train task=toy optimizer.lr=1,2",
             "optimizer.lr=1,2: several values are a sweep and need -m; a list is written "

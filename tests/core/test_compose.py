@@ -160,7 +160,9 @@ def test_an_experiment_of_another_application(dirs: list[Path]) -> None:
     )
     with pytest.raises(ConfigError) as error:
         compose(["experiment=wrong"], [TOY, *dirs])
-    assert str(error.value) == "model=cats_big: belongs to cats, the task is toy; use one of: toy_net"
+    assert (
+        str(error.value) == "model=cats_big: belongs to cats, the task is toy; use one of: toy_net, toy_plain"
+    )
 
 
 def test_a_file_that_asks_for_what_is_not_there(dirs: list[Path]) -> None:

@@ -41,6 +41,7 @@ def test_goes_on_from_before_it() -> None:
     toy_run.assert_same_training(Path("run"), Path("whole"))
 
 
+@pytest.mark.filterwarnings("ignore:Encountered `nan` values")
 def test_without_it_the_metrics_say_so() -> None:
     toy_run.train(Path("run"), module__poison=8, callbacks__finite=None, trainer__max_epochs=2)
     spoiled = {name for _, _, name, value in toy_run.rows(Path("run")) if value != value}

@@ -226,7 +226,7 @@ def test_nothing_but_broken_files() -> None:
 def test_batch_of_nothing_but_broken_files(settings: dict[str, Any]) -> None:
     """Going on without it would end the epoch without a validation, and leave other ranks waiting."""
     assert re.fullmatch(
-        r"data: all [24] files of a batch are broken, such as photos/\d.jpg: truncated after 12 bytes; "
+        r"data: all [24] files of a batch are broken: photos/\d.jpg: truncated after 12 bytes; "
         r"list them: vision-apps data check data=\.\.\., or choose a larger data.batch_size",
         refusal(make(Files(8, frozenset(range(7))), on_corrupt="skip", **settings)),
     )

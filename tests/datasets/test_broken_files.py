@@ -64,7 +64,7 @@ def test_a_run_leaves_it_out_and_says_so(photos: None, capsys: pytest.CaptureFix
     assert json.loads(metrics.read_text())["corrupt_files"] == {
         str(BROKEN): "cannot be decoded: Truncated File Read"
     }
-    assert f" left out, all in metrics.json: {BROKEN}\n" in capsys.readouterr().out
+    assert f"broken files that were left out: 1, all in metrics.json: {BROKEN}\n" in capsys.readouterr().out
 
 
 def test_a_pixel_bomb_in_a_folder_is_refused_or_left_out(tmp_path: Path) -> None:
