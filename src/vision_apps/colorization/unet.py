@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from vision_apps.colorization.losses import AB_NORM
-from vision_apps.colorization.network import ColorFeatures, initialise, pad_to_multiple
+from vision_apps.colorization.network import ColorFeatures, initialise, pad_to_multiple, undecided
 
 
 def _block(before: int, after: int, stride: int = 1) -> nn.Sequential:
@@ -20,11 +20,7 @@ def _block(before: int, after: int, stride: int = 1) -> nn.Sequential:
 
 
 class ColorUNet(nn.Module):
-    """After Ronneberger, Fischer, Brox 2015, but deciding at a quarter of the resolution as Zhang et al. 2016
-    do.
-
-    Sees 48 pixels around each decision sharply and the whole of a 64 px picture coarsely: 16 times less work
-    than `Zhang16` of the same width for what a small picture needs.
+    """After Ronneberger, Fischer, Brox 2015; it decides at a quarter of the resolution, as Zhang et al. 2016.
 
     Args:
         head: ``classes`` for a distribution over 313 bins, ``ab`` for L2 regression.
@@ -50,11 +46,8 @@ class ColorUNet(nn.Module):
         self.to_eighth = _block(4 * c + 4 * c, 4 * c)
         self.to_quarter = _block(4 * c + 2 * c, 4 * c)
         initialise(self)
-        self.head = nn.Conv2d(4 * c, 313, 1) if head == "classes" else None
-        self.regression = nn.Conv2d(4 * c, 2, 1) if head == "ab" else None
-        for last in (self.head, self.regression):
-            if last is not None:  # the first answer is grey or undecided, not noise
-                nn.init.normal_(last.weight, std=0.01)
+        self.head = undecided(nn.Conv2d(4 * c, 313, 1)) if head == "classes" else None
+        self.regression = undecided(nn.Conv2d(4 * c, 2, 1)) if head == "ab" else None
 
     def forward(self, lightness: Tensor) -> ColorFeatures:
         """L in 0..100, [B, 1, H, W]."""
