@@ -66,12 +66,14 @@ def _engine(network: str, variant: str) -> float:
         def on_train_batch_end(self, *_: Any) -> None:
             times.append(time.perf_counter())
 
-    original = pl.Trainer.__init__
+    build_trainer = engine._trainer
 
-    def with_clock(self: pl.Trainer, *args: Any, callbacks: list[pl.Callback], **rest: Any) -> None:
-        original(self, *args, callbacks=[*callbacks, Clock()], **rest)
+    def with_clock(*arguments: Any) -> pl.Trainer:
+        trainer = build_trainer(*arguments)
+        trainer.callbacks.append(Clock())
+        return trainer
 
-    pl.Trainer.__init__ = with_clock  # type: ignore[method-assign]
+    engine._trainer = with_clock
     with tempfile.TemporaryDirectory() as folder:
         engine.train(_config(network, variant, folder))
     return batch * steps / (times[warm + steps - 1] - times[warm - 1])
