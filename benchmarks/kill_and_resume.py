@@ -19,8 +19,9 @@ from pathlib import Path
 import torch
 
 TRAIN = [sys.executable, "-m", "vision_apps", "train"]
-SMALL = ["task=colorization", "trainer.max_epochs=4", "module.prior_images=100"]
-SMALL += [f"data.{split}_images={count}" for split, count in (("train", 256), ("val", 64), ("test", 8))]
+SMALL = ["task=colorization", "trainer.max_epochs=4", "module.prior_images=64"]
+SMALL += ["data.image_size=32", "data.batch_size=8"]
+SMALL += [f"data.{split}_images={count}" for split, count in (("train", 128), ("val", 16), ("test", 8))]
 FOREVER = 1e6  # seconds
 ALWAYS = ["logger=csv", "test=false", "trainer.accelerator=cpu", "callbacks.checkpoint.every_steps=2"]
 
