@@ -87,7 +87,8 @@ def main(kills: int, words: list[str]) -> bool:
             life = Life([*words, f"run.dir={run}"], folder / "log.txt")
             while True:
                 life.wait_until_it_trains()
-                moment = choose.uniform(0, seconds / 2) if killed < kills else FOREVER
+                left = seconds * (1 - step(run) / total)
+                moment = choose.uniform(0, left) if killed < kills and left else FOREVER
                 if life.survives(moment):
                     break
                 killed += 1
