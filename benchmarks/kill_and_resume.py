@@ -9,6 +9,7 @@ small colorization run on the CPU, a few minutes; ``key=value`` are words of ``v
 another.
 """
 
+import math
 import random
 import subprocess
 import sys
@@ -18,37 +19,38 @@ from pathlib import Path
 
 import torch
 
+from vision_apps.core import metrics_file
+
 TRAIN = [sys.executable, "-m", "vision_apps", "train"]
 SMALL = ["task=colorization", "trainer.max_epochs=4", "module.prior_images=64"]
 SMALL += ["data.image_size=32", "data.batch_size=8"]
 SMALL += [f"data.{split}_images={count}" for split, count in (("train", 128), ("val", 16), ("test", 8))]
-FOREVER = 1e6  # seconds
-ALWAYS = ["logger=csv", "test=false", "trainer.accelerator=cpu", "callbacks.checkpoint.every_steps=2"]
+ALWAYS = ["logger=csv", "test=false", "trainer.accelerator=cpu"]
+ALWAYS += ["trainer.log_every_n_steps=1", "callbacks.checkpoint.every_steps=2"]
 
 
 class Life:
-    """One process that trains until it ends or is killed."""
+    """One process that trains in ``run``."""
 
-    def __init__(self, words: list[str], log: Path) -> None:
-        self.log = log
-        with open(log, "w") as file:
+    def __init__(self, words: list[str], run: Path) -> None:
+        self.run = run
+        self.log = run.with_suffix(".txt")
+        with open(self.log, "w") as file:
             self.process = subprocess.Popen([*TRAIN, *words], stdout=file, stderr=subprocess.STDOUT)
 
-    def wait_until_it_trains(self) -> None:
-        while "\nrun " not in self.log.read_text() and self.process.poll() is None:
-            time.sleep(0.01)
-
-    def survives(self, seconds: float) -> bool:
-        """Whether it ends by itself within ``seconds``; it is killed where it does not."""
-        try:
-            status = self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            return False
-        if status:
+    def ends(self, step: float = math.inf, seconds: float = 0.0) -> bool:
+        """Whether it ends by itself; it is killed ``seconds`` after it has logged ``step``."""
+        while self.process.poll() is None:
+            lines = metrics_file.read(self.run / "metrics.csv")
+            if lines and lines[-1][0] >= step:
+                time.sleep(seconds)
+                self.process.kill()
+                break
+            time.sleep(0.005)
+        status = self.process.wait()
+        if status > 0:
             raise SystemExit(f"the run failed with status {status}:\n{self.log.read_text()}")
-        return True
+        return status == 0
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -69,31 +71,25 @@ def step(run: Path) -> int:
 
 def main(kills: int, words: list[str]) -> bool:
     choose = random.Random(0)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        undisturbed = Life([*words, f"run.dir={folder / 'undisturbed'}"], folder / "log.txt")
-        undisturbed.wait_until_it_trains()
-        began = time.monotonic()
-        undisturbed.survives(FOREVER)
-        seconds = time.monotonic() - began
-        expected, total = weights(folder / "undisturbed"), step(folder / "undisturbed")
-        print(f"undisturbed: {total} steps, {seconds:.1f} s of training\n")
-        print("run  kill  after s  checkpoint at step")
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder, "undisturbed")
+        Life([*words, f"run.dir={run}"], run).ends()
+        expected, total = weights(run), step(run)
+        print(f"undisturbed: {total} steps\n\nrun  kill  while it logged step  newest checkpoint at step")
         killed = runs = 0
         equal = True
         while killed < kills or not runs:
             runs += 1
-            run = folder / f"run-{runs}"
-            life = Life([*words, f"run.dir={run}"], folder / "log.txt")
-            while True:
-                life.wait_until_it_trains()
-                left = seconds * (1 - step(run) / total)
-                moment = choose.uniform(0, left) if killed < kills and left else FOREVER
-                if life.survives(moment):
+            run = Path(folder, f"run-{runs}")
+            life = Life([*words, f"run.dir={run}"], run)
+            while killed < kills:
+                moment = choose.randint(step(run), total - 1)
+                if life.ends(moment, choose.uniform(0, 0.05)):
                     break
                 killed += 1
-                print(f"{runs:3}  {killed:4}  {moment:7.2f}  {step(run):4} of {total}", flush=True)
-                life = Life([f"resume={run}"], folder / "log.txt")
+                print(f"{runs:3}  {killed:4}  {moment:20}  {step(run):4} of {total}", flush=True)
+                life = Life([f"resume={run}"], run)
+            life.ends()
             final = weights(run)
             same = all(torch.equal(final[name], value) for name, value in expected.items())
             equal = equal and same and step(run) == total
