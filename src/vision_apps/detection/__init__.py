@@ -1,0 +1,1 @@
+"""Object detection: where is which object, any number of them."""

@@ -1,0 +1,61 @@
+"""What travels between data, detectors, module and user.
+
+Boxes are float32 x1, y1, x2, y2 in pixels, y down, the second corner exclusive.
+"""
+
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor
+
+
+class DetectionBatch(NamedTuple):
+    images: Tensor  # uint8 [B, 3, H, W], sRGB
+    boxes: Tensor  # float32 [B, M, 4], zero rows past the objects
+    box_labels: Tensor  # int64 [B, M], 0..K-1, -1 where there is no object
+    ignored: Tensor  # bool [B, M]: neither trained on nor counted (VOC difficult, COCO crowd)
+    sizes: Tensor  # int64 [B, 2], height and width of the picture before it was fitted
+    proposals: Tensor  # float32 [B, P, 4], zero rows are none; P = 0 where the data has no proposals
+
+
+class DetectionAnswer(NamedTuple):
+    boxes: Tensor  # float32 [B, D, 4] in pixels of the picture that was given, best first, zero padded
+    scores: Tensor  # float32 [B, D], 0..1
+    labels: Tensor  # int64 [B, D], 0..K-1, -1 where there is no detection
+
+
+class Target(NamedTuple):
+    """The objects of one picture."""
+
+    boxes: Tensor  # float32 [n, 4]
+    labels: Tensor  # int64 [n]
+    ignored: Tensor  # float32 [m, 4]: regions that count neither as object nor as background
+
+
+class Detections(NamedTuple):
+    """What was found in one picture, best first."""
+
+    boxes: Tensor  # float32 [d, 4]
+    scores: Tensor  # float32 [d]
+    labels: Tensor  # int64 [d]
+
+
+class Detector(Protocol):
+    """What a detection network is beside an ``nn.Module``."""
+
+    def __call__(
+        self,
+        pixels: Tensor,
+        targets: list[Target] | None = None,
+        proposals: list[Tensor] | None = None,
+    ) -> Any:
+        """Normalised pixels [B, 3, H, W] to the network's outputs, a NamedTuple.
+
+        ``targets`` are given while it trains, for detectors that choose their regions by them;
+        ``proposals`` [p, 4] per picture where the data has some.
+        """
+
+    def loss(self, outputs: Any, targets: list[Target]) -> dict[str, Tensor]:
+        """``loss``, its named parts, and the number of ``positives``: scalars. In training and evaluation."""
+
+    def detect(self, outputs: Any) -> list[Detections]:
+        """Decoded, clipped to the picture, suppressed, at most ``max_detections`` per picture."""

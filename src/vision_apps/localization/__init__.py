@@ -1,0 +1,1 @@
+"""Object localization: is there an object, where, and what is it?"""

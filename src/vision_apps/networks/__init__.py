@@ -1,0 +1,1 @@
+"""Pure torch that two or more applications share."""

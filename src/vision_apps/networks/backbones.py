@@ -1,0 +1,79 @@
+"""From pixels to feature maps, finest first: what localizers, detectors and segmenters are built on."""
+
+from typing import cast
+
+import timm
+from torch import Tensor, nn
+
+
+class Small(nn.Module):
+    """Convolutions with batch norm that learn from nothing on a CPU.
+
+    Six 3 x 3 layers to stride 8, two more for each further level. ``channels`` and ``strides`` tell what
+    comes out: [B, channels[i], H / strides[i], W / strides[i]] for each level, rounded up.
+
+    Args:
+        width: channels of every level; the first layers have a half and three quarters of them.
+        levels: how many feature maps, at strides 8, 16, 32, ...
+    """
+
+    def __init__(self, width: int = 64, levels: int = 1) -> None:
+        super().__init__()
+        half, most = width // 2, width * 3 // 4
+        self.stem = nn.Sequential(
+            _layer(3, half, stride=2),
+            _layer(half, half),
+            _layer(half, most, stride=2),
+            _layer(most, most),
+            _layer(most, width, stride=2),
+            _layer(width, width),
+        )
+        self.further = nn.ModuleList(
+            nn.Sequential(_layer(width, width, stride=2), _layer(width, width)) for _ in range(levels - 1)
+        )
+        self.channels = [width] * levels
+        self.strides = [8 * 2**level for level in range(levels)]
+
+    def forward(self, pixels: Tensor) -> list[Tensor]:
+        maps = [self.stem(pixels)]
+        for stage in self.further:
+            maps.append(stage(maps[-1]))
+        return maps
+
+
+class Timm(nn.Module):
+    """Any network of timm that can give its features, by name.
+
+    Args:
+        name: as in ``timm.list_models()``.
+        weights: null, DEFAULT or a tag such as ``a1_in1k``.
+        levels: which of the network's levels, counted from 0 at the finest.
+    """
+
+    def __init__(
+        self,
+        name: str = "resnet18",
+        weights: str | None = None,
+        levels: tuple[int, ...] | list[int] = (2, 3, 4),
+    ) -> None:
+        super().__init__()
+        tagged = name if weights in (None, "DEFAULT") else f"{name}.{weights}"
+        self.network = timm.create_model(
+            tagged, pretrained=weights is not None, features_only=True, out_indices=tuple(levels)
+        )
+        information = cast(timm.models.FeatureInfo, self.network.feature_info)
+        self.channels: list[int] = information.channels()
+        self.strides: list[int] = information.reduction()
+        if weights is not None:  # what the weights were trained with goes before the data's
+            self.mean: list[float] = list(self.network.pretrained_cfg["mean"])
+            self.std: list[float] = list(self.network.pretrained_cfg["std"])
+
+    def forward(self, pixels: Tensor) -> list[Tensor]:
+        maps: list[Tensor] = self.network(pixels)
+        return maps
+
+
+def _layer(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+    )
