@@ -1,6 +1,6 @@
 """The generated world as a data set: nothing to download, nothing stored, any number of samples."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,8 +11,8 @@ import torch
 from vision_apps.core.data import Split, TensorSamples, VisionData
 from vision_apps.core.errors import ConfigError
 from vision_apps.scenes.kinds import KINDS
-from vision_apps.scenes.render import render
-from vision_apps.scenes.world import World
+from vision_apps.scenes.render import Picture, render
+from vision_apps.scenes.world import Scene, World
 
 MOST_OBJECTS = 8  # more do not fit without hiding each other
 LEAST_PIXELS = 16  # below, shapes can no longer be told apart
@@ -80,6 +80,11 @@ class Scenes(VisionData):
             )
         return TensorSamples(**self._render(split, self.counts[split], fields))
 
+    def pictures(self, split: Split, count: int) -> Iterator[tuple[Scene, Picture]]:
+        for index in range(count):
+            scene = self.world.scene(split, index)
+            yield scene, render(scene, self.image_size)
+
     @classmethod
     def fake(cls, root: Path) -> dict[str, Any]:
         """Nothing is on disk: these arguments make a tiny world."""
@@ -90,9 +95,7 @@ class Scenes(VisionData):
         images = np.empty((count, 3, size, size), dtype=np.uint8)
         materials = np.empty((count, size, size), dtype=np.int16)
         labels = np.empty(count, dtype=np.int64)
-        for index in range(count):
-            scene = self.world.scene(split, index)
-            picture = render(scene, size)
+        for index, (scene, picture) in enumerate(self.pictures(split, count)):
             images[index], materials[index] = picture.image, picture.materials
             labels[index] = scene.things[-1].kind if scene.things else -1
         offered = {"images": images, "labels": labels, "materials": materials}
@@ -101,6 +104,7 @@ class Scenes(VisionData):
     @cached_property
     def _statistics(self) -> tuple[list[float], list[float]]:
         """Mean and standard deviation of the channels, in [0, 1] units."""
-        images = self._render("train", min(MEASURED, self.counts["train"]), ("images",))["images"]
+        some = self.pictures("train", min(MEASURED, self.counts["train"]))
+        images = torch.from_numpy(np.stack([picture.image for _, picture in some]))
         std, mean = torch.std_mean(images.double() / 255, dim=(0, 2, 3))
         return [round(value, 3) for value in mean.tolist()], [round(value, 3) for value in std.tolist()]
