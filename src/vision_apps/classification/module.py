@@ -143,6 +143,10 @@ class Classification(VisionModule):
     def score(self, metrics: MetricCollection, answer: ClassAnswer, batch: LabelBatch) -> None:
         metrics.update(answer.probabilities, hard(batch.labels))
 
+    def quality(self, answer: ClassAnswer, batch: LabelBatch) -> Tensor:
+        """The probability of the true class."""
+        return answer.probabilities.gather(1, hard(batch.labels)[:, None])[:, 0]
+
     def baselines(self, batch: LabelBatch) -> dict[str, ClassAnswer]:
         """``majority``: the share of each class in training, whatever the picture; even shares where
         unknown."""

@@ -25,6 +25,7 @@ from vision_apps.core.suggest import nearest
 
 _AT_ONCE = 32  # files that a reader process opens before it tells
 _DRAWN, _PER_LINE = 16, 4  # pictures of a sheet
+_CHECKED = 512  # training samples that the network's own checks look at
 
 
 def data(argv: Sequence[str]) -> None:
@@ -111,7 +112,8 @@ class _Opened:
 
 
 def check_data(config: DictConfig, out: str | None) -> None:
-    """Count the samples of each split, open every one, draw the first ones, list the broken files.
+    """Count the samples of each split, open every one, draw the first ones, say what looks wrong, list the
+    broken files.
 
     Args:
         out: folder of the drawings, ``<split>.png``; by default ``data-check`` below ``run.root``.
@@ -135,11 +137,28 @@ def check_data(config: DictConfig, out: str | None) -> None:
         _draw_first(opened, folder / f"{split}.png")
     for name, value in source.facts.items():
         print(f"{name}: {value}")
+    for finding in (*source.doctor(), *_of_the_network(plain, source)):
+        print(finding)
     if broken:
         listed = "\n  ".join(f"{path}: {reason}" for path, reason in sorted(broken.items()))
         count = "1 broken file" if len(broken) == 1 else f"{len(broken)} broken files"
         raise DataError(f"{count}; remove or mend, or leave out with data.on_corrupt=skip\n  {listed}")
     print("every file opens")
+
+
+def _of_the_network(config: dict[str, Any], source: Any) -> list[str]:
+    """What the application says of the training samples, with its network as it starts."""
+    from vision_apps.core import assembly
+    from vision_apps.core.loader import BatchLoader
+    from vision_apps.core.module import VisionModule
+
+    if targets.resolve(config["module"]["_target_"]).check is VisionModule.check:  # type: ignore[attr-defined]
+        return []
+    module = assembly.build_module(config, source.facts, trainable=False, trained=True)
+    loader = BatchLoader(
+        source.samples("train"), module.batch_type, batch_size=_CHECKED, shuffle=True, on_corrupt="skip"
+    )
+    return module.check(next(iter(loader)))
 
 
 def _open_all(opened: _Opened, split: str, workers: int) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Commands that take a run folder or checkpoint and nothing else."""
 
+import re
 from collections.abc import Sequence
 
 from vision_apps.cli import arguments
@@ -18,10 +19,11 @@ Scores the best weights on the test split, next to the baselines. The results go
 <name>-test here for a checkpoint outside of a run."""
 
 _PREDICT = """\
-vision-apps predict RUN INPUT [INPUT ...] [--out FOLDER] [allow_targets=[PACKAGE]]
+vision-apps predict RUN INPUT [INPUT ...] [--out FOLDER] [module.key=value ...] [allow_targets=[PACKAGE]]
 
   RUN     a run folder or a checkpoint
   INPUT   a picture, a folder of pictures, or a pattern such as 'photos/*.jpg'
+  module  what the application lets be chosen after training, as in module.tile=512
   --out   where the pictures and predictions.jsonl go; by default RUN/predictions, or
           <name>-predictions here for a checkpoint outside of a run"""
 
@@ -44,13 +46,15 @@ def predict(argv: Sequence[str]) -> None:
         return
     words = arguments.Words(overrides=inputs)
     allow_targets(words)
-    if not words.overrides:
+    changes = [word for word in words.overrides if re.match(r"module\.[\w.]+=", word)]
+    pictures = [word for word in words.overrides if word not in changes]
+    if not pictures:
         raise ConfigError(f"predict {run}: which pictures? vision-apps predict {run} photo.jpg")
     announce()
     from vision_apps.core import predict as prediction
     from vision_apps.datasets.images import EXTENSIONS, read_image
 
-    prediction.predict(run, words.overrides, out, read_image, EXTENSIONS)
+    prediction.predict(run, pictures, out, read_image, EXTENSIONS, changes)
 
 
 def _run_and(

@@ -23,6 +23,7 @@ from vision_apps.core.values import fits, spell
 FILLED = frozenset(
     {"network", "optimizer", "scheduler", "params", "total_steps", "folder", "run_name", "run_id"}
     | {"num_classes", "class_names", "class_counts", "image_size", "mean", "std"}
+    | {"palette", "fit", "proposals"}
 )
 # What the engine passes to the Trainer whatever stands there: where it is said instead.
 _ELSEWHERE = {

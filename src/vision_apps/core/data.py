@@ -1,7 +1,7 @@
 """What every data set is: a ``LightningDataModule`` that offers named fields."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -133,6 +133,10 @@ class VisionData(pl.LightningDataModule):
     def load(self, split: Split, fields: tuple[str, ...]) -> Any:
         """The samples of one split with the asked fields."""
         raise NotImplementedError
+
+    def doctor(self) -> Iterator[str]:
+        """What looks wrong in the data on disk, a line each: for ``vision-apps data check``."""
+        yield from ()
 
     @classmethod
     def fake(cls, root: Path) -> dict[str, Any]:

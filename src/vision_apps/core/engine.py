@@ -182,7 +182,7 @@ def _prepare(module: VisionModule, data: VisionData) -> None:
             seed=data.seed,
             on_corrupt=data.on_corrupt,
         )
-        module.prepare(next(iter(loader)).images)
+        module.prepare_batch(next(iter(loader)))
 
 
 def _trainer(

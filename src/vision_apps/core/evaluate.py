@@ -1,5 +1,6 @@
 """Score a trained run again, from its folder or checkpoint alone."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,12 @@ class Trained(NamedTuple):
     checkpoint: dict[str, Any]
     run: RunFolder | None  # none where the checkpoint lies outside of a run's folder
 
-    def module(self) -> VisionModule:
+    def module(self, changes: Sequence[str] = ()) -> VisionModule:
+        """The trained module; ``changes`` are ``module.key=value``, for what is chosen when it is used."""
+        config = self.checkpoint.get("config")
+        if changes and isinstance(config, dict):
+            changed = overrides.apply(config, list(changes))
+            return assembly.rebuild({**self.checkpoint, "config": changed}, str(self.path))
         return assembly.rebuild(self.checkpoint, str(self.path))
 
     def beside(self, name: str) -> Path:
@@ -48,7 +54,7 @@ def test(place: str, changes: list[str]) -> dict[str, float]:
     ``changes`` are ``key=value`` overrides of the saved configuration (``data.root=...``).
     """
     trained = load(place)
-    module = trained.module()
+    module = trained.module([change for change in changes if change.startswith("module.")])
     config = overrides.apply(trained.checkpoint["config"], changes)
     missing = [name for name in _NEEDED if name not in config]
     if missing:

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric, MetricCollection
 
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.pictures import sheet
+from vision_apps.core.worst import Worst
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -56,6 +58,7 @@ class VisionModule(pl.LightningModule):
         self._losses: dict[str, dict[str, MeanMetric]] = {}  # "<stage>" to the mean of each part of the loss
         self._sums: dict[str, Tensor] = {}
         self._summed = 0
+        self._worst: dict[str, Worst] = {}
 
     # ---- what an application says --------------------------------------------------------------------------
 
@@ -87,6 +90,11 @@ class VisionModule(pl.LightningModule):
         """One picture per sample with its truth: uint8 [3, h, w], of equal size within a batch."""
         raise NotImplementedError
 
+    def quality(self, answer: Any, batch: Any) -> Tensor | None:
+        """How good each answer is, [B], higher is better: the worst ones of an evaluation are drawn as
+        ``worst``."""
+        return None
+
     def figures(self, metrics: Any) -> dict[str, Tensor]:
         """Pictures of a whole evaluation by name, uint8 [3, h, w]: what is not a scalar."""
         return {}
@@ -98,6 +106,28 @@ class VisionModule(pl.LightningModule):
     def describe(self, answer: Any) -> list[dict[str, Any]]:
         """One JSON-able row per input: what ``predict`` writes as JSON lines."""
         raise NotImplementedError
+
+    def files(self, image: Tensor, answer: Any, name: str) -> dict[str, bytes]:
+        """What ``predict`` writes for one picture beside its drawing: content by the path below its folder.
+
+        Args:
+            image: uint8 [3, H, W].
+            answer: of a batch of one.
+            name: of the picture, without an extension.
+        """
+        return {}
+
+    def closing_files(self, rows: list[dict[str, Any]]) -> dict[str, bytes]:
+        """What ``predict`` writes about all pictures, likewise.
+
+        Args:
+            rows: as `describe` gives them, with ``file``, ``width`` and ``height`` in px.
+        """
+        return {}
+
+    def check(self, batch: Any) -> list[str]:
+        """What ``vision-apps data check`` has to say of a training batch: findings that need the network."""
+        return []
 
     def example(self) -> Any:
         """A tiny batch of plausible random data."""
@@ -111,6 +141,10 @@ class VisionModule(pl.LightningModule):
     def prepare(self, images: Tensor) -> None:
         """Take from uint8 training images [N, 3, H, W] what is measured and not learned, once before a new
         run."""
+
+    def prepare_batch(self, batch: Any) -> None:
+        """Likewise from whole samples: a batch of ``prepare_images``."""
+        self.prepare(batch.images)
 
     # ---- what all applications share -----------------------------------------------------------------------
 
@@ -185,7 +219,11 @@ class VisionModule(pl.LightningModule):
             if name not in means:
                 means[name] = MeanMetric().to(self.device)
             means[name].update(value, weight=count)
-        self.score(self.metrics(stage), self.answer(outputs, inputs[0]), batch)
+        answer = self.answer(outputs, inputs[0])
+        self.score(self.metrics(stage), answer, batch)
+        quality = self.quality(answer, batch)
+        if quality is not None:
+            self._worst.setdefault(stage, Worst()).update(quality, batch, answer)
 
     def on_validation_epoch_end(self) -> None:
         self._finish("val")
@@ -197,6 +235,10 @@ class VisionModule(pl.LightningModule):
         """Log the stage's means and scalar metrics, draw the others, and start anew."""
         values = {f"{stage}/{name}": mean.compute() for name, mean in self._losses[stage].items()}
         self.stage_figures = {f"{stage}/{k}": v for k, v in self.figures(self.metrics(stage)).items()}
+        worst = self._worst[stage].take() if stage in self._worst else None
+        if worst is not None:
+            rows = [row.cpu() for row in self.draw(*worst)]
+            self.stage_figures[f"{stage}/worst"] = sheet(rows, tuple(self.column_titles))
         of_stage = {k: v for k, v in self._metrics.items() if k == stage or k.startswith(f"{stage}/")}
         for key, metrics in of_stage.items():
             collected = isinstance(metrics, MetricCollection)

@@ -2,7 +2,7 @@
 
 import glob
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +46,15 @@ def predict(
     out: str | None,
     read: Callable[[Path], torch.Tensor],
     extensions: Collection[str],
+    changes: Sequence[str] = (),
 ) -> Path:
-    """Write one picture per input and ``predictions.jsonl`` (one JSON row per input, in order); returns the
-    folder: ``out``, else ``predictions`` of the run, else ``<checkpoint>-predictions`` here.
+    """Write one picture per input, what else the application writes for it (boxes, masks), and
+    ``predictions.jsonl`` (one JSON row per input, in order).
+
+    Returns the folder: ``out``, else ``predictions`` of the run, else ``<checkpoint>-predictions`` here.
 
     ``read`` gives a file as uint8 [3, H, W] and raises `CorruptSample`; ``extensions`` are looked for in
-    folders.
+    folders; ``changes`` are ``module.key=value`` settings of the trained module.
 
     No picture is overwritten but those of an earlier call. Memory does not grow with the number of inputs.
     A file that cannot be read becomes a row with ``error``.
@@ -60,7 +63,7 @@ def predict(
         DataError: nothing matches, or no input could be read.
     """
     trained = evaluate.load(place)
-    module = trained.module().to("cuda" if torch.cuda.is_available() else "cpu")
+    module = trained.module(changes).to("cuda" if torch.cuda.is_available() else "cpu")
     paths = find(inputs, extensions)
     inside = trained.run.path / "predictions" if trained.run else trained.beside("predictions")
     target = Path(out) if out else inside
@@ -68,15 +71,22 @@ def predict(
     failed = 0
     names = _output_names(paths, target)
     with open(target / ROWS, "w") as rows:
-        for number, (path, row, picture) in enumerate(_answers(module, paths, read), 1):
-            if picture is None:
+        for number, path in enumerate(paths, 1):
+            row: dict[str, Any] = {"file": str(path)}
+            try:
+                image = read(path)
+            except CorruptSample as broken:
                 failed += 1
+                row["error"] = broken.reason
             else:
-                to_pil(picture).save(target / names[path])
-                row["picture"] = names[path]
-            rows.write(json.dumps({"file": str(path), **row}, ensure_ascii=False) + "\n")
+                row |= _answer(module, image, target, names[path])
+            rows.write(json.dumps(row, ensure_ascii=False) + "\n")
             rows.flush()
             print(f"{number}/{len(paths)} {path}: {row.get('error', row.get('picture'))}", flush=True)
+    if failed < len(paths):
+        with open(target / ROWS) as lines:
+            good = [row for row in map(json.loads, lines) if "error" not in row]
+        _write(target, module.closing_files(good))
     if failed == len(paths):
         raise DataError(f"none of the {failed} files could be read; the reasons are in {target / ROWS}")
     print(f"{len(paths) - failed} pictures and {ROWS} in {target}" + f" ({failed} unreadable)" * bool(failed))
@@ -117,14 +127,17 @@ def _written_before(target: Path) -> set[str]:
 
 
 @torch.inference_mode()
-def _answers(
-    module: Any, paths: list[Path], read: Callable[[Path], torch.Tensor]
-) -> Iterator[tuple[Path, dict[str, Any], torch.Tensor | None]]:
-    for path in paths:
-        try:
-            image = read(path)[None].to(module.device)
-        except CorruptSample as broken:
-            yield path, {"error": broken.reason}, None
-            continue
-        answer = module(image)
-        yield path, module.describe(answer)[0], module.show(image, answer)[0].cpu()
+def _answer(module: Any, image: torch.Tensor, target: Path, name: str) -> dict[str, Any]:
+    """Draw one picture's answer, write what else there is of it, and describe it."""
+    images = image[None].to(module.device)
+    answer = module(images)
+    to_pil(module.show(images, answer)[0].cpu()).save(target / name)
+    _write(target, module.files(image, answer, Path(name).stem))
+    height, width = image.shape[-2:]
+    return {"width": width, "height": height, **module.describe(answer)[0], "picture": name}
+
+
+def _write(target: Path, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_bytes(content)
