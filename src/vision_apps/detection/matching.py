@@ -1,0 +1,78 @@
+"""Which reference box (anchor, window, proposal) stands for which object, and which ones are trained on."""
+
+import torch
+from torch import Tensor
+from torchvision.ops import box_iou
+
+BACKGROUND = -1
+BETWEEN = -2  # neither positive nor negative: left out of the loss
+
+
+def match(overlaps: Tensor, low: float, high: float, best_of_each: bool = False) -> Tensor:
+    """For each reference the number of its object, ``BACKGROUND`` or ``BETWEEN``: int64 [a].
+
+    A reference belongs to the object that it overlaps most: from ``high`` on it is positive, below ``low``
+    background. With ``best_of_each`` the best references of every object (all of them, when equal) are
+    positive too, however little they overlap, so that no object is without one (Ren et al. 2015, section
+    3.1.2); where they are best for several objects, the one they overlap most has them.
+
+    Args:
+        overlaps: IoU of objects and references, float [n, a]; n may be 0.
+    """
+    if not len(overlaps):
+        return torch.full((overlaps.shape[1],), BACKGROUND, dtype=torch.int64, device=overlaps.device)
+    value, index = overlaps.max(dim=0)
+    matched = index.where(value >= high, torch.full_like(index, BETWEEN))
+    matched[value < low] = BACKGROUND
+    if best_of_each and overlaps.shape[1]:
+        best = overlaps.max(dim=1, keepdim=True).values
+        candidates = overlaps.where((overlaps == best) & (best > 0), torch.full_like(overlaps, -1.0))
+        strongest, owner = candidates.max(dim=0)
+        taken = strongest > 0
+        matched[taken] = owner[taken]
+    return matched
+
+
+def coverage(boxes: Tensor, regions: Tensor) -> Tensor:
+    """Share of each box's own area that lies in each region: float [n, m] from [n, 4] and [m, 4]."""
+    corner = torch.maximum(boxes[:, None, :2], regions[None, :, :2])
+    other = torch.minimum(boxes[:, None, 2:], regions[None, :, 2:])
+    inside = (other - corner).clamp(min=0).prod(dim=-1)
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(dim=-1).clamp(min=torch.finfo(boxes.dtype).tiny)
+    return inside / area[:, None]
+
+
+def assign(
+    references: Tensor,
+    boxes: Tensor,
+    ignored: Tensor,
+    low: float,
+    high: float,
+    best_of_each: bool = False,
+) -> Tensor:
+    """``match`` of the references [a, 4] with the objects of one picture; those that lie by more than half
+    in an ignored region [m, 4] (VOC difficult, COCO crowd) are ``BETWEEN``."""
+    matched = match(box_iou(boxes, references), low, high, best_of_each)
+    if len(ignored) and len(references):
+        matched[coverage(references, ignored).amax(dim=1) > 0.5] = BETWEEN
+    return matched
+
+
+def sample(matched: Tensor, count: int, positive_share: float, random: bool) -> tuple[Tensor, Tensor]:
+    """Indices of at most ``count`` references: positives, at most ``positive_share`` of them, and background.
+
+    Where positives are few, background fills up to ``count``. ``random`` draws from torch's global generator;
+    otherwise they are spread evenly over the list, the same ones every time.
+    """
+    positives = (matched >= 0).nonzero().flatten()
+    negatives = (matched == BACKGROUND).nonzero().flatten()
+    wanted = min(len(positives), int(count * positive_share))
+    return _take(positives, wanted, random), _take(negatives, count - wanted, random)
+
+
+def _take(indices: Tensor, count: int, random: bool) -> Tensor:
+    if len(indices) <= count:
+        return indices
+    if random:
+        return indices[torch.randperm(len(indices), device=indices.device)[:count]]
+    return indices[torch.arange(count, device=indices.device) * len(indices) // count]
