@@ -5,8 +5,10 @@ decoded: a PNG of one megabyte can claim gigabytes. Only formats that are decode
 PostScript, which would start an interpreter). JPEG goes through torchvision, everything else through Pillow.
 """
 
+import contextlib
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,9 +40,15 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Tensor:
         CorruptSample: the file is missing, truncated, larger than ``max_pixels`` or no picture that is read
             here.
     """
+    with decoding(path, max_pixels), open(path, "rb") as file:
+        return _decode(file, path, max_pixels)
+
+
+@contextlib.contextmanager
+def decoding(path: str | Path, max_pixels: int) -> Iterator[None]:
+    """Whatever goes wrong while a file is decoded becomes a `CorruptSample` that names it."""
     try:
-        with open(path, "rb") as file:
-            return _decode(file, path, max_pixels)
+        yield
     except (CorruptSample, MemoryError):
         raise
     except Image.DecompressionBombError as error:  # Pillow's own limit, met before the size can be asked for
@@ -52,7 +60,12 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Tensor:
         raise CorruptSample(path, f"cannot be decoded: {reason}") from error
 
 
-def _decode(file: BinaryIO, path: str | Path, max_pixels: int) -> Tensor:
+def open_image(file: BinaryIO, path: str | Path, max_pixels: int) -> Image.Image:
+    """The picture with its header read and its pixels not yet decoded.
+
+    Raises:
+        CorruptSample: it is larger than ``max_pixels``.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # max_pixels is the limit here
         image = Image.open(file, formats=_FORMATS)
@@ -63,6 +76,11 @@ def _decode(file: BinaryIO, path: str | Path, max_pixels: int) -> Tensor:
             f"{width} x {height} pixels are more than max_pixels = {max_pixels}; "
             "make it smaller or, if it is from a data set that you trust, raise data.max_pixels",
         )
+    return image
+
+
+def _decode(file: BinaryIO, path: str | Path, max_pixels: int) -> Tensor:
+    image = open_image(file, path, max_pixels)
     if image.format in ("JPEG", "MPO") and image.mode in _DIRECT_JPEG:
         file.seek(0)
         content = torch.frombuffer(bytearray(file.read()), dtype=torch.uint8)
