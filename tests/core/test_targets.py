@@ -15,6 +15,7 @@ from torch import nn
 
 import vision_apps
 from vision_apps.core import assembly, targets
+from vision_apps.core.augmentation import Augmentation
 from vision_apps.core.data import VisionData
 from vision_apps.core.errors import CheckpointError, ConfigError
 from vision_apps.core.predict import predict
@@ -48,9 +49,7 @@ def intended(name: str, value: Any) -> bool:
         return False
     if home.startswith(("vision_apps.core.", "vision_apps.cli.")):
         return issubclass(value, pl.Callback | Logger | pl.plugins.CheckpointIO)
-    if home in ("vision_apps.datasets.augment", "vision_apps.datasets.randaugment"):
-        return "__call__" in dir(value)
-    return issubclass(value, nn.Module | VisionData)
+    return issubclass(value, nn.Module | VisionData | Augmentation)
 
 
 def test_of_the_package_only_parts_of_a_run() -> None:

@@ -34,8 +34,6 @@ _HOMES = {
 # loggers and schedules are parts of a run.
 _ENGINE = ("vision_apps.core", "vision_apps.cli")
 _SCHEDULES = ("vision_apps.core.schedules",)
-# Where classes are augmentations if their objects can be called.
-_AUGMENTATIONS = ("vision_apps.datasets.augment", "vision_apps.datasets.randaugment")
 
 
 def allow(names: Iterable[str]) -> None:
@@ -131,7 +129,7 @@ def _is_part(found: Any) -> bool:
     home = found.__module__
     package = home.split(".")[0]
     if package == "vision_apps" and not _under(home, _ENGINE):
-        return _is_module(found) or _is_data(found) or _is_augmentation(found, home)
+        return _is_module(found) or _is_data(found) or _is_augmentation(found)
     if package == "vision_apps" or package == "pytorch_lightning":
         return home in _SCHEDULES or (inspect.isclass(found) and issubclass(found, _lightning_kinds()))
     if package == "torchmetrics":
@@ -153,8 +151,10 @@ def _is_data(found: Any) -> bool:
     return inspect.isclass(found) and issubclass(found, VisionData)
 
 
-def _is_augmentation(found: Any, home: str) -> bool:
-    return home in _AUGMENTATIONS and inspect.isclass(found) and "__call__" in dir(found)
+def _is_augmentation(found: Any) -> bool:
+    from vision_apps.core.augmentation import Augmentation
+
+    return inspect.isclass(found) and issubclass(found, Augmentation)
 
 
 def _lightning_kinds() -> tuple[type, ...]:

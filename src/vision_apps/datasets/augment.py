@@ -14,70 +14,148 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms import v2
 
+from vision_apps.core.augmentation import Augmentation
 from vision_apps.core.errors import ConfigError
-from vision_apps.datasets.spatial import AnyBatch, move_pixels, pad_border, refuse_companions, warp, windows
+from vision_apps.datasets.objects import MIN_SHARE
+from vision_apps.datasets.spatial import (
+    MASKS,
+    AnyBatch,
+    companions,
+    height_width,
+    move_pixels,
+    pad_border,
+    refuse_companions,
+    resample,
+    shifted,
+    windows,
+)
 
 
-class RandomCrop:
+class RandomCrop(Augmentation):
     """Pad the border by ``padding`` pixels and cut a window of the old size at a random place.
 
-    With ``constant`` the border is black; fields over the pixels then have no value there and are refused.
-    """
-
-    def __init__(self, padding: int = 4, mode: Literal["reflect", "constant"] = "reflect") -> None:
-        self.padding = padding
-        self.mode = mode
-
-    def __call__(self, batch: AnyBatch) -> AnyBatch:
-        if self.mode == "constant":
-            refuse_companions(batch, self, "a constant border has no truth; use mode: reflect")
-        B, _, H, W = batch.images.shape
-        if self.mode == "reflect" and self.padding >= min(H, W):
-            raise ConfigError(
-                f"data.augment: padding {self.padding} cannot be reflected in images of {H} x {W} pixels"
-            )
-        top, left = torch.randint(0, 2 * self.padding + 1, (2, B))
-        return move_pixels(
-            batch, lambda field: windows(pad_border(field, self.padding, self.mode), top, left, H, W)
-        )
-
-
-class Flip:
-    """Mirror each image left to right with probability ``p``."""
-
-    def __init__(self, p: float = 0.5) -> None:
-        self.p = p
-
-    def __call__(self, batch: AnyBatch) -> AnyBatch:
-        B = len(batch.images)
-        chosen = torch.arange(B) + B * (torch.rand(B) < self.p)
-        # both versions side by side and one copy of whole images: cheaper than choosing pixel by pixel
-        return move_pixels(
-            batch, lambda field: torch.cat((field, field.flip(-1))).index_select(0, chosen.to(field.device))
-        )
-
-
-class RandomResizedCrop:
-    """Cut a random rectangle (Szegedy et al. 2015, section 6) and scale it to ``image_size`` squared.
-
-    A rectangle that would be longer than the image is cut to it, instead of being drawn again. Scaling blends
-    neighbouring pixels, after which no field over the pixels would be true: such data is refused.
+    With ``constant`` the border is black; masks ignore it, other fields over the pixels have no value there
+    and are refused. A reflected border shows parts of objects again, so boxes are refused with it.
 
     Args:
-        image_size: side of the result in pixels.
-        scale: range of the share of the area.
-        ratio: range of width to height, drawn evenly in the logarithm.
+        min_share: of an object's area that has to be left of it.
     """
 
     def __init__(
-        self, image_size: int, scale: Sequence[float] = (0.08, 1.0), ratio: Sequence[float] = (3 / 4, 4 / 3)
+        self,
+        padding: int = 4,
+        mode: Literal["reflect", "constant"] = "reflect",
+        min_share: float = MIN_SHARE,
     ) -> None:
-        self.image_size = image_size
-        self.scale = tuple(scale)
-        self.ratio = tuple(ratio)
+        self.padding = padding
+        self.mode = mode
+        self.min_share = min_share
 
     def __call__(self, batch: AnyBatch) -> AnyBatch:
-        refuse_companions(batch, self, "scaling blends pixels, whose truths cannot follow; use RandomCrop")
+        padding, mode = self.padding, self.mode
+        if mode == "constant":
+            reason = "a constant border has no truth; use mode: reflect"
+            refuse_companions(batch, self, reason, but=(MASKS,), objects=False)
+        else:
+            reason = "a reflected border shows objects again, without their boxes; use mode: constant"
+            refuse_companions(batch, self, reason, but=companions(batch))
+        B, _, H, W = batch.images.shape
+        if mode == "reflect" and padding >= min(H, W):
+            raise ConfigError(
+                f"data.augment: padding {padding} cannot be reflected in images of {H} x {W} pixels"
+            )
+        top, left = torch.randint(0, 2 * padding + 1, (2, B))
+        return move_pixels(
+            batch,
+            lambda field, fill: windows(pad_border(field, padding, mode, fill), top, left, H, W),
+            shifted(padding - left, padding - top),
+            self.min_share,
+        )
+
+
+class Flip(Augmentation):
+    """Mirror each image with probability ``p``: left to right, or top to bottom with ``vertical``."""
+
+    def __init__(self, p: float = 0.5, axis: Literal["horizontal", "vertical"] = "horizontal") -> None:
+        if axis not in ("horizontal", "vertical"):
+            raise ConfigError(f"data.augment: Flip's axis is {axis!r}; expected horizontal or vertical")
+        self.p = p
+        self.axis = axis
+
+    def __call__(self, batch: AnyBatch) -> AnyBatch:
+        B, _, H, W = batch.images.shape
+        flipped = torch.rand(B) < self.p
+        chosen = torch.arange(B) + B * flipped
+        row, dim, length = (0, -1, W) if self.axis == "horizontal" else (1, -2, H)
+        forward = torch.eye(2, 3).repeat(B, 1, 1)
+        forward[flipped, row, row], forward[flipped, row, 2] = -1, length
+        # both versions side by side and one copy of whole images: cheaper than choosing pixel by pixel
+        return move_pixels(
+            batch,
+            lambda field, _: torch.cat((field, field.flip(dim))).index_select(0, chosen.to(field.device)),
+            forward,
+        )
+
+
+class Rotate90(Augmentation):
+    """Turn each image by 0 to 3 quarters, drawn evenly: for pictures without an up, from above or through a
+    microscope. They have to be square."""
+
+    def __call__(self, batch: AnyBatch) -> AnyBatch:
+        B, _, H, W = batch.images.shape
+        if H != W:
+            raise ConfigError(
+                f"data.augment: Rotate90 needs square images, these are {H} x {W} pixels; use Flip along "
+                "both axes"
+            )
+        turns = torch.randint(0, 4, (B,))
+        # x, y of the output from x, y of the input, counter-clockwise as ``torch.rot90``
+        quarters = torch.tensor(
+            [
+                [[1, 0, 0], [0, 1, 0]],
+                [[0, 1, 0], [-1, 0, W]],
+                [[-1, 0, W], [0, -1, W]],
+                [[0, -1, W], [1, 0, 0]],
+            ],
+            dtype=torch.float32,
+        )
+        chosen = turns * B + torch.arange(B)
+        return move_pixels(
+            batch,
+            lambda field, _: torch.cat([field.rot90(k, (-2, -1)) for k in range(4)]).index_select(
+                0, chosen.to(field.device)
+            ),
+            quarters[turns],
+        )
+
+
+class RandomResizedCrop(Augmentation):
+    """Cut a random rectangle (Szegedy et al. 2015, section 6) and scale it to ``image_size``.
+
+    A rectangle that would be longer than the image is cut to it, instead of being drawn again. Scaling blends
+    neighbouring pixels, after which no field over the pixels but ``masks`` would be true: such data is
+    refused.
+
+    Args:
+        image_size: of the result in pixels: a side, or height and width.
+        scale: range of the share of the area.
+        ratio: range of width to height, drawn evenly in the logarithm.
+        min_share: of an object's area that has to be left of it.
+    """
+
+    def __init__(
+        self,
+        image_size: int | Sequence[int],
+        scale: Sequence[float] = (0.08, 1.0),
+        ratio: Sequence[float] = (3 / 4, 4 / 3),
+        min_share: float = MIN_SHARE,
+    ) -> None:
+        self.height, self.width = height_width(image_size)
+        self.scale = tuple(scale)
+        self.ratio = tuple(ratio)
+        self.min_share = min_share
+
+    def __call__(self, batch: AnyBatch) -> AnyBatch:
         B, _, H, W = batch.images.shape
         area = H * W * torch.empty(B).uniform_(*self.scale)
         aspect = torch.empty(B).uniform_(math.log(self.ratio[0]), math.log(self.ratio[1])).exp()
@@ -86,10 +164,10 @@ class RandomResizedCrop:
         maps[:, 0, 0], maps[:, 1, 1] = wide, high
         maps[:, 0, 2] = (1 - wide) * (2 * torch.rand(B) - 1)
         maps[:, 1, 2] = (1 - high) * (2 * torch.rand(B) - 1)
-        return batch._replace(images=warp(batch.images, maps, self.image_size, self.image_size, "border"))
+        return resample(batch, self, maps, self.height, self.width, min_share=self.min_share)
 
 
-class Cutout:
+class Cutout(Augmentation):
     """Paint a square of ``size`` pixels over each image (DeVries and Taylor 2017).
 
     Its centre is any pixel, so it may reach over the edge.
@@ -118,7 +196,7 @@ class Cutout:
         return (place >= start) & (place < start + self.size)
 
 
-class _Mix:
+class _Mix(Augmentation):
     """One draw for the batch; each image is mixed with its neighbour in the (shuffled) batch."""
 
     def __init__(

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as v2
 
+from vision_apps.core.augmentation import Augmentation
 from vision_apps.core.errors import ConfigError
+from vision_apps.datasets.objects import object_fields
 from vision_apps.datasets.spatial import AnyBatch, refuse_companions, warp
 
 # Each takes images uint8 [B, 3, H, W] and a strength float32 [B], and returns images.
@@ -57,7 +59,19 @@ def equalize(images: Tensor, _: Tensor) -> Tensor:
     return v2.equalize(images)
 
 
-class ColorJitter:
+def refuse_colour_truths(batch: AnyBatch, transform: object) -> None:
+    """For changes of colour: whole-number fields over the pixels (masks) stay true, real-valued ones may
+    not."""
+    for name in batch._fields:
+        value = getattr(batch, name)
+        over_pixels = name not in ("images", *object_fields(batch)) and value is not None
+        if over_pixels and value.shape[-2:] == batch.images.shape[-2:] and value.is_floating_point():
+            raise ConfigError(
+                f"data.augment: {name!r} may depend on the colours, which {type(transform).__name__} changes"
+            )
+
+
+class ColorJitter(Augmentation):
     """Brightness, then contrast, then saturation, each by a factor between 1 - x and 1 + x, drawn per image.
 
     Whole-number fields over the pixels (masks) stay true; real-valued ones may depend on colour and are
@@ -68,14 +82,8 @@ class ColorJitter:
         self.ranges = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
 
     def __call__(self, batch: AnyBatch) -> AnyBatch:
+        refuse_colour_truths(batch, self)
         images = batch.images
-        for name in batch._fields:
-            value = getattr(batch, name)
-            over_pixels = name != "images" and value is not None and value.shape[-2:] == images.shape[-2:]
-            if over_pixels and value.is_floating_point():
-                raise ConfigError(
-                    f"data.augment: {name!r} may depend on the colours, which ColorJitter changes"
-                )
         for change, width in zip((brightness, contrast, saturation), self.ranges.values(), strict=True):
             if width:
                 factor = torch.empty(len(images)).uniform_(max(0.0, 1 - width), 1 + width)
@@ -103,7 +111,7 @@ _TRANSLATE = 150 / 331  # of the side: 150 pixels of the 331 that the paper's ne
 _ROTATE = math.radians(30)
 
 
-class RandAugment:
+class RandAugment(Augmentation):
     """For each image ``num_ops`` of 14 operations, drawn evenly, all of one magnitude.
 
     Per operation, the images that drew it are changed together. The moves of an image are composed into one

@@ -1,0 +1,37 @@
+"""What an augmentation is to the engine: a function from batch to batch that may end before the run does."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+
+from vision_apps.core.errors import ConfigError
+
+
+class Augmentation:
+    """A change of whole training batches on their device.
+
+    A configuration may name any class that derives from this. Numbers are drawn from torch's global generator
+    on the CPU, whatever the batch's device.
+    """
+
+    until: float = 1.0  # share of the run after which it is left out
+
+    def __call__(self, batch: Any) -> Any:
+        raise NotImplementedError
+
+
+def share_of_run(name: str, value: float) -> float:
+    """``value``, if it is one."""
+    if not 0 <= value <= 1:
+        raise ConfigError(
+            f"data.augment: {name}'s until is {value}; expected a share of the run, 0 to 1 (0.9 leaves it "
+            "out in the last tenth)"
+        )
+    return value
+
+
+def is_over(transform: Any, trainer: pl.Trainer) -> bool:
+    """Whether the run has passed the transform's ``until``: a function of the step alone, so that a resumed
+    run agrees with an uninterrupted one. Where only time ends a run, nothing ends before it."""
+    until = getattr(transform, "until", 1.0)
+    return bool(until < 1 and trainer.global_step >= until * trainer.estimated_stepping_batches)
