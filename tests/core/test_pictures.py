@@ -117,3 +117,21 @@ def test_tensorboard_gets_them() -> None:
     events.Reload()
     assert [image.step for image in events.Images("val/sheet")] == [6, 12, 18]
     assert {"train/loss", "val/loss", "lr"} <= set(events.Tags()["scalars"])
+
+
+@pytest.mark.usefixtures("toy")
+def test_the_worst_are_drawn_worst_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    def quality(self: ToyModule, answer: Any, batch: Any) -> Tensor:
+        return batch.images.float().mean((1, 2, 3))
+
+    monkeypatch.setattr(ToyModule, "quality", quality)
+    toy_run.train(Path("run"), test=True)
+    images = ToyData().load("test", ("images",)).fields["images"]
+    worst = images[images.float().mean((1, 2, 3)).argsort()[:8]]
+    sheet = opened("test-worst-best")
+    assert torch.equal(sheet, opened_sheet(worst))
+    assert (Path("run/images") / "val-worst-epoch-0001.png").is_file()
+
+
+def opened_sheet(rows: Tensor) -> Tensor:
+    return pictures.sheet(list(rows), ToyModule.column_titles)

@@ -10,6 +10,7 @@ import torch
 import toy_run
 from PIL import Image
 from torch import Tensor
+from toy import ToyModule
 
 from vision_apps.core import checkpoint_io, evaluate
 from vision_apps.core.errors import CheckpointError, ConfigError, CorruptSample, DataError
@@ -163,3 +164,35 @@ def test_nothing_there(given: str, what: str) -> None:
     assert str(caught.value) == (
         f"{given} {what}: expected a picture, a folder or a pattern such as 'photos/*.jpg' (.jpg, .png)"
     )
+
+
+def test_an_application_writes_files_of_its_own(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def files(self: ToyModule, image: Tensor, answer: Any, name: str) -> dict[str, bytes]:
+        return {f"shapes/{name}.txt": str(tuple(image.shape)).encode()}
+
+    def closing(self: ToyModule, rows: list[dict[str, Any]]) -> dict[str, bytes]:
+        return {"all.json": json.dumps([row["file"] for row in rows]).encode()}
+
+    monkeypatch.setattr(ToyModule, "files", files)
+    monkeypatch.setattr(ToyModule, "closing_files", closing)
+    Path("broken.png").write_text("none")
+    names = [picture("a.png", 10), "broken.png", picture("b.png", 200)]
+    out = predict(str(run), names, "out", read, EXTENSIONS)
+    assert {path.name: path.read_text() for path in (out / "shapes").iterdir()} == {
+        "a.txt": "(3, 10, 12)",
+        "b.txt": "(3, 10, 12)",
+    }
+    assert json.loads((out / "all.json").read_text()) == ["a.png", "b.png"]
+    assert [(row.get("width"), row.get("height")) for row in answers(out)] == [
+        (12, 10),
+        (None, None),
+        (12, 10),
+    ]
+
+
+def test_settings_of_the_module_can_be_changed(run: Path) -> None:
+    trained = evaluate.load(str(run))
+    assert trained.module().poison is None  # type: ignore[attr-defined]
+    assert trained.module(["module.poison=3"]).poison == 3  # type: ignore[attr-defined]
+    with pytest.raises(ConfigError, match=r"module\.poisen: .* did you mean 'module\.poison'"):
+        predict(str(run), [picture("a.png", 10)], None, read, EXTENSIONS, ["module.poisen=3"])

@@ -1,12 +1,13 @@
 """A complete application in a few lines: what the engine's tests train."""
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
+from vision_apps.core.augmentation import Augmentation
 from vision_apps.core.data import TensorSamples, VisionData
 from vision_apps.core.module import VisionModule
 
@@ -57,6 +58,19 @@ class ToyNet(nn.Module):
 def noise(batch: ToyBatch) -> ToyBatch:
     """An augmentation that draws from the global generator, as all do."""
     return batch._replace(images=batch.images ^ torch.randint_like(batch.images, 8))
+
+
+class Early(Augmentation):
+    """One that ends before the run does, and remembers what it was given."""
+
+    given: ClassVar[list[int]] = []  # the sum of each batch
+
+    def __init__(self, until: float) -> None:
+        self.until = until
+
+    def __call__(self, batch: ToyBatch) -> ToyBatch:
+        self.given.append(int(batch.images.sum()))
+        return noise(batch)
 
 
 class ToyModule(VisionModule):
