@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from vision_apps.core.augmentation import is_over
 from vision_apps.core.errors import ConfigError, CorruptSample
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.seeding import mix, seed_everything
@@ -87,7 +88,8 @@ class VisionData(pl.LightningDataModule):
         batch_size: the global batch: samples per optimisation step over all devices.
         eval_batch_size: likewise when measuring; by default ``batch_size``.
         workers: reader processes per device; data in memory ignores them.
-        augment: name to a function from batch to batch, applied to whole training batches on the device.
+        augment: name to a function from batch to batch, applied to whole training batches on the device, and
+            left out after its ``until``, a share of the run.
         seed: of splits and order.
         limit_train, limit_val, limit_test: use only the first so many samples.
         on_corrupt: what a broken file does: ``refuse`` stops, ``skip`` leaves it out and counts it.
@@ -227,5 +229,6 @@ class VisionData(pl.LightningDataModule):
         position = trainer.fit_loop.epoch_loop.batch_progress.current.ready
         seed_everything(self.seed, trainer.current_epoch, position, trainer.global_rank)
         for transform in self.augment.values():
-            batch = transform(batch)
+            if not is_over(transform, trainer):
+                batch = transform(batch)
         return batch

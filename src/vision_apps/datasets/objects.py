@@ -95,6 +95,12 @@ def object_fields(batch: Any) -> list[str]:
     return [name for name in (*names, "sizes") if getattr(batch, name, None) is not None]
 
 
+def boxes_of(batch: Any) -> Tensor:
+    """float32 [B, M, 4] of a batch that `has_objects`."""
+    boxes: Tensor = batch.boxes
+    return boxes
+
+
 def is_object(batch: Any) -> Tensor:
     """bool [B, M]: the rows that hold an object."""
     labels: Tensor = batch.box_labels
