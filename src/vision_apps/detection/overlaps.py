@@ -1,0 +1,116 @@
+"""Answers and truths of many pictures as flat tables, and how their boxes overlap.
+
+The measures of detection all work on these tables: a row is a box and names its picture.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Truths(NamedTuple):
+    boxes: Tensor  # float [G, 4], x1, y1, x2, y2
+    labels: Tensor  # int64 [G], 0..K-1
+    ignored: Tensor  # bool [G]: COCO's crowds, VOC's difficult objects
+    images: Tensor  # int64 [G], the picture's number
+    areas: Tensor | None = (
+        None  # float [G], px: for data whose areas are not those of the boxes (COCO's masks)
+    )
+
+
+class Found(NamedTuple):
+    boxes: Tensor  # float [N, 4]
+    scores: Tensor  # float [N]
+    labels: Tensor  # int64 [N], 0..K-1
+    images: Tensor  # int64 [N]
+
+
+class Pairs(NamedTuple):
+    """A row is a found box and a true box of one picture."""
+
+    found: Tensor  # int64 [P], row of the found box
+    truth: Tensor  # int64 [P], row of the true box
+    overlap: Tensor  # float64 [P]
+
+
+def best_first(found: Found) -> Found:
+    """The rows by falling score; equal scores keep their order."""
+    order = found.scores.argsort(descending=True, stable=True)
+    return Found(*(field[order] for field in found))
+
+
+def group_pairs(found_groups: Tensor, truth_groups: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows of every pair of a found [N] and a true [G] box in the same group: int64 [P] each, by found row
+    and then by true row."""
+    order = truth_groups.argsort(stable=True)
+    sorted_groups = truth_groups[order]
+    first = torch.searchsorted(sorted_groups, found_groups)
+    counts = torch.searchsorted(sorted_groups, found_groups, right=True) - first
+    rows = torch.arange(len(found_groups)).repeat_interleave(counts)
+    shift = (first - (counts.cumsum(0) - counts)).repeat_interleave(counts)
+    return rows, order[torch.arange(len(rows)) + shift]
+
+
+def pairwise_overlap(found: Tensor, truth: Tensor, crowd: Tensor | None = None) -> Tensor:
+    """Intersection over union of boxes [P, 4] row by row, float64 [P].
+
+    Args:
+        crowd: bool [P], where the intersection is taken over the found box's area alone, as COCO does: a box
+            inside of a crowd overlaps it wholly.
+    """
+    a, b = found.double(), truth.double()
+    sides = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp_min(0)
+    intersection = sides.prod(1)
+    area_a, area_b = box_areas(a), box_areas(b)
+    union = area_a + area_b - intersection
+    if crowd is not None:
+        union = torch.where(crowd, area_a, union)
+    return torch.where(union > 0, intersection / union, 0.0)
+
+
+def box_areas(boxes: Tensor) -> Tensor:
+    """[P] of [P, 4]."""
+    return (boxes[:, 2:] - boxes[:, :2]).clamp_min(0).prod(1)
+
+
+def overlapping(
+    found: Found, truths: Truths, least: float, *, same_class: bool, crowd: bool = False
+) -> Pairs:
+    """The pairs of one picture whose boxes overlap by at least ``least``.
+
+    Args:
+        same_class: only pairs of one class.
+        crowd: overlaps with ignored boxes are taken over the found box's area, see `pairwise_overlap`.
+    """
+    if same_class:
+        classes = 1 + max(
+            (int(labels.max()) for labels in (found.labels, truths.labels) if len(labels)), default=0
+        )
+        groups = found.images * classes + found.labels, truths.images * classes + truths.labels
+    else:
+        groups = found.images, truths.images
+    rows, columns = group_pairs(*groups)
+    overlap = pairwise_overlap(
+        found.boxes[rows], truths.boxes[columns], truths.ignored[columns] if crowd else None
+    )
+    keep = overlap >= least
+    return Pairs(rows[keep], columns[keep], overlap[keep])
+
+
+def greedy(pairs: Pairs, found: int, truths: int) -> Tensor:
+    """Give each found box, in the order of its row, the free true box that it overlaps most: int64 [N], the
+    true row, -1 where none was free.
+
+    Args:
+        pairs: whose overlap is large enough; the found rows best first within a picture.
+        found, truths: N and G, the number of rows.
+    """
+    # by found row, and there by falling overlap; equal overlaps keep the order of the true rows
+    order = pairs.overlap.argsort(descending=True, stable=True)
+    order = order[pairs.found[order].argsort(stable=True)]
+    given, taken = [-1] * found, [False] * truths
+    for row, column in zip(pairs.found[order].tolist(), pairs.truth[order].tolist(), strict=True):
+        if given[row] < 0 and not taken[column]:
+            given[row], taken[column] = column, True
+    return torch.tensor(given, dtype=torch.int64)
