@@ -1,0 +1,92 @@
+"""Text files that say which mask belongs to which picture, and which classes there are."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from vision_apps.core.errors import DataError
+
+_NUMBERED = re.compile(r"(\d+)[\s,:]+(?=\D)")
+
+
+def listed_pairs(path: Path, root: Path) -> list[tuple[Path, Path]]:
+    """The pairs of a list with a line ``image mask`` each.
+
+    Lists travel with the prefix of the machine that they were written on: a path that is not there is looked
+    for by its last two parts below ``root``, and below ``root`` first if it is absolute. Whether the files
+    exist is the caller's to ask.
+
+    Raises:
+        DataError: a line is no pair; names it.
+    """
+    pairs = []
+    for number, line in numbered_lines(path):
+        words = line.split()
+        if len(words) != 2:
+            raise DataError(f"{path}, line {number}: expected 'image mask', found {line!r}")
+        pairs.append((_resolved(words[0], root), _resolved(words[1], root)))
+    return pairs
+
+
+def _resolved(text: str, root: Path) -> Path:
+    posix = PurePosixPath(text.replace("\\", "/"))
+    below, itself = root.joinpath(*posix.parts[-2:]), root / posix
+    first, second = (below, itself) if posix.is_absolute() else (itself, below)
+    return second if second.is_file() and not first.is_file() else first
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines that are not blank, with their numbers from 1.
+
+    Raises:
+        DataError: the file is no text.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: expected UTF-8 text: {error}") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            yield number, line.strip()
+
+
+class Classes(NamedTuple):
+    """Names in order of their class, and their colours (r, g, b in 0..255) where the file has them."""
+
+    names: list[str]
+    colours: list[list[int]] | None
+
+
+def read_classes(path: Path) -> Classes:
+    """A class on each line: ``name``, ``3 name`` or ``name 128 64 0``, separated by spaces or commas.
+
+    Raises:
+        DataError: a number in front is not the line's class, only some classes have a colour, or a colour is
+            out of range; names the line.
+    """
+    names: list[str] = []
+    colours: list[list[int]] = []
+    for number, line in numbered_lines(path):
+        name, colour = _name_and_colour(line)
+        if (numbered := _NUMBERED.match(name)) is not None:
+            if int(numbered[1]) != len(names):
+                raise DataError(
+                    f"{path}, line {number}: expected class {len(names)} here, found {line!r}; "
+                    "classes are numbered from 0 without gaps"
+                )
+            name = name[numbered.end() :]
+        if colour and max(colour) > 255:
+            raise DataError(f"{path}, line {number}: expected a colour of 0 to 255, found {line!r}")
+        names.append(name)
+        colours.append(colour)
+    if any(colours) and not all(colours):
+        raise DataError(f"{path}: the class {names[colours.index([])]!r} has no colour and others have")
+    return Classes(names, colours if any(colours) else None)
+
+
+def _name_and_colour(line: str) -> tuple[str, list[int]]:
+    words: Sequence[str] = re.split(r"[\s,]+", line)
+    if len(words) > 3 and all(word.isdecimal() for word in words[-3:]):
+        return " ".join(words[:-3]), [int(word) for word in words[-3:]]
+    return line, []
