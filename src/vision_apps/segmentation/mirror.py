@@ -1,0 +1,38 @@
+"""Pictures continued beyond their border by mirroring."""
+
+import torch
+from torch import Tensor
+
+
+def mirrored(start: int, stop: int, size: int, device: torch.device | None = None) -> Tensor:
+    """Which of ``size`` pixels stands at each place from ``start`` up to ``stop``: int64 [stop - start].
+
+    Outside 0..size - 1 the row is mirrored at its first and last pixel, as often as need be, so that any
+    margin can be had of any picture, even of one pixel.
+    """
+    period = max(1, 2 * (size - 1))
+    places = torch.arange(start, stop, device=device).remainder(period)
+    return torch.minimum(places, period - places).clamp_max(size - 1)
+
+
+def window(pixels: Tensor, top: int, bottom: int, left: int, right: int) -> Tensor:
+    """Rows ``top`` up to ``bottom`` and columns ``left`` up to ``right`` of pixels [..., H, W], which may lie
+    outside."""
+    height, width = pixels.shape[-2:]
+    rows_inside = top >= 0 and bottom <= height
+    columns_inside = left >= 0 and right <= width
+    if rows_inside:
+        pixels = pixels[..., top:bottom, :]
+    if columns_inside:
+        pixels = pixels[..., left:right]
+    if not rows_inside:
+        pixels = pixels.index_select(-2, mirrored(top, bottom, height, pixels.device))
+    if not columns_inside:
+        pixels = pixels.index_select(-1, mirrored(left, right, width, pixels.device))
+    return pixels
+
+
+def up_to_multiple(pixels: Tensor, multiple: int) -> Tensor:
+    """Continued at the bottom and on the right until both sides are a multiple."""
+    height, width = (-(-size // multiple) * multiple for size in pixels.shape[-2:])
+    return window(pixels, 0, height, 0, width)

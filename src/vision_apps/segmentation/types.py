@@ -1,0 +1,25 @@
+"""What travels between data, network, module and user."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+IGNORED = 255  # in a mask: neither trained on nor counted
+
+
+class SegmentationBatch(NamedTuple):
+    images: Tensor  # uint8 [B, 3, H, W], sRGB
+    masks: Tensor  # uint8 [B, H, W], class 0..K-1, 255 = ignored
+
+
+class SegmentationAnswer(NamedTuple):
+    masks: Tensor  # uint8 [B, H, W], class 0..K-1
+
+
+class AuxiliaryLogits(NamedTuple):
+    """What a network with an auxiliary head returns while it trains; otherwise it returns ``logits``
+    alone."""
+
+    logits: Tensor  # [B, K, h, w]
+    auxiliary: Tensor  # [B, K, h', w']
+    weight: float  # of the auxiliary loss in the sum
