@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
+import torch
 
 from vision_apps.core import assembly, check, checkpoint_io, hardware, overrides, report
 from vision_apps.core.errors import CheckpointError
@@ -80,6 +81,8 @@ def test(place: str, changes: list[str]) -> dict[str, float]:
         enable_model_summary=False,
         default_root_dir=str(folder.path),
     )
+    if settings.channels_last:  # as the run measured: in another layout bfloat16 rounds differently
+        module.network.to(memory_format=torch.channels_last)
     trainer.test(module, datamodule=data, verbose=False)
     values = {name: float(value) for name, value in trainer.callback_metrics.items()}
     report.table(values)
