@@ -1,0 +1,151 @@
+"""What an annotation file says of one picture, whatever its format, and which of its boxes can be used."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from vision_apps.core.data import Split
+from vision_apps.core.errors import DataError
+
+log = logging.getLogger(__name__)
+
+OnBadBox = Literal["refuse", "drop"]
+ROUNDING = 1.0  # px that a box may stand out of its picture without being told of: tools round differently
+
+_NAMED = 3  # boxes in a warning; all of them are listed by the doctor
+_WRONG = {  # kinds that cannot be meant as they stand
+    "not finite": "is not a number",
+    "reversed": "has its second corner before the first",
+    "outside": "lies outside its picture",
+}
+
+
+class Annotation(NamedTuple):
+    """One picture with its objects, in pixels of the file."""
+
+    path: str
+    height: int  # 0 until it is known, for formats that do not say
+    width: int
+    boxes: np.ndarray  # float32 [n, 4]: x1, y1, x2, y2
+    labels: np.ndarray  # int64 [n]: 0..K-1
+    ignored: np.ndarray  # bool [n]
+    image_id: str | int  # what the format calls the picture
+    source: str  # the file, and where there are many the place in it, that says so
+
+
+class Annotated(NamedTuple):
+    """A whole data set. A split that is missing is held out of the training pictures."""
+
+    class_names: list[str]
+    splits: dict[Split, list[Annotation]]
+
+
+class BadBox(NamedTuple):
+    """A box that cannot be used as it stands."""
+
+    source: str
+    number: int  # in its picture, from 0
+    box: tuple[float, ...]
+    size: tuple[int, int]  # width and height of the picture
+    kind: str
+
+    def __str__(self) -> str:
+        corners = ", ".join(f"{value:g}" for value in self.box)
+        return (
+            f"{self.source}, box {self.number}: ({corners}) in a picture of {self.size[0]} x {self.size[1]}"
+        )
+
+
+def annotation(
+    path: object,
+    size: tuple[int, int],
+    boxes: Sequence[Sequence[float]],
+    labels: Sequence[int],
+    ignored: Sequence[bool] | None = None,
+    *,
+    image_id: str | int,
+    source: object,
+) -> Annotation:
+    """From plain lists; ``size`` is height and width."""
+    return Annotation(
+        str(path),
+        *size,
+        np.asarray(boxes, np.float32).reshape(-1, 4),
+        np.asarray(labels, np.int64),
+        np.zeros(len(labels), bool) if ignored is None else np.asarray(ignored, bool),
+        image_id,
+        str(source),
+    )
+
+
+def kinds(item: Annotation) -> list[str]:
+    """Of each box, what is wrong with it: empty text, ``cut`` (by more than rounding), ``empty``, or one of
+    the kinds that are refused."""
+    x1, y1, x2, y2 = item.boxes.T
+    with np.errstate(invalid="ignore"):
+        over = np.max([-x1, -y1, x2 - item.width, y2 - item.height], axis=0)
+        outside = (x2 <= 0) | (y2 <= 0) | (x1 >= item.width) | (y1 >= item.height)
+        found = np.select(
+            [
+                ~np.isfinite(item.boxes).all(1),
+                (x2 < x1) | (y2 < y1),
+                (x2 == x1) | (y2 == y1),
+                outside,
+                over > ROUNDING,
+            ],
+            ["not finite", "reversed", "empty", "outside", "cut"],
+            "",
+        )
+    return [str(kind) for kind in found]
+
+
+def clean(item: Annotation) -> tuple[Annotation, list[BadBox]]:
+    """The picture with the boxes that can be used, clipped to it, and those that needed more than rounding:
+    cut ones stay, all others are left out."""
+    if not len(item.boxes):
+        return item, []
+    found = kinds(item)
+    keep = np.array([kind in ("", "cut") for kind in found])
+    frame = np.array([item.width, item.height] * 2, np.float32)
+    kept = item._replace(
+        boxes=np.clip(item.boxes, 0, frame)[keep], labels=item.labels[keep], ignored=item.ignored[keep]
+    )
+    bad = [
+        BadBox(item.source, number, tuple(item.boxes[number].tolist()), (item.width, item.height), kind)
+        for number, kind in enumerate(found)
+        if kind
+    ]
+    return kept, bad
+
+
+def clean_all(items: Iterable[Annotation], on_bad_box: OnBadBox) -> tuple[list[Annotation], list[BadBox]]:
+    """Every picture with its usable boxes; what was cut or left out is counted, named and logged.
+
+    Raises:
+        DataError: a box that cannot be meant (no number, reversed, outside) and ``on_bad_box`` is ``refuse``.
+    """
+    kept, bad = [], []
+    for item in items:
+        usable, problems = clean(item)
+        kept.append(usable)
+        bad += problems
+    wrong = [box for box in bad if box.kind in _WRONG]
+    if wrong and on_bad_box == "refuse":
+        others = "" if len(wrong) == 1 else f" ({len(wrong)} boxes cannot be used)"
+        raise DataError(
+            f"data: {wrong[0]} {_WRONG[wrong[0].kind]}{others}\n"
+            "  Mend the annotation, or leave such boxes out and count them: data.on_bad_box=drop"
+        )
+    _warn("left out {} of no size", [box for box in bad if box.kind == "empty"])
+    _warn("left out {} that cannot be meant", wrong)
+    _warn("cut {} to the picture", [box for box in bad if box.kind == "cut"])
+    return kept, bad
+
+
+def _warn(text: str, bad: Sequence[BadBox]) -> None:
+    if bad:
+        count = "1 box" if len(bad) == 1 else f"{len(bad)} boxes"
+        named = "; ".join(str(box) for box in bad[:_NAMED]) + ("; ..." if len(bad) > _NAMED else "")
+        log.warning("%s: %s", text.format(count), named)
