@@ -94,7 +94,7 @@ def test_the_parts_of_the_loss_against_their_definitions() -> None:
     targets = [Target(boxes, torch.tensor([2, 0]), NONE), EMPTY]
     parts = net.loss(outputs, targets)
 
-    predicted = boxes_at(outputs.points, outputs.strides, net.distances(outputs))
+    predicted = net.boxes(outputs.sides, outputs.points, outputs.strides)
     found = assign(
         outputs.logits.sigmoid(),
         predicted,

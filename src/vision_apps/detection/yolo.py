@@ -120,42 +120,44 @@ class Yolo(nn.Module):
             (pixels.shape[-2], pixels.shape[-1]),
         )
 
-    def distances(self, outputs: PointOutputs) -> Tensor:
-        """Left, top, right and bottom side from each point, in strides: [B, N, 4]."""
-        plain = expectation(outputs.sides) if self.dfl else F.softplus(outputs.sides)
-        return plain.clamp(min=NARROWEST)
+    def boxes(self, sides: Tensor, points: Tensor, strides: Tensor) -> Tensor:
+        """Pixels, [..., N, 4], of the network's ``sides`` at points [N, 2] with strides [N]."""
+        distances = expectation(sides) if self.dfl else F.softplus(sides)
+        return boxes_at(points, strides, distances.clamp(min=NARROWEST))
 
     def loss(self, outputs: PointOutputs, targets: list[Target]) -> dict[str, Tensor]:
         """Each part is divided by the sum of the soft targets over the batch, as its paper has it."""
         objects = pad(targets)
-        predicted = boxes_at(outputs.points, outputs.strides, self.distances(outputs))
-        found = assign(
-            outputs.logits.detach().sigmoid(),
-            predicted.detach(),
-            outputs.points,
-            objects,
-            smallest=float(min(self.strides)),
-            **self.assignment,
-        )
+        with torch.no_grad():
+            found = assign(
+                outputs.logits.sigmoid(),
+                self.boxes(outputs.sides, outputs.points, outputs.strides),
+                outputs.points,
+                objects,
+                smallest=float(min(self.strides)),
+                **self.assignment,
+            )
         total = found.quality.sum().clamp(min=1)
         image, point = found.positive.nonzero(as_tuple=True)
         owner = found.owners[image, point]
         truth, weight = objects.boxes[image, owner], found.quality[image, point] / total
+        # once more, of these few: gradients of all the others would be 0
+        sides, points, strides = outputs.sides[image, point], outputs.points[point], outputs.strides[point]
+        predicted = self.boxes(sides, points, strides)
 
         parts = {
             "classes": class_loss(outputs, objects, found.positive, found.owners, found.quality) / total,
-            "boxes": (complete_box_iou_loss(predicted[image, point], truth) * weight).sum(),
+            "boxes": (complete_box_iou_loss(predicted, truth) * weight).sum(),
         }
         if self.dfl:
-            true = sides_from(outputs.points[point], outputs.strides[point], truth)
-            each = distribution_focal_loss(outputs.sides[image, point], true)
+            each = distribution_focal_loss(sides, sides_from(points, strides, truth))
             parts["distances"] = (each.mean(dim=-1) * weight).sum()
         loss = torch.stack([self.weights[name] * part for name, part in parts.items()]).sum()
         return {"loss": loss, **parts, "positives": found.positive.sum().float()}
 
     @torch.no_grad()
     def detect(self, outputs: PointOutputs) -> list[Detections]:
-        boxes = clip(boxes_at(outputs.points, outputs.strides, self.distances(outputs)), outputs.size)
+        boxes = clip(self.boxes(outputs.sides, outputs.points, outputs.strides), outputs.size)
         return [
             suppress(*row, self.score_threshold, self.nms_iou, self.max_detections)
             for row in zip(boxes, outputs.logits.sigmoid(), strict=True)
