@@ -49,7 +49,7 @@ def intended(name: str, value: Any) -> bool:
         return False
     if home.startswith(("vision_apps.core.", "vision_apps.cli.")):
         return issubclass(value, pl.Callback | Logger | pl.plugins.CheckpointIO)
-    return issubclass(value, nn.Module | VisionData | Augmentation)
+    return issubclass(value, nn.Module | VisionData | Augmentation | pl.Callback)
 
 
 def test_of_the_package_only_parts_of_a_run() -> None:

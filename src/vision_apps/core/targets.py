@@ -129,7 +129,7 @@ def _is_part(found: Any) -> bool:
     home = found.__module__
     package = home.split(".")[0]
     if package == "vision_apps" and not _under(home, _ENGINE):
-        return _is_module(found) or _is_data(found) or _is_augmentation(found)
+        return _is_module(found) or _is_data(found) or _is_augmentation(found) or _is_callback(found)
     if package == "vision_apps" or package == "pytorch_lightning":
         return home in _SCHEDULES or (inspect.isclass(found) and issubclass(found, _lightning_kinds()))
     if package == "torchmetrics":
@@ -143,6 +143,12 @@ def _is_part(found: Any) -> bool:
 
         return issubclass(found, nn.Module | Optimizer | LRScheduler)
     return _is_model_builder(found, home)
+
+
+def _is_callback(found: Any) -> bool:
+    from pytorch_lightning import Callback
+
+    return inspect.isclass(found) and issubclass(found, Callback)
 
 
 def _is_data(found: Any) -> bool:
