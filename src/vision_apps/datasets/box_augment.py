@@ -104,12 +104,12 @@ class RandomZoom(Augmentation):
 
 
 class ScaleCrop(Augmentation):
-    """Scale the picture by a random factor and cut a window of ``image_size`` at a random place: the common
+    """Scale the picture by a random factor and cut a window of ``size`` at a random place: the common
     augmentation of segmentation (Chen et al. 2017, section 4.1). A picture smaller than the window lies
     somewhere in it.
 
     Args:
-        image_size: of the result in pixels: a side, or height and width.
+        size: of the result in pixels: a side, or height and width; not that of whole pictures.
         scale: range of the factor, drawn evenly in the logarithm.
         mean: RGB in [0, 1] of what lies outside.
         min_share: of an object's area that has to be left of it.
@@ -117,12 +117,12 @@ class ScaleCrop(Augmentation):
 
     def __init__(
         self,
-        image_size: int | Sequence[int],
+        size: int | Sequence[int],
         scale: Sequence[float] = (0.5, 2.0),
         mean: Sequence[float] = GREY,
         min_share: float = MIN_SHARE,
     ) -> None:
-        self.height, self.width = height_width(image_size)
+        self.height, self.width = height_width(size)
         self.scale = ranged(self, "scale", scale)
         self.mean = tuple(mean)
         self.min_share = min_share
@@ -174,7 +174,7 @@ class IoUCrop(Augmentation):
         fits = (aspect >= 0.5) & (aspect <= 2) & needed.isfinite()
         # from here on the device, for which the objects are
         patches, fits, needed = (values.to(images.device) for values in (patches, fits, needed))
-        if has_objects(batch):
+        if has_objects(batch) and boxes_of(batch).shape[1]:
             there, ignored = is_object(batch), getattr(batch, "ignored", None)
             there = there if ignored is None else there & ~ignored
             overlap, inside = patch_overlaps(patches, boxes_of(batch))

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vision_apps.core.augmentation import Augmentation, share_of_run
 from vision_apps.core.errors import ConfigError
-from vision_apps.datasets.box_augment import GREY, log_uniform, ranged, window_maps
+from vision_apps.datasets.box_augment import GREY, log_uniform, ranged
 from vision_apps.datasets.objects import (
     MIN_SHARE,
     boxes_of,
@@ -23,8 +23,6 @@ from vision_apps.datasets.spatial import (
     IGNORE,
     MASKS,
     AnyBatch,
-    grid_of,
-    in_pixels,
     paint,
     refuse_companions,
     sample,
@@ -84,17 +82,20 @@ class Mosaic(Augmentation):
         alone = torch.rand(B) >= self.p
         # a picture that stays alone is the top left one, whole
         meet[alone], scale[:, alone] = torch.tensor([float(W), float(H)]), 1.0
-        sources = (torch.arange(4)[:, None] + torch.arange(B)) % B  # [4, B]
-        corners = [_corner(meet, scale[q], q, H, W) for q in range(4)]
+        device, fields = images.device, {}
+        rows = ((torch.arange(4)[:, None] + torch.arange(B)) % B).to(device)  # [4, B]
+        grid = _grid(meet, scale, H, W).to(device)
+        fields["images"] = sample(_side_by_side(images, rows), grid, fill=paint(self.mean))
+        masks = getattr(batch, MASKS, None)
+        if masks is not None:
+            outside = torch.tensor(float(IGNORE))
+            fields[MASKS] = sample(_side_by_side(masks, rows), grid, fill=outside, mode="nearest")
 
-        fields = self._pixels(batch, meet, sources, corners)
-        forwards = [in_pixels(maps, (H, W), (H, W)).float().to(images.device) for maps, _ in corners]
-        quarters = [seen.to(images.device) for _, seen in corners]
-        rows = sources.to(images.device)
+        forward, seen = (part.to(device) for part in _quarters(meet, scale, H, W))
         if has_objects(batch):
-            boxes, kept = self._together(boxes_of(batch), is_object(batch), rows, forwards, quarters)
+            boxes, kept = self._together(boxes_of(batch), is_object(batch), rows, forward, seen)
             labels = {
-                name: _interleaved([getattr(batch, name)[here] for here in rows])
+                name: _interleaved(getattr(batch, name)[rows])
                 for name in ("box_labels", "ignored")
                 if getattr(batch, name, None) is not None
             }
@@ -103,54 +104,59 @@ class Mosaic(Augmentation):
             fields |= {name: values[:, :room] for name, values in settled.items()}
         if has_proposals(batch):
             proposals = batch.proposals  # type: ignore[attr-defined]
-            boxes, kept = self._together(proposals, is_box(proposals), rows, forwards, quarters)
+            boxes, kept = self._together(proposals, is_box(proposals), rows, forward, seen)
             fields["proposals"] = settle_proposals(boxes, kept)[:, : proposals.shape[1]]
         return batch._replace(**fields)
 
-    def _pixels(
-        self, batch: AnyBatch, meet: Tensor, sources: Tensor, corners: list[tuple[Tensor, Tensor]]
-    ) -> dict[str, Tensor]:
-        images, masks = batch.images, getattr(batch, MASKS, None)
-        H, W = images.shape[-2:]
-        right = (torch.arange(W) >= meet[:, :1])[:, None, :]
-        below = (torch.arange(H) >= meet[:, 1:])[:, :, None]
-        quarter = (right + 2 * below).to(images.device)  # [B, H, W]
-        fields: dict[str, Tensor] = {}
-        for q, (maps, _) in enumerate(corners):
-            here, source = quarter == q, sources[q].to(images.device)
-            grid = grid_of(images, maps, H, W)
-            part = sample(images.index_select(0, source), grid, fill=paint(self.mean))
-            fields["images"] = torch.where(here[:, None], part, fields["images"]) if q else part
-            if masks is not None:
-                outside = torch.tensor(float(IGNORE))
-                part = sample(masks.index_select(0, source), grid, fill=outside, mode="nearest")
-                fields[MASKS] = torch.where(here, part, fields[MASKS]) if q else part
-        return fields
-
     def _together(
-        self, boxes: Tensor, there: Tensor, rows: Tensor, forwards: list[Tensor], quarters: list[Tensor]
+        self, boxes: Tensor, there: Tensor, rows: Tensor, forward: Tensor, seen: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The boxes [B, N, 4] of all four pictures in the mosaic, [B, 4 N, 4], and which are left."""
-        moved, left = [], []
-        for here, forward, seen in zip(rows, forwards, quarters, strict=True):
-            part, kept = follow(boxes[here], forward, seen, self.min_share)
-            moved.append(part)
-            left.append(kept & there[here])
-        return _interleaved(moved), _interleaved(left)
+        pictures, forward, seen = (value.flatten(0, 1) for value in (boxes[rows], forward, seen))
+        moved, kept = follow(pictures, forward, seen, self.min_share)
+        kept = kept.unflatten(0, rows.shape) & there[rows]
+        return _interleaved(moved.unflatten(0, rows.shape)), _interleaved(kept)
 
 
-def _corner(meet: Tensor, scale: Tensor, quarter: int, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Of the picture in one quarter (0 top left, 1 top right, 2 bottom left, 3 bottom right): the map
-    [B, 2, 3] for ``spatial.warp``, and the quarter [B, 4] in pixels."""
+def _side_by_side(field: Tensor, rows: Tensor) -> Tensor:
+    """Four pictures of a field [B, ..., H, W] in a square, [B, ..., 2 H, 2 W]: 0 and 1 above 2 and 3.
+
+    Args:
+        rows: int64 [4, B].
+    """
+    pictures = field[rows.flatten()].unflatten(0, rows.shape)
+    upper, lower = torch.cat((pictures[0], pictures[1]), -1), torch.cat((pictures[2], pictures[3]), -1)
+    return torch.cat((upper, lower), dim=-2)
+
+
+def _grid(meet: Tensor, scale: Tensor, height: int, width: int) -> Tensor:
+    """Where each pixel of the mosaic comes from in the four pictures side by side, [B, H, W, 2] for
+    ``spatial.sample``: that square's middle, 0, is where they meet.
+
+    Args:
+        meet: x, y in pixels, [B, 2].
+        scale: [4, B].
+    """
+    x = (torch.arange(width) + 0.5 - meet[:, :1])[:, None, :].expand(-1, height, -1)
+    y = (torch.arange(height) + 0.5 - meet[:, 1:])[:, :, None].expand(-1, -1, width)
+    quarter = (x > 0) + 2 * (y > 0)
+    factor = scale.t().gather(1, quarter.flatten(1)).view_as(quarter)
+    return torch.stack((x / factor / width, y / factor / height), dim=-1)
+
+
+def _quarters(meet: Tensor, scale: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Where the pictures go, top left, top right, bottom left, bottom right: maps [4, B, 2, 3] from their
+    pixels to the mosaic's, and the quarters [4, B, 4] in pixels. Arguments as for `_grid`."""
     side = torch.tensor([width, height])
-    after = torch.tensor([quarter % 2, quarter // 2])  # per axis, whether it lies past the meeting point
-    low = side * (1 - after) - meet / scale[:, None]
-    window = torch.cat((low, low + side / scale[:, None]), dim=1)
-    seen = torch.cat((meet * after, torch.where(after.bool(), side, meet)), dim=1)
-    return window_maps(window, height, width), seen
+    # per axis, whether it lies past the meeting point
+    after = torch.tensor([[0, 0], [1, 0], [0, 1], [1, 1]])[:, None]
+    factor = scale[..., None]
+    offset = meet - (1 - after) * side * factor
+    forward = torch.cat((torch.diag_embed(factor.expand(-1, -1, 2)), offset[..., None]), dim=-1)
+    return forward, torch.cat((meet * after, torch.where(after.bool(), side, meet)), dim=-1)
 
 
-def _interleaved(parts: list[Tensor]) -> Tensor:
-    """Four times [B, N, ...] as [B, 4 N, ...]: the first rows of each, then the second, so that a cut at the
+def _interleaved(parts: Tensor) -> Tensor:
+    """[4, B, N, ...] as [B, 4 N, ...]: the first rows of each picture, then the second, so that a cut at the
     end takes from all alike."""
-    return torch.stack(parts, dim=2).flatten(1, 2)
+    return parts.movedim(0, 2).flatten(1, 2)

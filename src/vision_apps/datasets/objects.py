@@ -21,9 +21,13 @@ def map_boxes(boxes: Tensor, forward: Tensor) -> Tensor:
         boxes: [B, N, 4].
         forward: [B, 2, 3] from input to output, both in pixels.
     """
-    corners = boxes[..., [0, 1, 2, 1, 2, 3, 0, 3]].unflatten(-1, (4, 2))  # [B, N, 4, 2]
-    moved = (corners[..., None, :] * forward[:, None, None, :, :2]).sum(-1) + forward[:, None, None, :, 2]
-    return torch.cat((moved.amin(2), moved.amax(2)), dim=-1)
+    # a coordinate is lowest where each term is: at the low side for a positive factor, else at the high one;
+    # no matrix product, which a GPU may round to 10 bits
+    low, high = boxes[..., None, :2], boxes[..., None, 2:]
+    linear, offset = forward[:, None, :, :2], forward[:, None, :, 2]
+    rising, falling = linear.clamp(min=0), linear.clamp(max=0)
+    lowest, highest = (rising * low + falling * high).sum(-1), (rising * high + falling * low).sum(-1)
+    return torch.cat((lowest + offset, highest + offset), dim=-1)
 
 
 def cut_boxes(boxes: Tensor, window: Tensor) -> Tensor:

@@ -155,8 +155,11 @@ def warp(images: Tensor, maps: Tensor, height: int, width: int, padding_mode: st
 
 def grid_of(images: Tensor, maps: Tensor, height: int, width: int) -> Tensor:
     """For `sample`: float32 [B, height, width, 2] of maps as `warp` takes them."""
-    maps = maps.to(images.device, torch.float32)
-    return F.affine_grid(maps, [len(images), 1, height, width], align_corners=False)
+    maps = maps.to(images.device, torch.float32)[:, None, None]
+    x = (torch.arange(width, device=images.device) * 2 + 1) / width - 1
+    y = (torch.arange(height, device=images.device) * 2 + 1) / height - 1
+    # not as a matrix product (`affine_grid`), which a GPU may round to 10 bits
+    return maps[..., 0] * x[:, None] + (maps[..., 1] * y[:, None, None] + maps[..., 2])
 
 
 def sample(
@@ -172,14 +175,16 @@ def sample(
         fill: what lies outside, [C, 1, 1] in the field's units; replaces ``padding_mode``.
         mode: ``nearest`` for classes.
     """
-    planes = (field if field.ndim == 4 else field[:, None]).float()
-    if fill is not None:
-        fill = fill.to(planes.device, planes.dtype)
-        planes, padding_mode = planes - fill, "zeros"
+    planes = field if field.ndim == 4 else field[:, None]
+    if fill is None:
+        planes = planes.float()
+    else:  # in place: new memory costs as much as the arithmetic
+        fill = fill.to(planes.device, torch.float32)
+        planes, padding_mode = planes.to(torch.float32, copy=True).sub_(fill), "zeros"
     out = F.grid_sample(planes, grid, mode=mode, padding_mode=padding_mode, align_corners=False)
     if fill is not None:
-        out = out + fill
-    out = out if field.is_floating_point() else out.round().to(field.dtype)
+        out += fill
+    out = out if field.is_floating_point() else out.round_().to(field.dtype)
     return out if field.ndim == 4 else out[:, 0]
 
 
