@@ -35,7 +35,7 @@ TWO_STAGE = (
 )
 # What a published value of another number of classes is shaped by: the last layers.
 _LAST = re.compile(
-    r"(box_predictor|cls_logits)\.|classification_head\.module_list\.\d+\.(1\.)?(weight|bias)$"
+    r"^roi_heads\.box_predictor\.|^head\.classification_head\.(cls_logits|module_list\.\d+(\.1)?)\.(weight|bias)$"
 )
 
 
@@ -225,8 +225,8 @@ def _build(
         url = (entry or of_backbone).url  # type: ignore[union-attr]
         target = Path(torch.hub.get_dir(), "checkpoints", Path(url).name)
         raise RunError(
-            f"model.weights: cannot get the weights of {name} from {url} ({type(error).__name__}: {error}). Put "
-            f"that file at {target} by hand, or start from random numbers: model.weights=null "
+            f"model.weights: cannot get the weights of {name} from {url} ({type(error).__name__}: {error}). "
+            f"Put that file at {target} by hand, or start from random numbers: model.weights=null "
             "model.weights_backbone=null"
         ) from error
     names = entry.meta["categories"] if entry else None
