@@ -6,7 +6,7 @@ The same random pictures with as many objects as answers; both in this process w
 per picture to the twelve figures, taking turns. ``everything`` is all that a validation computes: also VOC's
 averages, errors and confusion, which torchmetrics does not have.
 
-The backend is pycocotools. torchmetrics is given COCO's thresholds in double precision: its own are rounded to
+The backend is pycocotools. torchmetrics is given the thresholds in double precision: its own are rounded to
 single, which moves the figures by up to 1e-4.
 """
 

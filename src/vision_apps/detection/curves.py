@@ -54,12 +54,12 @@ def class_table(class_ap: Tensor, class_ap50: Tensor, objects: Tensor, class_nam
     shown = ranked if len(ranked) <= 2 * NAMED else ranked[:NAMED] + ranked[-NAMED:]
     figure, axes = _page(6.5, max(2.0, 1.2 + 0.26 * len(shown)))
     rows = np.arange(len(shown))
-    axes.barh(rows, class_ap50[shown].numpy(), color="#c6dbef", label="AP50")
-    axes.barh(rows, class_ap[shown].numpy(), color="#2171b5", height=0.45, label="AP")
+    axes.barh(rows, class_ap50[shown].numpy(), color="#c6dbef")
+    axes.barh(rows, class_ap[shown].numpy(), color="#2171b5", height=0.45)
     for row, k in enumerate(shown):
         axes.text(1.01, row, f"{class_ap[k]:.3f}  {class_ap50[k]:.3f}", va="center", fontsize=8)
     axes.set_yticks(rows, [f"{_short(class_names[k])}  ({objects[k]:,})" for k in shown], fontsize=8)
-    axes.set(xlim=(0, 1), ylim=(len(shown) - 0.5, -0.5), title="class (objects), AP and AP50")
+    axes.set(xlim=(0, 1), ylim=(max(1, len(shown)) - 0.5, -0.5), title="class (objects): AP dark, AP50 light")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", alpha=0.3)
     return _pixels(figure)

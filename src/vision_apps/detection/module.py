@@ -11,7 +11,9 @@ from torchvision.ops import clip_boxes_to_image
 
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.module import VisionModule
+from vision_apps.datasets.coco import to_json
 from vision_apps.datasets.fit import Fit, fit_boxes, fit_picture, height_width, unfit_boxes
+from vision_apps.datasets.voc import to_xml
 from vision_apps.detection import curves, pictures
 from vision_apps.detection.errors import split_errors
 from vision_apps.detection.mean_boxes import answer_with, mean_boxes
@@ -83,10 +85,11 @@ class Detection(VisionModule):
         self.max_detections = max_detections
         self.score_threshold = score
         backbone = getattr(network, "backbone", None)
-        for name, own in (("mean", mean), ("std", std)):
-            values = getattr(network, name, None) or getattr(backbone, name, None) or own
+        for name, of_data in (("mean", mean), ("std", std)):
+            own = [getattr(part, name, None) for part in (network, backbone)]
+            values = next((value for value in own if value is not None), of_data)
             # persistent: learned weights mean nothing under another normalisation
-            self.register_buffer(name, torch.tensor(values, dtype=torch.float32).reshape(-1, 1, 1))
+            self.register_buffer(name, torch.as_tensor(values, dtype=torch.float32).reshape(-1, 1, 1).clone())
         self.register_buffer("mean_boxes", torch.zeros(num_classes, 4))
         self.register_buffer("frequency", torch.zeros(num_classes))
         self._steps = 0
@@ -291,6 +294,16 @@ class Detection(VisionModule):
             }
             for box, score, label in rows
         ]
+
+    def files(self, image: Tensor, answer: DetectionAnswer, name: str) -> dict[str, bytes]:
+        """A VOC annotation file, in the folder where VOC has it."""
+        (objects,) = (self._objects(found) for found in self._shown(answer))
+        height, width = image.shape[-2:]
+        return {f"Annotations/{name}.xml": to_xml(f"{name}.png", width, height, objects)}
+
+    def closing_files(self, rows: list[dict[str, Any]]) -> dict[str, bytes]:
+        """A COCO annotation file about all pictures, with scores."""
+        return {"annotations.json": to_json(rows, self.class_names)}
 
     def example(self) -> DetectionBatch:
         """Two pictures of noise, an object in the first, none in the second."""

@@ -118,7 +118,7 @@ def _outline(pen: ImageDraw.ImageDraw, box: tuple[int, int, int, int], mark: Mar
     if not mark.dashed:
         # a light line around it: no colour is seen on every ground
         pen.rectangle((box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1), outline=PAPER)
-        pen.rectangle(box, outline=mark.colour, width=2)
+        pen.rectangle(box, outline=mark.colour, width=3)
         return
     x1, y1, x2, y2 = box
     dash, gap = 7, 5
