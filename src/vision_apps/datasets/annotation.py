@@ -123,13 +123,19 @@ def clean(item: Annotation) -> tuple[Annotation, list[BadBox]]:
 def clean_all(items: Iterable[Annotation], on_bad_box: OnBadBox) -> tuple[list[Annotation], list[BadBox]]:
     """Every picture with its usable boxes; what was cut or left out is counted, named and logged.
 
+    A picture is left out with its boxes where none is left and one of them had an object in it: it is not
+    known where, and to train it as empty would be wrong.
+
     Raises:
         DataError: a box that cannot be meant (no number, reversed, outside) and ``on_bad_box`` is ``refuse``.
     """
-    kept, bad = [], []
+    kept: list[Annotation] = []
+    bad: list[BadBox] = []
+    lost: list[Annotation] = []
     for item in items:
         usable, problems = clean(item)
-        kept.append(usable)
+        hidden = not len(usable.labels) and any(box.kind != "outside" for box in problems)
+        (lost if hidden else kept).append(usable)
         bad += problems
     wrong = [box for box in bad if box.kind in _WRONG]
     if wrong and on_bad_box == "refuse":
@@ -141,6 +147,9 @@ def clean_all(items: Iterable[Annotation], on_bad_box: OnBadBox) -> tuple[list[A
     _warn("left out {} of no size", [box for box in bad if box.kind == "empty"])
     _warn("left out {} that cannot be meant", wrong)
     _warn("cut {} to the picture", [box for box in bad if box.kind == "cut"])
+    if lost:
+        pictures = "1 picture" if len(lost) == 1 else f"{len(lost)} pictures"
+        log.warning("left out %s without a usable box, such as %s", pictures, lost[0].path)
     return kept, bad
 
 

@@ -35,7 +35,7 @@ def _picture(rng: np.random.Generator, size: int, objects: int) -> FakePicture:
         inside = (rows >= y) & (rows < y + h) & (columns >= x) & (columns < x + w)
         if label == 0:
             inside &= ((rows + 0.5 - y) / h - 0.5) ** 2 + ((columns + 0.5 - x) / w - 0.5) ** 2 <= 0.25
-        pixels[inside] += 128
+        pixels[inside] = pixels[inside] % 96 + 128
         boxes.append([x, y, x + w, y + h])
         labels.append(label)
     return FakePicture(Image.fromarray(pixels), boxes, labels, [number % 2 == 1 for number in range(objects)])

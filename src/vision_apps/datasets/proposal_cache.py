@@ -208,7 +208,8 @@ def _read(folder: Path) -> dict[str, _Kept]:
     found: dict[str, _Kept] = {}
     for path in sorted(folder.glob("*.npz")):
         try:
-            with np.load(path, allow_pickle=False) as part:
+            # of bytes, because numpy leaves the file of a damaged archive open
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as part:
                 keys, pixels, counts, boxes = (part[name] for name in _ARRAYS)
             if not len(keys) == len(pixels) == len(counts) or boxes.shape != (counts.sum(), 4):
                 raise ValueError("its arrays do not belong together")

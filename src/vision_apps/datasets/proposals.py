@@ -1,6 +1,7 @@
 """Region proposals: selective search, dense windows, and how much of the truth they reach."""
 
 import math
+import os
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
@@ -59,10 +60,16 @@ def selective_search(image: Tensor, mode: Mode = "fast", limit: int = 2000) -> T
 
 
 def _opencv() -> Any:
+    before = os.environ.get("LD_LIBRARY_PATH")
     try:
         import cv2
     except ImportError as error:
         raise ConfigError(_needs("OpenCV is not installed")) from error
+    finally:  # importing it puts its own folder there, which would go on to every process started from here
+        if before is None:
+            os.environ.pop("LD_LIBRARY_PATH", None)
+        else:
+            os.environ["LD_LIBRARY_PATH"] = before
     found = getattr(getattr(cv2, "ximgproc", None), "segmentation", None)
     if found is None:
         raise ConfigError(

@@ -112,7 +112,7 @@ class YoloFolder(BoxData):
             (root / "labels" / split).mkdir(parents=True)
             for number, picture in enumerate(fake_pictures(count, size, seed)):
                 picture.image.save(folder / f"{number:04d}.png")
-                if picture.labels or number % 2:
+                if picture.labels or number % 4 == 3:
                     (root / "labels" / split / f"{number:04d}.txt").write_text(_lines(picture))
         names = "".join(f"  {label}: {name}\n" for label, name in enumerate(CLASS_NAMES))
         (root / "data.yaml").write_text(
