@@ -1,6 +1,8 @@
 """The application around its network: pixels in; boxes in the pixels of the picture and scores out."""
 
 import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from vision_apps.core.errors import ConfigError
+from vision_apps.datasets.augment import Flip
+from vision_apps.datasets.coco import read_json
 from vision_apps.localization.module import Localization, LocalizationBatch
 from vision_apps.localization.network import Localizer
 from vision_apps.localization.types import LocalizerOutputs
@@ -117,6 +121,16 @@ def test_the_answer_is_float32_in_mixed_precision() -> None:
 
 
 # ---- learning -------------------------------------------------------------------------------------------
+
+
+def test_mirrored_pictures_are_learned_with_mirrored_boxes() -> None:
+    module = application(localizer())
+    batch = module.example()
+    before, after = module._encoded(batch), module._encoded(Flip(p=1.0)(batch))
+    expected = before.clone()
+    expected[0, 0] = 1 - before[0, 0] - before[0, 3]
+    torch.testing.assert_close(after, expected)
+    torch.testing.assert_close(Flip(p=1.0)(batch).images, batch.images.flip(-1))
 
 
 def test_the_parts_are_weighed() -> None:
@@ -245,3 +259,26 @@ def test_rows_say_what_was_found() -> None:
     assert row["box"] == [20, 20, 60, 40]
     assert row["presence"] == pytest.approx(0.8808, abs=1e-4)
     assert row["vector"][:4] == [0.25, 0, 0.5, 0.5] and len(row["vector"]) == 8
+
+
+def test_files_about_a_picture_and_about_all(tmp_path: Path) -> None:
+    found = application(Fixed([0.25, 0.0, 0.5, 0.5, 2.0, 0.0, 3.0, 0.0]))
+    nothing = application(Fixed([0.25, 0.0, 0.5, 0.5, -2.0, 0.0, 3.0, 0.0]))
+    images = torch.zeros(1, 3, 40, 80, dtype=torch.uint8)
+    rows, xml = [], []
+    for number, module in enumerate((found, nothing)):
+        answer = module(images)
+        (content,) = module.files(images[0], answer, f"p{number}").values()
+        xml.append(ET.fromstring(content))
+        rows.append(module.describe(answer)[0] | {"file": f"p{number}.jpg", "width": 80, "height": 40})
+    assert [node.findtext("name") for node in xml[0].iter("object")] == ["square"]
+    corners = [xml[0].findtext(f"object/bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax")]
+    assert corners == ["20", "20", "60", "40"]
+    assert not list(xml[1].iter("object")) and xml[1].findtext("size/width") == "80"
+
+    (content,) = found.closing_files(rows).values()
+    (tmp_path / "annotations.json").write_bytes(content)
+    names, read = read_json(tmp_path / "annotations.json")
+    assert names == NAMES
+    assert [len(item.boxes) for item in read] == [1, 0]
+    assert list(map(float, read[0].boxes[0])) == [20, 20, 60, 40]

@@ -10,7 +10,9 @@ from torchvision.ops import clip_boxes_to_image
 
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.module import VisionModule
+from vision_apps.datasets.coco import to_json
 from vision_apps.datasets.fit import Fit, fit_boxes, fit_picture, height_width, unfit_boxes
+from vision_apps.datasets.voc import to_xml
 from vision_apps.localization import metrics as measures
 from vision_apps.localization import pictures
 from vision_apps.localization.losses import BoxLoss, localization_losses
@@ -221,6 +223,18 @@ class Localization(VisionModule):
             for finding, vector in zip(self._findings(answer), vectors, strict=True)
         ]
 
+    def files(self, image: Tensor, answer: LocalizationAnswer, name: str) -> dict[str, bytes]:
+        """A VOC annotation file, in the folder where VOC has it; without an object where there is none."""
+        (row,) = self.describe(answer)
+        height, width = image.shape[-2:]
+        return {f"Annotations/{name}.xml": to_xml(f"{name}.png", width, height, _objects(row))}
+
+    def closing_files(self, rows: list[dict[str, Any]]) -> dict[str, bytes]:
+        """A COCO annotation file about all pictures, with scores."""
+        return {
+            "annotations.json": to_json([row | {"objects": _objects(row)} for row in rows], self.class_names)
+        }
+
     def example(self) -> LocalizationBatch:
         """A bright rectangle, and nothing."""
         height, width = self.size
@@ -234,3 +248,12 @@ class Localization(VisionModule):
 def _size_of(images: Tensor) -> Tensor:
     """Height and width, int64 [2]."""
     return torch.tensor(images.shape[-2:], device=images.device)
+
+
+def _objects(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The row of one picture as a list of what is in it, scored by the probability that it is there and of
+    that class."""
+    if not row["object"]:
+        return []
+    score = round(row["presence"] * row["probability"], 4)
+    return [{"class": row["class"], "box": row["box"], "score": score}]
