@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from vision_apps.core.errors import ConfigError
-from vision_apps.datasets.augment import Flip, Rotate90
+from vision_apps.datasets.augment import Flip, RandomResizedCrop, Rotate90
 from vision_apps.datasets.box_augment import IoUCrop, RandomZoom, ScaleCrop, ZoomOut, patch_overlaps
 from vision_apps.datasets.mosaic import Mosaic
 from vision_apps.datasets.objects import compact, follow, map_boxes
@@ -228,7 +228,11 @@ def test_iou_crop_cuts_pictures_without_objects_too() -> None:
         (lambda: ZoomOut(0.5), "ZoomOut's max_ratio is 0.5; expected 1 or more"),
         (lambda: RandomZoom((2, 1)), r"RandomZoom's scale is \[2, 1\]; expected \[smallest, largest\]"),
         (lambda: ScaleCrop(8, (0, 1)), "ScaleCrop's scale .* both above 0"),
-        (lambda: ScaleCrop([8, 8, 8]), r"image_size is \[8, 8, 8\]; expected a side or \[height, width\]"),
+        (lambda: ScaleCrop([8, 8, 8]), r"data.augment: size is \[8, 8, 8\]; expected a side or"),
+        (
+            lambda: RandomResizedCrop([8, 8, 8]),
+            r"image_size is \[8, 8, 8\]; expected a side or \[height, width\]",
+        ),
         (lambda: IoUCrop([0.5, 1.5]), r"IoUCrop's overlaps are \[0.5, 1.5\]; expected IoUs"),
         (lambda: Flip(axis="diagonal"), "Flip's axis is 'diagonal'; expected horizontal or vertical"),
         (lambda: Rotate90()(Batch(pictures(2, 8, 12))), "Rotate90 needs square images, these are 8 x 12"),

@@ -122,7 +122,7 @@ class ScaleCrop(Augmentation):
         mean: Sequence[float] = GREY,
         min_share: float = MIN_SHARE,
     ) -> None:
-        self.height, self.width = height_width(size)
+        self.height, self.width = height_width(size, "size")
         self.scale = ranged(self, "scale", scale)
         self.mean = tuple(mean)
         self.min_share = min_share

@@ -96,15 +96,15 @@ def move_pixels(
     return batch._replace(images=images, **moved)
 
 
-def height_width(image_size: int | Sequence[int]) -> tuple[int, int]:
+def height_width(size: int | Sequence[int], name: str = "image_size") -> tuple[int, int]:
     """Of a configured size: a side, or height and width."""
-    if isinstance(image_size, int):
-        return image_size, image_size
-    if len(image_size) != 2:
+    if isinstance(size, int):
+        return size, size
+    if len(size) != 2:
         raise ConfigError(
-            f"data.augment: image_size is {list(image_size)}; expected a side or [height, width], in pixels"
+            f"data.augment: {name} is {list(size)}; expected a side or [height, width], in pixels"
         )
-    return int(image_size[0]), int(image_size[1])
+    return int(size[0]), int(size[1])
 
 
 def shifted(left: Tensor, top: Tensor) -> Tensor:
