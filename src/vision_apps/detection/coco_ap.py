@@ -4,10 +4,11 @@ The evaluator is used through its Python interface, but is given what costs time
 hold only what it reads, and overlaps that were computed for all pictures at once.
 """
 
+import os
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
-from faster_coco_eval import COCOeval_faster  # type: ignore[import-untyped]
 from torch import Tensor
 
 from vision_apps.detection.overlaps import Found, Truths, box_areas, group_pairs, pairwise_overlap
@@ -88,7 +89,7 @@ def _evaluated(found: Found, truths: Truths, num_classes: int, classes: list[int
         area=box_areas(found.boxes.double()),
         score=found.scores.double(),
     )
-    evaluator = _Evaluator(
+    evaluator = _evaluator()(
         _Annotations(true_rows, images, classes), _Annotations(found_rows, images, classes), iouType="bbox"
     )
     evaluator.overlaps = _blocks(found, truths, num_classes)
@@ -143,8 +144,25 @@ class _Annotations:
         return self.rows
 
 
-class _Evaluator(COCOeval_faster):
-    overlaps: dict[tuple[int, int], list[list[float]]]
+@cache
+def _evaluator() -> Any:
+    """The evaluator with overlaps that are known already.
 
-    def computeIoU(self, imgId: int, catId: int) -> list[list[float]]:  # noqa: N802
-        return self.overlaps.get((int(imgId), int(catId)), [])
+    Its package is imported at first use: it loads OpenCV where that is installed, which puts its own folder
+    into a variable that would go on to every process started from here.
+    """
+    before = os.environ.get("LD_LIBRARY_PATH")
+    from faster_coco_eval import COCOeval_faster  # type: ignore[import-untyped]
+
+    if before is None:
+        os.environ.pop("LD_LIBRARY_PATH", None)
+    else:
+        os.environ["LD_LIBRARY_PATH"] = before
+
+    class Evaluator(COCOeval_faster):
+        overlaps: dict[tuple[int, int], list[list[float]]]
+
+        def computeIoU(self, imgId: int, catId: int) -> list[list[float]]:  # noqa: N802
+            return self.overlaps.get((int(imgId), int(catId)), [])
+
+    return Evaluator
