@@ -172,10 +172,6 @@ class Rpn(Proposer):
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
         self.objectness = nn.Conv2d(channels, each, 1)
         self.deltas = nn.Conv2d(channels, 4 * each, 1)
-        for layer in (self.conv, self.objectness, self.deltas):
-            nn.init.normal_(layer.weight, std=0.01)
-            assert layer.bias is not None
-            nn.init.zeros_(layer.bias)
 
     def forward(
         self, maps: list[Tensor], size: tuple[int, int], proposals: list[Tensor] | None

@@ -59,12 +59,8 @@ class Head(nn.Module):
             inputs = self.hidden
         self.stack = nn.Sequential(*stack)
         self.classes = nn.Linear(inputs, num_classes + 1)
-        nn.init.normal_(self.classes.weight, std=0.01)
-        nn.init.zeros_(self.classes.bias)
         if self.box_regression:
             self.boxes = nn.Linear(inputs, 4 * num_classes)
-            nn.init.normal_(self.boxes.weight, std=0.001)
-            nn.init.zeros_(self.boxes.bias)
         if self.classifier == "svm":
             self.register_buffer("svm_weight", torch.zeros(num_classes, inputs))
             self.register_buffer("svm_bias", torch.zeros(num_classes))
@@ -82,12 +78,12 @@ class Head(nn.Module):
         return HeadOutputs(features.float(), logits, deltas)
 
     def decide(self, outputs: HeadOutputs) -> tuple[Tensor, Tensor | None]:
-        """Scores 0..1 [N, K] and offsets [N, K, 4]; an SVM's margin goes through the logistic function, which
-        keeps the order within each class."""
+        """Scores 0..1 [N, K] and offsets [N, K, 4]. Three times an SVM's margin goes through the logistic
+        function: the order stays, and what is on the safe side of background falls below 0.05."""
         if self.classifier == "softmax" or not self.fitted:
             return outputs.logits.softmax(dim=1)[:, :-1], outputs.deltas
-        margins = F.linear(outputs.features, self.svm_weight, self.svm_bias)
+        scores = (3 * F.linear(outputs.features, self.svm_weight, self.svm_bias)).sigmoid()
         if not self.box_regression:
-            return margins.sigmoid(), None
+            return scores, None
         deltas = F.linear(outputs.features, self.ridge_weight, self.ridge_bias)
-        return margins.sigmoid(), deltas.reshape(-1, self.num_classes, 4)
+        return scores, deltas.reshape(-1, self.num_classes, 4)

@@ -21,7 +21,7 @@ from vision_apps.detection.types import Target
 
 NEGATIVE_IOU = 0.3  # of a class' SVM: below it a region is background
 RIDGE_IOU = 0.6  # from it on a region is near enough for its offsets to be about linear in the features
-NORM = 20.0  # mean length that features are scaled to, so that both penalties mean the same on any network
+NORM = 20.0  # mean length of centred features, so that both penalties mean the same on any network
 LAMBDA = 1000.0  # of the ridge
 PENALTY = 0.001  # C of the SVMs
 ROUNDS = 2  # of mining; the paper's converged after one pass over all images
@@ -163,15 +163,20 @@ def fit_stage2(
             for features, boxes, target in _pictures(detector, *batch)
         ]
         regions = Regions(*(torch.cat(parts) for parts in zip(*found, strict=True)))
-        scale = NORM / regions.features.norm(dim=1).mean().clamp(min=1e-6)
-        scaled, near = regions.features * scale, regions.near_features * scale
+        mean = regions.features.mean(dim=0)
+        scale = NORM / (regions.features - mean).norm(dim=1).mean().clamp(min=1e-6)
+        scaled, near = (regions.features - mean) * scale, (regions.near_features - mean) * scale
         for k in range(classes):
-            svm = fit_svm(scaled, regions.positive[:, k], regions.negative[:, k])
-            head.svm_weight[k], head.svm_bias[k] = svm.weight * scale, svm.bias
             own = regions.near_labels == k
+            svm = fit_svm(scaled, regions.positive[:, k], regions.negative[:, k])
             ridge = fit_ridge(near[own], regions.near_deltas[own])
-            head.ridge_weight[4 * k : 4 * k + 4] = ridge.weight * scale
-            head.ridge_bias[4 * k : 4 * k + 4] = ridge.bias
+            rows = slice(4 * k, 4 * k + 4)
+            # on the features as they are
+            head.svm_weight[k], head.svm_bias[k] = svm.weight * scale, svm.bias - svm.weight @ mean * scale
+            head.ridge_weight[rows], head.ridge_bias[rows] = (
+                ridge.weight * scale,
+                ridge.bias - ridge.weight @ mean * scale,
+            )
         head.fitted.fill_(True)
     detector.train(training)
 
