@@ -17,6 +17,9 @@ import torch
 from vision_apps.cli import main
 from vision_apps.core.pictures import to_pil
 from vision_apps.datasets.cifar import CIFAR10
+from vision_apps.datasets.coco import CocoJson
+from vision_apps.datasets.mask_folder import MaskFolder
+from vision_apps.datasets.voc import VocFolder
 
 REPOSITORY = Path(__file__).parents[1]
 SMALLEST = [
@@ -55,6 +58,8 @@ def test_every_command_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     photos(tmp_path / "photos")
     photos(tmp_path / "holiday")
+    CocoJson.fake(tmp_path / "cells")
+    MaskFolder.fake(tmp_path / "roads")
     for path in (tmp_path / "holiday" / "cats").iterdir():
         path.rename(tmp_path / "holiday" / path.name)
     (tmp_path / "photo.jpg").write_bytes((tmp_path / "photos" / "dogs" / "0.png").read_bytes())
@@ -73,7 +78,7 @@ def test_every_command_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyP
             on_disk = any(word.startswith("data=") for word in words)
             words += [f"{word}" for word in SMALLEST if word.split("=")[0] not in line]
             words += [] if on_disk else WORLD
-        if "data=folder" in words:
+        if {"data=folder", "data=coco_json"} & set(words):
             words += ["data.image_size=32"]
         if "trainer=ddp" in words:  # its second process needs a command line of its own
             done = subprocess.run(
@@ -120,3 +125,21 @@ def test_an_experiment_writes_its_table_and_picture(
     experiment.main()  # finished runs are not trained again
     assert trained == sorted(path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("best.ckpt"))
     assert (tmp_path / "table.md").read_text() == written
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", ["scenes", "bccd"])
+def test_the_detectors_are_compared(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = script("detectors", monkeypatch, tmp_path)
+    own = ["data.image_size=32", *WORLD]
+    if data == "bccd":
+        given = VocFolder.fake(tmp_path / "voc")
+        own = [f"data.{key}={value}" for key, value in given.items()]
+    monkeypatch.setattr(sys, "argv", ["run.py", data, *own, "logger=csv", *SMALLEST])
+    experiment.main()
+    lines = (tmp_path / f"{data}.md").read_text().splitlines()
+    assert len(lines) == 2 + len(experiment.DETECTORS) + 1
+    assert all(line.count("|") == 10 for line in lines)
+    with_recall = [line for line in lines if line.split("|")[5].strip().endswith("%")]
+    assert [line.split("|")[1].strip() for line in with_recall] == ["R-CNN", "Fast R-CNN", "Faster R-CNN"]
+    assert len(list(tmp_path.glob(f"{data}-*.png"))) == len(experiment.DETECTORS)
