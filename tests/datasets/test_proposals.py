@@ -222,6 +222,12 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
         DataError, match=r"cannot be kept in .*\n  Say where they can: data\.proposals_cache="
     ):
         cached_proposals(pictures(1)[0], "single", 50, tmp_path / "file")
+    # what is marked read-only stays as it is, also for an administrator
+    kept = tmp_path / "kept"
+    kept.mkdir(mode=0o555)
+    with pytest.raises(DataError, match=r"cannot be kept in .*: .*kept is read-only\n"):
+        cached_proposals(pictures(1)[0], "single", 50, kept / "here")
+    assert not list(kept.iterdir())
 
 
 @needs_opencv

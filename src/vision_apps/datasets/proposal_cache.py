@@ -8,6 +8,7 @@ import hashlib
 import io
 import logging
 import os
+import stat
 import sys
 import tempfile
 import time
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 _PART = 64  # pictures: what an interruption costs
 _COMPARED = 16  # pictures, spread over all, whose pixels are compared before anything else
 _SECONDS = 10  # between lines about the progress
+_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _ARRAYS = ("keys", "pixels", "counts", "boxes")
 
 
@@ -154,6 +156,7 @@ def _compute(
             raise
         return _Kept(fingerprint(image), selective_search(image, mode, limit).numpy())
 
+    _check_writable(folder)
     log.info("selective search (%s) of %d pictures, kept in %s", mode, len(missing), folder)
     started = shown = time.monotonic()
     found: dict[str, _Kept] = {}
@@ -198,10 +201,22 @@ def _write(folder: Path, kept: dict[str, _Kept]) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, folder / f"{name}.npz")
     except OSError as error:
-        raise DataError(
-            f"data.proposals: they cannot be kept in {folder}: {error.strerror or error}\n"
-            "  Say where they can: data.proposals_cache=/path/to/a/folder"
-        ) from error
+        raise _cannot_keep(folder, error.strerror or str(error)) from error
+
+
+def _check_writable(folder: Path) -> None:
+    """Refuse a place that is marked read-only for everybody, before anything is computed: to the
+    administrator, whom containers often run as, the system itself would not refuse it."""
+    place = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not place.stat().st_mode & _WRITE:
+        raise _cannot_keep(folder, f"{place} is read-only")
+
+
+def _cannot_keep(folder: Path, why: str) -> DataError:
+    return DataError(
+        f"data.proposals: they cannot be kept in {folder}: {why}\n"
+        "  Say where they can: data.proposals_cache=/path/to/a/folder"
+    )
 
 
 def _read(folder: Path) -> dict[str, _Kept]:
