@@ -29,22 +29,22 @@ def class_ious(counts: Tensor, class_names: Sequence[str], palette: Sequence[Seq
     figure, axes = _figure(4.5, 0.3 * len(order), 0.2 + _LETTER * longest, 0.6)
     axes.barh(
         range(len(order)),
-        [ious[k] for k in order],
+        [100 * ious[k] for k in order],
         color=[np.array(palette[k]) / 255 for k in order],
         edgecolor="black",
         linewidth=0.6,
     )
     for place, k in enumerate(order):
         text = f"{100 * ious[k]:.1f}" if there[k] else "none"
-        axes.text(ious[k] + 0.01, place, text, va="center", fontsize=8)
+        axes.text(100 * ious[k] + 1, place, text, va="center", fontsize=8)
     axes.set_yticks(range(len(order)), [f"{_short(class_names[k])}  ({shares[k]:.1%})" for k in order])
     present = sum(there)
     mean = sum(ious) / max(1, present)
-    axes.axvline(mean, color="black", linewidth=0.8, linestyle="--")
+    axes.axvline(100 * mean, color="black", linewidth=0.8, linestyle="--", zorder=0)
     axes.set(
-        xlim=(0, 1.08),
+        xlim=(0, 108),
         ylim=(-0.6, len(order) - 0.4),
-        xlabel="IoU (beside the name: share of the true pixels)",
+        xlabel="IoU, % (beside the name: share of the true pixels)",
         title=f"mean IoU {mean:.1%} over {present} classes",
     )
     axes.tick_params(axis="y", length=0, labelsize=9 if len(order) <= 40 else 7)
@@ -77,7 +77,7 @@ def confusion(counts: Tensor, class_names: Sequence[str]) -> Tensor:
     if classes <= 25:
         for row, column in torch.nonzero(counts).tolist():
             share = shares[row, column]
-            if share >= 0.005:
+            if share >= 0.01:
                 axes.text(
                     column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=8,
                     color="white" if share > 0.5 else "black",

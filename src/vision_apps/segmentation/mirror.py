@@ -30,9 +30,3 @@ def window(pixels: Tensor, top: int, bottom: int, left: int, right: int) -> Tens
     if not columns_inside:
         pixels = pixels.index_select(-1, mirrored(left, right, width, pixels.device))
     return pixels
-
-
-def up_to_multiple(pixels: Tensor, multiple: int) -> Tensor:
-    """Continued at the bottom and on the right until both sides are a multiple."""
-    height, width = (-(-size // multiple) * multiple for size in pixels.shape[-2:])
-    return window(pixels, 0, height, 0, width)

@@ -1,6 +1,7 @@
 """Segmenters of torchvision and segmentation_models_pytorch by name, with or without published weights."""
 
 import difflib
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from vision_apps.core.errors import ConfigError, RunError
-from vision_apps.segmentation.mirror import up_to_multiple
+from vision_apps.segmentation.mirror import window
 from vision_apps.segmentation.types import AuxiliaryLogits
 
 AUXILIARY = 0.5  # weight of the auxiliary loss: torchvision's reference training
+_STRIDE = 32  # px: what pictures are a multiple of for segmentation_models_pytorch
+_LEAST = {"pan": 128}  # px: its attention pools the coarsest maps three times
 
 
 class ZooNetwork(nn.Module):
@@ -143,16 +146,21 @@ class Smp(ZooNetwork):
                 encoder_weights=True if pretrained else None,
                 in_channels=3,
                 classes=num_classes,
+                **({"dynamic_img_size": True} if name == "dpt" else {}),
             )
             return model
 
         try:
-            model = build(pretrained=False)
-        except (RuntimeError, ValueError, AssertionError, KeyError, TypeError, AttributeError) as error:
+            with warnings.catch_warnings():
+                # DPT says so of an encoder that is no transformer, and fails in its first step
+                warnings.filterwarnings("error", message="Encoder does not have prefix tokens")
+                model = build(pretrained=False)
+        except (RuntimeError, ValueError, AssertionError, LookupError, TypeError, UserWarning) as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
+            fitting = "vit_tiny_patch16_224" if name == "dpt" else "resnet18"
             raise ConfigError(
                 f"model.encoder: {encoder} does not fit model.name={name} ({reason}); "
-                "try model.encoder=resnet18"
+                f"try model.encoder={fitting}"
             ) from error
         mean, std = None, None
         if weights is not None:
@@ -166,13 +174,17 @@ class Smp(ZooNetwork):
                 ) from error
             published: Any = timm.get_pretrained_cfg(tagged)
             mean, std = published.mean, published.std
+        if name == "dpt":  # the transformer's last norm and classes are read by nobody
+            parts: Any = model.encoder
+            parts.model.norm, parts.model.head = nn.Identity(), nn.Identity()
         super().__init__(model, mean, std)
+        self.least = _LEAST.get(name, 1)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """[B, 3, H, W] -> logits [B, K, H, W]; the picture is mirrored up to a multiple of the stride."""
         height, width = pixels.shape[-2:]
-        stride: Any = self.model.encoder.output_stride  # type: ignore[union-attr]
-        logits: Tensor = self.model(up_to_multiple(pixels, stride))
+        tall, wide = (-(-max(size, self.least) // _STRIDE) * _STRIDE for size in (height, width))
+        logits: Tensor = self.model(window(pixels, 0, tall, 0, wide))
         return logits[..., :height, :width]
 
 
