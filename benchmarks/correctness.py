@@ -73,13 +73,13 @@ ROWS = {
     "unet": Row(
         "task=segmentation model=segmentation_unet data=segmentation_thin optimizer.lr=3e-3 "
         "scheduler.warmup=0.3 trainer.max_epochs=3",
-        (Gate("dice/line", 0.88),),
+        (Gate("dice_line", 0.88),),
         ("miou", "boundary_iou"),
     ),
     "unet_without_skips": Row(
         "task=segmentation model=segmentation_unet model.skips=false data=segmentation_thin "
         "optimizer.lr=3e-3 scheduler.warmup=0.3 trainer.max_epochs=3",
-        (Gate("dice/line", 0.70, at_least=False),),
+        (Gate("dice_line", 0.70, at_least=False),),
         ("miou", "boundary_iou"),
     ),
 }
@@ -114,6 +114,8 @@ def run(name: str, seed: int) -> Result:
         record = json.loads((Path(folder) / "run" / "metrics.json").read_text())
         used = json.loads((Path(folder) / "cpu.json").read_text())
     final = {key.removeprefix("test/"): value for key, value in record["final"].items()}
+    if "iou_line" in final:
+        final["dice_line"] = 2 * final["iou_line"] / (1 + final["iou_line"])
     return Result(final, used, time.monotonic() - started, record["parameters"])
 
 

@@ -134,7 +134,7 @@ def check_data(config: DictConfig, out: str | None) -> None:
     for split in SPLITS:
         opened = _Opened(source.samples(split))
         broken |= _open_all(opened, split, source.workers)
-        _draw_first(opened, folder / f"{split}.png")
+        _draw_first(opened, source.facts, folder / f"{split}.png")
     for name, value in source.facts.items():
         print(f"{name}: {value}")
     for finding in (*source.doctor(), *_of_the_network(plain, source)):
@@ -184,16 +184,17 @@ def _open_all(opened: _Opened, split: str, workers: int) -> dict[str, str]:
     return broken
 
 
-def _draw_first(opened: _Opened, path: Path) -> None:
-    """A sheet of the first pictures that can be read."""
+def _draw_first(opened: _Opened, facts: dict[str, Any], path: Path) -> None:
+    """A sheet of the first pictures that can be read, with their boxes and masks."""
     from vision_apps.core.pictures import sheet, to_pil
+    from vision_apps.datasets.drawn import drawn
 
     pictures: list[Any] = []
     for index in range(len(opened)):
         if len(pictures) == _DRAWN:
             break
         with contextlib.suppress(CorruptSample):
-            pictures.append(opened.read(index)["images"])
+            pictures.append(drawn(opened.read(index), facts))
     if pictures:
         path.parent.mkdir(parents=True, exist_ok=True)
         to_pil(sheet(pictures, per_line=_PER_LINE)).save(path)

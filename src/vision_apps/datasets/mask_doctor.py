@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vision_apps.core.errors import CorruptSample
-from vision_apps.datasets.images import EXTENSIONS, decoding, open_image
+from vision_apps.datasets.images import EXTENSIONS
 from vision_apps.datasets.leakage import leakage
 from vision_apps.datasets.masks import IGNORE, MaskCoding, mask_palette, other_size, read_values
+from vision_apps.datasets.sizes import picture_size
 
 _MOST = 5  # lines of one kind; more of the same say nothing new
-_ORIENTATION, _TURNED = 0x0112, range(5, 9)  # the EXIF tag, and its values that swap width and height
 
 PathPairs = Sequence[tuple[str, str]]  # of pictures and their masks
 
@@ -97,15 +97,6 @@ def about_values(values: Mapping[int, int], unsure: int, coding: MaskCoding) -> 
             f"masks: {unsure} hold only 0 and 255, as binary masks do, and 255 is ignored; if it is a class, "
             "say so, for instance 'data.values={255:1}'"
         )
-
-
-def picture_size(path: str, max_pixels: int) -> tuple[int, int]:
-    """Height and width, from the header and turned as its EXIF orientation says."""
-    with decoding(path, max_pixels), open(path, "rb") as file:
-        image = open_image(file, path, max_pixels)
-        width, height = image.size
-        turned = image.getexif().get(_ORIENTATION) in _TURNED
-    return (width, height) if turned else (height, width)
 
 
 class _Palettes:

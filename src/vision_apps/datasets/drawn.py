@@ -1,0 +1,46 @@
+"""A sample with what its fields say: so that a person sees whether boxes and masks lie where they should."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
+
+_LEAST_SIDE = 160  # px: below, a box hides what is in it
+_COLOURS = ("red", "lime", "deepskyblue", "gold", "magenta", "cyan", "orange", "white")
+
+
+def drawn(sample: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Tensor:
+    """uint8 [3, h, w]: ``images`` with ``boxes`` in a colour a class, grey where they are ``ignored``, and
+    ``masks`` laid over it in the data's ``palette``. A small picture is enlarged by a whole factor."""
+    picture = sample["images"]
+    factor = max(1, -(-_LEAST_SIDE // min(picture.shape[-2:])))
+    picture = picture.repeat_interleave(factor, -1).repeat_interleave(factor, -2)
+    if "masks" in sample and "palette" in facts:
+        mask = interpolate(sample["masks"][None, None], scale_factor=factor, mode="nearest")[0, 0]
+        colours: Sequence[Sequence[int]] = facts["palette"]
+        layers = torch.stack([mask == k for k in range(len(colours))])
+        picture = draw_segmentation_masks(
+            picture, layers, alpha=0.6, colors=[(r, g, b) for r, g, b in colours]
+        )
+    if "boxes" in sample and "box_labels" in sample:
+        picture = _with_boxes(picture, sample, factor, facts.get("class_names", ()))
+    return picture
+
+
+def _with_boxes(picture: Tensor, sample: Mapping[str, Tensor], factor: int, names: Sequence[str]) -> Tensor:
+    rows = (sample["box_labels"] >= 0).nonzero()[:, 0].tolist()
+    if not rows:
+        return picture
+    ignored = sample.get("ignored", torch.zeros_like(sample["box_labels"]))
+    labels = [int(sample["box_labels"][row]) for row in rows]
+    colours = [
+        "grey" if ignored[row] else _COLOURS[label % len(_COLOURS)]
+        for row, label in zip(rows, labels, strict=True)
+    ]
+    titles = [names[label] if label < len(names) else str(label) for label in labels]
+    return draw_bounding_boxes(
+        picture, sample["boxes"][rows] * factor, labels=titles, colors=colours, width=1 + factor // 2
+    )
