@@ -88,14 +88,14 @@ class Shapes(_Made):
             "proposals": torch.zeros(count, 0, 4),
         }
         if "proposals" in fields and self.proposals is not None:
-            offered["proposals"] = self._searched(offered["images"])
+            offered["proposals"] = self._searched(offered["images"], split)
         return TensorSamples(**{name: offered[name] for name in fields})
 
-    def _searched(self, images: torch.Tensor) -> torch.Tensor:
+    def _searched(self, images: torch.Tensor, split: Split) -> torch.Tensor:
         from vision_apps.datasets.proposal_cache import cached_proposals
 
         assert self.proposals is not None
-        return cached_proposals(images, self.proposals, 256, Path("runs/correctness/proposals"))
+        return cached_proposals(images, self.proposals, 256, Path("runs/correctness/proposals") / split)
 
     def _picture(
         self, rng: np.random.Generator, boxes: NDArray[np.float32], labels: NDArray[np.int64]

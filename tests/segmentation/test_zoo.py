@@ -43,7 +43,7 @@ def test_lraspp_has_no_auxiliary_head() -> None:
 def published_by(monkeypatch: pytest.MonkeyPatch, model: nn.Module) -> dict[str, Any]:
     """Let downloads give this model's values."""
     state = {name: torch.randn_like(value.float()) for name, value in model.state_dict().items()}
-    monkeypatch.setattr(zoo, "download", lambda entry, key: dict(state))
+    monkeypatch.setattr(zoo, "download", lambda entry, key, name: dict(state))
     return state
 
 
@@ -74,22 +74,9 @@ def test_backbones_start_from_a_classifier(monkeypatch: pytest.MonkeyPatch, name
 
 
 def test_a_backbone_of_another_version_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zoo, "download", lambda entry, key: {"other": torch.zeros(1)})
+    monkeypatch.setattr(zoo, "download", lambda entry, key, name: {"other": torch.zeros(1)})
     with pytest.raises(RunError, match=r"do not fit this version .* model.weights_backbone=null"):
         Torchvision(MOBILE, 5, weights_backbone="DEFAULT")
-
-
-def test_weights_that_cannot_be_had_are_told_with_their_place() -> None:
-    class Entry:
-        name, url = "V1", "https://example.org/file-1234.pth"
-
-        def get_state_dict(self, **kwargs: Any) -> None:
-            raise OSError("no network")
-
-    with pytest.raises(RunError) as caught:
-        zoo.download(Entry(), "model.weights")
-    for text in ("model.weights=V1", "no network", "checkpoints/file-1234.pth", "model.weights=null"):
-        assert text in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["unet", "segformer", "fpn"])
@@ -153,11 +140,6 @@ def test_two_images_train_every_architecture(name: str, encoder: str) -> None:
 def test_what_does_not_exist_is_told_with_the_nearest(build: Any, text: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(text)):
         build()
-
-
-def test_an_encoder_without_weights_is_told() -> None:
-    with pytest.raises(ConfigError, match=r"there are none; start from random numbers: model.weights=null"):
-        raise zoo.unknown("model.weights", "DEFAULT", [], "a set of published weights of resnet0")
 
 
 def test_an_encoder_whose_weights_cannot_be_had_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from vision_apps.core.pictures import from_pil, shortened
+
 SIDE = 160  # pixels of each panel: three lines of text with bars are easy to read
 BACKGROUND, INK, FAINT = (255, 255, 255), (33, 37, 41), (222, 226, 230)
 RIGHT, WRONG, NEUTRAL = (47, 133, 90), (197, 48, 48), (66, 99, 160)
@@ -40,7 +42,7 @@ def sample(image: Tensor, probabilities: Tensor, class_names: Sequence[str], tru
         draw.rectangle((left, top + 19, left + widest, top + 25), FAINT)
         if value > 0:
             draw.rectangle((left, top + 19, left + round(value * widest), top + 25), colour)
-    return to_tensor(page)
+    return from_pil(page)
 
 
 def fitted(image: Tensor) -> Image.Image:
@@ -54,14 +56,6 @@ def fitted(image: Tensor) -> Image.Image:
     page = Image.new("RGB", (SIDE, SIDE), FAINT)
     page.paste(resampled, ((SIDE - width) // 2, (SIDE - height) // 2))
     return page
-
-
-def shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: float) -> str:
-    if font.getlength(text) <= room:
-        return text
-    while text and font.getlength(text + "...") > room:
-        text = text[:-1]
-    return text + "..."
 
 
 def confusion(counts: Tensor, class_names: Sequence[str]) -> Tensor:
@@ -103,9 +97,3 @@ def confusion(counts: Tensor, class_names: Sequence[str]) -> Tensor:
     canvas.draw()
     pixels = torch.from_numpy(np.array(canvas.buffer_rgba()))  # uint8 [h, w, 4]
     return pixels[..., :3].permute(2, 0, 1).contiguous()
-
-
-def to_tensor(page: Image.Image) -> Tensor:
-    """uint8 [3, h, w]."""
-    flat = torch.frombuffer(bytearray(page.tobytes()), dtype=torch.uint8)
-    return flat.reshape(page.height, page.width, 3).permute(2, 0, 1).contiguous()

@@ -1,15 +1,14 @@
 """Any classifier of torchvision or timm by name, with or without its published weights."""
 
-import difflib
 import re
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from vision_apps.core.errors import ConfigError, RunError
+from vision_apps.networks.published import chosen, download, unknown
 
 
 class ZooNetwork(nn.Module):
@@ -68,10 +67,7 @@ class Torchvision(ZooNetwork):
         if name not in names:
             raise unknown("model.name", name, names, "a classifier of torchvision")
         published = models.get_model_weights(name)
-        known = ["DEFAULT", *(entry.name for entry in published)]
-        if weights is not None and weights not in known:
-            raise unknown("model.weights", weights, known, f"a set of published weights of {name}")
-        entry = published[weights or "DEFAULT"]
+        entry = chosen("model.weights", weights or "DEFAULT", published, name)
         preset = entry.transforms()
         native = preset.crop_size[0]
         size = input_size or image_size or native
@@ -100,15 +96,7 @@ class Torchvision(ZooNetwork):
     @staticmethod
     def _state(entry: Any, name: str, image_size: int) -> dict[str, Tensor]:
         """The published values under the names that today's architecture has, for this image size."""
-        try:
-            state: dict[str, Tensor] = entry.get_state_dict(progress=False, check_hash=True)
-        except Exception as error:  # many: no network, no such file, a broken file, a full disk
-            target = Path(torch.hub.get_dir(), "checkpoints", Path(entry.url).name)
-            raise RunError(
-                f"model.weights={entry.name}: cannot get the weights of {name} from {entry.url} "
-                f"({type(error).__name__}: {error}). Put that file at {target} by hand, or start from random "
-                "numbers: model.weights=null"
-            ) from error
+        state = download(entry, "model.weights", name)
         if name.startswith("vit_"):
             from torchvision.models.vision_transformer import interpolate_embeddings
 
@@ -180,18 +168,6 @@ class Timm(ZooNetwork):
                     "model.weights=null"
                 ) from error
         super().__init__(model, size, mean, std)
-
-
-def unknown(key: str, value: str, names: Iterable[str], what: str) -> ConfigError:
-    names = list(names)
-    if not names:
-        return ConfigError(
-            f"{key}: {value} is not {what}, there are none; start from random numbers: {key}=null"
-        )
-    close = difflib.get_close_matches(value, names, n=3, cutoff=0.5) or names[:3]
-    return ConfigError(
-        f"{key}: {value} is not {what}; did you mean {' or '.join(close)}? Try {key}={close[0]}"
-    )
 
 
 def build_for(build: Callable[[], nn.Module], name: str, image_size: int, native: int) -> nn.Module:

@@ -28,6 +28,15 @@ def from_pil(image: Image.Image) -> Tensor:
     return torch.from_numpy(np.asarray(image.convert("RGB")).copy()).permute(2, 0, 1)
 
 
+def shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: float) -> str:
+    """The text, or as much of its beginning as fits ``room`` px with dots behind it."""
+    if font.getlength(text) <= room:
+        return text
+    while text and font.getlength(text + "...") > room:
+        text = text[:-1]
+    return text + "..."
+
+
 def sheet(rows: list[Tensor], titles: tuple[str, ...] = (), per_line: int = 1) -> Tensor:
     """Pictures uint8 [3, h, w] of equal size below each other, ``per_line`` of them side by side, with the
     columns' titles above; small pictures are enlarged by whole factors so that a person can see them."""

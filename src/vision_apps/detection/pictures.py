@@ -7,6 +7,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from vision_apps.core.pictures import from_pil, shortened
 from vision_apps.detection.errors import DROPPED, KINDS, Split
 from vision_apps.detection.errors import RIGHT as NO_ERROR
 from vision_apps.detection.overlaps import Found, Truths
@@ -95,7 +96,7 @@ def marked(image: Tensor, marks: Sequence[Mark], caption: str = "") -> Tensor:
         _tag(pen, box, mark, font, page.size, taken)
     if caption:
         _tag(pen, (0, 0, 0, 0), Mark((0, 0, 0, 0), caption, FAINT), font, page.size, taken)
-    return to_tensor(page)
+    return from_pil(page)
 
 
 def _sized(image: Tensor) -> tuple[Image.Image, float]:
@@ -163,17 +164,3 @@ def beside(*columns: Tensor) -> Tensor:
     line = columns[0].new_full((3, columns[0].shape[1], 6), 255)
     parts = [part for column in columns for part in (line, column)][1:]
     return torch.cat(parts, dim=2)
-
-
-def shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: float) -> str:
-    if font.getlength(text) <= room:
-        return text
-    while text and font.getlength(text + "...") > room:
-        text = text[:-1]
-    return text + "..."
-
-
-def to_tensor(page: Image.Image) -> Tensor:
-    """uint8 [3, h, w]."""
-    flat = torch.frombuffer(bytearray(page.tobytes()), dtype=torch.uint8)
-    return flat.reshape(page.height, page.width, 3).permute(2, 0, 1).contiguous()

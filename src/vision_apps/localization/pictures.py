@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
+
+from vision_apps.core.pictures import from_pil, shortened
 
 SIDE = 224  # px: smaller pictures are enlarged to about this, so that a person can see them
 PANEL = 190  # px of text beside the picture
@@ -55,7 +56,7 @@ def beside_truth(image: Tensor, finding: Finding, truth: Truth) -> Tensor:
     font = ImageFont.load_default(size=15)
     for row, (text, colour) in enumerate(lines):
         pen.text((picture.width + 12, 12 + 26 * row), shortened(text, font, PANEL - 20), colour, font)
-    return to_tensor(page)
+    return from_pil(page)
 
 
 def answered(image: Tensor, finding: Finding) -> Tensor:
@@ -69,7 +70,7 @@ def answered(image: Tensor, finding: Finding) -> Tensor:
         outline(pen, finding.box, scale, FOUND)
         place = (finding.box[0] * scale, finding.box[1] * scale)
     tag(pen, place, shortened(finding.text, font, picture.width - 8), font, picture.size)
-    return to_tensor(picture)
+    return from_pil(picture)
 
 
 def enlarged(image: Tensor) -> tuple[Image.Image, int]:
@@ -100,17 +101,3 @@ def tag(
     top = min(max(0, top), max(0, size[1] - height))
     pen.rectangle((left, top, left + width, top + height), FOUND)
     pen.text((left + 4, top + height / 2), text, PAPER, font, anchor="lm")
-
-
-def shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: float) -> str:
-    if font.getlength(text) <= room:
-        return text
-    while text and font.getlength(text + "...") > room:
-        text = text[:-1]
-    return text + "..."
-
-
-def to_tensor(page: Image.Image) -> Tensor:
-    """uint8 [3, h, w]."""
-    flat = torch.frombuffer(bytearray(page.tobytes()), dtype=torch.uint8)
-    return flat.reshape(page.height, page.width, 3).permute(2, 0, 1).contiguous()

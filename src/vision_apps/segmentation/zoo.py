@@ -1,15 +1,13 @@
 """Segmenters of torchvision and segmentation_models_pytorch by name, with or without published weights."""
 
-import difflib
 import warnings
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from vision_apps.core.errors import ConfigError, RunError
+from vision_apps.networks.published import chosen, download, unknown
 from vision_apps.segmentation.mirror import window
 from vision_apps.segmentation.types import AuxiliaryLogits
 
@@ -70,7 +68,7 @@ class Torchvision(ZooNetwork):
         mean, std = None, None
         if weights is not None:
             entry = chosen("model.weights", weights, models.get_model_weights(name), name)
-            state = download(entry, "model.weights")
+            state = download(entry, "model.weights", name)
             own = model.state_dict()
             fitting = {key: value for key, value in state.items() if own[key].shape == value.shape}
             model.load_state_dict(fitting, strict=False)
@@ -81,7 +79,7 @@ class Torchvision(ZooNetwork):
             entry = chosen(
                 "model.weights_backbone", weights_backbone, models.get_model_weights(backbone), backbone
             )
-            state = download(entry, "model.weights_backbone")
+            state = download(entry, "model.weights_backbone", backbone)
             own = model.backbone.state_dict()
             # a classifier's features are numbered below "features" where the backbone has them at its top
             plain = {key.removeprefix("features."): value for key, value in state.items()}
@@ -186,35 +184,3 @@ class Smp(ZooNetwork):
         tall, wide = (-(-max(size, self.least) // _STRIDE) * _STRIDE for size in (height, width))
         logits: Tensor = self.model(window(pixels, 0, tall, 0, wide))
         return logits[..., :height, :width]
-
-
-def chosen(key: str, weights: str, published: Any, name: str) -> Any:
-    """One of torchvision's published sets of weights."""
-    known = ["DEFAULT", *(entry.name for entry in published)]
-    if weights not in known:
-        raise unknown(key, weights, known, f"a set of published weights of {name}")
-    return published[weights]
-
-
-def download(entry: Any, key: str) -> dict[str, Tensor]:
-    try:
-        state: dict[str, Tensor] = entry.get_state_dict(progress=False, check_hash=True)
-    except Exception as error:  # many: no network, no such file, a broken file, a full disk
-        target = Path(torch.hub.get_dir(), "checkpoints", Path(entry.url).name)
-        raise RunError(
-            f"{key}={entry.name}: cannot get the weights from {entry.url} ({type(error).__name__}: {error}). "
-            f"Put that file at {target} by hand, or start from random numbers: {key}=null"
-        ) from error
-    return state
-
-
-def unknown(key: str, value: str, names: Iterable[str], what: str) -> ConfigError:
-    names = list(names)
-    if not names:
-        return ConfigError(
-            f"{key}: {value} is not {what}, there are none; start from random numbers: {key}=null"
-        )
-    close = difflib.get_close_matches(value, names, n=3, cutoff=0.5) or names[:3]
-    return ConfigError(
-        f"{key}: {value} is not {what}; did you mean {' or '.join(close)}? Try {key}={close[0]}"
-    )
