@@ -160,7 +160,7 @@ class Segmentation(VisionModule):
         return torch.addcmul((-self.mean / self.std).to(dtype), images.to(dtype), scale.to(dtype))
 
     def answer(self, outputs: Logits, images: Tensor) -> SegmentationAnswer:
-        return SegmentationAnswer(_main(outputs).argmax(dim=1).to(torch.uint8))
+        return SegmentationAnswer(_main(outputs).max(dim=1).indices.to(torch.uint8))
 
     # ---- the loss ------------------------------------------------------------------------------------------
 

