@@ -65,7 +65,7 @@ class Localization(VisionModule):
         beta: float = 0.1,
         presence_weight: float = 1.0,
         class_weight: float = 1.0,
-        box_weight: float = 5.0,
+        box_weight: float = 20.0,
         optimizer: Callable[..., torch.optim.Optimizer] | None = None,
         scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
     ) -> None:
