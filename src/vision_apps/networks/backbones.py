@@ -1,9 +1,13 @@
 """From pixels to feature maps, finest first: what localizers, detectors and segmenters are built on."""
 
-from typing import cast
+from collections.abc import Sequence
+from typing import Any
 
 import timm
 from torch import Tensor, nn
+
+from vision_apps.core.errors import RunError
+from vision_apps.networks.published import unknown
 
 
 class Small(nn.Module):
@@ -48,25 +52,38 @@ class Timm(nn.Module):
         name: as in ``timm.list_models()``.
         weights: null, DEFAULT or a tag such as ``a1_in1k``.
         levels: which of the network's levels, counted from 0 at the finest.
+
+    Raises:
+        ConfigError: timm has no such network.
+        RunError: it has no such levels, or the weights cannot be had.
     """
 
     def __init__(
         self,
         name: str = "resnet18",
         weights: str | None = None,
-        levels: tuple[int, ...] | list[int] = (2, 3, 4),
+        levels: Sequence[int] = (2, 3, 4),
     ) -> None:
         super().__init__()
+        if not timm.is_model(name):
+            raise unknown("model.backbone.name", name, timm.list_models(), "a network of timm")
         tagged = name if weights in (None, "DEFAULT") else f"{name}.{weights}"
-        self.network = timm.create_model(
-            tagged, pretrained=weights is not None, features_only=True, out_indices=tuple(levels)
-        )
-        information = cast(timm.models.FeatureInfo, self.network.feature_info)
-        self.channels: list[int] = information.channels()
-        self.strides: list[int] = information.reduction()
+        try:
+            network: Any = timm.create_model(
+                tagged, pretrained=weights is not None, features_only=True, out_indices=tuple(levels)
+            )
+        except Exception as error:  # many: no such tag, no network, a level that it has not
+            raise RunError(
+                f"model.backbone: timm cannot make {tagged} with levels {list(levels)}"
+                f"{' and its weights' if weights else ''} ({type(error).__name__}: {error}). Choose others, "
+                "or start from random numbers: model.backbone.weights=null"
+            ) from error
+        self.network = network
+        self.channels: list[int] = network.feature_info.channels()
+        self.strides: list[int] = network.feature_info.reduction()
         if weights is not None:  # what the weights were trained with goes before the data's
-            self.mean: list[float] = list(self.network.pretrained_cfg["mean"])
-            self.std: list[float] = list(self.network.pretrained_cfg["std"])
+            self.mean: list[float] = list(network.pretrained_cfg["mean"])
+            self.std: list[float] = list(network.pretrained_cfg["std"])
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
         maps: list[Tensor] = self.network(pixels)
