@@ -113,7 +113,8 @@ def distribution(requirement: str) -> str:
 
 
 def test_dependencies_are_what_the_sources_import() -> None:
-    """Each import of src/ is declared, and each dependency is imported or named by a target in conf/."""
+    """Each import of src/ is declared, as a dependency or an extra, and each dependency is imported or named
+    by a target in conf/."""
     texts = tracked_text()
     imported = set()
     for name in texts:
@@ -128,7 +129,9 @@ def test_dependencies_are_what_the_sources_import() -> None:
     origin = packages_distributions()
     foreign = (imported | targets) - set(sys.stdlib_module_names) - {"vision_apps"}
     used = {distribution(name) for module in foreign for name in origin[module]}
-    assert used == {distribution(requirement) for requirement in PROJECT["dependencies"]}
+    extras = PROJECT["optional-dependencies"]
+    optional = {distribution(name) for extra in set(extras) - {"dev"} for name in extras[extra]}
+    assert used - optional == {distribution(requirement) for requirement in PROJECT["dependencies"]}
 
 
 def test_every_installed_version_is_pinned() -> None:

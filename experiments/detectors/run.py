@@ -43,12 +43,19 @@ DETECTORS = (
     Detector("YOLO v1", "detection_yolo_v1", (), "63.4 (07+12)"),
     Detector("YOLO, anchor-free", "detection_yolo", (), "none: written from later papers"),
 )
+# kept beside the runs and not beside the pictures, which may be read-only
+SEARCHED = (
+    SEARCH,
+    "data.proposals=fast",
+    "data.proposals_limit=500",
+    f"data.proposals_cache={RUNS}/proposals",
+)
 # What a data set needs: where proposals come with the pictures, R-CNN and Fast R-CNN take those.
 OWN_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "scenes": {},
     "bccd": {
-        "detection_rcnn": ("data.proposals=fast", "data.proposals_limit=500", SEARCH),
-        "detection_fast_rcnn": ("data.proposals=fast", "data.proposals_limit=500", SEARCH),
+        "detection_rcnn": SEARCHED,
+        "detection_fast_rcnn": SEARCHED,
     },
 }
 
@@ -69,7 +76,7 @@ class Measured(NamedTuple):
     picture: torch.Tensor  # uint8 [3, h, w]: some test pictures with truth and answer
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def look(run: Path) -> Measured:
     """What is not in the run's own figures, from its best weights."""
     trained = evaluate.load(str(run))

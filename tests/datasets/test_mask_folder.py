@@ -115,7 +115,7 @@ def test_lists_and_suffixes(tmp_path: Path) -> None:
         write(tmp_path / "truth" / f"{name}_mask.png", np.eye(2))
     assert counts(prepared(tmp_path, images="pictures", masks="truth", mask_suffix="_mask")) == [2, 1, 1]
     for split, names in (("train", "ab"), ("val", "c"), ("test", "d")):
-        lines = [f"/home/me/pictures/{name}.png /home/me/truth/{name}_mask.png\n" for name in names]
+        lines = [f"/elsewhere/pictures/{name}.png /elsewhere/truth/{name}_mask.png\n" for name in names]
         (tmp_path / f"{split}.txt").write_text("".join(lines))
     assert counts(prepared(tmp_path)) == [2, 1, 1]
 
