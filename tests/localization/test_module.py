@@ -91,6 +91,20 @@ def test_the_normalisation_of_pretrained_weights_goes_first_and_travels() -> Non
     torch.testing.assert_close(rebuilt.mean.flatten(), torch.full((3,), 0.1))
 
 
+def test_flip_test_tells_mirrored_boxes_in_a_mirrored_picture() -> None:
+    module = application(localizer(), flip_test=True).eval()
+    images = torch.randint(256, (3, 3, 32, 32), dtype=torch.uint8)
+    one, other = module(images), module(images.flip(-1))
+    mirrored = torch.stack(
+        (32 - one.boxes[:, 2], one.boxes[:, 1], 32 - one.boxes[:, 0], one.boxes[:, 3]), dim=1
+    )
+    torch.testing.assert_close(other.boxes, mirrored, atol=1e-3, rtol=0)
+    torch.testing.assert_close(other.presence, one.presence)
+    torch.testing.assert_close(other.probabilities, one.probabilities)
+    trained, plain = module.train().outputs(images), application(module.network).train().outputs(images)
+    torch.testing.assert_close(trained, plain)  # training looks once, as the picture is
+
+
 # ---- network --------------------------------------------------------------------------------------------
 
 

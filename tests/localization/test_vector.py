@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vision_apps.localization.vector import decode, encode
+from vision_apps.localization.vector import decode, encode, mirror
 
 H, W, K = 60, 200, 3
 edges = st.tuples(st.integers(0, W - 1), st.integers(0, H - 1), st.integers(1, W), st.integers(1, H))
@@ -62,6 +62,7 @@ def test_a_mirrored_picture_has_a_mirrored_vector(boxes: Tensor) -> None:
     expected[:, 0] = 1 - before[:, 0] - before[:, 3]
     torch.testing.assert_close(after, expected, atol=1e-6, rtol=0)
     torch.testing.assert_close(decode(after, H, W).boxes, mirrored, atol=1e-3, rtol=0)
+    torch.testing.assert_close(mirror(before[:, :4]), after[:, :4], atol=1e-6, rtol=0)
 
 
 @given(boxes=boxes)

@@ -23,7 +23,7 @@ from vision_apps.localization.types import (
     MainObject,
     main_object,
 )
-from vision_apps.localization.vector import BOX, decode, encode, encode_box
+from vision_apps.localization.vector import BOX, decode, encode, encode_box, mirror
 
 __all__ = ["Localization", "LocalizationAnswer", "LocalizationBatch"]
 
@@ -43,6 +43,8 @@ class Localization(VisionModule):
         fit: how a picture of another size is brought to it: each axis by itself, or whole with a grey rest.
         box_loss, beta: see `losses`.
         presence_weight, class_weight, box_weight: of the three losses in the sum.
+        flip_test: outside training, answer with the mean of what is told from the picture and from its mirror
+            image.
     """
 
     batch_type = LocalizationBatch
@@ -66,6 +68,7 @@ class Localization(VisionModule):
         presence_weight: float = 1.0,
         class_weight: float = 1.0,
         box_weight: float = 20.0,
+        flip_test: bool = False,
         optimizer: Callable[..., torch.optim.Optimizer] | None = None,
         scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
     ) -> None:
@@ -90,6 +93,7 @@ class Localization(VisionModule):
         self.fit = fit
         self.box_loss: BoxLoss = box_loss
         self.beta = beta
+        self.flip_test = flip_test
         self.weights = {"presence": presence_weight, "class": class_weight, "box": box_weight}
         for name, own in (("mean", mean), ("std", std)):
             values = getattr(network, name, None) or own
@@ -106,10 +110,13 @@ class Localization(VisionModule):
             images, _ = fit_picture(images, self.size, self.fit)
         dtype = next(self.network.parameters()).dtype
         scale = (1 / (255 * self.std)).to(dtype)
-        outputs: LocalizerOutputs = self.network(
-            torch.addcmul((-self.mean / self.std).to(dtype), images.to(dtype), scale)
-        )
-        return outputs
+        pixels = torch.addcmul((-self.mean / self.std).to(dtype), images.to(dtype), scale)
+        outputs: LocalizerOutputs = self.network(pixels)
+        if not self.flip_test or self.training:
+            return outputs
+        other: LocalizerOutputs = self.network(pixels.flip(-1))
+        pairs = zip(outputs, other._replace(box=mirror(other.box)), strict=True)
+        return LocalizerOutputs(*((one + two) / 2 for one, two in pairs))
 
     def answer(self, outputs: LocalizerOutputs, images: Tensor) -> LocalizationAnswer:
         presence = outputs.presence.float().sigmoid()

@@ -40,6 +40,12 @@ def encode_box(boxes: Tensor, height: int, width: int) -> Tensor:
     return torch.stack((x1 / width, 1 - y2 / height, (y2 - y1) / height, (x2 - x1) / width), dim=-1)
 
 
+def mirror(entries: Tensor) -> Tensor:
+    """The first four entries [..., 4] after the picture was mirrored left to right."""
+    b_x, b_y, b_h, b_w = entries.unbind(-1)
+    return torch.stack((1 - b_x - b_w, b_y, b_h, b_w), dim=-1)
+
+
 def decode(vector: Tensor, height: int, width: int) -> Decoded:
     """[..., 5 + K] -> box in pixels of a picture of ``height`` x ``width``, presence, classes. Nothing is
     clipped."""
