@@ -57,8 +57,11 @@ def reference(annotations: Path, results: Path) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
     folder = parser.parse_args().folder
+    if folder is None:  # as `make bench` calls it
+        print("nothing to compare: name a FOLDER")
+        return
     truths = sorted(folder.glob("instances_*[!s].json"))
     results = sorted(folder.glob("*bbox*_results.json"))
     if len(truths) != 1 or not results:

@@ -2,7 +2,7 @@
 
     python benchmarks/correctness.py [NAME ...] [--jobs 2] [--seed 0]
 
-Each row is a run of its own, on one thread, from nothing, on pictures that `shapes.py` makes. A row fails
+Each row is a run of its own, on one thread, from nothing, on pictures that `made/shapes.py` makes. A row fails
 where a figure is on the wrong side of its gate. The gates lie below what a right implementation reaches and
 above what one reaches that has a well-known fault: labels off by one, swapped axes, boxes as x y w h, no
 suppression, no skips. They are held against average precision over all thresholds, because AP50 hides a box
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
+MADE = HERE / "made"  # the pictures, and the configurations that name them
 
 
 class Gate(NamedTuple):
@@ -106,7 +107,7 @@ def run(name: str, seed: int) -> Result:
             "allow_targets=[shapes]",
         ]
         command = [sys.executable, str(HERE / "correctness.py"), "--worker", folder, *words]
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE)}
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(MADE)}
         started = time.monotonic()
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -122,7 +123,7 @@ def run(name: str, seed: int) -> Result:
 def worker(folder: str, words: list[str]) -> None:
     from vision_apps.cli import main as command
 
-    status = command(["train", *words, "--config-dir", str(HERE / "conf")])
+    status = command(["train", *words, "--config-dir", str(MADE / "conf")])
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     Path(folder, "cpu.json").write_text(json.dumps(sum(u.ru_utime + u.ru_stime for u in (own, children))))
     sys.exit(status)
