@@ -2,7 +2,7 @@
 
     python benchmarks/correctness.py [NAME ...] [--jobs 2] [--seed 0]
 
-Each row is a run of its own, on one thread, from nothing, on pictures that `made/shapes.py` makes. A row fails
+Each row is a run of its own, on one thread, from nothing, on pictures of `made/shapes.py`. A row fails
 where a figure is on the wrong side of its gate. The gates lie below what a right implementation reaches and
 above what one reaches that has a well-known fault: labels off by one, swapped axes, boxes as x y w h, no
 suppression, no skips. They are held against average precision over all thresholds, because AP50 hides a box
