@@ -104,17 +104,19 @@ class Detection(VisionModule):
     def outputs(self, images: Tensor, proposals: Tensor | None = None) -> Any:
         """The network's outputs for uint8 [B, 3, H, W] and, where there are any, proposals [B, P, 4] in their
         pixels."""
-        pixels, regions = self._network_inputs(images, proposals)
+        pixels, regions = self.network_inputs(images, proposals)
         return self.network(pixels, proposals=regions)
 
     def training_outputs(self, batch: DetectionBatch) -> Any:
         """With the objects, for networks that choose the regions they learn from by them."""
-        pixels, regions = self._network_inputs(*self.batch_inputs(batch))
+        pixels, regions = self.network_inputs(*self.batch_inputs(batch))
         return self.network(pixels, targets=self.targets(batch), proposals=regions)
 
-    def _network_inputs(
+    def network_inputs(
         self, images: Tensor, proposals: Tensor | None = None
     ) -> tuple[Tensor, list[Tensor] | None]:
+        """Normalised pixels of the network's size, and of each picture its proposals in them, if it needs
+        any."""
         fitted, _ = fit_picture(images, self.size, self.fit)
         regions = None
         if proposals is not None and proposals.shape[1]:
