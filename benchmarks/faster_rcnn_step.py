@@ -144,8 +144,14 @@ def main() -> None:
 
     threads = os.environ.get("OMP_NUM_THREADS", str(torch.get_num_threads()))
     print(f"{platform.processor() or platform.machine()}, {threads} threads, torch {torch.__version__}")
-    print(f"batch {batch}, {SIZE} x {SIZE} px, {steps} steps in each of {arguments.rounds} rounds")
-    rounds = [{v: _measure(v, batch, steps) for v in VARIANTS} for _ in range(arguments.rounds)]
+    print(
+        f"batch {batch}, {SIZE} x {SIZE} px, {steps} steps in each of {arguments.rounds} rounds", flush=True
+    )
+    rounds = []
+    for number in range(1, arguments.rounds + 1):
+        rounds.append({v: _measure(v, batch, steps) for v in VARIANTS})
+        rates = ", ".join(f"{name} {rate:.2f}" for name, rate in rounds[-1].items())
+        print(f"round {number}: {rates} images/s", flush=True)
     print(f"{'':10}{'images/s':>10}{'ratio to hand: median':>24}{'smallest':>10}{'largest':>10}")
     for variant in VARIANTS:
         ratios = [r[variant] / r["hand"] for r in rounds]
