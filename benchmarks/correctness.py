@@ -93,7 +93,7 @@ class Result(NamedTuple):
     parameters: int
 
 
-def run(name: str, seed: int) -> Result:
+def run(name: str, seed: int, test_images: int | None) -> Result:
     """One row in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         words = [
@@ -105,6 +105,7 @@ def run(name: str, seed: int) -> Result:
             "callbacks.pictures.samples=0",
             "logger=csv",
             "allow_targets=[shapes]",
+            *([f"data.test_images={test_images}"] if test_images else []),
         ]
         command = [sys.executable, str(HERE / "correctness.py"), "--worker", folder, *words]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(MADE)}
@@ -141,6 +142,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(ROWS))
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--test-images", type=int, help="more of them, of which the usual ones come first")
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.names if name not in ROWS]:
         parser.error(f"{', '.join(unknown)}: expected some of {', '.join(ROWS)}")
@@ -148,7 +150,7 @@ def main() -> None:
     print(f"{'':20}{'parameters':>11}{'CPU s':>7}  gate and figures", flush=True)
     failed = []
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        waiting = {name: pool.submit(run, name, arguments.seed) for name in names}
+        waiting = {name: pool.submit(run, name, arguments.seed, arguments.test_images) for name in names}
         for name, future in waiting.items():
             result, row = future.result(), ROWS[name]
             gates = [(passes(result.values, gate), gate) for gate in row.gates]
