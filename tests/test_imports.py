@@ -15,7 +15,11 @@ MAY = {
     "networks": {"core"},
     "scenes": {"core", "networks"},
     "datasets": {"core", "networks"},
-    "cli": {"core", "networks", "scenes", "datasets"},
+    "sweeps": {"core"},
+    "compare": {"core"},
+    "export": {"core"},
+    "dashboard": {"core"},
+    "cli": {"core", "networks", "scenes", "datasets", "sweeps", "compare", "export", "dashboard"},
 }
 APPLICATION = {"core", "networks", "scenes", "datasets"}
 

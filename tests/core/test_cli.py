@@ -39,7 +39,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize(
     ("command", "text"),
     [
-        ("trian", "trian: no such command; did you mean 'train'?; there are: train, test, predict, data"),
+        (
+            "trian",
+            "trian: no such command; did you mean 'train'?; there are: train, sweep, test, predict, export, runs, compare, dashboard, sync, data",
+        ),
         (
             "train --multi-run",
             "--multi-run: no such option; did you mean '--multirun'?; see --help, settings are key=value",
@@ -113,7 +116,8 @@ def test_train_composes_and_allows_what_the_task_names(
     calls: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["train", "task=toy", "model.width=7", "allow_targets=[toy]"]) == 0
-    ((name, config),) = calls
+    ((name, config, choices),) = calls
+    assert (choices["task"], choices["model"], choices["trainer"]) == ("toy", "toy_net", "auto")
     assert (name, config.model.width, config.task.name) == ("train", 7, "toy")
     assert "hydra" not in config
     assert os.environ["VISION_APPS_ALLOW"] == "toy"
@@ -122,7 +126,7 @@ def test_train_composes_and_allows_what_the_task_names(
 
 def test_a_sweep_is_one_run_for_each_combination(calls: list[Any]) -> None:
     assert main(["train", "-m", "task=toy", "seed=1,2", "model.width=3,4"]) == 0
-    assert [(config.seed, config.model.width) for _, config in calls] == [(1, 3), (1, 4), (2, 3), (2, 4)]
+    assert [(config.seed, config.model.width) for _, config, _ in calls] == [(1, 3), (1, 4), (2, 3), (2, 4)]
     assert [path.name for path in Path().iterdir()] == ["runs"]
     assert [path.name for path in Path("runs/sweeps").glob("*/*")] == ["multirun.yaml"]
 
@@ -162,7 +166,7 @@ def test_runs_are_tested_and_used(calls: list[Any]) -> None:
 
 
 def test_a_fault_in_a_run_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fault(config: Any) -> None:
+    def fault(config: Any, choices: Any) -> None:
         raise ValueError("a bug")
 
     monkeypatch.setattr(engine, "train", fault)

@@ -24,7 +24,7 @@ def test_folder_and_values(capsys: pytest.CaptureFixture[str]) -> None:
     values = engine.train(toy_run.configure(None, {"test": True}))
     (run,) = Path("runs/toy").iterdir()
     assert sorted(path.name for path in run.iterdir()) == [
-        "checkpoints", "config.yaml", "data.json", "environment.json", "images", "log.txt",
+        ".lock", "checkpoints", "config.yaml", "data.json", "environment.json", "images", "log.txt",
         "metrics.csv", "metrics.json", "run.json",
     ]  # fmt: skip
     config = yaml.safe_load((run / "config.yaml").read_text())

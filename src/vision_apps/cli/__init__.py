@@ -1,22 +1,27 @@
 """The commands, one thin function each. Nothing heavy is imported before a command needs it."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 
 from vision_apps.cli import help
-from vision_apps.cli.data import data
 from vision_apps.cli.output import refuse
-from vision_apps.cli.runs import predict, test
-from vision_apps.cli.train import train
 from vision_apps.core import listing
 from vision_apps.core.errors import ConfigError, UserError
 from vision_apps.core.suggest import nearest
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
-    "train": train,
-    "test": test,
-    "predict": predict,
-    "data": data,
+# Command, which is the name of its function, to the file of cli/ that has it.
+COMMANDS = {
+    "train": "train",
+    "sweep": "sweep",
+    "test": "runs",
+    "predict": "runs",
+    "export": "export",
+    "runs": "compare",
+    "compare": "compare",
+    "dashboard": "dashboard",
+    "sync": "dashboard",
+    "data": "data",
 }
 
 
@@ -28,11 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not words or words[0] in ("--help", "-h"):
             print(help.overview(listing.conf_dirs()))
             return 0
-        if words[0] not in COMMANDS:
+        command, *rest = words
+        if command not in COMMANDS:
             raise ConfigError(
-                f"{words[0]}: no such command{nearest(words[0], COMMANDS)}; there are: {', '.join(COMMANDS)}"
+                f"{command}: no such command{nearest(command, COMMANDS)}; there are: {', '.join(COMMANDS)}"
             )
-        COMMANDS[words[0]](words[1:])
+        getattr(import_module(f"vision_apps.cli.{COMMANDS[command]}"), command)(rest)
     except UserError as error:
         return refuse(error)
     except KeyboardInterrupt:

@@ -21,9 +21,10 @@ def train(argv: Sequence[str]) -> None:
         print(help.train(listing.conf_dirs(words.config_dirs)))
     elif "--replay" in words.own:
         from vision_apps.core import engine
-        from vision_apps.core.checkpoint import Interrupted
+        from vision_apps.core.checkpoint import Interrupted, Pruned
 
-        with contextlib.suppress(Interrupted):  # the first process tells; another status would get it killed
+        # of further processes the first one tells; another status would get it killed
+        with contextlib.suppress(*((Interrupted, Pruned) if "LOCAL_RANK" in os.environ else ())):
             engine.replay(words.own["--replay"], words.own.get("--checkpoint"))
     elif (run := words.pop("resume")) is not None:
         _resume(run, words)
@@ -76,7 +77,7 @@ def _launch(words: arguments.Words) -> None:
             announce()
             from vision_apps.core import engine
 
-            engine.train(config)
+            engine.train(config, compose.choices(HydraConfig.get().runtime.choices))
         except UserError as error:  # here, because Hydra would print a line of its own about it
             sys.exit(refuse(error))
         running = False

@@ -26,6 +26,12 @@ class Interrupted(RunError):  # noqa: N818 - it names an event, not a failure
     status = 130  # as shells report a process that Ctrl-C ended
 
 
+class Pruned(RunError):  # noqa: N818 - likewise
+    """A sweep gave the run up, because others were better at the same epoch."""
+
+    status = 3  # of the process: neither finished nor failed
+
+
 class Checkpoints(Checkpoint):
     """Keeps ``last.ckpt`` (at each epoch's end, every few minutes, and when interrupted), the one before it
     as ``previous.ckpt``, and ``best.ckpt`` by the task's monitored metric.

@@ -28,6 +28,13 @@ def compose(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> 
     Raises:
         ConfigError: a name, key or value that does not exist or cannot be read.
     """
+    return compose_with_choices(overrides, config_dirs)[0]
+
+
+def compose_with_choices(
+    overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()
+) -> tuple[DictConfig, dict[str, Any]]:
+    """Likewise, and the name that was chosen of each group."""
     import hydra
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
@@ -44,7 +51,14 @@ def compose(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> 
     finally:
         GlobalHydra.instance().hydra = backup
     require_one_application(dict(config.hydra.runtime.choices), dirs)
-    return without_hydra(config)
+    chosen = choices(config.hydra.runtime.choices)
+    return without_hydra(config), chosen
+
+
+def choices(runtime: Any) -> dict[str, Any]:
+    """Group to chosen name, of Hydra's record and without Hydra's own groups."""
+    plain: dict[str, Any] = OmegaConf.to_container(runtime)  # type: ignore[assignment]
+    return {group: name for group, name in plain.items() if not group.startswith("hydra/")}
 
 
 def without_hydra(config: DictConfig) -> DictConfig:

@@ -3,6 +3,7 @@ does."""
 
 import contextlib
 import copy
+import datetime
 import importlib.util
 import logging
 import os
@@ -10,7 +11,7 @@ import sys
 import time
 import uuid
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from vision_apps.core import (
     report,
     targets,
 )
-from vision_apps.core.checkpoint import Checkpoints, Interrupted
+from vision_apps.core.checkpoint import Checkpoints, Interrupted, Pruned
 from vision_apps.core.checkpoint_io import AtomicCheckpointIO
 from vision_apps.core.data import VisionData
 from vision_apps.core.errors import ConfigError
@@ -54,32 +55,49 @@ _NOT_FOR_USERS = (
     r"The number of training batches .* is smaller than the logging interval",
 )
 
-_RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_ERROR_LENGTH = 2000  # characters that are kept of an error; log.txt has all of it
+RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
-def train(config: DictConfig) -> dict[str, float]:
-    """Start a new run; returns its test metrics (or the last validation's where nothing is tested)."""
-    plain: Config = OmegaConf.to_container(copy.deepcopy(config), resolve=False)  # type: ignore[assignment]
+def train(config: DictConfig, choices: Mapping[str, Any] | None = None) -> dict[str, float]:
+    """Start a new run; returns its test metrics (or the last validation's where nothing is tested).
+
+    ``choices``: the name that was chosen of each group, for the run's record.
+    """
     check.check(config)
-    if _launched_outside() and not plain["run"]["dir"]:
+    if _launched_outside() and not config.run.dir:
         raise ConfigError(
             "run.dir: must be given when torchrun or srun starts the processes, so that they share "
-            f"one folder; for instance run.dir=runs/{plain['task']['name']}/my-run"
+            f"one folder; for instance run.dir=runs/{config.task.name}/my-run"
         )
-    hardware.require(plain)
+    hardware.require(OmegaConf.to_container(config))  # type: ignore[arg-type]
     if _rank() == 0:
-        folder = RunFolder.create(plain["run"]["root"], plain["task"]["name"], plain["run"]["dir"])
+        folder = prepare(config, choices)
     else:
-        folder = RunFolder(plain["run"]["dir"])
+        folder = RunFolder(config.run.dir)
         folder.wait()
+    return _run(folder.read_config(), folder, checkpoint=None)
+
+
+def prepare(config: DictConfig, choices: Mapping[str, Any] | None = None, **record: Any) -> RunFolder:
+    """Make the folder of a new run, with all that a process needs to train it by `replay`.
+
+    ``record``: what ``run.json`` shall hold besides.
+    """
+    plain: Config = OmegaConf.to_container(copy.deepcopy(config), resolve=False)  # type: ignore[assignment]
+    folder = RunFolder.create(plain["run"]["root"], plain["task"]["name"], plain["run"]["dir"])
     resolved = OmegaConf.create(plain)
     resolved.run.dir = str(folder.path)
     final: Config = OmegaConf.to_container(resolved, resolve=True)  # type: ignore[assignment]
-    if _rank() == 0:
-        folder.write_config(final)
-        folder.write_json("environment.json", environment.record([sys.executable, *sys.argv]))
-        folder.write_json("run.json", {"id": uuid.uuid4().hex[:8]})
-    return _run(final, folder, checkpoint=None)
+    folder.note(
+        id=uuid.uuid4().hex[:8],
+        started=datetime.datetime.now(datetime.UTC).isoformat(),
+        choices=dict(choices or {"task": plain["task"]["name"]}),
+        seed=final["seed"],
+        **record,
+    )
+    folder.write_config(final)
+    return folder
 
 
 def resume(place: str, changes: list[str]) -> dict[str, float]:
@@ -110,17 +128,25 @@ def resume(place: str, changes: list[str]) -> dict[str, float]:
 
 
 def replay(place: str, checkpoint: str | None) -> None:
-    """What the further processes of a run on several devices execute: exactly the configuration that the
-    first process saved, never the command line."""
+    """Train exactly what the folder's configuration says, never what a command line does: the further processes
+    of a run on several devices, and every run of a sweep."""
     folder, _ = RunFolder.find(place)
-    _run(folder.read_config(), folder, checkpoint=Path(checkpoint) if checkpoint else None)
+    config = folder.read_config()
+    targets.allow(config.get("allow_targets") or [])
+    hardware.require(config)
+    _run(config, folder, checkpoint=Path(checkpoint) if checkpoint else None)
 
 
 def _run(
     config: Config, folder: RunFolder, checkpoint: Path | None, notes: Sequence[str] = ()
 ) -> dict[str, float]:
     started = time.monotonic()
-    with warnings.catch_warnings(), _log_file(folder), _children_replay(folder, checkpoint):
+    with (
+        warnings.catch_warnings(),
+        _recorded(folder),
+        _log_file(folder),
+        _children_replay(folder, checkpoint),
+    ):
         for message in _NOT_FOR_USERS:
             warnings.filterwarnings("ignore", message=message)
         for note in notes:
@@ -159,11 +185,34 @@ def _run(
 
 
 @contextlib.contextmanager
+def _recorded(folder: RunFolder) -> Iterator[None]:
+    """The folder is this run's alone, and its ``run.json`` tells when the run fails."""
+    if _rank():
+        yield
+        return
+    with folder.held():
+        folder.note(status=None, error=None)
+        if not (folder.path / "environment.json").is_file():
+            command = folder.record.get("command") or [sys.executable, *sys.argv]
+            folder.write_json("environment.json", environment.record(command))
+        try:
+            yield
+        except Pruned:
+            folder.note(status="pruned")
+            raise
+        except Interrupted:
+            raise
+        except Exception as error:
+            folder.note(status="failed", error=f"{type(error).__name__}: {error}"[:_ERROR_LENGTH])
+            raise
+
+
+@contextlib.contextmanager
 def _no_one_waits(trainer: pl.Trainer) -> Iterator[None]:
     """When this process fails, the ones that it started would wait for it in a collective for ever."""
     try:
         yield
-    except Interrupted:  # all of them stop
+    except (Interrupted, Pruned):  # all of them stop
         raise
     except BaseException:
         for process in getattr(trainer.strategy.launcher, "procs", []):
@@ -214,10 +263,14 @@ def _loggers(config: Config, folder: RunFolder) -> list[Logger]:
     for node in (config["logger"] or {}).values():
         if not node:
             continue
+        record = folder.record
+        names = record.get("choices", {})
         given = {
             "folder": str(folder.path),
-            "run_name": folder.name,
-            "run_id": folder.read_json("run.json").get("id"),
+            "run_name": record.get("title") or folder.name,
+            "run_id": record.get("id"),
+            "run_group": record.get("group"),
+            "tags_of_run": [str(names[group]) for group in ("task", "model", "data") if group in names],
         }
         known = check.accepted(targets.resolve(node["_target_"])).parameters
         loggers.append(build(node, **{name: value for name, value in given.items() if name in known}))
@@ -274,7 +327,7 @@ def _children_replay(folder: RunFolder, checkpoint: Path | None) -> Iterator[Non
         yield
         return
     saved_arguments, hydra_config = sys.argv, HydraConfig.instance().cfg
-    before = {name: os.environ.get(name) for name in _RANK_VARIABLES}
+    before = {name: os.environ.get(name) for name in RANK_VARIABLES}
     sys.argv = [sys.argv[0], "train", "--replay", str(folder.path.absolute())]
     sys.argv += [f"--checkpoint={checkpoint.absolute()}"] if checkpoint else []
     main = sys.modules["__main__"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.loggers.logger import Logger
 
-from vision_apps.core import metrics_file
+from vision_apps.core import hardware, metrics_file
 from vision_apps.core.command import command
 from vision_apps.core.hardware import Settings
 from vision_apps.core.progress import duration
@@ -39,7 +39,7 @@ def header(
         if isinstance(logger, WandbLogger):
             print(f"dashboard W&B {logger.mode}: {logger.reason}")
             if logger.mode == "offline":
-                print(f"          upload it later with: wandb sync {folder.path}/wandb/offline-*")
+                print(f"          upload it later with: vision-apps sync {folder.path}")
     print(f"run       {folder.path}", flush=True)
 
 
@@ -66,6 +66,7 @@ def footer(
             "series": metrics_file.summary(folder.path / "metrics.csv"),
             "parameters": sum(p.numel() for p in trainer.lightning_module.parameters()),
             "seconds": round(seconds, 1),
+            "peak_memory": hardware.peak_memory(trainer.strategy.root_device),
             "corrupt_files": corrupt,
         },
     )

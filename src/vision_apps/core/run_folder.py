@@ -1,12 +1,15 @@
 """The folder that knows everything about one run."""
 
+import contextlib
 import json
 import os
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import filelock
 import yaml
 
 from vision_apps.core.errors import CheckpointError, RunError
@@ -24,6 +27,22 @@ _NOUNS = (
     "owl pebble pine prairie quartz raven reef ridge river robin sparrow spruce stone summit tern thistle "
     "tide valley willow wren "
 ).split()
+
+
+_LOCK = ".lock"
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the lock of this file; a lock ends with its process, however that ends."""
+    if not path.is_file():
+        return False
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        return True
+    lock.release()
+    return False
 
 
 def _name(number: int) -> str:
@@ -51,6 +70,50 @@ class RunFolder:
     @property
     def images(self) -> Path:
         return self.path / "images"
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """``run.json``: id, start, the names of what was chosen, seed, and of a sweep's run its title, group and
+        trial; empty where it is missing or was cut off."""
+        try:
+            record = self.read_json("run.json")
+        except ValueError:
+            return {}
+        return record if isinstance(record, dict) else {}
+
+    def note(self, **fields: Any) -> None:
+        """Change fields of ``run.json``; None takes one away."""
+        record = {name: value for name, value in (self.record | fields).items() if value is not None}
+        self.write_json("run.json", record)
+
+    @property
+    def status(self) -> str:
+        """``finished``, ``running``, ``pruned`` (by a sweep), ``failed``, or ``stopped``: it can be resumed."""
+        marked = self.record.get("status")
+        if marked:
+            return str(marked)
+        if (self.path / "metrics.json").is_file():
+            return "finished"
+        return "running" if is_held(self.path / _LOCK) else "stopped"
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """No other process trains in this folder meanwhile.
+
+        Raises:
+            RunError: one does.
+        """
+        lock = filelock.FileLock(self.path / _LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise RunError(
+                f"{self.path} is being trained by another process; wait for it, or stop it and resume then"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     @classmethod
     def create(cls, root: str | Path, task: str, path: str | Path | None = None) -> "RunFolder":
