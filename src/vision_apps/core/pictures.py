@@ -1,5 +1,6 @@
 """Pictures of the same samples at every epoch, into the run folder and every logger that shows pictures."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +67,35 @@ def _header(width: int, titles: tuple[str, ...]) -> Tensor:
 
 
 def log_picture(trainer: pl.Trainer, name: str, picture: Tensor) -> None:
-    """Give a picture to every logger of the run that can show it."""
+    """Give a picture to every logger of the run that can show it; always the same name, so that one can go
+    through the epochs."""
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             logger.log_image(name, [to_pil(picture)], step=trainer.global_step)
         elif isinstance(logger, TensorBoardLogger):
             logger.experiment.add_image(name, picture, trainer.global_step)
+
+
+def log_table(
+    trainer: pl.Trainer, name: str, pictures: list[Tensor], descriptions: list[dict[str, Any]]
+) -> None:
+    """Give W&B one row per picture, uint8 [3, h, w]: the picture, and what was predicted as ``describe`` says
+    it."""
+    columns = list(dict.fromkeys(key for row in descriptions for key in row))
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            import wandb
+
+            rows = [
+                [index, wandb.Image(to_pil(picture)), *(_cell(row.get(column)) for column in columns)]
+                for index, (picture, row) in enumerate(zip(pictures, descriptions, strict=True))
+            ]
+            logger.log_table(name, ["sample", "picture", *columns], rows, step=trainer.global_step)
+
+
+def _cell(value: Any) -> Any:
+    """A number, text or nothing as it is, anything else as JSON."""
+    return value if isinstance(value, str | int | float | None) else json.dumps(value)
 
 
 class Pictures(pl.Callback):
@@ -100,14 +124,18 @@ class Pictures(pl.Callback):
     def _draw(self, trainer: pl.Trainer, module: Any, split: str, label: str) -> None:
         if not trainer.is_global_zero or not self.samples:
             return
-        pictures = {f"{split}/sheet": self._sheet(trainer, module, split), **module.stage_figures}
+        rows, answer = self._samples(trainer, module, split)
+        pictures = {f"{split}/sheet": sheet(rows, tuple(module.column_titles)), **module.stage_figures}
         for name, picture in pictures.items():
             self.folder.mkdir(parents=True, exist_ok=True)
             to_pil(picture).save(self.folder / f"{name.replace('/', '-')}-{label}.png")
             log_picture(trainer, name, picture)
+        if split == "test":
+            log_table(trainer, "test/predictions", rows, module.describe(answer))
 
     @torch.no_grad()
-    def _sheet(self, trainer: pl.Trainer, module: Any, split: str) -> Tensor:
+    def _samples(self, trainer: pl.Trainer, module: Any, split: str) -> tuple[list[Tensor], Any]:
+        """The first pictures of a split, drawn with truth and prediction, and the module's answer to them."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         loader = BatchLoader(
             data.samples(split), module.batch_type, batch_size=self.samples, on_corrupt=data.on_corrupt
@@ -115,4 +143,4 @@ class Pictures(pl.Callback):
         batch = data.transfer_batch_to_device(next(iter(loader)), module.device, 0)
         with trainer.precision_plugin.forward_context():
             answer = module(*module.batch_inputs(batch))
-        return sheet([row.cpu() for row in module.draw(batch, answer)], tuple(module.column_titles))
+        return [row.cpu() for row in module.draw(batch, answer)], answer

@@ -4,16 +4,23 @@ import logging
 import netrc
 import os
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from pytorch_lightning.loggers import WandbLogger as LightningWandbLogger
+from pytorch_lightning.utilities import rank_zero_only
+
+from vision_apps.core.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 3.0
 _INIT_SECONDS = 20.0
+_STEP = "trainer/global_step"  # Lightning logs it with everything
+_LOSS = "val/loss"
+_DATA = "WANDB_DATA_DIR"
 
 
 def has_key(host: str) -> bool:
@@ -60,10 +67,14 @@ class WandbLogger(LightningWandbLogger):
     """Lightning's logger with the mode chosen by what is there.
 
     Args:
-        project, entity, group, tags, notes: as in ``wandb.init``; by default the group is the experiment, the
-        name
-            the run's folder.
         folder, run_name, run_id: named by the engine; the same id continues the same run after a resume.
+            Under W&B's own sweep agent the run has the agent's id, which the run folder then keeps.
+        run_group: of the run, as a rule its sweep; ``group`` goes before it.
+        tags_of_run: task, model and data; ``tags`` are added to them.
+        project, entity, group, tags, notes: as in ``wandb.init``. W&B takes project and entity from its agent
+            where there is one.
+        monitor: the metric whose best value the page's tables show beside the last one.
+        direction: ``min`` or ``max``, where ``monitor`` is best.
     """
 
     def __init__(
@@ -71,43 +82,79 @@ class WandbLogger(LightningWandbLogger):
         folder: str | Path,
         run_name: str,
         run_id: str,
+        run_group: str | None = None,
+        tags_of_run: Sequence[str] = (),
         project: str = "vision_apps",
         entity: str | None = None,
         group: str | None = None,
         tags: list[str] | None = None,
         notes: str | None = None,
+        monitor: str | None = None,
+        direction: str = "min",
     ) -> None:
         import wandb
 
         self.mode, self.reason = choose_mode()
+        self.folder = RunFolder(folder)
+        self.agent = "WANDB_SWEEP_ID" in os.environ
+        self.best_of = {_LOSS: "min", **({monitor: direction} if monitor else {})}
         super().__init__(
             name=run_name,
             save_dir=str(folder),
             id=run_id,
             project=project,
             entity=entity,
-            group=group,
-            tags=tags,
+            group=group or run_group,
+            tags=list(dict.fromkeys([*tags_of_run, *(tags or [])])),
             notes=notes,
             mode=self.mode,
             resume="allow" if self.mode == "online" else None,
             settings=wandb.Settings(init_timeout=_INIT_SECONDS, console="off", silent=True),
         )
         self._wandb_init.pop("anonymous")  # Lightning always passes it, and W&B warns that it goes
+        if self.agent:
+            self._wandb_init |= {"project": None, "entity": None, "id": os.environ.get("WANDB_RUN_ID")}
 
     @property
     def experiment(self) -> Any:
         """The W&B run; when the server refuses or stops answering at the start, an offline one."""
         import wandb
 
+        new = self._experiment is None
         try:
-            return super().experiment
+            run = super().experiment
         except (wandb.errors.CommError, wandb.errors.UsageError, wandb.errors.AuthenticationError) as error:
-            log.warning("W&B: %s; logging offline, upload later with: wandb sync", error)
+            log.warning(
+                "W&B: %s; logging offline, upload later with: vision-apps sync %s", error, self.folder.path
+            )
             wandb.teardown()  # its service still holds the run's id
             self.mode = "offline"
             self._wandb_init |= {"mode": "offline", "resume": None}
-            return super().experiment
+            run = super().experiment
+        if new and self._experiment is not None:
+            self._introduce(run)
+        return run
+
+    def _introduce(self, run: Any) -> None:
+        """Say what the metrics are; Lightning's rule for all holds no longer for one that is named here."""
+        run.define_metric("epoch", step_metric=_STEP, step_sync=True, hidden=True)
+        if self.agent:  # which reads a metric as one number, and not as its best and last
+            self.folder.note(id=run.id)
+            return
+        for name, direction in self.best_of.items():
+            run.define_metric(name, step_metric=_STEP, step_sync=True, summary=f"{direction},last")
+
+    @rank_zero_only
+    def log_table(self, *arguments: Any, **keywords: Any) -> None:
+        """Likewise, but the pictures of a table wait for their upload in the run's folder; W&B would leave
+        them in the user's home, where nobody looks for a part of a run before clearing up."""
+        before = os.environ.get(_DATA)
+        os.environ[_DATA] = before or str((self.folder.path / "wandb").absolute())
+        try:
+            super().log_table(*arguments, **keywords)
+        finally:
+            if before is None:
+                del os.environ[_DATA]
 
     def close(self) -> None:
         """Finish the run, so that the next one of this process does not log into it."""
