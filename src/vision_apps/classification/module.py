@@ -41,6 +41,7 @@ class Classification(VisionModule):
     """
 
     batch_type = LabelBatch
+    graph_type = ClassAnswer
     column_titles = ("image", "answer")
 
     def __init__(
@@ -91,8 +92,9 @@ class Classification(VisionModule):
         dtype = next(self.network.parameters()).dtype
         size = self.image_size
         height, width = images.shape[-2:]
-        if (height, width) != (size, size):
-            side = min(height, width)
+        # an exported graph takes any size, so it resizes always; to the same size that changes nothing
+        if torch.compiler.is_exporting() or (height, width) != (size, size):
+            side = torch.sym_min(height, width)
             top, left = (height - side) // 2, (width - side) // 2
             square = images[..., top : top + side, left : left + side].to(dtype)
             images = F.interpolate(square, (size, size), mode="bilinear", antialias=True)

@@ -55,6 +55,7 @@ class Colorization(VisionModule):
     """
 
     batch_type = ColorBatch
+    graph_type = ColorAnswer
     headline = ("loss", "above_floor", "auc", "auc_rebalanced", "psnr")
     prior: Tensor
     bins: Tensor
@@ -104,7 +105,7 @@ class Colorization(VisionModule):
         colours."""
         lightness = rgb_to_lightness(images)
         size = self._working_size(*lightness.shape[-2:])
-        if size != tuple(lightness.shape[-2:]):
+        if torch.compiler.is_exporting() or size != tuple(lightness.shape[-2:]):
             lightness = interpolate(lightness, size=size, mode="bilinear", antialias=True)
             hints = tuple(interpolate(hint, size=size, mode="nearest") for hint in hints)
         features: ColorFeatures = self.network(lightness, *hints)
@@ -112,13 +113,23 @@ class Colorization(VisionModule):
 
     def _working_size(self, height: int, width: int) -> tuple[int, int]:
         """About image_size^2 pixels in the same aspect ratio, so that memory is bounded for any input."""
-        if self.image_size is None or height == width == self.image_size:
+        if self.image_size is None:
             return height, width
-        if height == width:
+        # of squares the rule below gives the same, but an exported graph does not know that it has one
+        if not (torch.compiler.is_exporting() and self.graph_size is None) and height == width:
             return self.image_size, self.image_size
-        scale = self.image_size / math.sqrt(height * width)
-        tall, wide = (max(1, round(n * scale / SIZE_MULTIPLE)) * SIZE_MULTIPLE for n in (height, width))
+        scale = self.image_size / (height * width) ** 0.5
+        tall, wide = (
+            torch.sym_max(1, math.floor(n * scale / SIZE_MULTIPLE + 0.5)) * SIZE_MULTIPLE for n in (height, width)
+        )
         return tall, wide
+
+    @property
+    def graph_size(self) -> tuple[int, int] | None:
+        """Any, unless a square's working size is no multiple that other shapes have, too."""
+        if self.image_size is None or self.image_size % SIZE_MULTIPLE == 0:
+            return None
+        return self.image_size, self.image_size
 
     def training_outputs(self, batch: ColorBatch) -> ColorFeatures:
         if not self.color_network.takes_hints:
@@ -135,7 +146,7 @@ class Colorization(VisionModule):
             ab, entropies = annealed_mean(features, head.weight, _bias(head), self.bins, self.temperature)
             stride, entropy = self.color_network.stride, entropies.mean((1, 2))
         ab = upsample_ab(ab, stride, self._working_size(*size))
-        if ab.shape[-2:] != images.shape[-2:]:
+        if torch.compiler.is_exporting() or ab.shape[-2:] != images.shape[-2:]:
             ab = interpolate(ab, size=size, mode="bilinear", align_corners=False)
         return self._colored(ab, images)._replace(entropy=entropy)
 

@@ -41,6 +41,8 @@ class VisionModule(pl.LightningModule):
     inputs: ClassVar[tuple[str, ...]] = ("images",)
     column_titles: tuple[str, ...] = ()
     headline: ClassVar[tuple[str, ...]] = ()  # metrics on the progress line; all when empty
+    graph_type: ClassVar[type | None] = None  # what `graph` gives; none: only weights can be exported
+    outside_graph: ClassVar[tuple[str, ...]] = ()  # settings that still work on an exported graph
     stage_figures: dict[str, Tensor]  # of the last evaluation, by name
 
     def __init__(
@@ -145,6 +147,29 @@ class VisionModule(pl.LightningModule):
     def prepare_batch(self, batch: Any) -> None:
         """Likewise from whole samples: a batch of ``prepare_images``."""
         self.prepare(batch.images)
+
+    # ---- what is exported ----------------------------------------------------------------------------------
+
+    @property
+    def graph_size(self) -> tuple[int, int] | None:
+        """Height and width of the only pictures that `graph` takes; none where it takes any."""
+        return None
+
+    def why_no_graph(self) -> str | None:
+        """Why this network cannot be exported as a graph; none where it can."""
+        if self.graph_type is None:
+            return f"{type(self).__name__} does not say what a graph of it gives (graph_type)"
+        return None
+
+    def graph(self, images: Tensor) -> Any:
+        """What an exported graph computes of uint8 images [B, 3, H, W]: a ``graph_type``, whose tensors are
+        of a shape that depends on nothing but B, H and W."""
+        return self(images)
+
+    def answer_through(self, graph: Callable[[Tensor], Any], images: Tensor) -> Any:
+        """The answer of `forward` where ``graph``, which came out of a file, stands for `graph`: what is
+        left to do outside of it. The network here is not trained and must not be called."""
+        return graph(images)
 
     # ---- what all applications share -----------------------------------------------------------------------
 

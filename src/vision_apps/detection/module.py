@@ -19,7 +19,7 @@ from vision_apps.detection.errors import split_errors
 from vision_apps.detection.mean_boxes import answer_with, mean_boxes
 from vision_apps.detection.metrics import DetectionMetrics, panoptic_quality, tables_of
 from vision_apps.detection.overlaps import Found, Truths
-from vision_apps.detection.types import DetectionAnswer, DetectionBatch, Detections, Target
+from vision_apps.detection.types import Candidates, DetectionAnswer, DetectionBatch, Detections, Target
 
 __all__ = ["Detection", "DetectionAnswer", "DetectionBatch"]
 
@@ -44,6 +44,8 @@ class Detection(VisionModule):
     """
 
     batch_type = DetectionBatch
+    graph_type = Candidates
+    outside_graph = ("score", "max_detections")
     column_titles = ("truth", "answer")
     headline = ("loss", "ap", "ap50", "ap75")
     mean: Tensor
@@ -117,13 +119,18 @@ class Detection(VisionModule):
     ) -> tuple[Tensor, list[Tensor] | None]:
         """Normalised pixels of the network's size, and of each picture its proposals in them, if it needs
         any."""
-        fitted, _ = fit_picture(images, self.size, self.fit)
+        fitted = self._fit(images)
         regions = None
         if proposals is not None and proposals.shape[1]:
             regions = [rows[(rows[:, 2:] > rows[:, :2]).all(1)] for rows in self._fitted(proposals, images)]
         elif getattr(self.network, "external", False):
             regions = self.proposals_of(fitted)
         return (fitted.float() / 255 - self.mean) / self.std, regions
+
+    def _fit(self, images: Tensor) -> Tensor:
+        if tuple(images.shape[-2:]) == self.size:
+            return images
+        return fit_picture(images, self.size, self.fit)[0]
 
     def proposals_of(self, images: Tensor) -> list[Tensor]:
         """Proposals [p, 4] of uint8 pictures [B, 3, H, W] of the network's size that come without, from the
@@ -156,7 +163,32 @@ class Detection(VisionModule):
 
     def answer(self, outputs: Any, images: Tensor) -> DetectionAnswer:
         network: Any = self.network
-        detections: list[Detections] = network.detect(outputs)
+        return self._answer(network.detect(outputs), images)
+
+    @property
+    def graph_size(self) -> tuple[int, int]:
+        return self.size
+
+    def why_no_graph(self) -> str | None:
+        if hasattr(self.network, "candidates"):
+            return None
+        return (
+            f"{type(self.network).__name__} chooses regions or candidates by what is in a picture, so that "
+            "its tensors have no fixed shape; networks with a fixed number of places (model=yolo, "
+            "model=yolo_v1) can be exported as a graph"
+        )
+
+    def graph(self, images: Tensor) -> Candidates:
+        """Of fitted pictures; what is left to do is the suppression."""
+        network: Any = self.network
+        found: Candidates = network.candidates(self.outputs(images))
+        return found
+
+    def answer_through(self, graph: Callable[[Tensor], Any], images: Tensor) -> DetectionAnswer:
+        network: Any = self.network
+        return self._answer(network.select(graph(self._fit(images))), images)
+
+    def _answer(self, detections: list[Detections], images: Tensor) -> DetectionAnswer:
         most = self.max_detections
         boxes = images.new_zeros(len(images), most, 4, dtype=torch.float32)
         scores = images.new_zeros(len(images), most, dtype=torch.float32)

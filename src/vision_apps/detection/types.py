@@ -39,6 +39,13 @@ class Detections(NamedTuple):
     labels: Tensor  # int64 [d]
 
 
+class Candidates(NamedTuple):
+    """All that a detector with a fixed number of places says, before suppression."""
+
+    boxes: Tensor  # float32 [B, N, 4], in pixels of the network's input, clipped to it
+    scores: Tensor  # float32 [B, N, K], 0..1
+
+
 class Detector(Protocol):
     """What a detection network is beside an ``nn.Module``."""
 

@@ -22,7 +22,7 @@ from vision_apps.detection.objects import Objects, excused, pad
 from vision_apps.detection.pan import PathAggregation, convolution
 from vision_apps.detection.suppression import suppress
 from vision_apps.detection.task_aligned import assign
-from vision_apps.detection.types import Detections, Target
+from vision_apps.detection.types import Candidates, Detections, Target
 
 PRIOR = 0.01  # the score of every class at every point before training (Lin et al. 2017, section 3.3)
 NARROWEST = 1e-3  # of a stride: two sides at the same place have no aspect ratio, and so no gradient
@@ -110,11 +110,10 @@ class Yolo(nn.Module):
             logits.append(of_classes)
             sides.append(of_sides)
         points, strides = grid([tuple(found.shape[-2:]) for found in maps], self.strides, pixels.device)
-        number = len(points)
         together = torch.cat(sides, dim=1).float()
         return PointOutputs(
             torch.cat(logits, dim=1).float(),
-            together.reshape(len(pixels), number, 4, -1) if self.dfl else together,
+            together.unflatten(-1, (4, -1)) if self.dfl else together,
             points,
             strides,
             (pixels.shape[-2], pixels.shape[-1]),
@@ -155,13 +154,19 @@ class Yolo(nn.Module):
         loss = torch.stack([self.weights[name] * part for name, part in parts.items()]).sum()
         return {"loss": loss, **parts, "positives": found.positive.sum().float()}
 
-    @torch.no_grad()
-    def detect(self, outputs: PointOutputs) -> list[Detections]:
+    def candidates(self, outputs: PointOutputs) -> Candidates:
         boxes = clip(self.boxes(outputs.sides, outputs.points, outputs.strides), outputs.size)
+        return Candidates(boxes, outputs.logits.sigmoid())
+
+    def select(self, candidates: Candidates) -> list[Detections]:
         return [
             suppress(*row, self.score_threshold, self.nms_iou, self.max_detections)
-            for row in zip(boxes, outputs.logits.sigmoid(), strict=True)
+            for row in zip(*candidates, strict=True)
         ]
+
+    @torch.no_grad()
+    def detect(self, outputs: PointOutputs) -> list[Detections]:
+        return self.select(self.candidates(outputs))
 
     def unmatched(self, boxes: Tensor) -> Tensor:
         """Objects [n, 4] that cannot be found: longer than the distances of the coarsest level can tell.

@@ -10,7 +10,7 @@ from vision_apps.core.errors import ConfigError
 from vision_apps.detection.box_codec import clip
 from vision_apps.detection.objects import Objects, excused, overlap, pad
 from vision_apps.detection.suppression import suppress
-from vision_apps.detection.types import Detections, Target
+from vision_apps.detection.types import Candidates, Detections, Target
 
 Confidence = Literal["iou", "one"]
 
@@ -142,15 +142,21 @@ class YoloV1(nn.Module):
             self.confidence,
         )
 
-    @torch.no_grad()
-    def detect(self, outputs: GridOutputs) -> list[Detections]:
+    def candidates(self, outputs: GridOutputs) -> Candidates:
         boxes = clip(decode(outputs, self.stride), outputs.size).flatten(1, 2)
         # equation 1: class probability times confidence; regression keeps neither within 0 and 1
         scores = outputs.confidences.clamp(0, 1).unsqueeze(-1) * outputs.classes.clamp(0, 1).unsqueeze(2)
+        return Candidates(boxes, scores.flatten(1, 2))
+
+    def select(self, candidates: Candidates) -> list[Detections]:
         return [
             suppress(*row, self.score_threshold, self.nms_iou, self.max_detections)
-            for row in zip(boxes, scores.flatten(1, 2), strict=True)
+            for row in zip(*candidates, strict=True)
         ]
+
+    @torch.no_grad()
+    def detect(self, outputs: GridOutputs) -> list[Detections]:
+        return self.select(self.candidates(outputs))
 
     def unmatched(self, boxes: Tensor) -> Tensor:
         """Objects [n, 4] of one picture whose cell belongs to a larger one: a cell learns one object."""

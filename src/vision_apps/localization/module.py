@@ -48,6 +48,7 @@ class Localization(VisionModule):
     """
 
     batch_type = LocalizationBatch
+    graph_type = LocalizationAnswer
     column_titles = ("picture", "truth and answer")
     headline = ("loc_accuracy", "mean_iou", "class_accuracy", "presence_accuracy")
     mean: Tensor
@@ -132,6 +133,19 @@ class Localization(VisionModule):
         boxes = clip_boxes_to_image(boxes, (height, width))
         vector = torch.cat((encode_box(boxes, height, width), presence[:, None], probabilities), dim=1)
         return LocalizationAnswer(boxes, presence, probabilities, vector)
+
+    @property
+    def graph_size(self) -> tuple[int, int]:
+        return self.size
+
+    def answer_through(self, graph: Callable[[Tensor], Any], images: Tensor) -> LocalizationAnswer:
+        """`graph` tells boxes of fitted pictures."""
+        if tuple(images.shape[-2:]) == self.size:
+            found: LocalizationAnswer = graph(images)
+            return found
+        found = graph(fit_picture(images, self.size, self.fit)[0])
+        boxes = unfit_boxes(found.boxes, _size_of(images), self.size, self.fit)
+        return self._answer(boxes, found.presence, found.probabilities, images)
 
     # ---- learning and measuring ----------------------------------------------------------------------------
 

@@ -10,9 +10,11 @@ def mirrored(start: int, stop: int, size: int, device: torch.device | None = Non
     Outside 0..size - 1 the row is mirrored at its first and last pixel, as often as need be, so that any
     margin can be had of any picture, even of one pixel.
     """
-    period = max(1, 2 * (size - 1))
-    places = torch.arange(start, stop, device=device).remainder(period)
-    return torch.minimum(places, period - places).clamp_max(size - 1)
+    places = torch.arange(start, stop, device=device)
+    # as tensors: ONNX has no remainder by a number that depends on the picture
+    period = torch.full_like(places, torch.sym_max(1, 2 * (size - 1)))
+    places = places.remainder(period)
+    return torch.minimum(places, period - places).minimum(torch.full_like(places, size - 1))
 
 
 def window(pixels: Tensor, top: int, bottom: int, left: int, right: int) -> Tensor:

@@ -13,7 +13,13 @@ from vision_apps.core.module import VisionModule
 from vision_apps.segmentation import figures, losses, pictures, tiles
 from vision_apps.segmentation.border import border_weights
 from vision_apps.segmentation.metrics import MaskAgreement, image_miou
-from vision_apps.segmentation.types import IGNORED, AuxiliaryLogits, SegmentationAnswer, SegmentationBatch
+from vision_apps.segmentation.types import (
+    IGNORED,
+    AuxiliaryLogits,
+    ScoredMasks,
+    SegmentationAnswer,
+    SegmentationBatch,
+)
 
 __all__ = ["Segmentation", "SegmentationAnswer", "SegmentationBatch"]
 
@@ -47,6 +53,8 @@ class Segmentation(VisionModule):
     """
 
     batch_type = SegmentationBatch
+    graph_type = ScoredMasks
+    outside_graph = ("tile", "overlap", "palette")
     column_titles = ("image", "truth", "answer", "errors")
     headline = ("loss", "miou", "boundary_iou", "accuracy")
     mean: Tensor
@@ -137,10 +145,18 @@ class Segmentation(VisionModule):
 
     def forward(self, *inputs: Tensor) -> SegmentationAnswer:
         (images,) = inputs
+        return self.answer_through(self.graph, images)
+
+    def graph(self, images: Tensor) -> ScoredMasks:
+        logits = _main(self.outputs(images))
+        return ScoredMasks(self.answer(logits, images).masks, logits)
+
+    def answer_through(self, graph: Callable[[Tensor], Any], images: Tensor) -> SegmentationAnswer:
+        """Larger pictures than ``tile`` in tiles, for which ``graph`` has to tell the logits."""
         if self.tile is None or max(images.shape[-2:]) <= self.tile:
-            return self.answer(self.outputs(images), images)
+            return SegmentationAnswer(graph(images).masks)
         masks = tiles.tiled_masks(
-            lambda cut: _main(self.outputs(cut)), images, self.num_classes, self.tile, self.overlap
+            lambda cut: graph(cut).logits, images, self.num_classes, self.tile, self.overlap
         )
         return SegmentationAnswer(masks)
 

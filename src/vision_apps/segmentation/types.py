@@ -16,6 +16,13 @@ class SegmentationAnswer(NamedTuple):
     masks: Tensor  # uint8 [B, H, W], class 0..K-1
 
 
+class ScoredMasks(NamedTuple):
+    """What an exported graph gives."""
+
+    masks: Tensor  # uint8 [B, H, W], class 0..K-1
+    logits: Tensor  # float32 [B, K, H, W]
+
+
 class AuxiliaryLogits(NamedTuple):
     """What a network with an auxiliary head returns while it trains; otherwise it returns ``logits``
     alone."""
