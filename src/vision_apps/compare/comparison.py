@@ -1,0 +1,271 @@
+"""Runs as configurations: what differs in nothing but the seed is one."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vision_apps.compare import settings, statistics
+from vision_apps.compare.reading import Gathered, Run
+from vision_apps.compare.statistics import Pair, Summary
+from vision_apps.core.errors import ConfigError
+from vision_apps.core.suggest import nearest
+
+BEST = "best "  # before the name of a monitored metric
+_SAME = 1e-5  # relative; a baseline that was summed over other batches differs by rounding
+
+
+@dataclass
+class Row:
+    """One configuration."""
+
+    label: str
+    settings: dict[str, str]  # of those that differ
+    runs: list[Run]  # finished, one per seed
+    started: int  # how many there are, with the unfinished ones
+    summaries: dict[str, Summary]
+
+    def mean(self, metric: str) -> float:
+        return self.summaries[metric].mean if metric in self.summaries else math.nan
+
+    @property
+    def seconds(self) -> float | None:
+        """Mean of the runs that tell."""
+        known = [run.metrics["seconds"] for run in self.runs if run.metrics.get("seconds") is not None]
+        return math.fsum(known) / len(known) if known else None
+
+    @property
+    def peak_memory(self) -> int | None:
+        """Largest of the runs that tell, bytes."""
+        return max(
+            (run.metrics["peak_memory"] for run in self.runs if run.metrics.get("peak_memory")), default=None
+        )
+
+    @property
+    def parameters(self) -> int | None:
+        return max(
+            (run.metrics["parameters"] for run in self.runs if run.metrics.get("parameters")), default=None
+        )
+
+
+@dataclass
+class Comparison:
+    task: str
+    monitor: str | None
+    mode: str
+    runs: list[Run]
+    of_runs: list[dict[str, str]]  # the settings that differ, of each of `runs`
+    rows: list[Row]  # with a finished run, the best by the monitored metric first
+    metrics: list[str]
+    unfinished: list[Run]
+    left_out: list[tuple[Path, str]]
+    baselines: dict[str, dict[str, float]]  # metrics on which all runs agree
+    tests: dict[str, dict[str, Pair]] = field(default_factory=dict)  # metric to row's label to result
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def settings(self) -> list[str]:
+        return list(self.of_runs[0]) if self.of_runs else []
+
+
+def compare(gathered: Gathered, metrics: Sequence[str] = ()) -> Comparison:
+    """Group runs by what differs but the seed, and summarise.
+
+    Args:
+        metrics: instead of the best value of the monitored metric and everything that was tested.
+
+    Raises:
+        ConfigError: no run has such a metric.
+    """
+    runs = gathered.runs
+    of_runs = settings.differing(runs)
+    notes: list[str] = []
+    monitor, mode = _monitor(runs, notes)
+    shown = _chosen(runs, metrics) if metrics else _default(runs, monitor)
+    result = Comparison(
+        task=runs[0].task,
+        monitor=monitor,
+        mode=mode,
+        runs=runs,
+        of_runs=of_runs,
+        rows=_rows(runs, of_runs, shown, notes),
+        metrics=shown,
+        unfinished=sorted((run for run in runs if not run.finished), key=lambda run: run.status != "failed"),
+        left_out=gathered.left_out,
+        baselines=_baselines(runs, notes),
+        notes=notes,
+    )
+    by = f"{BEST}{monitor}"
+    sign = 1 if mode == "min" else -1
+    result.rows.sort(key=lambda row: _last_when_unknown(sign * _monitored(row, by)))
+    if len(result.rows) > 1:
+        result.tests = _tests(result.rows, shown, notes)
+    if any(1 < len(row.runs) < statistics.FEW for row in result.rows):
+        notes.append(
+            f"with fewer than {statistics.FEW} seeds a bootstrap interval is narrower than it should be"
+        )
+    return result
+
+
+def value(run: Run, metric: str) -> float | None:
+    """By the name that the tables use; None for a run that has not finished."""
+    if not run.finished:
+        return None
+    if metric.startswith(BEST):
+        return run.best if run.monitor == metric.removeprefix(BEST) else None
+    return run.final.get(metric)
+
+
+def is_baseline(metric: str) -> bool:
+    """``test/<baseline>/<metric>``"""
+    return metric.count("/") > 1
+
+
+def _monitor(runs: Sequence[Run], notes: list[str]) -> tuple[str | None, str]:
+    named = Counter((run.monitor, run.mode) for run in runs)
+    (monitor, mode), _ = named.most_common(1)[0]
+    if len(named) > 1:
+        others = (
+            ", ".join(sorted({str(name) for name, _ in named} - {str(monitor)})) or f"{monitor}, reversed"
+        )
+        notes.append(f"most of the runs monitor {monitor} ({mode}); others: {others}")
+    return monitor, mode
+
+
+def _known(runs: Sequence[Run]) -> list[str]:
+    best = dict.fromkeys(f"{BEST}{run.monitor}" for run in runs if run.finished and run.best is not None)
+    return [*best, *dict.fromkeys(name for run in runs for name in run.final)]
+
+
+def _default(runs: Sequence[Run], monitor: str | None) -> list[str]:
+    first = f"{BEST}{monitor}"
+    known = _known(runs)
+    best = [name for name in known if name == first]
+    best += [name for name in known if name.startswith(BEST) and name != first]
+    return best + [name for name in known if name.startswith("test/") and not is_baseline(name)]
+
+
+def _chosen(runs: Sequence[Run], metrics: Sequence[str]) -> list[str]:
+    known = _known(runs)
+    for name in metrics:
+        if name not in known:
+            raise ConfigError(
+                f"--metric {name}: no finished run has it{nearest(name, known)}; there are: "
+                f"{', '.join(known)}"
+            )
+    return list(metrics)
+
+
+def _rows(
+    runs: Sequence[Run], of_runs: Sequence[dict[str, str]], metrics: Sequence[str], notes: list[str]
+) -> list[Row]:
+    grouped: dict[tuple[str, ...], list[Run]] = {}
+    for run, own in zip(runs, of_runs, strict=True):
+        grouped.setdefault(tuple(own.values()), []).append(run)
+    names = list(of_runs[0])
+    rows = []
+    for values, members in grouped.items():
+        finished = _one_per_seed([run for run in members if run.finished], notes)
+        if not finished:
+            continue
+        columns = {
+            metric: [known for run in finished if (known := value(run, metric)) is not None]
+            for metric in metrics
+        }
+        rows.append(
+            Row(
+                _name(finished),
+                dict(zip(names, values, strict=True)),
+                finished,
+                len({run.seed for run in members}),
+                statistics.summarise({metric: known for metric, known in columns.items() if known}),
+            )
+        )
+    return rows
+
+
+def _one_per_seed(runs: Sequence[Run], notes: list[str]) -> list[Run]:
+    """Sorted by seed. A run that was done again with the same seed is no further evidence.
+
+    ``runs``: the newest first.
+    """
+    by_seed: dict[str, Run] = {}
+    for run in runs:
+        kept = by_seed.setdefault(str(run.seed), run)
+        if kept is not run:
+            notes.append(
+                f"{run.label} has the settings and the seed of {kept.label}, which is newer: it is in no mean"
+            )
+    return sorted(by_seed.values(), key=lambda run: (not isinstance(run.seed, int), run.seed, run.label))
+
+
+def _name(runs: Sequence[Run]) -> str:
+    if len(runs) == 1:
+        return runs[0].label
+    titles = {run.record.get("title") for run in runs}
+    common = titles.pop() if len(titles) == 1 else None
+    return str(common) if common else f"{runs[0].label} +{len(runs) - 1}"
+
+
+def _monitored(row: Row, by: str) -> float:
+    """Also where other metrics were asked for."""
+    known = [best for run in row.runs if (best := value(run, by)) is not None]
+    return math.fsum(known) / len(known) if known else math.nan
+
+
+def _last_when_unknown(key: float) -> tuple[bool, float]:
+    return (math.isnan(key), 0.0 if math.isnan(key) else key)
+
+
+def _baselines(runs: Sequence[Run], notes: list[str]) -> dict[str, dict[str, float]]:
+    seen: dict[str, list[float]] = {}
+    for run in runs:
+        for name, number in run.final.items() if run.finished else ():
+            if name.startswith("test/") and is_baseline(name):
+                seen.setdefault(name, []).append(number)
+    agreed: dict[str, dict[str, float]] = {}
+    differing = set()
+    for name, numbers in seen.items():
+        stage, baseline, metric = name.split("/", 2)
+        if all(math.isclose(number, numbers[0], rel_tol=_SAME, abs_tol=1e-9) for number in numbers):
+            agreed.setdefault(baseline, {})[f"{stage}/{metric}"] = numbers[0]
+        else:
+            differing.add(baseline)
+    if differing:
+        notes.append(
+            f"the runs do not agree on the baseline {', '.join(sorted(differing))}, so they were tested on "
+            "different data; each run's figures are in runs.csv (--out)"
+        )
+    return agreed
+
+
+def _tests(rows: Sequence[Row], metrics: Sequence[str], notes: list[str]) -> dict[str, dict[str, Pair]]:
+    """Every configuration against the first."""
+    first, *others = rows
+    tests = {}
+    for metric in metrics:
+        theirs = _by_seed(first, metric)
+        found = statistics.against([_by_seed(row, metric) for row in others], theirs)
+        pairs = {row.label: pair for row, pair in zip(others, found, strict=True) if pair is not None}
+        if pairs:
+            tests[metric] = pairs
+    without = [row.label for row in others if not any(row.label in pairs for pairs in tests.values())]
+    if without and any(len(row.runs) > 1 for row in rows):
+        notes.append(f"fewer than two seeds in common with {first.label}, so no test: {', '.join(without)}")
+    elif without:
+        notes.append(
+            "one seed each: whether these configurations differ by more than the seed cannot be said; "
+            "run each with several"
+        )
+    least = min((pair.n for pairs in tests.values() for pair in pairs.values()), default=statistics.FEW)
+    if least < statistics.FEW:
+        notes.append(
+            f"a paired test with {least} seeds finds only differences that are large against their spread; "
+            f"with fewer than {statistics.FEW} take its p-value as a hint"
+        )
+    return tests
+
+
+def _by_seed(row: Row, metric: str) -> dict[str, float]:
+    return {str(run.seed): known for run in row.runs if (known := value(run, metric)) is not None}

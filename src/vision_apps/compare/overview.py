@@ -1,0 +1,212 @@
+"""``vision-apps runs``: the runs below a folder, the newest first."""
+
+import csv as csv_files
+import datetime
+import io
+import operator
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from vision_apps.compare.settings import MISSING
+from vision_apps.core import metrics_file, run_list
+from vision_apps.core.errors import CheckpointError, ConfigError
+from vision_apps.core.run_list import Listed
+from vision_apps.core.suggest import nearest
+
+KEYS = ("task", "model", "data", "status", "group", "seed")
+STATUSES = ("finished", "running", "stopped", "pruned", "failed")
+_TITLES = ("run", "started", "status", "task", "model", "data", "seed", "monitor", "best", "seconds")
+_COMPARISON = re.compile(r"([^<>=!]+)(<=|>=|==|!=|<|>)(.*)")
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+class Line(NamedTuple):
+    listed: Listed
+    task: str
+    model: str
+    data: str
+    seed: str
+    monitor: str | None
+    best: float | None
+
+    @property
+    def status(self) -> str:
+        return self.listed.status
+
+    @property
+    def group(self) -> str:
+        return str(self.listed.record.get("group") or MISSING)
+
+    @property
+    def seconds(self) -> float | None:
+        return self.listed.metrics.get("seconds")
+
+    def metric(self, name: str) -> float | None:
+        """Of the monitored metric the best value, of others the last."""
+        if name == self.monitor:
+            return self.best
+        return (self.listed.metrics.get("final") or {}).get(name)
+
+
+def is_filter(word: str) -> bool:
+    """A filter, and no folder."""
+    return bool(re.search(r"[<>=]", word)) and not Path(word).exists()
+
+
+def overview(folder: str, filters: Sequence[str], last: int | None = None) -> list[Line]:
+    """The runs that pass all filters, the newest first.
+
+    Raises:
+        CheckpointError: there is no run below the folder.
+        ConfigError: a filter asks for what no run has.
+    """
+    found = run_list.runs(Path(folder))
+    if not found:
+        what = "has no run below it" if Path(folder).is_dir() else "does not exist"
+        raise CheckpointError(f"{folder} {what}; a run makes its folder in runs/, or where run.root says")
+    lines = [_line(listed) for listed in found]
+    for word in filters:
+        lines = _filtered(lines, word)
+    return [_with_progress(line) for line in lines[:last]]
+
+
+def _line(listed: Listed) -> Line:
+    record, metrics = listed.record, listed.metrics
+    names = record.get("choices")
+    seed = record.get("seed")
+    if not isinstance(names, dict):  # of a version that kept less
+        config = _config(listed)
+        names = {group: _class(config.get(group)) for group in ("model", "data")}
+        names["task"] = (config.get("task") or {}).get("name")
+        seed = config.get("seed")
+    shown = {group: str(names.get(group) or MISSING) for group in ("task", "model", "data")}
+    best = (metrics.get("best") or {}).get("value")
+    return Line(
+        listed,
+        **shown,
+        seed=MISSING if seed is None else str(seed),
+        monitor=metrics.get("monitor"),
+        best=best,
+    )
+
+
+def _with_progress(line: Line) -> Line:
+    """A run that is being trained tells the best value so far."""
+    if line.status != "running":
+        return line
+    task = _config(line.listed).get("task") or {}
+    rows = metrics_file.read(line.listed.folder.path / "metrics.csv")
+    values = [value for _, _, name, value in rows if name == task.get("monitor")]
+    best = (min if task.get("mode") == "min" else max)(values, default=None)
+    return line._replace(monitor=task.get("monitor"), best=best)
+
+
+def _config(listed: Listed) -> dict[str, Any]:
+    try:
+        return listed.folder.read_config()
+    except CheckpointError:
+        return {}
+
+
+def _class(node: Any) -> str | None:
+    return str(node.get("_target_", "")).rpartition(".")[2] if isinstance(node, dict) else None
+
+
+def _filtered(lines: Sequence[Line], word: str) -> list[Line]:
+    key, equals, text = word.partition("=")
+    if equals and key in KEYS:
+        return [line for line in lines if _is_one_of(line, key, text.split(","))]
+    match = _COMPARISON.fullmatch(word)
+    if match is None:
+        raise ConfigError(
+            f"{word}: no such filter{nearest(key, KEYS)}; there are "
+            f"{', '.join(f'{name}=' for name in KEYS)}, and metrics with <, <=, >, >=, == or != and a number, as in 'test/accuracy>0.9'"
+        )
+    name, sign, text = match.groups()
+    try:
+        bound = float(text)
+    except ValueError:
+        raise ConfigError(f"{word}: expected a number after {sign}, as in '{name}{sign}0.5'") from None
+    values = [line.metric(name) for line in lines]
+    if lines and all(value is None for value in values):
+        known = {
+            known for line in lines for known in (line.monitor, *(line.listed.metrics.get("final") or {}))
+        }
+        known.discard(None)
+        raise ConfigError(
+            f"{word}: none of these runs has a metric {name}{nearest(name, known)}; they have "
+            f"{', '.join(sorted(known)) or 'none, because none has finished'}"
+        )
+    holds = _OPERATORS[sign]
+    return [
+        line for line, value in zip(lines, values, strict=True) if value is not None and holds(value, bound)
+    ]
+
+
+def _is_one_of(line: Line, key: str, wanted: Sequence[str]) -> bool:
+    if key == "status":
+        for text in wanted:
+            if text not in STATUSES:
+                raise ConfigError(
+                    f"status={text}: no such status{nearest(text, STATUSES)}; there are: "
+                    f"{', '.join(STATUSES)}"
+                )
+    known = getattr(line, key)
+    # model=unet where the task is known, as when training
+    return known in wanted or (key in ("model", "data") and known.removeprefix(f"{line.task}_") in wanted)
+
+
+def _cells(line: Line) -> list[str]:
+    started = str(line.listed.record.get("started", ""))
+    with_zone = datetime.datetime.fromisoformat(started).astimezone() if started else None
+    seconds = line.seconds
+    return [
+        str(line.listed.folder.path),
+        f"{with_zone:%Y-%m-%d %H:%M}" if with_zone else MISSING,
+        line.status,
+        line.task,
+        line.model,
+        line.data,
+        line.seed,
+        line.monitor or MISSING,
+        MISSING if line.best is None else f"{line.best:.4g}",
+        MISSING if seconds is None else f"{seconds:.0f}",
+    ]
+
+
+def text(lines: Sequence[Line]) -> str:
+    cells = [list(_TITLES), *map(_cells, lines)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    shown = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
+    return "\n".join(map(str.rstrip, shown)) + f"\n{len(lines)} runs\n"
+
+
+def csv(lines: Sequence[Line]) -> str:
+    """Numbers in full precision, ``started`` in UTC."""
+    file = io.StringIO()
+    writer = csv_files.writer(file, lineterminator="\n")
+    writer.writerow((*_TITLES, "group"))
+    for line in lines:
+        record = line.listed.record
+        writer.writerow(
+            (
+                line.listed.folder.path,
+                record.get("started"),
+                line.status,
+                *(getattr(line, name).replace(MISSING, "") for name in ("task", "model", "data", "seed")),
+                line.monitor,
+                line.best,
+                line.seconds,
+                record.get("group"),
+            )
+        )
+    return file.getvalue()

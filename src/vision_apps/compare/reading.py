@@ -1,0 +1,165 @@
+"""From places on a disk to runs that can be compared."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from vision_apps.core import metrics_file, run_list
+from vision_apps.core.command import command
+from vision_apps.core.errors import CheckpointError, ConfigError
+from vision_apps.core.run_folder import RunFolder
+from vision_apps.core.run_list import Listed
+
+_WRITTEN = ("run.json", "metrics.json")  # each as a whole or not at all
+
+
+@dataclass
+class Run:
+    """A run whose files can be read."""
+
+    folder: RunFolder
+    record: dict[str, Any]  # run.json
+    metrics: dict[str, Any]  # metrics.json, empty until the run has finished
+    status: str
+    config: dict[str, Any]
+    label: str  # of all runs that are compared only this one has it
+
+    @property
+    def task(self) -> str:
+        return str(self.config["task"]["name"])
+
+    @property
+    def seed(self) -> Any:
+        return self.config.get("seed")
+
+    @property
+    def finished(self) -> bool:
+        return self.status == "finished"
+
+    @property
+    def monitor(self) -> str | None:
+        """The metric that chose the best weights."""
+        return self.metrics.get("monitor") or self.config["task"].get("monitor")
+
+    @property
+    def mode(self) -> str:
+        """``min`` or ``max``: which values of the monitored metric are good."""
+        return str(self.metrics.get("mode") or self.config["task"].get("mode") or "max")
+
+    @property
+    def best(self) -> float | None:
+        """The best value of the monitored metric; of an unfinished run the best so far."""
+        if self.finished:
+            return (self.metrics.get("best") or {}).get("value")
+        rows = metrics_file.read(self.folder.path / "metrics.csv")
+        values = [value for _, _, name, value in rows if name == self.monitor]
+        return (min if self.mode == "min" else max)(values, default=None)
+
+    @property
+    def final(self) -> dict[str, float]:
+        """The last values that were logged, among them those of the test."""
+        return self.metrics.get("final") or {}
+
+    @property
+    def sweep(self) -> Path | None:
+        """The folder of the sweep that the run belongs to."""
+        if not self.record.get("group"):
+            return None
+        return next((path for path in self.folder.path.parents if (path / "sweep.json").is_file()), None)
+
+
+class Gathered(NamedTuple):
+    runs: list[Run]
+    left_out: list[tuple[Path, str]]  # folder, and why it cannot be read
+
+
+def gather(places: Sequence[str], last: int | None = None) -> Gathered:
+    """The runs at and below some places, the newest first.
+
+    Args:
+        places: folders of runs, of sweeps, or with runs below; or checkpoints of runs.
+        last: only so many of the newest.
+
+    Raises:
+        CheckpointError: a place has no run, or no run can be read.
+        ConfigError: the runs are of different tasks.
+    """
+    listed = {run.folder.path.resolve(): run for place in places for run in _at(place)}
+    newest = sorted(listed.values(), key=lambda run: str(run.record.get("started", "")), reverse=True)[:last]
+    runs, left_out = [], []
+    for one in newest:
+        read = _read(one)
+        if isinstance(read, Run):
+            runs.append(read)
+        else:
+            left_out.append((one.folder.path, read))
+    if not runs:
+        told = "\n  ".join(f"{path}: {reason}" for path, reason in left_out)
+        raise CheckpointError(f"none of these runs can be read; name others\n  {told}")
+    _require_one_task(runs)
+    _label(runs)
+    return Gathered(runs, left_out)
+
+
+def _at(place: str) -> list[Listed]:
+    path = Path(place)
+    if path.is_file():
+        path = RunFolder.find(path)[0].path
+    found = run_list.runs(path)
+    if not found:
+        what = "has no run in it" if path.is_dir() else "does not exist"
+        raise CheckpointError(
+            f"{place} {what}: expected a run folder (runs/<task>/<number>-<words>), a sweep "
+            f"(runs/sweeps/<number>-<words>) or a folder with runs below; {command('runs')} lists them"
+        )
+    return found
+
+
+def _read(listed: Listed) -> Run | str:
+    """The run, or why it cannot be read."""
+    folder = listed.folder
+    if not (folder.path / "config.yaml").is_file():
+        return "has no config.yaml: it was stopped while the folder was made"
+    for name in _WRITTEN:
+        try:
+            if not isinstance(folder.read_json(name), dict):
+                return f"{name} holds no mapping"
+        except (OSError, ValueError):
+            return f"{name} is empty or was cut off"
+    try:
+        config = folder.read_config()
+    except CheckpointError:
+        return "config.yaml is no configuration, or was cut off"
+    if not (isinstance(config.get("task"), dict) and config["task"].get("name")):
+        return "config.yaml names no task"
+    return Run(folder, listed.record, listed.metrics, listed.status, config, listed.title)
+
+
+def _require_one_task(runs: Sequence[Run]) -> None:
+    tasks = Counter(run.task for run in runs)
+    if len(tasks) > 1:
+        of = {run.task: run.folder.path.parent for run in reversed(runs)}
+        told = ", ".join(f"{count} of {task}" for task, count in tasks.most_common())
+        raise ConfigError(
+            f"runs of different tasks cannot be compared, and these are {told}; name the runs of one task, "
+            f"as in {command('compare', of[tasks.most_common(1)[0][0]])}"
+        )
+
+
+def _label(runs: Sequence[Run]) -> None:
+    """Titles and names that two runs share become paths."""
+    shared = {label for label, count in Counter(run.label for run in runs).items() if count > 1}
+    for run in runs:
+        if run.label in shared:
+            run.label = str(run.folder.path)
+
+
+def fingerprint(run: Run, split: str) -> Any:
+    """What ``data.json`` says of a split, the same where the samples are; None where it is unknown."""
+    try:
+        return json.loads((run.folder.path / "data.json").read_text()).get(split)
+    except (OSError, ValueError, AttributeError):
+        return None

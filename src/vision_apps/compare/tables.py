@@ -1,0 +1,265 @@
+"""A comparison as text, CSV and Markdown."""
+
+import csv
+import datetime
+import io
+from collections.abc import Sequence
+
+from vision_apps.compare.comparison import BEST, Comparison, Row, value
+from vision_apps.compare.settings import MISSING, choices, in_short
+from vision_apps.compare.statistics import Pair, Summary
+
+Cells = list[list[str]]  # rows, the first of them the titles
+
+_MANY = 6  # metrics; of more only the monitored one is tested on paper, the page has all
+_ERROR = 100  # characters of an error that a table shows
+
+
+def number(known: float | None) -> str:
+    return MISSING if known is None else f"{known:.4g}"
+
+
+def spread(summary: Summary | None) -> str:
+    """``mean ± std [low, high]``"""
+    if summary is None:
+        return MISSING
+    text = number(summary.mean)
+    if summary.std is not None:
+        text += f" ± {summary.std:.2g}"
+    if summary.low is not None and summary.high is not None:
+        text += f" [{summary.low:.4g}, {summary.high:.4g}]"
+    return text
+
+
+def memory(size: int | None) -> str:
+    return MISSING if size is None else f"{size / 2**20:,.0f} MiB"
+
+
+def time(seconds: float | None) -> str:
+    """``hours:minutes:seconds``"""
+    return MISSING if seconds is None else str(datetime.timedelta(seconds=round(seconds)))
+
+
+def seeds(row: Row) -> str:
+    """How many are finished, and of how many."""
+    return str(len(row.runs)) if len(row.runs) == row.started else f"{len(row.runs)} of {row.started}"
+
+
+def results(comparison: Comparison) -> Cells:
+    """A row per configuration, then the baselines."""
+    titles = [in_short(name, "")[0] for name in comparison.settings]
+    cells = [["run", *titles, "seeds", *comparison.metrics, "time", "peak memory", "parameters"]]
+    for row in comparison.rows:
+        cells.append(
+            [
+                row.label,
+                *_values(row.settings),
+                seeds(row),
+                *(spread(row.summaries.get(metric)) for metric in comparison.metrics),
+                time(row.seconds),
+                memory(row.peak_memory),
+                MISSING if row.parameters is None else f"{row.parameters:,}",
+            ]
+        )
+    for name, values in comparison.baselines.items():
+        numbers = [number(values[metric]) if metric in values else "" for metric in comparison.metrics]
+        if any(numbers):
+            cells.append([f"baseline {name}", *[""] * (len(comparison.settings) + 1), *numbers, "", "", ""])
+    return cells
+
+
+def _values(of: dict[str, str]) -> list[str]:
+    return [in_short(key, value)[1] for key, value in of.items()]
+
+
+def unfinished(comparison: Comparison) -> Cells:
+    """What is in no mean, the failures first."""
+    titles = [in_short(name, "")[0] for name in comparison.settings]
+    own = {id(run): one for run, one in zip(comparison.runs, comparison.of_runs, strict=True)}
+    cells = [["run", "status", *titles, "seed", f"{BEST}{comparison.monitor} so far", "error"]]
+    for run in comparison.unfinished:
+        error = " ".join(str(run.record.get("error", "")).split())
+        best = number(run.best)
+        cells.append([run.label, run.status, *_values(own[id(run)]), str(run.seed), best, _cut(error)])
+    if not any(row[-1] for row in cells[1:]):
+        cells = [row[:-1] for row in cells]
+    return cells
+
+
+def tested(comparison: Comparison, metrics: Sequence[str]) -> Cells:
+    """The configurations against the best one."""
+    several = len(comparison.rows) > 2
+    titles = ["metric", "run", "seeds", "difference", "95 % interval", "p", *(["p, Holm"] if several else [])]
+    cells = [titles]
+    for metric in metrics:
+        for label, pair in comparison.tests.get(metric, {}).items():
+            cells.append([metric, label, *_pair(pair, several)])
+    return cells
+
+
+def _pair(pair: Pair, several: bool) -> list[str]:
+    interval = MISSING if pair.low is None else f"[{pair.low:+.3g}, {pair.high:+.3g}]"
+    if pair.p is None:
+        p = ["no spread", *(["no spread"] if several else [])]
+    else:
+        p = [f"{pair.p:.2g}", *([f"{pair.holm:.2g}"] if several else [])]
+    return [str(pair.n), f"{pair.difference:+.3g}", interval, *p]
+
+
+def on_paper(comparison: Comparison) -> list[str]:
+    """The metrics whose tests text and Markdown show."""
+    if len(comparison.metrics) <= _MANY or not comparison.monitor:
+        return comparison.metrics
+    alike = {f"{BEST}{comparison.monitor}", f"test/{comparison.monitor.rpartition('/')[2]}"}
+    return [metric for metric in comparison.metrics if metric in alike] or comparison.metrics[:_MANY]
+
+
+def summary_line(comparison: Comparison) -> str:
+    finished = sum(run.finished for run in comparison.runs)
+    spent = sum(run.metrics.get("seconds") or 0 for run in comparison.runs)
+    return (
+        f"{comparison.task} · {len(comparison.runs)} runs, {finished} finished, {len(comparison.rows)} "
+        f"configurations · monitors {comparison.monitor} ({comparison.mode}) · {time(spent)} in total"
+    )
+
+
+# ---- forms -------------------------------------------------------------------------------------------------
+
+
+def text(comparison: Comparison, width: int) -> str:
+    """Aligned columns, in blocks of at most ``width`` characters where a single line can be."""
+    parts = [summary_line(comparison)]
+    if comparison.unfinished:
+        parts.append("not finished, and in no mean\n" + _aligned(unfinished(comparison), width))
+    if comparison.left_out:
+        parts.append("\n".join(f"left out: {path} {reason}" for path, reason in comparison.left_out))
+    if comparison.rows:
+        cells = results(comparison)
+        upright = len(cells[0]) > 2 * len(cells)  # few configurations and many metrics read better as columns
+        parts.append(
+            _aligned([list(column) for column in zip(*cells, strict=True)] if upright else cells, width)
+        )
+    tests = tested(comparison, on_paper(comparison))
+    if len(tests) > 1:
+        parts.append(f"{_against(comparison)}\n" + _aligned(tests, width))
+    parts += [f"note: {note}" for note in comparison.notes]
+    return "\n\n".join(parts)
+
+
+def markdown(comparison: Comparison) -> str:
+    parts = [summary_line(comparison)]
+    if comparison.unfinished:
+        parts += ["Not finished, and in no mean:", _piped(unfinished(comparison))]
+    if comparison.left_out:
+        parts.append(
+            "\n".join(f"- left out: {_plain(f'{path} {reason}')}" for path, reason in comparison.left_out)
+        )
+    if comparison.rows:
+        parts.append(_piped(results(comparison)))
+    tests = tested(comparison, on_paper(comparison))
+    if len(tests) > 1:
+        parts += [_against(comparison) + ":", _piped(tests)]
+    if comparison.notes:
+        parts.append("\n".join(f"- {_plain(note)}" for note in comparison.notes))
+    return "\n\n".join(parts) + "\n"
+
+
+def _against(comparison: Comparison) -> str:
+    return f"Paired by seed, each minus {_plain(comparison.rows[0].label)}, the best by {comparison.monitor}"
+
+
+def csv_of_rows(comparison: Comparison) -> str:
+    """A line per configuration, numbers in full precision."""
+    titles = ["run", *comparison.settings, "seeds"]
+    for metric in comparison.metrics:
+        titles += [metric, *(f"{metric} {part}" for part in ("std", "low", "high", "n"))]
+    lines: list[list[object]] = [[*titles, "seconds", "peak_memory", "parameters"]]
+    for row in comparison.rows:
+        line: list[object] = [row.label, *row.settings.values(), len(row.runs)]
+        for metric in comparison.metrics:
+            known = row.summaries.get(metric)
+            line += [known.mean, known.std, known.low, known.high, known.n] if known else [""] * 5
+        lines.append([*line, row.seconds, row.peak_memory, row.parameters])
+    for name, values in comparison.baselines.items():
+        line = [f"baseline {name}", *[""] * (len(comparison.settings) + 1)]
+        for metric in comparison.metrics:
+            line += [values.get(metric, ""), "", "", "", ""]
+        lines.append([*line, "", "", ""])
+    return _csv(lines)
+
+
+def csv_of_runs(comparison: Comparison) -> str:
+    """A line per run, unfinished ones too, with everything that was tested: all tables can be made of it."""
+    best = dict.fromkeys(f"{BEST}{run.monitor}" for run in comparison.runs)
+    tests = dict.fromkeys(name for run in comparison.runs for name in run.final if name.startswith("test/"))
+    metrics = [*best, *tests, *(name for name in comparison.metrics if name not in (*best, *tests))]
+    chosen = choices(comparison.runs)
+    names = [*(chosen[0]), *(name for name in comparison.settings if name not in chosen[0])]
+    first = ["run", "label", "status", "error", "task", "started", "group", "trial", "seed"]
+    lines: list[list[object]] = [[*first, *names, *metrics, "seconds", "peak_memory", "parameters"]]
+    for run, choice, own in zip(comparison.runs, chosen, comparison.of_runs, strict=True):
+        record = run.record
+        known = choice | own
+        lines.append(
+            [
+                run.folder.path,
+                run.label,
+                run.status,
+                record.get("error"),
+                run.task,
+                record.get("started"),
+                record.get("group"),
+                record.get("trial"),
+                run.seed,
+                *(known[name] for name in names),
+                *(value(run, metric) for metric in metrics),
+                *(run.metrics.get(name) for name in ("seconds", "peak_memory", "parameters")),
+            ]
+        )
+    return _csv(lines)
+
+
+def _csv(lines: Sequence[Sequence[object]]) -> str:
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows(lines)
+    return file.getvalue()
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _ERROR else text[: _ERROR - 1] + "…"
+
+
+def _plain(text: str) -> str:
+    """In Markdown: neither a column's end, nor a line's, nor HTML."""
+    text = " ".join(text.split())
+    for mark, instead in (
+        ("\\", "\\\\"),
+        ("|", "\\|"),
+        ("<", "&lt;"),
+        ("`", "\\`"),
+        ("*", "\\*"),
+        ("_", "\\_"),
+    ):
+        text = text.replace(mark, instead)
+    return text
+
+
+def _piped(cells: Cells) -> str:
+    lines = ["| " + " | ".join(map(_plain, row)) + " |" for row in cells]
+    return "\n".join([lines[0], "|" + "---|" * len(cells[0]), *lines[1:]])
+
+
+def _aligned(cells: Cells, width: int) -> str:
+    """The first column is repeated before each block of columns."""
+    cells = [[" ".join(cell.split()) for cell in row] for row in cells]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    blocks: list[list[int]] = [[]]
+    for column in range(1, len(widths)):
+        needed = widths[0] + sum(widths[i] + 2 for i in [*blocks[-1], column])
+        if blocks[-1] and needed > width:
+            blocks.append([])
+        blocks[-1].append(column)
+    return "\n\n".join(
+        "\n".join("  ".join(row[i].ljust(widths[i]) for i in (0, *block)).rstrip() for row in cells)
+        for block in blocks
+    )
