@@ -11,11 +11,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from vision_apps.cli import arguments, help
 from vision_apps.cli.output import announce, refuse
-from vision_apps.core import compose, listing, targets
+from vision_apps.core import compose, listing, parent, targets
 from vision_apps.core.errors import ConfigError, UserError
 
 
 def train(argv: Sequence[str]) -> None:
+    parent.end_with_parent()
     words = arguments.parse(argv)
     if words.help:
         print(help.train(listing.conf_dirs(words.config_dirs)))

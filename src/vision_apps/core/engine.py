@@ -128,8 +128,8 @@ def resume(place: str, changes: list[str]) -> dict[str, float]:
 
 
 def replay(place: str, checkpoint: str | None) -> None:
-    """Train exactly what the folder's configuration says, never what a command line does: the further processes
-    of a run on several devices, and every run of a sweep."""
+    """Train exactly what the folder's configuration says, never what a command line does: this is what the
+    further processes of a run on several devices execute, and every run of a sweep."""
     folder, _ = RunFolder.find(place)
     config = folder.read_config()
     targets.allow(config.get("allow_targets") or [])

@@ -33,7 +33,8 @@ _LOCK = ".lock"
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds the lock of this file; a lock ends with its process, however that ends."""
+    """Whether a living process holds the lock of this file; a lock ends with its process, however that
+    ends."""
     if not path.is_file():
         return False
     lock = filelock.FileLock(path)
@@ -49,6 +50,17 @@ def _name(number: int) -> str:
     """A name that is easy to say. It is a function of the number, so that two processes that want the same
     number want the same folder and only one of them gets it."""
     return f"{number:04d}-{_ADJECTIVES[number * 29 % len(_ADJECTIVES)]}-{_NOUNS[number * 31 % len(_NOUNS)]}"
+
+
+def new_folder(parent: Path) -> Path:
+    """Make ``<parent>/<number>-<words>``, which no other process gets."""
+    parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        numbers = [int(m[1]) for m in (re.match(r"(\d+)-", entry) for entry in os.listdir(parent)) if m]
+        folder = parent / _name(max(numbers, default=0) + 1)
+        with contextlib.suppress(FileExistsError):  # another process was faster: take the next number
+            folder.mkdir()
+            return folder
 
 
 class RunFolder:
@@ -73,8 +85,8 @@ class RunFolder:
 
     @property
     def record(self) -> dict[str, Any]:
-        """``run.json``: id, start, the names of what was chosen, seed, and of a sweep's run its title, group and
-        trial; empty where it is missing or was cut off."""
+        """``run.json``: id, start, the names of what was chosen, seed, and of a sweep's run its title, group
+        and trial; empty where it is missing or was cut off."""
         try:
             record = self.read_json("run.json")
         except ValueError:
@@ -88,7 +100,8 @@ class RunFolder:
 
     @property
     def status(self) -> str:
-        """``finished``, ``running``, ``pruned`` (by a sweep), ``failed``, or ``stopped``: it can be resumed."""
+        """``finished``, ``running``, ``pruned`` (by a sweep), ``failed``, or ``stopped``, which can be
+        resumed."""
         marked = self.record.get("status")
         if marked:
             return str(marked)
@@ -126,18 +139,7 @@ class RunFolder:
             if path is not None:
                 Path(path).mkdir(parents=True)
                 return cls(path)._furnished()
-            parent = Path(root) / task
-            parent.mkdir(parents=True, exist_ok=True)
-            while True:
-                numbers = [
-                    int(m[1]) for m in (re.match(r"(\d+)-", entry) for entry in os.listdir(parent)) if m
-                ]
-                folder = parent / _name(max(numbers, default=0) + 1)
-                try:
-                    folder.mkdir()
-                except FileExistsError:  # another process was faster: take the next number
-                    continue
-                return cls(folder)._furnished()
+            return cls(new_folder(Path(root) / task))._furnished()
         except FileExistsError:
             raise RunError(
                 f"run.dir: {path} exists already and a run never overwrites another; choose another folder, "

@@ -1,0 +1,356 @@
+"""The loop of a sweep: ask the study for trials, keep the slots busy, tell what came out.
+
+What is known stands in the study and in the runs' folders, never only here: a sweep that is killed and
+started again finds everything there.
+"""
+
+import contextlib
+import datetime
+import os
+import signal
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import filelock
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from vision_apps.core.checkpoint import Interrupted
+from vision_apps.core.checkpoint_io import LAST
+from vision_apps.core.command import command as typed
+from vision_apps.core.errors import RunError, UserError
+from vision_apps.core.run_folder import RunFolder, is_held
+from vision_apps.sweeps import processes, study, trial
+from vision_apps.sweeps.processes import Job
+from vision_apps.sweeps.settings import Settings
+from vision_apps.sweeps.space import Space
+from vision_apps.sweeps.trial import Unit
+
+_POLL = 0.2  # s
+_ADOPT = 5.0  # s between looks for trials that a killed sweep left
+_NAMELESS = 60.0  # s that another sweep may take to put its name on a trial
+_STOPPING = 60.0  # s that runs have to save themselves
+
+
+@dataclass
+class Open:
+    """A trial that has begun and not ended."""
+
+    number: int
+    waiting: list[Unit]
+    running: dict[int, "Running"] = field(default_factory=dict)  # by slot
+    values: dict[int, list[float]] = field(default_factory=dict)  # by seed
+
+
+@dataclass
+class Running:
+    unit: Unit
+    job: Job
+    begun: float  # seconds since 1970
+
+
+class Sweep:
+    """
+    Args:
+        folder: of the sweep.
+        space: what varies.
+        settings: how.
+        opened: the study.
+        objectives: metric to ``min`` or ``max``, in the order of the study's directions.
+        first_seed: of the trials' runs.
+        gpus, per_trial: as in `processes.shares`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        space: Space,
+        settings: Settings,
+        opened: optuna.Study,
+        objectives: dict[str, str],
+        first_seed: int,
+        gpus: list[str],
+        per_trial: int,
+    ) -> None:
+        self.folder, self.space, self.settings, self.study = folder, space, settings, opened
+        self.objectives = objectives
+        self.seeds = settings.seeds_from(first_seed)
+        self.several = len(self.seeds) > 1
+        self.slots, self.gpus = processes.shares(gpus, per_trial, settings.jobs)
+        self.count = settings.count(space.combinations)
+        self.open: dict[int, Open] = {}
+        self.errors: dict[int, str] = {}
+        self.began = time.monotonic()
+        self.id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+        self._failed_here = False
+        self._signals = 0
+        self._executor: Any = None
+        self._adopted = float("-inf")
+
+    # ---- the loop ------------------------------------------------------------------------------------------
+
+    def run(self, show: Callable[["Sweep"], None]) -> None:
+        """Until every trial has ended. ``show`` is called whenever there may be something new.
+
+        Raises:
+            Interrupted: a signal, or the time is over: what ran has saved itself.
+            RunError: a trial failed and ``fail_fast`` is set.
+        """
+        (self.folder / "output").mkdir(exist_ok=True)
+        (self.folder / "controllers").mkdir(exist_ok=True)
+        if self.settings.launcher == "slurm":
+            self._executor = processes.slurm_executor(self.folder / "output", self.settings.slurm)
+        with filelock.FileLock(self._owner_file(self.id)), self._signals_counted():
+            if self.settings.sampler == "grid":
+                with self._asking():
+                    for values in self.space.grid()[: self.count]:
+                        self.study.enqueue_trial(values, skip_if_exists=True)
+            try:
+                while True:
+                    self._adopt()
+                    self._collect()
+                    self._stop_when_asked()
+                    self._fill()
+                    show(self)
+                    if not self.open and not self._may_ask():
+                        break
+                    time.sleep(_POLL)
+            finally:
+                self._end_what_runs()
+        self._owner_file(self.id).unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _signals_counted(self) -> Iterator[None]:
+        def count(number: int, frame: Any) -> None:
+            self._signals += 1
+            if self._signals > 1:
+                raise KeyboardInterrupt
+            os.write(2, b"\nstopping: the runs save themselves; once more to stop at once\n")
+
+        before = {number: signal.signal(number, count) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _stop_when_asked(self) -> None:
+        limit = self.settings.seconds
+        late = limit is not None and time.monotonic() - self.began > limit
+        if not (self._signals or late or (self._failed_here and self.settings.fail_fast)):
+            return
+        reason = "stopped" if self._signals else f"max_time={self.settings.max_time} is over"
+        going_on = typed("sweep", f"resume={self.folder}")
+        if self._failed_here and not self._signals and not late:
+            number, error = next(iter(self.errors.items()))
+            raise RunError(f"trial {number:04d} failed and fail_fast is set: {error}\ngo on with: {going_on}")
+        raise Interrupted(f"{reason}; the runs saved themselves; go on with: {going_on}")
+
+    def _end_what_runs(self) -> None:
+        jobs = [running.job for opened in self.open.values() for running in opened.running.values()]
+        patience = time.monotonic() + _STOPPING
+        for job in jobs:
+            job.stop()
+        with contextlib.suppress(KeyboardInterrupt):
+            while time.monotonic() < patience and not all(job.ended() for job in jobs):
+                time.sleep(_POLL)
+        for job in jobs:
+            job.stop(now=True)
+
+    # ---- beginning -----------------------------------------------------------------------------------------
+
+    def _asking(self) -> filelock.FileLock:
+        """Processes that share the folder ask one after another, so that together they begin ``count``."""
+        return filelock.FileLock(self.folder / ".asking")
+
+    def _may_ask(self) -> bool:
+        return len(study.counted(self.study.get_trials(deepcopy=False))) < self.count
+
+    def _fill(self) -> None:
+        for slot in self._free():
+            opened = next((known for known in self.open.values() if self._next(known)), None)
+            opened = opened or self._ask()
+            if opened is None:
+                return
+            unit = opened.waiting.pop(0)
+            try:
+                self._start(opened, unit, slot)
+            except UserError as error:  # a value that the configuration refuses
+                self._fail(opened, str(error))
+
+    def _free(self) -> list[int]:
+        busy = {slot for opened in self.open.values() for slot in opened.running}
+        return [slot for slot in range(self.slots) if slot not in busy]
+
+    def _next(self, opened: Open) -> bool:
+        """Whether a run of the trial may begin; the pruner judges the first seed before the others start."""
+        if not opened.waiting:
+            return False
+        judged = not self.settings.pruner or not opened.running
+        return judged and not self._still_lives(opened.waiting[0].folder)
+
+    @staticmethod
+    def _still_lives(folder: RunFolder) -> bool:
+        """Its former sweep was killed a moment ago, and it has not noticed yet."""
+        return folder.path.is_dir() and folder.status == "running"
+
+    def _ask(self) -> Open | None:
+        with self._asking():
+            if not self._may_ask():
+                return None
+            asked = self.study.ask(self.space.distributions)
+            asked.set_user_attr(study.OWNER, self.id)
+        opened = Open(asked.number, self._units(asked.number, asked.params))
+        self.open[asked.number] = opened
+        return opened
+
+    def _units(self, number: int, values: dict[str, Any]) -> list[Unit]:
+        words = tuple(self.space.words(values))
+        return [
+            Unit(number, seed, RunFolder(trial.folder_of(self.folder, number, seed, self.several)), words)
+            for seed in self.seeds
+        ]
+
+    def _start(self, opened: Open, unit: Unit, slot: int) -> None:
+        started = (unit.folder.path / "config.yaml").is_file()
+        if not started:
+            trial.prepare(unit, self.space, self.folder.name, self.several, self._pruning(unit))
+        words = processes.command(unit.folder, started=started)
+        if self._executor is not None:
+            job: Job = processes.submit(self._executor, words)
+        else:
+            output = self.folder / "output" / f"{unit.number:04d}-seed-{unit.seed}.txt"
+            gpus = self.gpus[slot] if self.gpus else None
+            job = processes.Process(words, output, self.slots, gpus)
+        opened.running[slot] = Running(unit, job, time.time())
+
+    def _pruning(self, unit: Unit) -> dict[str, Any] | None:
+        if not self.settings.pruner or unit.seed != self.seeds[0]:
+            return None
+        return {
+            "_target_": "vision_apps.sweeps.pruning.Pruning",
+            "sweep": str(self.folder.absolute()),
+            "trial": unit.number,
+            "metric": next(iter(self.objectives)),
+            "pruner": self.settings.pruner,
+            "options": dict(self.settings.pruner_options),
+        }
+
+    # ---- ending --------------------------------------------------------------------------------------------
+
+    def _collect(self) -> None:
+        for opened in list(self.open.values()):
+            for slot, running in list(opened.running.items()):
+                if running.job.ended():
+                    del opened.running[slot]
+                    self._judge(opened, running.unit, running)
+            if opened.number in self.open and not opened.waiting and not opened.running:
+                self._finish(opened)
+
+    def _judge(self, opened: Open, unit: Unit, running: Running | None) -> None:
+        """One run has ended, here or while no sweep looked."""
+        status = unit.folder.status
+        if status == "finished":
+            try:
+                values = trial.values(unit.folder, list(self.objectives))
+            except (KeyError, ValueError) as error:
+                self._fail(opened, str(error.args[0]))
+                return
+            if not trial.usable(values):
+                self._fail(opened, f"{', '.join(self.objectives)} is {values}: not a finite number")
+                return
+            opened.values[unit.seed] = values
+        elif status == "pruned":
+            self._tell(opened, TrialState.PRUNED)
+        elif status == "failed":
+            self._fail(opened, unit.folder.record.get("error", "unknown"))
+        elif running is None or self._advanced(unit, running):
+            opened.waiting.insert(0, unit)
+        else:
+            self._fail(opened, running.job.error())
+
+    @staticmethod
+    def _advanced(unit: Unit, running: Running) -> bool:
+        """It was killed, but not before it saved more than it began with."""
+        last = unit.folder.checkpoints / LAST
+        return last.is_file() and last.stat().st_mtime > running.begun
+
+    def _finish(self, opened: Open) -> None:
+        ordered = [opened.values[seed] for seed in self.seeds]
+        self._tell(opened, TrialState.COMPLETE, [fmean(column) for column in zip(*ordered, strict=True)])
+
+    def _fail(self, opened: Open, error: str) -> None:
+        self.errors[opened.number] = error
+        self._failed_here = True
+        self._tell(opened, TrialState.FAIL, error=error)
+
+    def _tell(
+        self, opened: Open, state: TrialState, values: list[float] | None = None, error: str | None = None
+    ) -> None:
+        """The trial has ended; runs of its other seeds are not needed any more."""
+        for running in opened.running.values():
+            running.job.stop(now=True)
+        opened.waiting.clear()
+        del self.open[opened.number]
+        storage = self.study._storage
+        with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+            study_id = storage.get_study_id_from_name(self.study.study_name)
+            trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, opened.number)
+            if error is not None:
+                storage.set_trial_user_attr(trial_id, "error", error)
+            if opened.values and self.several:
+                storage.set_trial_user_attr(
+                    trial_id, "by_seed", {str(k): v for k, v in opened.values.items()}
+                )
+            self.study.tell(opened.number, values, state)
+
+    # ---- what a killed sweep left --------------------------------------------------------------------------
+
+    def _owner_file(self, name: str) -> Path:
+        return self.folder / "controllers" / name
+
+    def _adopt(self) -> None:
+        """Take over the trials of sweeps that are no more."""
+        if time.monotonic() - self._adopted < _ADOPT:
+            return
+        self._adopted = time.monotonic()
+        with self._asking():
+            for known in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+                owner = known.user_attrs.get(study.OWNER)
+                if known.number in self.open or owner == self.id:
+                    continue
+                if owner is None:
+                    gone = known.datetime_start is None or _age(known.datetime_start) > _NAMELESS
+                else:  # a file that is not here is of another machine with another folder
+                    gone = self._owner_file(owner).is_file() and not is_held(self._owner_file(owner))
+                if gone:
+                    self._take_over(known)
+
+    def _take_over(self, known: FrozenTrial) -> None:
+        storage = self.study._storage
+        opened = Open(known.number, [])
+        self.open[known.number] = opened
+        storage.set_trial_user_attr(known._trial_id, study.OWNER, self.id)
+        units = self._units(known.number, known.params)
+        fresh = [unit for unit in units if not (unit.folder.path / "config.yaml").is_file()]
+        cut = [unit for unit in units if unit not in fresh and unit.folder.status in ("stopped", "running")]
+        if cut and self.settings.unfinished == "again":
+            storage.set_trial_user_attr(known._trial_id, study.SUPERSEDED, True)
+            self._tell(opened, TrialState.FAIL, error="the sweep was killed; its values are tried again")
+            self.study.enqueue_trial(known.params)
+            return
+        opened.waiting = [unit for unit in units if unit in fresh or unit in cut]
+        for unit in units:
+            if unit not in fresh and unit not in cut and known.number in self.open:
+                self._judge(opened, unit, None)
+
+
+def _age(begun: datetime.datetime) -> float:
+    """Seconds since a time that Optuna wrote down, which is local and has no zone."""
+    return (datetime.datetime.now() - begun).total_seconds()

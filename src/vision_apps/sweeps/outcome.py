@@ -1,0 +1,72 @@
+"""What a sweep found: ``results.csv`` and the closing lines, the failures first."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from vision_apps.core.command import command
+from vision_apps.core.statistics import Summary, summarize
+from vision_apps.sweeps import study, table
+from vision_apps.sweeps.controller import Sweep
+
+RESULTS = "results.csv"
+
+
+def write(sweep: Sweep) -> Path:
+    """One row for each trial: its state, settings, and per objective the mean over seeds, their standard
+    deviation and the bootstrap interval."""
+    trials = study.counted(sweep.study.trials)
+    rows = [_row(sweep, known) for known in trials]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    path = sweep.folder / RESULTS
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def _row(sweep: Sweep, known: FrozenTrial) -> dict[str, Any]:
+    row: dict[str, Any] = {"trial": known.number, "state": known.state.name.lower()} | known.params
+    for index, name in enumerate(sweep.objectives):
+        found = summary(known, index)
+        if found is not None:
+            row |= {name: found.mean}
+            if sweep.several:
+                row |= {f"{name} std": found.std, f"{name} low": found.low, f"{name} high": found.high}
+    row["error"] = known.user_attrs.get("error", "").splitlines()[0] if known.user_attrs.get("error") else ""
+    return row
+
+
+def summary(known: FrozenTrial, objective: int) -> Summary | None:
+    """Over the trial's seeds; None where it did not finish."""
+    if known.state != TrialState.COMPLETE or known.values is None:
+        return None
+    by_seed = known.user_attrs.get("by_seed")
+    values = [found[objective] for found in by_seed.values()] if by_seed else [known.values[objective]]
+    return summarize(values)
+
+
+def tell(sweep: Sweep) -> None:
+    """Print the failures, what was given up, and the best."""
+    trials = study.counted(sweep.study.trials)
+    failed = [known for known in trials if known.state == TrialState.FAIL]
+    pruned = sum(known.state == TrialState.PRUNED for known in trials)
+    finished = sum(known.state == TrialState.COMPLETE for known in trials)
+    print()
+    for known in failed:
+        error = known.user_attrs.get("error", "no reason was recorded")
+        print(f"trial {known.number:04d} failed: {error}\n  {table.settings_text(known)}")
+        print(f"  output in {sweep.folder / 'output'}/{known.number:04d}-*.txt")
+    print(f"{finished} finished · {pruned} pruned · {len(failed)} failed · {sweep.folder / RESULTS}")
+    for known in table.best_trials(sweep.study):
+        values = []
+        for index, name in enumerate(sweep.objectives):
+            found = summary(known, index)
+            assert found is not None
+            values.append(f"{name} {found}")
+        print(f"best  trial {known.number:04d}: {' · '.join(values)}")
+        print(f"      {table.settings_text(known)}")
+    print(f"next  {command('compare', sweep.folder, '--out', sweep.folder / 'compare')}", flush=True)

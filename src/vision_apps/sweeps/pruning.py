@@ -1,0 +1,60 @@
+"""Giving up a run of a sweep that is worse than the others were at the same epoch."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytorch_lightning as pl
+
+from vision_apps.core.checkpoint import Pruned
+from vision_apps.sweeps import study as studies
+from vision_apps.sweeps.settings import PRUNERS
+
+
+class Pruning(pl.Callback):
+    """Reports the monitored metric after each validation and stops the run where the pruner says so.
+
+    Rank 0 reports and asks; all ranks stop together, before the next epoch begins, so that the epoch's
+    checkpoint is complete.
+
+    Args:
+        sweep: the sweep's folder, whose ``study.json`` says where the study is kept.
+        trial: number of the trial.
+        metric: what is reported.
+        pruner, options: as in the sweep's settings.
+    """
+
+    def __init__(self, sweep: str, trial: int, metric: str, pruner: str, options: dict[str, Any]) -> None:
+        self.sweep, self.number, self.metric = Path(sweep), trial, metric
+        self.pruner, self.options = pruner, options
+        self._study: optuna.Study | None = None
+        self._give_up = False
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.sanity_checking:
+            return
+        worse = False
+        value = trainer.callback_metrics.get(self.metric)
+        if trainer.is_global_zero and value is not None:
+            worse = self._report(float(value), trainer.current_epoch)
+        self._give_up = trainer.strategy.broadcast(worse)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._give_up:
+            raise Pruned(f"pruned after epoch {trainer.current_epoch}: others were better by then")
+
+    def _report(self, value: float, epoch: int) -> bool:
+        """Keep the value in the study; returns whether the pruner gives the run up."""
+        where = json.loads((self.sweep / "study.json").read_text())
+        with studies.explained(where["storage"]):
+            if self._study is None:
+                self._study = optuna.load_study(
+                    study_name=where["study"], storage=studies.open_storage(where["storage"])
+                )
+            storage = self._study._storage  # a Trial would ask the sampler for values
+            study_id = storage.get_study_id_from_name(where["study"])
+            trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, self.number)
+            storage.set_trial_intermediate_value(trial_id, epoch, value)
+            pruner = getattr(optuna.pruners, PRUNERS[self.pruner])(**self.options)
+            return bool(pruner.prune(self._study, storage.get_trial(trial_id)))

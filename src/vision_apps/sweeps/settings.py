@@ -1,0 +1,183 @@
+"""How a sweep goes about it: the keys of ``conf/sweep/*.yaml`` and of ``vision-apps sweep``."""
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from vision_apps.core.errors import ConfigError
+from vision_apps.core.suggest import nearest
+
+SAMPLERS = {
+    "tpe": "TPESampler",
+    "cma_es": "CmaEsSampler",
+    "qmc": "QMCSampler",
+    "gp": "GPSampler",
+    "nsga2": "NSGAIISampler",
+    "random": "RandomSampler",
+    "grid": "RandomSampler",  # every combination is enqueued: nothing is left to sample
+}
+PRUNERS = {
+    "median": "MedianPruner",
+    "percentile": "PercentilePruner",
+    "halving": "SuccessiveHalvingPruner",
+    "hyperband": "HyperbandPruner",
+    "threshold": "ThresholdPruner",
+}
+LAUNCHERS = ("processes", "slurm")
+UNFINISHED = ("resume", "again")
+# What may be changed when a sweep goes on: the search itself stays as it was.
+CHANGEABLE = ("n_trials", "jobs", "max_time", "fail_fast", "unfinished", "launcher", "slurm")
+_TRIALS = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """
+    Args:
+        n_trials: trials that end, well or not; null: every combination of a grid, else 20.
+        seeds: runs of each trial, ``seed`` and those after it, or their list; their mean is the trial's value.
+        jobs: trials at a time; null: as many as the GPUs allow, one without GPUs.
+        sampler, sampler_options: one of `SAMPLERS` and arguments of its Optuna class; null: ``grid`` where
+            each axis is a list and ``n_trials`` is null, else ``tpe``.
+        pruner, pruner_options: one of `PRUNERS` likewise; null: every run is trained to its end.
+        objectives: metric to ``min`` or ``max``; null: what the task monitors. ``parameters``, ``seconds``
+            and ``peak_memory`` can be named too.
+        storage: where Optuna keeps the study: an SQLAlchemy URL, or ``journal://FILE``; null: SQLite in the
+            sweep's folder.
+        study: its name there; null: the folder's. Machines that name the same one share the search.
+        max_time: ``[DD:]HH:MM:SS`` after which the sweep stops; runs save themselves and can go on later.
+        fail_fast: stop at the first trial that fails.
+        unfinished: what happens to runs that were killed: ``resume`` from their last checkpoint, or
+            ``again``: the trial is marked as failed and a new one gets its values.
+        launcher: ``processes`` on this machine, or ``slurm`` (jobs of `submitit`).
+        slurm: arguments of submitit's ``update_parameters``, as ``timeout_min`` or ``slurm_partition``.
+    """
+
+    n_trials: int | None = None
+    seeds: int | tuple[int, ...] = 1
+    jobs: int | None = None
+    sampler: str | None = None
+    sampler_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    pruner: str | None = None
+    pruner_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    objectives: Mapping[str, str] | None = None
+    storage: str | None = None
+    study: str | None = None
+    max_time: str | None = None
+    fail_fast: bool = False
+    unfinished: str = "resume"
+    launcher: str = "processes"
+    slurm: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def several_seeds(self) -> bool:
+        return not isinstance(self.seeds, int) or self.seeds > 1
+
+    def seeds_from(self, first: int) -> list[int]:
+        return [first + i for i in range(self.seeds)] if isinstance(self.seeds, int) else list(self.seeds)
+
+    @property
+    def seconds(self) -> float | None:
+        """``max_time`` in seconds."""
+        if self.max_time is None:
+            return None
+        parts = [int(part) for part in self.max_time.split(":")]
+        return float(sum(part * unit for part, unit in zip(parts[::-1], (1, 60, 3600, 86400), strict=False)))
+
+    def for_space(self, combinations: int | None) -> "Settings":
+        """With the sampler chosen; ``combinations`` of a grid, None where the space is none."""
+        if self.sampler == "grid" and combinations is None:
+            raise ConfigError(
+                "sampler: grid needs a list of values for every key; an interval has no end of them. Use "
+                "range(low,high,step) or another sampler, as sampler=qmc"
+            )
+        chosen = self.sampler or ("grid" if combinations is not None and self.n_trials is None else "tpe")
+        return dataclasses.replace(self, sampler=chosen)
+
+    def count(self, combinations: int | None) -> int:
+        """How many trials there shall be; ``combinations`` of a grid, where the space is one."""
+        if self.n_trials is not None:
+            return min(self.n_trials, combinations or 0) if self.sampler == "grid" else self.n_trials
+        return combinations if combinations is not None and self.sampler == "grid" else _TRIALS
+
+
+FIELDS = tuple(field.name for field in dataclasses.fields(Settings))
+
+
+def settings(content: Mapping[str, Any], words: Sequence[str]) -> Settings:
+    """Of the keys of a file in ``conf/sweep`` and ``key=value`` words of a command line, which win.
+
+    Raises:
+        ConfigError: unknown keys and values that cannot be; all of them.
+    """
+    try:
+        changes = OmegaConf.from_dotlist(list(words))
+        merged: dict[str, Any] = OmegaConf.to_container(OmegaConf.merge(dict(content), changes))  # type: ignore[assignment]
+    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        raise ConfigError(f"{' '.join(words)}: cannot be read: {str(error).splitlines()[0]}") from None
+    problems = [
+        f"{name}: a sweep has no such setting{nearest(name, FIELDS)}; there are: {', '.join(FIELDS)}"
+        for name in merged.keys() - set(FIELDS)
+    ]
+    for name, value in merged.items():
+        if name in _CHECKS and value is not None:
+            fits, expected = _CHECKS[name]
+            if not fits(value):
+                problems.append(f"{name}: {value!r}, expected {expected}")
+    if problems:
+        raise ConfigError("\n".join(sorted(problems)))
+    if isinstance(merged.get("seeds"), list):
+        merged["seeds"] = tuple(merged["seeds"])
+    default = Settings()
+    result = Settings(
+        **{name: getattr(default, name) if value is None else value for name, value in merged.items()}
+    )
+    if result.pruner and result.objectives and len(result.objectives) > 1:
+        raise ConfigError(
+            f"pruner: {result.pruner} needs one objective, there are {len(result.objectives)} "
+            f"({', '.join(result.objectives)}); leave pruner or all but one objective out"
+        )
+    return result
+
+
+def _count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _seeds(value: Any) -> bool:
+    if isinstance(value, list):
+        return bool(value) and len(set(value)) == len(value) and all(isinstance(v, int) for v in value)
+    return _count(value)
+
+
+def _one_of(*names: str) -> tuple[Any, str]:
+    return lambda value: value in names, f"one of: {', '.join(names)}"
+
+
+_MAPPING = (lambda value: isinstance(value, dict), "a mapping")
+_CHECKS: dict[str, tuple[Any, str]] = {
+    "n_trials": (_count, "a number above 0"),
+    "jobs": (_count, "a number above 0"),
+    "seeds": (_seeds, "a number above 0, or a list of different seeds as in seeds=[1,2,3]"),
+    "sampler": _one_of(*SAMPLERS),
+    "pruner": _one_of(*PRUNERS),
+    "sampler_options": _MAPPING,
+    "pruner_options": _MAPPING,
+    "slurm": _MAPPING,
+    "objectives": (
+        lambda value: isinstance(value, dict) and value and set(value.values()) <= {"min", "max"},
+        "metric: min or max, as in objectives={val/loss: min, parameters: min}",
+    ),
+    "fail_fast": (lambda value: isinstance(value, bool), "true or false"),
+    "max_time": (
+        lambda value: isinstance(value, str) and re.fullmatch(r"(\d+:)?\d{1,2}:\d{2}:\d{2}", value),
+        "[DD:]HH:MM:SS as in max_time='01:30:00'",
+    ),
+    "unfinished": _one_of(*UNFINISHED),
+    "launcher": _one_of(*LAUNCHERS),
+}

@@ -1,0 +1,188 @@
+"""The Optuna study of a sweep, which any other Optuna program can read."""
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+import sqlalchemy.exc
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from vision_apps.core import check
+from vision_apps.core.errors import ConfigError
+from vision_apps.core.suggest import nearest
+from vision_apps.sweeps.settings import PRUNERS, SAMPLERS, Settings
+
+JOURNAL = "journal://"
+_LOCKED_SECONDS = 30  # that SQLite waits for another writer
+_WITHOUT_SEED_OFFSET = ("qmc",)  # its sequence is counted in the study
+# user attributes of a trial
+OWNER, SUPERSEDED = "sweep", "superseded"
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def place(path: Path) -> str:
+    """The storage of a study in the file ``path``."""
+    return f"sqlite:///{path.absolute()}"
+
+
+@contextlib.contextmanager
+def explained(storage: str) -> Iterator[None]:
+    """A storage that cannot be used is the user's to mend."""
+    try:
+        yield
+    except (
+        optuna.exceptions.StorageInternalError,
+        sqlalchemy.exc.SQLAlchemyError,
+        ImportError,
+        ValueError,
+        OSError,
+    ) as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        if "locked" in reason:
+            hint = f"another program has had it for more than {_LOCKED_SECONDS} s; end that and start again"
+        elif "not a database" in reason or "malformed" in reason or "no such table" in reason:
+            hint = (
+                "the file is damaged or is no study; move it away to begin a new one "
+                "(finished runs stay in trials/)"
+            )
+        else:
+            hint = "expected an SQLAlchemy URL as sqlite:///study.db or postgresql://host/name, or journal://FILE"
+        raise ConfigError(f"storage: {shown(storage)}: {reason}; {hint}") from error
+
+
+def shown(storage: str) -> str:
+    """Without its password."""
+    try:
+        return sqlalchemy.engine.make_url(storage).render_as_string(hide_password=True)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        return storage
+
+
+def open_storage(storage: str) -> BaseStorage:
+    if storage.startswith(JOURNAL):
+        return JournalStorage(JournalFileBackend(storage.removeprefix(JOURNAL)))
+    arguments = {"timeout": _LOCKED_SECONDS} if storage.startswith("sqlite") else {}
+    return RDBStorage(storage, engine_kwargs={"connect_args": arguments})
+
+
+def open_study(
+    storage: str,
+    name: str,
+    settings: Settings,
+    objectives: Mapping[str, str],
+    identity: dict[str, Any],
+    seed: int,
+) -> optuna.Study:
+    """Make the study, or join it.
+
+    Args:
+        identity: of the search, as plain data; a study that was made for another one is refused.
+        seed: of the sampler.
+
+    Raises:
+        ConfigError: the storage cannot be used, the study is another search's, an option does not exist.
+    """
+    directions = [
+        StudyDirection.MINIMIZE if mode == "min" else StudyDirection.MAXIMIZE for mode in objectives.values()
+    ]
+    pruner = _option("pruner", settings.pruner, PRUNERS, optuna.pruners, settings.pruner_options)
+    with explained(storage):
+        opened = open_storage(storage)
+        known = [
+            summary.study_name for summary in optuna.get_all_study_summaries(opened, include_best_trial=False)
+        ]
+        new, begun = name not in known, 0
+        if not new:
+            loaded = optuna.load_study(study_name=name, storage=opened)
+            _require_same(loaded, directions, identity, storage, name)
+            begun = len(loaded.trials)
+        seeded = _seeded(settings, seed, begun)
+        sampler = _option("sampler", settings.sampler, SAMPLERS, optuna.samplers, seeded)
+        study = optuna.create_study(
+            study_name=name,
+            storage=opened,
+            sampler=sampler,
+            pruner=pruner or optuna.pruners.NopPruner(),
+            directions=directions,
+            load_if_exists=True,
+        )
+        if new:
+            for key, value in identity.items():
+                study.set_user_attr(key, value)
+    return study
+
+
+def _seeded(settings: Settings, seed: int, begun: int) -> dict[str, Any]:
+    """A sampler that starts again must not repeat its first points."""
+    offset = 0 if settings.sampler in _WITHOUT_SEED_OFFSET else begun
+    return {"seed": seed + offset, **settings.sampler_options}
+
+
+def _option(
+    key: str, name: str | None, names: Mapping[str, str], module: Any, options: Mapping[str, Any]
+) -> Any:
+    if name is None:
+        return None
+    target = getattr(module, names[name])
+    known = list(check.accepted(target).parameters)
+    wrong = [option for option in options if option not in known]
+    if wrong:
+        raise ConfigError(
+            f"{key}_options.{wrong[0]}: {names[name]} has no such parameter{nearest(wrong[0], known)}; "
+            f"it has: {', '.join(known)}"
+        )
+    return target(**options)
+
+
+def _require_same(
+    study: optuna.Study, directions: list[StudyDirection], identity: dict[str, Any], storage: str, name: str
+) -> None:
+    for key, expected in identity.items():
+        found = study.user_attrs.get(key)
+        if found != expected:
+            raise ConfigError(
+                f"study: {name} in {shown(storage)} is a search with {key} {found!r}, this one has "
+                f"{expected!r}; give this search a name of its own with study=NAME, or go on with the other: "
+                "vision-apps sweep resume=FOLDER"
+            )
+    if study.directions != directions:
+        raise ConfigError(
+            f"study: {name} has other objectives; give this search its own name with study=NAME"
+        )
+
+
+def counted(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    """Those that count towards ``n_trials``: begun or ended, and not replaced by another."""
+    return [
+        trial
+        for trial in trials
+        if trial.state != TrialState.WAITING and not trial.user_attrs.get(SUPERSEDED)
+    ]
+
+
+def ended(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    return [trial for trial in counted(trials) if trial.state.is_finished()]
+
+
+def remember(folder: Path, storage: str, name: str) -> None:
+    """Write down where the study is, for the runs of a sweep and for `compare`; only the owner reads it,
+    because a storage's URL may hold a password."""
+    path = folder / "study.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({"storage": storage, "study": name}, indent=2) + "\n")
+
+
+def recalled(folder: Path) -> tuple[str | None, str | None]:
+    """Storage and name as `remember` wrote them; None where the sweep ended before."""
+    try:
+        where = json.loads((folder / "study.json").read_text())
+        return where["storage"], where["study"]
+    except (OSError, ValueError, KeyError):
+        return None, None

@@ -1,0 +1,131 @@
+"""What a person sees of a sweep while it runs: one table on a terminal, a line for each change elsewhere."""
+
+import sys
+import time
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from vision_apps.core.progress import duration
+from vision_apps.sweeps import study, trial
+from vision_apps.sweeps.controller import Open, Sweep
+
+_EVERY = 1.0  # s
+_ROWS = 24
+_WORDS = {
+    TrialState.COMPLETE: "finished",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "elsewhere",
+}
+
+
+class Shown:
+    """Follows a sweep; a context that owns the terminal's live part."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(file=sys.stdout)
+        self._live: Live | None = None
+        self._last = float("-inf")
+        self._told: dict[int, str] = {}
+
+    def __enter__(self) -> "Shown":
+        if self.console.is_terminal:
+            self._live = Live(console=self.console, auto_refresh=False).__enter__()
+        return self
+
+    def close(self, sweep: Sweep) -> None:
+        """Show how it ended."""
+        self._last = float("-inf")
+        self(sweep)
+
+    def __exit__(self, *error: Any) -> None:
+        if self._live is not None:
+            self._live.__exit__(*error)
+
+    def __call__(self, sweep: Sweep) -> None:
+        now = time.monotonic()
+        if now - self._last < _EVERY:
+            return
+        self._last = now
+        if self._live is not None:
+            self._live.update(table(sweep), refresh=True)
+        else:
+            self._tell_changes(sweep)
+
+    def _tell_changes(self, sweep: Sweep) -> None:
+        for known in study.counted(sweep.study.get_trials(deepcopy=False)):
+            state = "running" if known.number in sweep.open else _WORDS[known.state]
+            if self._told.get(known.number) != state:
+                self._told[known.number] = state
+                print(
+                    f"trial {known.number:04d} {state:9} {value_text(known)} {settings_text(known)}".rstrip(),
+                    flush=True,
+                )
+
+
+def table(sweep: Sweep) -> Table:
+    """State, value and settings of the newest trials, the best one marked; what is left in the caption."""
+    trials = study.counted(sweep.study.get_trials(deepcopy=False))
+    best = {found.number for found in best_trials(sweep.study)}
+    objectives = ", ".join(f"{name} ({mode})" for name, mode in sweep.objectives.items())
+    result = Table(title=f"{sweep.folder.name} · {objectives}", caption=_caption(sweep, trials), expand=False)
+    for name in ("trial", "state", "value", "best", "settings"):
+        result.add_column(name, no_wrap=name != "settings", justify="right" if name == "value" else "left")
+    for known in trials[-_ROWS:]:
+        opened = sweep.open.get(known.number)
+        state, value = _WORDS[known.state], value_text(known)
+        if opened is not None:
+            state, value = "running", _running(sweep, opened)
+        style = {"failed": "red", "pruned": "yellow", "running": "cyan"}.get(state, "")
+        mark = "best" if known.number in best else ""
+        result.add_row(f"{known.number:04d}", state, value, mark, settings_text(known), style=style)
+    return result
+
+
+def _running(sweep: Sweep, opened: Open) -> str:
+    """The newest validated value of the run that is furthest."""
+    metric = next(iter(sweep.objectives))
+    found = [trial.progress(running.unit.folder, metric) for running in opened.running.values()]
+    newest = max((known for known in found if known is not None), default=None)
+    seeds = f" · {len(opened.values)}/{len(sweep.seeds)} seeds" if sweep.several else ""
+    return (f"epoch {newest[0] + 1}: {newest[1]:.4g}" if newest else "starting") + seeds
+
+
+def _caption(sweep: Sweep, trials: list[FrozenTrial]) -> str:
+    done = study.ended(trials)
+    seconds = time.monotonic() - sweep.began
+    durations = [known.duration.total_seconds() for known in done if known.duration]
+    left = sum(durations) / len(durations) * (sweep.count - len(done)) / sweep.slots if durations else None
+    failed = sum(known.state == TrialState.FAIL for known in done)
+    parts = [
+        f"{len(done)}/{sweep.count} trials",
+        f"{failed} failed" if failed else "",
+        duration(seconds),
+        f"about {duration(left)} left" if left else "",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def best_trials(opened: optuna.Study) -> list[FrozenTrial]:
+    """The best trial; of several objectives those that no other beats in all."""
+    if not opened.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        return []
+    return [opened.best_trial] if len(opened.directions) == 1 else opened.best_trials
+
+
+def value_text(known: FrozenTrial) -> str:
+    if known.values is not None:
+        return " ".join(f"{value:.4g}" for value in known.values)
+    return ""
+
+
+def settings_text(known: FrozenTrial) -> str:
+    return " ".join(
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in known.params.items()
+    )

@@ -1,0 +1,94 @@
+"""One trial of a sweep: its runs, one for each seed, and what they tell together."""
+
+import math
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vision_apps.core import compose, engine, metrics_file
+from vision_apps.core.run_folder import RunFolder
+from vision_apps.sweeps.space import Space
+
+_OF_METRICS = ("parameters", "seconds", "peak_memory")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One run of a trial."""
+
+    number: int
+    seed: int
+    folder: RunFolder
+    words: tuple[str, ...]  # that only this trial has
+
+    @property
+    def title(self) -> str:
+        return " ".join((f"{self.number:04d}", *(word.lstrip("+") for word in self.words)))
+
+
+def folder_of(sweep: Path, number: int, seed: int, several: bool) -> Path:
+    own = sweep / "trials" / f"{number:04d}"
+    return own / f"seed-{seed}" if several else own
+
+
+def prepare(unit: Unit, space: Space, group: str, several: bool, pruning: Mapping[str, Any] | None) -> None:
+    """Write the run's folder. One that was left half written by a killed sweep is made anew."""
+    path = unit.folder.path
+    if path.exists():
+        shutil.rmtree(path)
+    words = [*space.fixed, *unit.words]
+    config, choices = compose.compose_with_choices(words, space.dirs)
+    config.run.dir = str(path)
+    config.seed = unit.seed
+    if pruning:
+        config.callbacks.pruning = dict(pruning)
+    engine.prepare(
+        config,
+        choices,
+        title=unit.title + (f" seed={unit.seed}" if several else ""),
+        group=group,
+        trial=unit.number,
+        command=[sys.executable, "-m", "vision_apps", "train", *words, f"seed={unit.seed}"],
+    )
+
+
+def values(folder: RunFolder, objectives: Sequence[str]) -> list[float]:
+    """What a finished run is judged by: the monitored metric where it was best, any other validated one at
+    that epoch, test figures, and `_OF_METRICS`.
+
+    Raises:
+        KeyError: a metric that the run never logged, with those that it did.
+    """
+    metrics = folder.read_json("metrics.json")
+    found: list[float] = []
+    for name in objectives:
+        if name in _OF_METRICS:
+            value = metrics.get(name)
+        elif name == metrics["monitor"]:
+            value = metrics["best"]["value"]
+        else:
+            value = _at_epoch(folder, name, metrics["best"]["epoch"], metrics)
+        if value is None:
+            known = sorted({*metrics["series"], *metrics["final"], *_OF_METRICS})
+            raise KeyError(f"objectives: {name} was not logged; logged are: {', '.join(known)}")
+        found.append(float(value))
+    return found
+
+
+def _at_epoch(folder: RunFolder, name: str, epoch: int | None, metrics: Mapping[str, Any]) -> float | None:
+    logged = {row[1]: row[3] for row in metrics_file.read(folder.path / "metrics.csv") if row[2] == name}
+    last = list(logged.values())[-1] if logged else metrics["final"].get(name)
+    return logged.get(epoch, last) if epoch is not None else last
+
+
+def progress(folder: RunFolder, metric: str) -> tuple[int, float] | None:
+    """The newest epoch that was validated and its value."""
+    rows = [row for row in metrics_file.read(folder.path / "metrics.csv") if row[2] == metric]
+    return (rows[-1][1], rows[-1][3]) if rows else None
+
+
+def usable(values: Sequence[float]) -> bool:
+    return all(math.isfinite(value) for value in values)
