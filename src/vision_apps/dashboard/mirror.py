@@ -123,8 +123,10 @@ class Mirror:
     def _name(self, project: str, key: str, run: Listed) -> str:
         """The run's title or folder; where another run has that name already, its path as well."""
         taken = {done["name"] for done in self._done.values() if done["project"] == project}
-        longer = f"{run.title} ({key})" if run.record.get("title") else key
-        return next(name for name in map(_legal, (run.title, longer)) if name not in taken)
+        name = _legal(run.title)
+        if name in taken:
+            name = _legal(f"{name} ({key})" if run.record.get("title") else key)
+        return name
 
     def _forget(self, key: str) -> None:
         self.board.forget(self._done[key]["project"], self._done[key]["name"])
@@ -165,7 +167,8 @@ def _legal(name: str) -> str:
 def _state(run: Listed) -> tuple[int, ...]:
     """Differs when a run has more to show."""
     state = [hash(run.status)]
-    for name in (_METRICS, "images", "config.yaml"):
+    # metrics.json is written after the last picture, which may have taken the place of an older one
+    for name in (_METRICS, "images", "config.yaml", "metrics.json"):
         try:
             stat = (run.folder.path / name).stat()
             state += [stat.st_size, stat.st_mtime_ns]
