@@ -41,21 +41,28 @@ def annealed_mean(
     head, offset = weight.flatten(1).to(features.dtype), bias.float()
     # one product gives both sums and their divisor
     mean_of = torch.cat([bins, torch.ones_like(bins[:, :1])], dim=1)
+
+    def decoded(some: Tensor) -> tuple[Tensor, Tensor]:
+        logits = (as_rows(some) @ head.T).float() + offset
+        logits -= logits.amax(1, keepdim=True)
+        exponential = logits.exp()
+        total = exponential.sum(1)
+        entropy = total.log() - (exponential * logits).sum(1) / total
+        sums = logits.div_(temperature).exp_() @ mean_of
+        return sums[:, :2] / sums[:, 2:], entropy
+
+    if torch.compiler.is_exporting():  # a graph holds no loop over a batch of unknown size, and no autocast
+        colour, entropy = decoded(features)
+        return DecodedColors(
+            colour.view(batch, height, width, 2).permute(0, 3, 1, 2), entropy.view(batch, height, width)
+        )
     colours = features.new_empty((batch, height, width, 2), dtype=torch.float32)
     entropies = features.new_empty((batch, height, width), dtype=torch.float32)
-    # an exported graph holds no loop over a batch of unknown size
-    whole = [(slice(None), slice(None))]
     chunk = chunk or chunk_size(features.device)
-    chunks = whole if torch.compiler.is_exporting() else pixel_chunks(batch, height, width, chunk)
     with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
-        for images, rows in chunks:
-            logits = (as_rows(features[images, :, rows]) @ head.T).float() + offset
-            logits -= logits.amax(1, keepdim=True)
-            exponential = logits.exp()
-            total = exponential.sum(1)
-            entropy = total.log() - (exponential * logits).sum(1) / total
-            sums = logits.div_(temperature).exp_() @ mean_of
-            colours[images, rows] = (sums[:, :2] / sums[:, 2:]).view_as(colours[images, rows])
+        for images, rows in pixel_chunks(batch, height, width, chunk):
+            colour, entropy = decoded(features[images, :, rows])
+            colours[images, rows] = colour.view_as(colours[images, rows])
             entropies[images, rows] = entropy.view_as(entropies[images, rows])
     return DecodedColors(colours.permute(0, 3, 1, 2), entropies)
 
