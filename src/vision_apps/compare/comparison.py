@@ -203,9 +203,10 @@ def _one_per_seed(runs: Sequence[Run], notes: list[str]) -> list[Run]:
 def _name(runs: Sequence[Run]) -> str:
     if len(runs) == 1:
         return runs[0].label
-    titles = {run.record.get("title") for run in runs}
+    # what a sweep calls its runs ends with the seed where it has several
+    titles = {str(run.record.get("title") or "").removesuffix(f" seed={run.seed}") for run in runs}
     common = titles.pop() if len(titles) == 1 else None
-    return str(common) if common else f"{runs[0].label} +{len(runs) - 1}"
+    return common if common else f"{runs[0].label} +{len(runs) - 1}"
 
 
 def _monitored(row: Row, by: str) -> float:

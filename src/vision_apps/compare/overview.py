@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vision_apps.compare import logged
 from vision_apps.compare.settings import MISSING
-from vision_apps.core import metrics_file, run_list
+from vision_apps.core import run_list
 from vision_apps.core.errors import CheckpointError, ConfigError
 from vision_apps.core.run_list import Listed
 from vision_apps.core.suggest import nearest
@@ -104,10 +105,9 @@ def _with_progress(line: Line) -> Line:
     if line.status != "running":
         return line
     task = _config(line.listed).get("task") or {}
-    rows = metrics_file.read(line.listed.folder.path / "metrics.csv")
-    values = [value for _, _, name, value in rows if name == task.get("monitor")]
-    best = (min if task.get("mode") == "min" else max)(values, default=None)
-    return line._replace(monitor=task.get("monitor"), best=best)
+    monitor = task.get("monitor")
+    best = logged.best(line.listed.folder.path / "metrics.csv", monitor, str(task.get("mode")))
+    return line._replace(monitor=monitor, best=best)
 
 
 def _config(listed: Listed) -> dict[str, Any]:
@@ -129,7 +129,8 @@ def _filtered(lines: Sequence[Line], word: str) -> list[Line]:
     if match is None:
         raise ConfigError(
             f"{word}: no such filter{nearest(key, KEYS)}; there are "
-            f"{', '.join(f'{name}=' for name in KEYS)}, and metrics with <, <=, >, >=, == or != and a number, as in 'test/accuracy>0.9'"
+            f"{', '.join(f'{name}=' for name in KEYS)}, and metrics with <, <=, >, >=, == or != and a "
+            "number, as in 'test/accuracy>0.9'"
         )
     name, sign, text = match.groups()
     try:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vision_apps.core import metrics_file, run_list
+from vision_apps.compare import logged
+from vision_apps.core import run_list
 from vision_apps.core.command import command
 from vision_apps.core.errors import CheckpointError, ConfigError
 from vision_apps.core.run_folder import RunFolder
@@ -54,9 +55,7 @@ class Run:
         """The best value of the monitored metric; of an unfinished run the best so far."""
         if self.finished:
             return (self.metrics.get("best") or {}).get("value")
-        rows = metrics_file.read(self.folder.path / "metrics.csv")
-        values = [value for _, _, name, value in rows if name == self.monitor]
-        return (min if self.mode == "min" else max)(values, default=None)
+        return logged.best(self.folder.path / "metrics.csv", self.monitor, self.mode)
 
     @property
     def final(self) -> dict[str, float]:

@@ -100,11 +100,11 @@ def differing(runs: Sequence[Run]) -> list[dict[str, str]]:
     groups = [group for group in _GROUPS if _differ(one[group] for one in chosen)]
     keys = []
     for key in all_settings[0] if all_settings else ():
-        above = _above(key)
+        group, above = key.partition(".")[0], _above(key)
         alike: dict[tuple[str, ...], set[str]] = defaultdict(set)
         for choice, one in zip(chosen, all_settings, strict=True):
             parts = (one.get(f"{part}.{_CLASS}", MISSING) for part in above)
-            alike[choice.get(above[0], "") if above else "", *parts].add(one[key])
+            alike[choice[group] if group in groups else "", *parts].add(one[key])
         if any(len(values) > 1 for values in alike.values()):
             keys.append(key)
     return [
@@ -114,7 +114,8 @@ def differing(runs: Sequence[Run]) -> list[dict[str, str]]:
 
 
 def _above(key: str) -> list[str]:
-    """The parts of a configuration that a key belongs to, from the outermost; a class is no part of itself."""
+    """The parts of a configuration that a key belongs to, from the outermost; a class is in no part of its
+    own."""
     parts = key.removesuffix(f".{_CLASS}").split(".")
     return [".".join(parts[:count]) for count in range(1, len(parts))]
 

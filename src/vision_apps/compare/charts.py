@@ -1,0 +1,229 @@
+"""The figures of the page, made by Plotly. Texts are escaped, because Plotly takes some HTML in them."""
+
+import html
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.colors import qualitative
+
+from vision_apps.compare import logged
+from vision_apps.compare.comparison import BEST, Comparison, value
+from vision_apps.compare.reading import Run
+from vision_apps.compare.settings import in_short
+
+SMOOTHING = {"none": 0.0, "a little": 0.6, "medium": 0.9, "strong": 0.97}  # weight of what came before
+POINTS = 500  # of a curve
+MOST_RUNS = 100  # with curves
+_NUMBERS = 600_000  # of all curves together, about 3 MB
+_FEWEST_POINTS = 60
+_COLOURS = qualitative.D3  # readable on white and on black
+_DASHES = ("solid", "dash", "dot", "dashdot")
+_RANGE_OF_LOG = (
+    20.0  # a positive setting whose largest value is so many times its least has a logarithmic axis
+)
+
+
+class Look(NamedTuple):
+    """Of a run's curve: runs that differ only in the seed share it."""
+
+    colour: str
+    dash: str
+
+
+class Curves(NamedTuple):
+    figures: dict[str, Any]  # metric to figure
+    points: int  # of the longest curve
+    thinned: bool
+
+
+def looks(comparison: Comparison) -> list[Look]:
+    """Per run of `Comparison.runs`."""
+    groups: dict[tuple[str, ...], int] = {}
+    for own in comparison.of_runs:
+        groups.setdefault(tuple(own.values()), len(groups))
+    indices = [groups[tuple(own.values())] for own in comparison.of_runs]
+    return [Look(_COLOURS[i % len(_COLOURS)], _DASHES[i // len(_COLOURS) % len(_DASHES)]) for i in indices]
+
+
+def smoothed(values: np.ndarray, weight: float) -> np.ndarray:
+    """Exponential moving average without the pull towards zero at its beginning: what
+    ``pandas.Series.ewm(alpha=1 - weight).mean()`` gives.
+
+    Args:
+        values: [N], finite.
+    """
+    result = np.empty(len(values))
+    total = count = 0.0
+    for index, known in enumerate(values):
+        total, count = weight * total + known, weight * count + 1.0
+        result[index] = total / count
+    return result
+
+
+def curves(runs: Sequence[Run], look: Sequence[Look]) -> Curves:
+    """A figure per metric that was logged more than once, with a curve per run and degree of smoothing; of
+    each at most `POINTS` points, evenly spaced, the first and the last among them."""
+    of_runs = [_logged(run) for run in runs]
+    lengths = [len(steps) for of_run in of_runs for steps, _ in of_run.values()]
+    points = POINTS
+    while points > _FEWEST_POINTS and _numbers(lengths, points) > _NUMBERS:
+        points = points * 3 // 4
+    names = list(dict.fromkeys(name for of_run in of_runs for name in of_run))
+    figures = {}
+    for name in names:
+        traces = []
+        for index, (run, own, of_run) in enumerate(zip(runs, look, of_runs, strict=True)):
+            if name not in of_run:
+                continue
+            steps, values = of_run[name]
+            kept = np.unique(np.linspace(0, len(steps) - 1, min(points, len(steps))).round().astype(int))
+            for level, weight in enumerate(SMOOTHING.values()):
+                trace = {
+                    "type": "scatter",
+                    "x": steps[kept].astype(np.int32),
+                    "y": smoothed(values, weight)[kept].astype(np.float32),
+                    "name": html.escape(run.label),
+                    "mode": "lines" if len(steps) > 2 else "lines+markers",
+                    "line": {"color": own.colour, "dash": own.dash, "width": 1.6},
+                    "hovertemplate": "%{fullData.name}<br>step %{x}: %{y:.4g}<extra></extra>",
+                    "meta": {"run": index, "level": level},
+                }
+                traces.append(trace)
+        figure = go.Figure(traces)
+        figure.update_layout(
+            xaxis_title="step",
+            yaxis_title=html.escape(name),
+            height=440,
+            showlegend=False,
+            hovermode="closest",
+        )
+        figures[name] = _plain(figure)
+    return Curves(figures, points, any(length > points for length in lengths))
+
+
+def _logged(run: Run) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Metric to steps and finite values, of what is no single number."""
+    found = {}
+    for name, (steps, values) in logged.series(run.folder.path / "metrics.csv").items():
+        finite = np.isfinite(values)
+        if finite.sum() > 1 and not name.startswith("test/"):
+            found[name] = (np.array(steps)[finite], np.array(values)[finite])
+    return found
+
+
+def _numbers(lengths: Sequence[int], points: int) -> int:
+    return sum(min(length, points) for length in lengths) * 2 * len(SMOOTHING)
+
+
+def parallel(comparison: Comparison) -> Any | None:
+    """Parallel coordinates: a line per finished run through its settings to its metrics, coloured by the
+    monitored one; None with fewer than three such runs or nothing that differs."""
+    by = f"{BEST}{comparison.monitor}"
+    shown = [by, *(name for name in comparison.metrics if name != by)][:3]
+    runs = [
+        (run, own)
+        for run, own in zip(comparison.runs, comparison.of_runs, strict=True)
+        if (known := value(run, by)) is not None and math.isfinite(known)
+    ]
+    if len(runs) < 3 or not comparison.settings:
+        return None
+    dimensions = [_dimension(name, [own[name] for _, own in runs]) for name in comparison.settings]
+    measured = {}
+    for name in shown:
+        numbers = [value(run, name) for run, _ in runs]
+        if all(known is not None and math.isfinite(known) for known in numbers):
+            measured[name] = numbers
+    dimensions += [{"label": html.escape(name), "values": numbers} for name, numbers in measured.items()]
+    figure = go.Figure(
+        go.Parcoords(
+            dimensions=dimensions,
+            line={
+                "color": measured[by],
+                "colorscale": "Viridis",
+                "showscale": True,
+                "reversescale": comparison.mode == "min",
+                "colorbar": {"title": {"text": html.escape(by), "side": "right"}, "x": 1.05},
+            },
+            labelangle=-12,
+            labelside="top",
+        )
+    )
+    figure.update_layout(height=440, margin={"l": 90, "r": 30, "t": 90, "b": 30})
+    return _plain(figure)
+
+
+def _dimension(name: str, values: Sequence[str]) -> dict[str, Any]:
+    """A numeric axis where all values are numbers, otherwise one with the values in their order."""
+    numbers = _numeric(values)
+    short, _ = in_short(name, "")
+    if numbers is None or len(set(numbers)) < 2:
+        texts = list(dict.fromkeys(values))
+        return {
+            "label": html.escape(short),
+            "values": [texts.index(text) for text in values],
+            "tickvals": list(range(len(texts))),
+            "ticktext": [html.escape(_cut(in_short(name, text)[1])) for text in texts],
+        }
+    if min(numbers) > 0 and max(numbers) / min(numbers) >= _RANGE_OF_LOG:
+        ticks = sorted(set(numbers)) if len(set(numbers)) <= 8 else _decades(numbers)
+        return {
+            "label": html.escape(short),
+            "values": [math.log10(number) for number in numbers],
+            "tickvals": [math.log10(tick) for tick in ticks],
+            "ticktext": [f"{tick:.4g}" for tick in ticks],
+        }
+    return {"label": html.escape(short), "values": numbers}
+
+
+def _numeric(values: Sequence[str]) -> list[float] | None:
+    try:
+        numbers = [float(text) for text in values]
+    except ValueError:
+        return None
+    return numbers if all(map(math.isfinite, numbers)) else None
+
+
+def _decades(numbers: Sequence[float]) -> list[float]:
+    low, high = math.floor(math.log10(min(numbers))), math.ceil(math.log10(max(numbers)))
+    return [10.0**power for power in range(low, high + 1)]
+
+
+def importances(of_objective: str, shares: Mapping[str, float]) -> Any:
+    """Bars, the largest above.
+
+    Args:
+        shares: setting to its share of the importance; together 1.
+    """
+    names = sorted(shares, key=shares.__getitem__)
+    figure = go.Figure(
+        go.Bar(
+            x=[shares[name] for name in names],
+            y=[html.escape(name) for name in names],
+            orientation="h",
+            marker_color=_COLOURS[0],
+            texttemplate="%{x:.2f}",
+            hovertemplate="%{y}: %{x:.3f}<extra></extra>",
+        )
+    )
+    figure.update_layout(
+        height=120 + 34 * len(names),
+        xaxis_title=f"share of the importance for {html.escape(of_objective)}",
+        yaxis_automargin=True,
+    )
+    return _plain(figure)
+
+
+def _plain(figure: go.Figure) -> Any:
+    """As JSON-able data; the page adds its colours, so no template."""
+    figure.update_layout(template="none")
+    if not figure.layout.margin.l:
+        figure.update_layout(margin={"l": 70, "r": 20, "t": 20, "b": 50})
+    return json.loads(figure.to_json())
+
+
+def _cut(text: str, most: int = 24) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

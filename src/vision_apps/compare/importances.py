@@ -1,0 +1,81 @@
+"""Which settings of a sweep mattered, as Optuna judges from its study."""
+
+import json
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+ENOUGH = 10  # finished trials
+_JOURNAL, _SQLITE = "journal://", "sqlite:///"
+
+
+def importances(sweep: Path) -> dict[str, dict[str, float]] | str:
+    """Objective to setting to its share of the importance (PED-ANOVA, Watanabe et al. 2023, as Optuna has
+    it), or why there is none."""
+    import optuna
+    import sqlalchemy.exc
+
+    try:
+        where = json.loads((sweep / "study.json").read_text())
+        study = optuna.load_study(study_name=where["study"], storage=_storage(where["storage"], sweep))
+        finished = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
+        if len(finished) < ENOUGH:
+            return f"needs {ENOUGH} finished trials, there are {len(finished)}"
+        targets: list[Any] = [None]  # the only objective, in its own direction
+        if len(study.directions) > 1:
+            targets = [
+                partial(_loss, index, direction.name) for index, direction in enumerate(study.directions)
+            ]
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", "PedAnovaImportanceEvaluator computes"
+            )  # that low targets are good
+            return {
+                name: optuna.importance.get_param_importances(study, target=target)
+                for name, target in zip(_objectives(sweep, len(targets)), targets, strict=True)
+            }
+    # the storage may be a server that is gone; the text of such an error may hold its password
+    except (
+        optuna.exceptions.OptunaError,
+        sqlalchemy.exc.SQLAlchemyError,
+        ImportError,
+        KeyError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        return f"Optuna cannot take it from this study ({type(error).__name__})"
+
+
+def _loss(index: int, direction: str, trial: Any) -> float:
+    """One of several objectives, low where it is good."""
+    value = float(trial.values[index])
+    return value if direction == "MINIMIZE" else -value
+
+
+def _storage(url: str, sweep: Path) -> Any:
+    """Of a file that has moved with its sweep, the file where it is now."""
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    scheme = next((known for known in (_JOURNAL, _SQLITE) if url.startswith(known)), None)
+    if scheme is None:
+        return url
+    path = Path(url.removeprefix(scheme))
+    path = path if path.is_file() else sweep / path.name
+    if not path.stat().st_size:  # of a missing or empty file Optuna would make a new study
+        raise ValueError("empty")
+    return (
+        JournalStorage(JournalFileBackend(str(path))) if scheme == _JOURNAL else f"{_SQLITE}{path.absolute()}"
+    )
+
+
+def _objectives(sweep: Path, count: int) -> list[str]:
+    try:
+        named = json.loads((sweep / "sweep.json").read_text()).get("objectives")
+    except (OSError, ValueError, AttributeError):
+        named = None
+    known = isinstance(named, dict) and len(named) == count
+    return list(named) if known else [f"objective {index}" for index in range(count)]

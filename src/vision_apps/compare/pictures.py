@@ -1,0 +1,50 @@
+"""The runs' sheets of pictures, made small enough for a page."""
+
+import base64
+import io
+from pathlib import Path
+
+from PIL import Image
+
+from vision_apps.compare.reading import Run
+
+MOST = 40  # runs with pictures
+_BYTES = 3_000_000  # of all pictures together, before base64 adds a third
+_WIDTHS = (640, 480, 360, 240)  # px
+_QUALITY = 78
+
+
+def sheet(run: Run) -> Path | None:
+    """The test's sheet, or the last one of validation."""
+    tested = run.folder.images / "test-sheet-best.png"
+    validated = sorted(run.folder.images.glob("val-sheet-*.png"))
+    return tested if tested.is_file() else (validated or [None])[-1]
+
+
+def encode(path: Path, count: int) -> tuple[str, int, int] | None:
+    """A picture as the text of a ``data:`` address, its width and height in px; None where it cannot be read.
+
+    Args:
+        count: how many pictures share the page: the more, the smaller is each.
+    """
+    most = _BYTES // max(count, 1)
+    try:
+        with Image.open(path) as file:
+            picture = file.convert("RGB")
+    except (OSError, Image.DecompressionBombError, SyntaxError):  # Pillow's word for a broken PNG
+        return None
+    for width in _WIDTHS:
+        small = picture
+        if picture.width > width:
+            small = picture.resize(
+                (width, max(1, round(picture.height * width / picture.width))), Image.Resampling.LANCZOS
+            )
+        content = io.BytesIO()
+        small.save(content, "WEBP", quality=_QUALITY)
+        if content.tell() <= most:
+            break
+    return (
+        "data:image/webp;base64," + base64.b64encode(content.getvalue()).decode(),
+        small.width,
+        small.height,
+    )

@@ -1,0 +1,48 @@
+"""``--out``: the comparison as files."""
+
+from pathlib import Path
+
+from vision_apps.compare import tables
+from vision_apps.compare.comparison import Comparison
+from vision_apps.core.errors import ConfigError
+
+MARK = '<meta name="generator" content="vision-apps compare">'  # a folder that we may write over has it
+_PAGE = "index.html"
+
+
+def write(comparison: Comparison, out: str) -> Path:
+    """Write ``table.csv``, ``table.md``, ``runs.csv`` and ``index.html``; returns the path of the last.
+
+    Raises:
+        ConfigError: the folder cannot be written, or holds such files of someone else.
+    """
+    from vision_apps.compare import page
+
+    folder = Path(out)
+    files = {
+        "table.csv": tables.csv_of_rows(comparison),
+        "table.md": tables.markdown(comparison),
+        "runs.csv": tables.csv_of_runs(comparison),
+    }
+    _require_ours(folder, [*files, _PAGE])
+    files[_PAGE] = page.page(comparison)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (folder / name).write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"--out {out}: {error.strerror or error}; choose a folder that can be written"
+        ) from None
+    return folder / _PAGE
+
+
+def _require_ours(folder: Path, names: list[str]) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"--out {folder}: is a file; expected a folder, as in --out comparison")
+    there = [name for name in names if (folder / name).exists()]
+    page = folder / _PAGE
+    if there and not (page.is_file() and MARK in page.read_text(encoding="utf-8", errors="replace")[:2000]):
+        raise ConfigError(
+            f"--out {folder}: has a {there[0]} that was not written by this command; choose another folder"
+        )
