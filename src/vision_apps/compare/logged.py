@@ -8,12 +8,10 @@ Series = tuple[list[int], list[float]]  # steps and values, in the order of logg
 
 def series(path: Path) -> dict[str, Series]:
     """Metric to what was logged of it. A line that was cut off by a kill is left out."""
-    found: dict[str, Series] = {}
-    try:
-        file = open(path, newline="")
-    except OSError:
+    if not path.is_file():
         return {}
-    with file:
+    found: dict[str, Series] = {}
+    with open(path, newline="") as file:
         for row in csv.reader(file):
             try:
                 step, value = int(row[0]), float(row[3])

@@ -12,9 +12,15 @@ from vision_apps.compare.comparison import BEST, Comparison
 from vision_apps.compare.importances import importances
 from vision_apps.compare.reading import Run, fingerprint
 from vision_apps.compare.settings import differing_in_full, in_short
-from vision_apps.compare.writing import MARK
 
+MARK = '<meta name="generator" content="vision-apps compare">'  # a page that may be written over has it
 _HERE = Path(__file__).parent
+_BORDERS = {
+    "solid": "solid",
+    "dash": "dashed",
+    "dot": "dotted",
+    "dashdot": "double",
+}  # of CSS, like the dashes
 
 
 class _Part(NamedTuple):
@@ -46,24 +52,23 @@ def page(comparison: Comparison) -> str:
         script=(_HERE / "page.js").read_text(encoding="utf-8"),
         summary=escape(tables.summary_line(comparison)),
         contents=" ".join(f'<a href="#{part.name}">{part.title}</a>' for part in there),
-        body="\n".join(
-            f'<section aria-labelledby="{part.name}">\n<h2 id="{part.name}">{part.title}</h2>\n'
-            f"{part.body}\n</section>"
-            for part in there
-        ),
+        body="\n".join(map(_section, there)),
         figures=data,
         plotly=get_plotlyjs(),
     )
+
+
+def _section(part: _Part) -> str:
+    title = f'<h2 id="{part.name}">{part.title}</h2>'
+    return f'<section aria-labelledby="{part.name}">\n{title}\n{part.body}\n</section>'
 
 
 def _table(cells: tables.Cells, title: str) -> str:
     """The first row is titles, the first cell of each its name."""
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in cells[0])
     body = "".join(_row(row) for row in cells[1:])
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{title}">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return _region("scroll", title, table)
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -80,6 +85,15 @@ def _spread(cell: str) -> str:
     return f"{escape(above)}<small>[{escape(below)}</small>"
 
 
+def _about(*sentences: str) -> str:
+    return f'<p class="about">{escape(" ".join(sentences))}</p>'
+
+
+def _region(kind: str, title: str, body: str) -> str:
+    """Something wider than the page, which the keyboard can scroll."""
+    return f'<div class="{kind}" tabindex="0" role="region" aria-label="{title}">{body}</div>'
+
+
 def _listed(items: Iterable[str]) -> str:
     return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
 
@@ -92,12 +106,12 @@ def _results(comparison: Comparison) -> _Part:
     if comparison.left_out:
         body.append("<h3>Left out</h3>" + _listed(f"{path} {reason}" for path, reason in comparison.left_out))
     if comparison.rows:
-        body.append(
-            '<p class="about">A row for each configuration, the best by the monitored metric first: mean ± standard '
-            "deviation over seeds, below it the bootstrap 95 % interval of the mean. Time is the mean, peak memory "
-            "the largest of its runs.</p>"
+        about = _about(
+            "A row for each configuration, the best by the monitored metric first: mean ± standard deviation",
+            "over seeds, below it the bootstrap 95 % interval of the mean. Time is the mean, peak memory the",
+            "largest of its runs.",
         )
-        body.append(_table(tables.results(comparison), "Settings that differ, results and cost"))
+        body.append(about + _table(tables.results(comparison), "Settings that differ, results and cost"))
     if comparison.notes:
         body.append(_listed(comparison.notes))
     return _Part("results", "Results and cost", "\n".join(body))
@@ -107,50 +121,55 @@ def _tests(comparison: Comparison) -> _Part | None:
     cells = tables.tested(comparison, comparison.metrics)
     if len(cells) == 1:
         return None
-    about = (
-        f'<p class="about">Each configuration minus <b>{escape(comparison.rows[0].label)}</b>, the best by '
-        f"{escape(str(comparison.monitor))}, over the seeds that both have: mean difference, its bootstrap interval, "
-        "and Student's paired t-test, with Holm's correction for the number of configurations.</p>"
+    about = _about(
+        f"Each configuration minus {comparison.rows[0].label}, the best by {comparison.monitor}, over the",
+        "seeds that both have: mean difference, its bootstrap interval, and Student's paired t-test, with Holm's",
+        "correction for the number of configurations.",
     )
     return _Part("tests", "Paired tests", about + _table(cells, "Paired tests"))
 
 
 def _curves(comparison: Comparison, figures: dict[str, Any]) -> _Part | None:
-    look = charts.looks(comparison)
     order = {id(run): index for index, row in enumerate(comparison.rows) for run in row.runs}
-    pairs = sorted(
-        zip(comparison.runs, look, strict=True), key=lambda pair: order.get(id(pair[0]), len(order))
-    )
+    pairs = list(zip(comparison.runs, charts.looks(comparison), strict=True))
+    pairs.sort(key=lambda pair: order.get(id(pair[0]), len(order)))
     pairs = pairs[: charts.MOST_RUNS]
-    runs, look = [run for run, _ in pairs], [own for _, own in pairs]
-    made = charts.curves(runs, look)
+    made = charts.curves([run for run, _ in pairs], [look for _, look in pairs])
     if not made.figures:
         return None
     figures["curves"] = made.figures
-    names = sorted(made.figures, key=lambda name: name != comparison.monitor)
-    choose = "".join(f"<option>{escape(name)}</option>" for name in names)
-    smooth = "".join(
-        f'<option value="{level}">{name}</option>' for level, name in enumerate(charts.SMOOTHING)
-    )
-    css = {"dash": "dashed", "dot": "dotted", "dashdot": "double"}
-    boxes = "".join(
-        f'<label><input type="checkbox" value="{index}" checked><span class="swatch" '
-        f'style="border-color:{own.colour};border-top-style:{css.get(own.dash, "solid")}"></span>{escape(run.label)}</label>'
-        for index, (run, own) in enumerate(pairs)
-    )
+    metrics = sorted(made.figures, key=lambda name: name != comparison.monitor)
     about = []
     if made.thinned:
         about.append(f"Long curves are thinned to {made.points} points, after smoothing.")
     if len(pairs) < len(comparison.runs):
         about.append(f"The {len(pairs)} best of {len(comparison.runs)} runs.")
+    buttons = "".join(f' <button type="button" value="{name}">{name}</button>' for name in ("all", "none"))
+    boxes = "".join(_box(index, run, look) for index, (run, look) in enumerate(pairs))
     return _Part(
         "curves",
         "Curves",
-        f'<div class="controls"><label>metric <select id="metric">{choose}</select></label>'
-        f'<label>smoothing <select id="smoothing">{smooth}</select></label></div>'
-        f'<fieldset id="chosen"><legend>runs <button type="button" value="all">all</button> '
-        f'<button type="button" value="none">none</button></legend>{boxes}</fieldset>'
-        f'<div class="chart" id="curves-chart"></div><p class="about">{" ".join(about)}</p>',
+        f'<div class="controls">{_select("metric", metrics, metrics)}'
+        f"{_select('smoothing', charts.SMOOTHING, range(len(charts.SMOOTHING)))}</div>"
+        f'<fieldset id="chosen"><legend>runs{buttons}</legend>{boxes}</fieldset>'
+        f'<div class="chart" id="curves-chart"></div>{_about(*about) if about else ""}',
+    )
+
+
+def _select(name: str, titles: Iterable[str], values: Iterable[object]) -> str:
+    options = "".join(
+        f'<option value="{escape(str(value))}">{escape(title)}</option>'
+        for title, value in zip(titles, values, strict=True)
+    )
+    return f'<label>{name} <select id="{name}">{options}</select></label>'
+
+
+def _box(index: int, run: Run, look: charts.Look) -> str:
+    """A run of the legend, which chooses the curves that are drawn."""
+    style = f"border-color:{look.colour};border-top-style:{_BORDERS[look.dash]}"
+    return (
+        f'<label><input type="checkbox" value="{index}" checked>'
+        f'<span class="swatch" style="{style}"></span>{escape(run.label)}</label>'
     )
 
 
@@ -159,13 +178,14 @@ def _parallel(comparison: Comparison, figures: dict[str, Any]) -> _Part | None:
     if figure is None:
         return None
     figures["others"]["parallel-chart"] = figure
+    about = _about(
+        "A line for each finished run. Drag along an axis to keep only the runs that pass there. The same",
+        "numbers are in the table of results.",
+    )
+    width = 140 * len(figure["data"][0]["dimensions"]) + 160  # px
+    chart = f'<div class="chart" id="parallel-chart" style="min-width:{width}px"></div>'
     return _Part(
-        "parallel",
-        "Settings against the metric",
-        '<p class="about">A line for each finished run. Drag along an axis to keep only the runs that pass there. '
-        "The same numbers are in the table of results.</p>"
-        '<div class="scroll" tabindex="0" role="region" aria-label="Parallel coordinates">'
-        f'<div class="chart" id="parallel-chart" style="min-width:{140 * len(figure["data"][0]["dimensions"])}px"></div></div>',
+        "parallel", "Settings against the metric", about + _region("scroll", "Parallel coordinates", chart)
     )
 
 
@@ -176,7 +196,7 @@ def _importances(comparison: Comparison, figures: dict[str, Any]) -> _Part | Non
         found = importances(sweep)
         body.append(f"<h3>{escape(sweep.name)}</h3>")
         if isinstance(found, str):
-            body.append(f'<p class="about">No importances: {escape(found)}.</p>')
+            body.append(_about(f"No importances: {found}."))
             continue
         for index, (objective, shares) in enumerate(found.items()):
             place = f"importances-{number}-{index}"
@@ -186,49 +206,45 @@ def _importances(comparison: Comparison, figures: dict[str, Any]) -> _Part | Non
 
 
 def _pictures(comparison: Comparison) -> _Part | None:
-    runs: Sequence[Run] = [run for row in comparison.rows for run in row.runs]
+    runs = [run for row in comparison.rows for run in row.runs]
     sheets = [(run, path) for run in runs if (path := pictures.sheet(run)) is not None]
     shown = sheets[: pictures.MOST]
-    body = []
-    for run, path in shown:
-        encoded = pictures.encode(path, len(shown))
-        if encoded is None:
-            body.append(
-                f"<figure><figcaption>{escape(run.label)}: {escape(path.name)} cannot be read</figcaption></figure>"
-            )
-            continue
-        address, width, height = encoded
-        best = f" · {BEST}{run.monitor} {tables.number(run.best)}"
-        body.append(
-            f"<figure><figcaption>{escape(run.label)}{escape(best)}</figcaption>"
-            f'<img src="{address}" width="{width}" height="{height}" loading="lazy" '
-            f'alt="{escape(path.stem)} of {escape(run.label)}"></figure>'
-        )
-    if not body:
+    if not shown:
         return None
-    about = ["The same samples in every run, below each other; the runs side by side, the best first."]
-    known = {json.dumps(fingerprint(run, "test")) for run, _ in shown}
-    if len(known) > 1:
-        about[0] = (
-            "The runs were tested on different data: the samples of one sheet are not those of another."
-        )
+    samples = [
+        (path.name.partition("-")[0], fingerprint(run, path.name.partition("-")[0])) for run, path in shown
+    ]
+    if any(one != samples[0] for one in samples):
+        about = ["Not of the same data: the samples of one sheet are not those of another."]
+    else:
+        about = ["The same samples in every run, below each other; the runs side by side, the best first."]
     if len(shown) < len(sheets):
         about.append(f"The {len(shown)} best of {len(sheets)} runs with pictures.")
-    return _Part(
-        "pictures",
-        "Pictures",
-        f'<p class="about">{" ".join(about)}</p>'
-        f'<div class="sheets" tabindex="0" role="region" aria-label="Pictures">{"".join(body)}</div>',
+    body = "".join(_figure(run, path, len(shown)) for run, path in shown)
+    return _Part("pictures", "Pictures", _about(*about) + _region("sheets", "Pictures", body))
+
+
+def _figure(run: Run, path: Path, count: int) -> str:
+    caption = f"{run.label} · {BEST}{run.monitor} {tables.number(run.best)}"
+    encoded = pictures.encode(path, count)
+    if encoded is None:
+        return (
+            f"<figure><figcaption>{escape(caption)}: {escape(path.name)} cannot be read</figcaption></figure>"
+        )
+    address, width, height = encoded
+    return (
+        f"<figure><figcaption>{escape(caption)}</figcaption>"
+        f'<img src="{address}" width="{width}" height="{height}" loading="lazy" '
+        f'alt="{escape(path.stem)} of {escape(run.label)}"></figure>'
     )
 
 
 def _differences(comparison: Comparison) -> _Part | None:
     """Every key that differs, a column for each configuration."""
-    first = [row.runs[0] for row in comparison.rows]
-    columns = differing_in_full(first)
+    columns = differing_in_full([row.runs[0] for row in comparison.rows])
     if not columns:
         return None
     cells = [["setting", *(row.label for row in comparison.rows)]]
     cells += [[key, *(in_short(key, value)[1] for value in values)] for key, values in columns.items()]
-    about = '<p class="about">Every key that differs between the configurations, also those that follow from a choice.</p>'
+    about = _about("Every key that differs between the configurations, also those that follow from a choice.")
     return _Part("differences", "Differences of the configurations", about + _table(cells, "Differences"))

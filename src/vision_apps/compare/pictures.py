@@ -18,7 +18,9 @@ def sheet(run: Run) -> Path | None:
     """The test's sheet, or the last one of validation."""
     tested = run.folder.images / "test-sheet-best.png"
     validated = sorted(run.folder.images.glob("val-sheet-*.png"))
-    return tested if tested.is_file() else (validated or [None])[-1]
+    if tested.is_file():
+        return tested
+    return validated[-1] if validated else None
 
 
 def encode(path: Path, count: int) -> tuple[str, int, int] | None:

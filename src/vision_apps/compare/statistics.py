@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 RESAMPLES = 9999
 LEVEL = 0.95
+_ROUNDING = 1e-9  # relative; differences that are equal but for rounding have no spread
 FEW = 5  # with fewer seeds an interval is too narrow and a p-value says little
 
 
@@ -113,7 +114,7 @@ def _pair(ours: Mapping[Any, float], theirs: Mapping[Any, float]) -> Pair | None
     from scipy.stats import ttest_rel
 
     summary = summarise({"": differences})[""]
-    varies = max(differences) > min(differences)
+    varies = max(differences) - min(differences) > _ROUNDING * max(map(abs, differences))
     p = ttest_rel([ours[seed] for seed in seeds], [theirs[seed] for seed in seeds]).pvalue if varies else None
     return Pair(len(seeds), summary.mean, summary.low, summary.high, None if p is None else float(p), None)
 

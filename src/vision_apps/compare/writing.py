@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from vision_apps.compare import tables
+from vision_apps.compare import page, tables
 from vision_apps.compare.comparison import Comparison
 from vision_apps.core.errors import ConfigError
 
-MARK = '<meta name="generator" content="vision-apps compare">'  # a folder that we may write over has it
 _PAGE = "index.html"
 
 
@@ -16,8 +15,6 @@ def write(comparison: Comparison, out: str) -> Path:
     Raises:
         ConfigError: the folder cannot be written, or holds such files of someone else.
     """
-    from vision_apps.compare import page
-
     folder = Path(out)
     files = {
         "table.csv": tables.csv_of_rows(comparison),
@@ -41,8 +38,10 @@ def _require_ours(folder: Path, names: list[str]) -> None:
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--out {folder}: is a file; expected a folder, as in --out comparison")
     there = [name for name in names if (folder / name).exists()]
-    page = folder / _PAGE
-    if there and not (page.is_file() and MARK in page.read_text(encoding="utf-8", errors="replace")[:2000]):
+    index = folder / _PAGE
+    if there and not (
+        index.is_file() and page.MARK in index.read_text(encoding="utf-8", errors="replace")[:2000]
+    ):
         raise ConfigError(
             f"--out {folder}: has a {there[0]} that was not written by this command; choose another folder"
         )
