@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -37,11 +38,18 @@ def wait_for(something: Callable[[], Any], what: str) -> Any:
     return found
 
 
+def environment() -> dict[str, str]:
+    """The toy's, and it may be slowed down."""
+    of_toy = toy_run.environment()
+    path = os.pathsep.join([of_toy["PYTHONPATH"], str(Path(__file__).parent)])
+    return {**of_toy, "PYTHONPATH": path, "VISION_APPS_ALLOW": f"{of_toy['VISION_APPS_ALLOW']},slow_down"}
+
+
 @contextlib.contextmanager
 def started(words: list[str], output: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is asked to stop as Ctrl-C does it."""
     with open(output, "wb") as file:
-        process = subprocess.Popen(words, env=toy_run.environment(), stdout=file, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(words, env=environment(), stdout=file, stderr=subprocess.STDOUT)
     try:
         yield process
     finally:
@@ -92,7 +100,12 @@ def test_two_runs_are_seen_while_they_train(tmp_path: Path) -> None:
     small_runs.train(small_runs.make(Path("runs/toy/0000-old")), range(3))  # of a run that ended long ago
     with contextlib.ExitStack() as stack:
         for seed, name in enumerate(RUNS):
-            words = (f"run.dir=runs/toy/{name}", f"seed={seed}", "trainer.max_epochs=100000")
+            words = (
+                f"run.dir=runs/toy/{name}",
+                f"seed={seed}",
+                "trainer.max_epochs=100000",
+                "+callbacks.slow._target_=slow_down.SlowDown",
+            )
             stack.enter_context(started(toy_run.command(*words), Path(f"{name}.txt")))
         address = stack.enter_context(served())
         browser = stack.enter_context(chromium(tmp_path))
@@ -150,16 +163,22 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["", "--tensorboard"])
-def test_a_port_in_use_is_told(kind: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = str(server.getsockname()[1])
-        words = [sys.executable, "-m", "vision_apps", "dashboard", "--no-browser", "--port", port]
-        ended = toy_run.execute([*words, *([kind] if kind else [])])
-    assert ended.returncode == 2
-    assert f"--port {port}: another program uses this port" in ended.stderr
-    assert "Traceback" not in ended.stderr
+@pytest.mark.filterwarnings(
+    "ignore:html5lib's sanitizer is deprecated:DeprecationWarning"
+)  # TensorBoard's own
+@pytest.mark.parametrize("kind", [boards.Trackio, boards.TensorBoard])
+def test_a_port_in_use_is_told(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_environment(monkeypatch)
+    with socket.create_server((boards.HOST, 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(RunError, match=rf"--port {port}: another program uses this port"):
+            kind(Path()).open(port)
+
+
+def keep_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the dashboard sets for the rest of its process ends with the test."""
+    for name in ("TRACKIO_DIR", "HF_HUB_OFFLINE"):
+        monkeypatch.setenv(name, "")
 
 
 def test_a_folder_is_served_once() -> None:
@@ -180,8 +199,7 @@ def test_a_folder_is_served_once() -> None:
 def test_a_missing_extra_is_named(
     kind: Any, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("TRACKIO_DIR", "HF_HUB_OFFLINE"):  # which it sets for the rest of the process
-        monkeypatch.setenv(name, "")
+    keep_environment(monkeypatch)
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ConfigError, match=rf"pip install 'vision-apps\[{extra}\]'"):
         kind(Path())
