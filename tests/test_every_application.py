@@ -94,9 +94,9 @@ def test_the_example_is_a_batch(model: str) -> None:
 
 @pytest.mark.parametrize("application", sorted(listing.options("task")))
 def test_a_run_leaves_what_test_and_predict_need(application: str, tmp_path: Path) -> None:
-    from vision_apps.core import engine, evaluate, predict
+    from vision_apps.core import engine, evaluate
     from vision_apps.core.pictures import to_pil
-    from vision_apps.datasets.images import EXTENSIONS, read_image
+    from vision_apps.prediction.predict import predict
 
     words = [
         f"task={application}",
@@ -134,7 +134,7 @@ def test_a_run_leaves_what_test_and_predict_need(application: str, tmp_path: Pat
     alone.write_bytes((folder / "checkpoints" / checkpoint_io.BEST).read_bytes())
     photo = tmp_path / "photo.png"
     to_pil(torch.randint(0, 256, (3, 50, 37), dtype=torch.uint8)).save(photo)
-    out = predict.predict(str(alone), [str(photo)], str(tmp_path / "out"), read_image, EXTENSIONS)
+    out = predict(str(alone), [str(photo)], str(tmp_path / "out"))
     (row,) = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
     assert row["file"] == str(photo) and (out / row["picture"]).is_file()
     assert RunFolder.find(folder)[1] is None

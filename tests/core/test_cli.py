@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 
 import vision_apps
 from vision_apps.cli import arguments, main
-from vision_apps.core import assembly, check, compose, engine, evaluate, listing, predict
+from vision_apps.core import assembly, check, compose, engine, evaluate, listing
+from vision_apps.prediction import predict
 
 TOY = Path(__file__).parent / "conf"
 
@@ -31,7 +32,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     for place, name in ((engine, "train"), (engine, "resume"), (engine, "replay"), (evaluate, "test")):
         monkeypatch.setattr(place, name, lambda *given, name=name: seen.append((name, *given)))
     monkeypatch.setattr(
-        predict, "predict", lambda run, inputs, out, *reader: seen.append(("predict", run, inputs, out))
+        predict, "predict", lambda run, inputs, out, *rest: seen.append(("predict", run, inputs, out))
     )
     return seen
 

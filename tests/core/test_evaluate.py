@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import pytorch_lightning  # noqa: F401 - its first import sets an environment variable, which no test may do
-import torch
 import toy_run
 from omegaconf import OmegaConf
 from PIL import Image
@@ -14,14 +13,9 @@ from PIL import Image
 from vision_apps.cli import main
 from vision_apps.core import assembly, checkpoint_io, evaluate
 from vision_apps.core.errors import CheckpointError
-from vision_apps.core.pictures import from_pil
-from vision_apps.core.predict import predict
+from vision_apps.prediction.predict import predict
 
 pytestmark = pytest.mark.usefixtures("toy")
-
-
-def read(path: Path) -> torch.Tensor:
-    return from_pil(Image.open(path))
 
 
 def saved(path: str, **changes: Any) -> str:
@@ -57,7 +51,7 @@ def test_a_checkpoint_outside_of_a_run_gets_nothing_beside_it(capsys: pytest.Cap
     assert "test.json and images/ in mine-test" in capsys.readouterr().out
     assert list(Path("mine-test/images").glob("test-sheet*.png"))
 
-    assert predict(place, ["a.png"], None, read, (".png",)) == Path("mine-predictions")
+    assert predict(place, ["a.png"]) == Path("mine-predictions")
     assert {name.split("/")[0] for name in made() - before} == {"mine-test", "mine-predictions"}
 
 
@@ -78,7 +72,7 @@ def test_inputs_and_strangers_are_never_overwritten() -> None:
     originals["in/b.png"] = photo("in/b.png", 50)  # beside the inputs, but none
 
     def answer() -> list[str]:
-        folder = predict(place, ["in/a.png", "in/b.jpg"], "in", read, (".png", ".jpg"))
+        folder = predict(place, ["in/a.png", "in/b.jpg"], "in")
         rows = (folder / "predictions.jsonl").read_text().splitlines()
         return [json.loads(row)["picture"] for row in rows]
 
@@ -103,7 +97,7 @@ def test_predict_takes_allow_targets(monkeypatch: pytest.MonkeyPatch) -> None:
     photo("a.png", 200)
     monkeypatch.setenv("VISION_APPS_ALLOW", "")
     with pytest.raises(CheckpointError, match=r"allow_targets=\[toy\]"):
-        predict(place, ["a.png"], "out", read, (".png",))
+        predict(place, ["a.png"], "out")
     assert main(["predict", place, "a.png", "allow_targets=[toy]", "--out", "out"]) in (None, 0)
     (row,) = Path("out/predictions.jsonl").read_text().splitlines()
     assert json.loads(row)["file"] == "a.png"

@@ -13,20 +13,12 @@ from torch import Tensor
 from toy import ToyModule
 
 from vision_apps.core import checkpoint_io, evaluate
-from vision_apps.core.errors import CheckpointError, ConfigError, CorruptSample, DataError
-from vision_apps.core.pictures import from_pil
-from vision_apps.core.predict import find, predict
+from vision_apps.core.errors import CheckpointError, ConfigError, DataError
+from vision_apps.datasets.images import read_image
+from vision_apps.prediction.predict import predict
 
 pytestmark = pytest.mark.usefixtures("toy")
-EXTENSIONS = (".png", ".jpg")
-
-
-def read(path: Path) -> Tensor:
-    try:
-        with Image.open(path) as image:
-            return from_pil(image)
-    except OSError as error:
-        raise CorruptSample(path, "not a picture") from error
+BROKEN = "cannot be decoded: cannot identify image file <_io.BufferedReader name='broken.png'>"
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +59,7 @@ def test_checkpoint_alone_copied_elsewhere(run: Path) -> None:
     shutil.copy(run / "checkpoints/best.ckpt", "elsewhere/mine.ckpt")
     shutil.rmtree(run)
     assert evaluate.test("elsewhere/mine.ckpt", []) == expected
-    predict("elsewhere/mine.ckpt", [picture("a.png", 200)], None, read, EXTENSIONS)
+    predict("elsewhere/mine.ckpt", [picture("a.png", 200)])
     assert answers(Path("mine-predictions"))[0]["file"] == "a.png"
 
 
@@ -81,7 +73,7 @@ def test_best_before_last(run: Path) -> None:
 
 def test_never_without_weights(run: Path) -> None:
     shutil.rmtree(run / "checkpoints")
-    for ask in (evaluate.load, lambda place: predict(place, ["x.png"], None, read, EXTENSIONS)):
+    for ask in (evaluate.load, lambda place: predict(place, ["x.png"])):
         with pytest.raises(
             CheckpointError, match=r"^run/checkpoints has no checkpoint that can be read \(best"
         ):
@@ -112,19 +104,19 @@ def test_weights_that_do_not_fit(run: Path) -> None:
 
 def test_pictures_and_rows(run: Path) -> None:
     inputs = [picture("dark.png", 60), picture("bright.png", 200)]
-    folder = predict(str(run), inputs, None, read, EXTENSIONS)
+    folder = predict(str(run), inputs)
     assert folder == run / "predictions"
     rows = answers(folder)
     assert [row["file"] for row in rows] == inputs
     assert [row["picture"] for row in rows] == inputs
     assert rows[0]["bright"] < rows[1]["bright"]
-    assert read(folder / "bright.png").shape == (3, 10, 12)
+    assert read_image(folder / "bright.png").shape == (3, 10, 12)
 
 
 def test_unreadable_inputs_become_rows(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("broken.png").write_bytes(b"")
-    folder = predict(str(run), ["broken.png", picture("good.png", 100)], "out", read, EXTENSIONS)
-    assert answers(folder)[0] == {"file": "broken.png", "error": "not a picture"}
+    folder = predict(str(run), ["broken.png", picture("good.png", 100)], "out")
+    assert answers(folder)[0] == {"file": "broken.png", "error": BROKEN}
     assert answers(folder)[1]["picture"] == "good.png"
     assert sorted(path.name for path in folder.iterdir()) == ["good.png", "predictions.jsonl"]
     assert capsys.readouterr().out.endswith("1 pictures and predictions.jsonl in out (1 unreadable)\n")
@@ -135,35 +127,17 @@ def test_nothing_but_unreadable_inputs(run: Path) -> None:
     with pytest.raises(
         DataError, match=r"none of the 1 files could be read; the reasons are in out/predictions"
     ):
-        predict(str(run), ["broken.png"], "out", read, EXTENSIONS)
+        predict(str(run), ["broken.png"], "out")
 
 
 def test_names_that_collide(run: Path) -> None:
     inputs = [picture("a/x.png", 10), picture("b/x.png", 100), picture("c/x-2.png", 200)]
-    folder = predict(str(run), inputs, None, read, EXTENSIONS)
+    folder = predict(str(run), inputs)
     written = [row["picture"] for row in answers(folder)]
     assert len(set(written)) == 3
     assert written[0] == "x.png"
     for name, brightness in zip(written, (10, 100, 200), strict=True):
-        assert (read(folder / name) == brightness).all()
-
-
-def test_files_folders_and_patterns() -> None:
-    for name in ("photos/b.png", "photos/deep/a.JPG", "photos/c.txt", "other.png"):
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Path(name).touch()
-    found = find(["photos", "photos/b.png", "*.png"], EXTENSIONS)
-    assert list(map(str, found)) == ["photos/b.png", "photos/deep/a.JPG", "other.png"]  # each once
-
-
-@pytest.mark.parametrize(("given", "what"), [("empty", "has no images"), ("*.jpg", "matches no file")])
-def test_nothing_there(given: str, what: str) -> None:
-    Path("empty").mkdir()
-    with pytest.raises(DataError) as caught:
-        find([given], EXTENSIONS)
-    assert str(caught.value) == (
-        f"{given} {what}: expected a picture, a folder or a pattern such as 'photos/*.jpg' (.jpg, .png)"
-    )
+        assert (read_image(folder / name) == brightness).all()
 
 
 def test_an_application_writes_files_of_its_own(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +151,7 @@ def test_an_application_writes_files_of_its_own(run: Path, monkeypatch: pytest.M
     monkeypatch.setattr(ToyModule, "closing_files", closing)
     Path("broken.png").write_text("none")
     names = [picture("a.png", 10), "broken.png", picture("b.png", 200)]
-    out = predict(str(run), names, "out", read, EXTENSIONS)
+    out = predict(str(run), names, "out")
     assert {path.name: path.read_text() for path in (out / "shapes").iterdir()} == {
         "a.txt": "(3, 10, 12)",
         "b.txt": "(3, 10, 12)",
@@ -195,4 +169,4 @@ def test_settings_of_the_module_can_be_changed(run: Path) -> None:
     assert trained.module().poison is None  # type: ignore[attr-defined]
     assert trained.module(["module.poison=3"]).poison == 3  # type: ignore[attr-defined]
     with pytest.raises(ConfigError, match=r"module\.poisen: .* did you mean 'module\.poison'"):
-        predict(str(run), [picture("a.png", 10)], None, read, EXTENSIONS, ["module.poisen=3"])
+        predict(str(run), [picture("a.png", 10)], None, ["module.poisen=3"])

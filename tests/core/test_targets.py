@@ -18,7 +18,7 @@ from vision_apps.core import assembly, targets
 from vision_apps.core.augmentation import Augmentation
 from vision_apps.core.data import VisionData
 from vision_apps.core.errors import CheckpointError, ConfigError
-from vision_apps.core.predict import predict
+from vision_apps.prediction.predict import predict
 
 MODULE = {"_target_": "vision_apps.classification.module.Classification"}
 NET = {"_target_": "vision_apps.classification.dense.Dense"}
@@ -101,7 +101,7 @@ def hostile(**config: Any) -> str:
 )
 def test_a_hostile_checkpoint_is_refused(config: dict[str, Any]) -> None:
     with pytest.raises(CheckpointError, match=r"^hostile\.ckpt: what its config describes cannot be built: "):
-        predict(hostile(**config), ["photo.png"], "out", lambda path: torch.zeros(3, 2, 2), (".png",))
+        predict(hostile(**config), ["photo.png"], "out")
     assert {path.name for path in Path().iterdir()} == {"hostile.ckpt"}
 
 

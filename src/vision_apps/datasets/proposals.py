@@ -1,7 +1,6 @@
 """Region proposals: selective search, dense windows, and how much of the truth they reach."""
 
 import math
-import os
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
@@ -11,6 +10,7 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from vision_apps.core.errors import ConfigError
+from vision_apps.datasets import opencv
 
 Mode = Literal["single", "fast", "quality"]
 
@@ -60,16 +60,10 @@ def selective_search(image: Tensor, mode: Mode = "fast", limit: int = 2000) -> T
 
 
 def _opencv() -> Any:
-    before = os.environ.get("LD_LIBRARY_PATH")
     try:
-        import cv2
+        cv2 = opencv.load()
     except ImportError as error:
         raise ConfigError(_needs("OpenCV is not installed")) from error
-    finally:  # importing it puts its own folder there, which would go on to every process started from here
-        if before is None:
-            os.environ.pop("LD_LIBRARY_PATH", None)
-        else:
-            os.environ["LD_LIBRARY_PATH"] = before
     found = getattr(getattr(cv2, "ximgproc", None), "segmentation", None)
     if found is None:
         raise ConfigError(

@@ -1,0 +1,1 @@
+"""Answers for a user's own pictures, videos and webcams."""
