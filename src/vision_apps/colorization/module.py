@@ -120,7 +120,8 @@ class Colorization(VisionModule):
             return self.image_size, self.image_size
         scale = self.image_size / (height * width) ** 0.5
         tall, wide = (
-            torch.sym_max(1, math.trunc(n * scale / SIZE_MULTIPLE + 0.5)) * SIZE_MULTIPLE for n in (height, width)
+            torch.sym_max(1, math.trunc(n * scale / SIZE_MULTIPLE + 0.5)) * SIZE_MULTIPLE
+            for n in (height, width)
         )
         return tall, wide
 

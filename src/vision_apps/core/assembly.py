@@ -97,6 +97,18 @@ def rebuild(checkpoint: Mapping[str, Any], source: str = "checkpoint") -> Vision
         CheckpointError: the checkpoint lacks its configuration, the configuration cannot be built, or its
             weights do not fit it.
     """
+    module = described(checkpoint, source)
+    try:
+        module.load_state_dict(checkpoint["state_dict"])
+    except Exception as error:
+        raise CheckpointError(
+            f"{source}: the weights do not fit the checkpoint's configuration: {error}"
+        ) from error
+    return module
+
+
+def described(checkpoint: Mapping[str, Any], source: str = "checkpoint") -> VisionModule:
+    """As `rebuild`, before the weights are put in."""
     config, facts = checkpoint.get("config"), checkpoint.get("facts")
     for name, value in (("config", config), ("facts", facts)):
         if not isinstance(value, dict):
@@ -121,12 +133,6 @@ def rebuild(checkpoint: Mapping[str, Any], source: str = "checkpoint") -> Vision
         raise CheckpointError(
             f"{source}: what its config describes cannot be built: {reason}\nIf you trust the file, use the "
             "version of vision_apps and the packages that it was trained with (environment.json of its run)"
-        ) from error
-    try:
-        module.load_state_dict(checkpoint["state_dict"])
-    except Exception as error:
-        raise CheckpointError(
-            f"{source}: the weights do not fit the checkpoint's configuration: {error}"
         ) from error
     return module.eval()
 

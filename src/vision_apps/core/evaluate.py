@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 import torch
 
-from vision_apps.core import assembly, check, checkpoint_io, hardware, overrides, report
+from vision_apps.core import assembly, check, checkpoint_io, exported, hardware, overrides, report
 from vision_apps.core.errors import CheckpointError
 from vision_apps.core.instantiate import build
 from vision_apps.core.module import VisionModule
@@ -23,9 +23,12 @@ class Trained(NamedTuple):
     path: Path
     checkpoint: dict[str, Any]
     run: RunFolder | None  # none where the checkpoint lies outside of a run's folder
+    graph: exported.Graph | None = None  # of an exported file, instead of weights
 
     def module(self, changes: Sequence[str] = ()) -> VisionModule:
         """The trained module; ``changes`` are ``module.key=value``, for what is chosen when it is used."""
+        if self.graph is not None:
+            return exported.module(self.checkpoint, self.graph, changes, str(self.path))
         config = self.checkpoint.get("config")
         if changes and isinstance(config, dict):
             changed = overrides.apply(config, list(changes))
@@ -38,8 +41,11 @@ class Trained(NamedTuple):
 
 
 def load(place: str) -> Trained:
-    """The checkpoint to judge a run by: the named one, or the best, or the newest."""
+    """The checkpoint to judge a run by: the named one, or the best, or the newest. Or an exported file."""
     folder, path = RunFolder.find(place)
+    if path is not None and exported.is_exported(path):
+        content, graph = exported.load(path)
+        return Trained(path, content, None, graph)
     if path is not None:
         in_run = path.absolute().parent == folder.checkpoints.absolute()
         return Trained(path, checkpoint_io.load(path), folder if in_run else None)
@@ -55,6 +61,11 @@ def test(place: str, changes: list[str]) -> dict[str, float]:
     ``changes`` are ``key=value`` overrides of the saved configuration (``data.root=...``).
     """
     trained = load(place)
+    if trained.graph is not None:
+        raise CheckpointError(
+            f"{place} holds a graph of the answers, and the loss is no part of it; test the run itself, or "
+            "export its weights: vision-apps export RUN --format safetensors"
+        )
     module = trained.module([change for change in changes if change.startswith("module.")])
     config = overrides.apply(trained.checkpoint["config"], changes)
     missing = [name for name in _NEEDED if name not in config]

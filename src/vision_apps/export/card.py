@@ -1,0 +1,234 @@
+"""The model card: what a file is, what it was trained on, how good it is, and what it is not made for."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from vision_apps.core import evaluate, listing
+from vision_apps.core.module import VisionModule
+from vision_apps.core.run_folder import RunFolder
+from vision_apps.export.parity import Difference
+
+_UNKNOWN = "not recorded"
+_GENERATED = "vision_apps.scenes."
+_LICENCE = re.compile(r"licen[cs]e|\bterms\b|copyright|\bCC[ -](BY|0)\b", re.IGNORECASE)
+
+
+def text(
+    path: Path,
+    kind: str,
+    content: dict[str, Any],
+    trained: evaluate.Trained,
+    module: VisionModule,
+    differences: Sequence[Difference],
+    compared: str,
+) -> str:
+    """Markdown. What a checkpoint outside of a run does not know is said to be not recorded."""
+    config, run = content["config"], trained.run
+    record = run.record if run else {}
+    environment = _json(run, "environment.json")
+    choices = record.get("choices") or {}
+    task = (config.get("task") or {}).get("name", _UNKNOWN)
+    parts = [
+        f"# {path.name}",
+        f"{_sentence(module)} Exported from {_origin(trained)} as {kind}, by vision-apps "
+        f"{content['vision_apps']}.",
+        "## What it is",
+        _table(
+            ("", ""),
+            [
+                ("Task", task),
+                (
+                    "Network",
+                    f"{choices.get('model') or _short(config['model'])} ({type(module.network).__name__})",
+                ),
+                ("Parameters", f"{sum(p.numel() for p in module.network.parameters()):,}"),
+                ("Size of the file", f"{path.stat().st_size / 1e6:.1f} MB"),
+                *_classes(content["facts"]),
+            ],
+        ),
+        "## Input and outputs",
+        _in_and_out(content),
+        f"    vision-apps predict {path.name} photo.jpg",
+        "## Agreement with the network",
+        f"Compared on {compared}.",
+        "\n".join(f"- {difference}" for difference in differences),
+        "## Data",
+        _data(config, choices, run),
+        "## Metrics",
+        _metrics(run),
+        "## Training",
+        _training(record, environment, run, config),
+        "## Limits",
+        "\n".join(f"- {limit}" for limit in _limits(content, module)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _sentence(module: VisionModule) -> str:
+    documentation = (type(module).__doc__ or type(module).__name__).strip()
+    return documentation.split("\n\n")[0].replace("\n", " ").replace("    ", "")
+
+
+def _origin(trained: evaluate.Trained) -> str:
+    name = trained.path.name
+    return f"{name} of the run {trained.run.name}" if trained.run else name
+
+
+def _short(node: dict[str, Any]) -> str:
+    return str(node["_target_"]).rsplit(".", 1)[-1]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(
+        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
+
+
+def _classes(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    names = facts.get("class_names")
+    if not isinstance(names, list):
+        return []
+    shown = ", ".join(map(str, names[:20])) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    return [("Classes", f"{len(names)}: {shown}")]
+
+
+def _in_and_out(content: dict[str, Any]) -> str:
+    entries = [("input", content["input"], "sRGB, 0 to 255, not normalised; RGB, rows from above")]
+    entries += [("output", output, "") for output in content["outputs"]]
+    rows = [
+        (kind, f"`{entry['name']}`", entry["dtype"], " x ".join(map(str, entry["shape"])), note)
+        for kind, entry, note in entries
+    ]
+    table = _table(("", "Name", "Type", "Shape", "Range"), rows)
+    if content["outputs"]:
+        return table
+    return f"{table}\n\nThe file holds weights; vision-apps builds the network around them."
+
+
+def _data(config: dict[str, Any], choices: dict[str, Any], run: RunFolder | None) -> str:
+    node = config.get("data") or {}
+    target = str(node.get("_target_", _UNKNOWN))
+    name = choices.get("data")
+    lines = [
+        f"Data set: {name or target.rsplit('.', 1)[-1]} (`{target}`)",
+        f"Licence: {_licence(node, name)}",
+    ]
+    fingerprint = _json(run, "data.json")
+    rows = [
+        (split, f"{entry.get('samples', _UNKNOWN):,}", f"`{entry.get('sha256', _UNKNOWN)}`")
+        for split, entry in fingerprint.items()
+        if isinstance(entry, dict)
+    ]
+    if rows:
+        lines.append(_table(("Split", "Samples", "Fingerprint (SHA-256 of 16 samples)"), rows))
+    else:
+        lines.append("Fingerprint: not recorded.")
+    return "\n\n".join(lines)
+
+
+def _licence(node: dict[str, Any], name: str | None) -> str:
+    """Of the data: a key ``licence``, or what the comment of its configuration says."""
+    if node.get("licence"):
+        return str(node["licence"])
+    if str(node.get("_target_", "")).startswith(_GENERATED):
+        return "the pictures are generated by this package and have no other owner"
+    path = listing.options("data").get(name or "")
+    comment = ""
+    if path is not None:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        comment = " ".join(line.lstrip("# ") for line in lines if line.startswith("#"))
+    told = [part.strip() for part in re.split(r"[;:]|(?<=[a-z)\d])\. ", comment) if _LICENCE.search(part)]
+    return "; ".join(told) if told else "not recorded: ask whoever gave the data"
+
+
+def _metrics(run: RunFolder | None) -> str:
+    """The test metrics beside those of the baselines."""
+    metrics = _json(run, "metrics.json")
+    final = metrics.get("final")
+    values = {k: v for k, v in final.items() if k.startswith("test/")} if isinstance(final, dict) else {}
+    if not values:
+        return "Not recorded: the run has not been scored on its test split."
+    baselines = sorted({name.split("/")[1] for name in values if name.count("/") == 2})
+    own = [name.split("/")[1] for name in values if name.count("/") == 1]
+    rows = [
+        (
+            name,
+            *(_number(values.get(f"test/{prefix}{name}")) for prefix in ("", *(f"{b}/" for b in baselines))),
+        )
+        for name in own
+    ]
+    best = metrics.get("best") or {}
+    chosen = (
+        f"The weights are those of the best {metrics.get('monitor')} on the validation split: "
+        f"{_number(best.get('value'))} in epoch {best.get('epoch')}."
+    )
+    seeds = "n = 1 seed: another seed gives other values, and how far apart they lie was not measured here."
+    return f"On the test split. {seeds}\n\n{_table(('Metric', 'This', *baselines), rows)}\n\n{chosen}"
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, int | float) else ""
+
+
+def _training(
+    record: dict[str, Any], environment: dict[str, Any], run: RunFolder | None, config: dict[str, Any]
+) -> str:
+    if not environment:
+        return "Not recorded: the file was made of a checkpoint outside of its run."
+    metrics = _json(run, "metrics.json")
+    git = environment.get("git") or {}
+    versions = {k: v for k, v in (environment.get("versions") or {}).items() if v}
+    rows = [
+        ("Started", environment.get("started", _UNKNOWN)),
+        ("Seed", record.get("seed", config.get("seed", _UNKNOWN))),
+        ("Seconds", _number(metrics.get("seconds")) or _UNKNOWN),
+        ("Commit", f"{git.get('commit', _UNKNOWN)}{' with changes' * bool(git.get('dirty'))}"),
+        ("Python", environment.get("python", _UNKNOWN)),
+        ("Packages", ", ".join(f"{name} {version}" for name, version in versions.items())),
+    ]
+    return f"    {environment.get('command', _UNKNOWN)}\n\n{_table(('', ''), rows)}"
+
+
+def _limits(content: dict[str, Any], module: VisionModule) -> list[str]:
+    config, facts = content["config"], content["facts"]
+    limits = []
+    if str((config.get("data") or {}).get("_target_", "")).startswith(_GENERATED):
+        limits.append("It was trained on a generated world: nothing is known of its answers for photographs.")
+    else:
+        limits.append("It knows the pictures it was trained on; of others, nothing was measured.")
+    if facts.get("image_size"):
+        limits.append(
+            f"Its training pictures were of {facts['image_size']} px; objects much larger or smaller are "
+            "new to it."
+        )
+    size = content["input"]["shape"][2:]
+    if not isinstance(size[0], str):
+        limits.append(
+            f"The graph takes pictures of {size[1]} x {size[0]} px only. `vision-apps predict` fits others "
+            "to it and brings the answer back; other programs have to do that themselves."
+        )
+    names = [output["name"] for output in content["outputs"]]
+    if "boxes" in names and "scores" in names:
+        limits.append(
+            "The boxes are all that the network says, before non-maximum suppression: `vision-apps predict` "
+            "does that, other programs have to."
+        )
+    if isinstance(facts.get("class_names"), list):
+        limits.append("It answers with one of its classes, also where a picture shows none of them.")
+    if module.outside_graph and names:
+        settings = ", ".join(f"module.{name}" for name in module.outside_graph)
+        limits.append(f"Settings that can still be changed: {settings}. All others are inside.")
+    return limits
+
+
+def _json(run: RunFolder | None, name: str) -> dict[str, Any]:
+    if run is None:
+        return {}
+    try:
+        found = run.read_json(name)
+    except ValueError:  # cut off
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,129 @@
+"""The command: one file that answers as the run does, checked, with a card beside it."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import vision_apps
+from vision_apps.core import evaluate, exported, overrides
+from vision_apps.core.errors import CheckpointError, ConfigError, RunError
+from vision_apps.core.formats import SUFFIXES
+from vision_apps.core.module import VisionModule
+from vision_apps.export import card, graphs, parity
+
+
+def export(place: str, kind: str, out: str | None = None, changes: Sequence[str] = ()) -> Path:
+    """Write the run's best weights as one file and a model card ``<file>.md``; returns the file, by default
+    ``exported/model.<suffix>`` in the run, or ``<checkpoint>.<suffix>`` here for a checkpoint outside of one.
+
+    The file is compared with the network on pictures of the run's test data, under a temporary name, before
+    it gets its own.
+
+    Args:
+        kind: one of `formats.SUFFIXES`.
+        changes: ``module.key=value`` settings of the trained module.
+
+    Raises:
+        ConfigError: the network cannot be exported in this format, or ``out`` exists.
+        RunError: it cannot be traced or written, or the file does not answer as the network does.
+    """
+    trained = evaluate.load(place)
+    if trained.graph is not None or "state_dict" not in trained.checkpoint:
+        raise CheckpointError(f"{place} is an exported graph already; name the run that it was made of")
+    module = trained.module(changes).requires_grad_(False)
+    reason = module.why_no_graph()
+    if kind != "safetensors" and reason is not None:
+        raise ConfigError(
+            f"--format {kind}: {reason}. Possible here: --format safetensors, the weights, with which "
+            "vision-apps predict gives the same answers"
+        )
+    path = _target(trained, kind, out)
+    checkpoint = trained.checkpoint
+    content: dict[str, Any] = {
+        "format_version": exported.VERSION,
+        "vision_apps": vision_apps.__version__,
+        "config": overrides.apply(checkpoint["config"], list(changes)),
+        "facts": checkpoint["facts"],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        signature = _write(module, kind, content, checkpoint, temporary)
+        content |= signature
+        with torch.random.fork_rng(devices=[]):
+            taken = parity.samples(checkpoint["config"], module)
+        found = _compare(module, evaluate.load(str(temporary)), content, taken)
+        print(f"{kind}: {temporary.stat().st_size / 1e6:.1f} MB")
+        print(f"compared on {taken.source}, one by one and {parity.SAMPLES} together:")
+        for difference in found:
+            print(f"  {difference}")
+        bad = [difference.name for difference in found if not difference.good]
+        if bad:
+            others = ", ".join(f"--format {name}" for name in SUFFIXES if name != kind)
+            raise RunError(
+                f"the file does not answer as the network does: {', '.join(bad)} above; it was removed. "
+                f"Another format may do: {others}"
+            )
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    beside = path.with_name(f"{path.name}.md")
+    beside.write_text(card.text(path, kind, content, trained, module, found, taken.source), encoding="utf-8")
+    print(f"{path}\n{beside}")
+    return path
+
+
+def _target(trained: evaluate.Trained, kind: str, out: str | None) -> Path:
+    suffix = SUFFIXES[kind]
+    if out is None:
+        if trained.run is not None:
+            return trained.run.path / "exported" / f"model{suffix}"
+        return Path(f"{trained.path.stem}{suffix}")
+    path = Path(out)
+    if path.suffix.lower() != suffix:
+        raise ConfigError(f"--out {out}: a file of --format {kind} ends in {suffix}")
+    if path.exists():
+        raise ConfigError(f"--out {out} exists already; choose another name, or remove it")
+    return path
+
+
+def _write(
+    module: VisionModule, kind: str, content: dict[str, Any], checkpoint: dict[str, Any], path: Path
+) -> dict[str, Any]:
+    """Returns what goes in and comes out."""
+    if kind == "safetensors":
+        shape = ["batch", 3, "height", "width"]
+        signature: dict[str, Any] = {
+            "input": {"name": graphs.INPUT, "dtype": "uint8", "shape": shape},
+            "outputs": [],
+        }
+        graphs.write_weights(checkpoint["state_dict"], {**content, **signature}, path)
+        return signature
+    program, signature = graphs.trace(module)
+    write = graphs.write_onnx if kind == "onnx" else graphs.write_program
+    write(program, {**content, **signature}, path)
+    return signature
+
+
+def _compare(
+    module: VisionModule, again: evaluate.Trained, content: dict[str, Any], taken: parity.Samples
+) -> list[parity.Difference]:
+    """Raises `CheckpointError` where the file cannot be read back."""
+    if again.graph is None:
+        weights = parity.Difference("weights", exact=True)
+        other = again.module()
+        state = other.state_dict()
+        for name, tensor in module.state_dict().items():
+            weights.update(tensor, state[name])
+        return [weights, *(parity.of_answers(module, other, taken.batch) if taken.real else [])]
+    names = [output["name"] for output in content["outputs"]]
+    again.module()  # it can be used
+    found = parity.of_graph(module, again.graph, names, taken.images)
+    if isinstance(content["input"]["shape"][2], str):
+        extra = parity.of_graph(module, again.graph, names, parity.larger(taken.images))
+        for difference, more in zip(found, extra, strict=True):
+            difference.join(more)
+    return found
