@@ -177,7 +177,7 @@ def test_a_port_in_use_is_told(kind: Any, monkeypatch: pytest.MonkeyPatch) -> No
 
 def keep_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the dashboard sets for the rest of its process ends with the test."""
-    for name in ("TRACKIO_DIR", "HF_HUB_OFFLINE"):
+    for name in ("TRACKIO_DIR", "TRACKIO_PLOT_ORDER", "HF_HUB_OFFLINE"):
         monkeypatch.setenv(name, "")
 
 

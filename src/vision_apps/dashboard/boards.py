@@ -26,6 +26,7 @@ class Trackio:
         for name in [name for name in os.environ if name.startswith("TRACKIO_")]:
             del os.environ[name]  # of other uses; some send what is logged to a server
         os.environ["TRACKIO_DIR"] = str(store.absolute())  # read once, when trackio is imported
+        os.environ["TRACKIO_PLOT_ORDER"] = "val/*,train/*,test/*,lr,epoch"
         os.environ["HF_HUB_OFFLINE"] = "1"  # it would otherwise ask who the owner of a token is
         try:
             import trackio
