@@ -29,7 +29,7 @@ class Frame(NamedTuple):
 
 
 def require() -> Any:
-    """The module ``cv2``, without its own messages on the terminal.
+    """The module ``cv2``, with fewer messages of its own on the terminal.
 
     Raises:
         ConfigError: it is not installed.
@@ -92,7 +92,7 @@ class Footage:
                 return "no webcam answers; is it plugged in, allowed and free? A second one is webcam:1"
             if not Path(self.name).is_file():
                 return "there is no such file"
-            return "empty" if not Path(self.name).stat().st_size else "no video that OpenCV can open"
+            return "the file is empty" if not Path(self.name).stat().st_size else "no video that OpenCV can open"
         if width * height > MAX_PIXELS:
             return f"{int(width)} x {int(height)} pixels are more than {MAX_PIXELS}"
         return ""

@@ -164,7 +164,8 @@ def answered(items: Iterator[Item], answerer: Answerer) -> Iterator[tuple[Item, 
         wanted = answerer.size(first).size
         alike = [waiting for waiting in window if _fits(waiting, first)]
         pixels = sum(waiting.item.pixels for waiting in window)
-        while len(alike) < wanted and len(window) < _WINDOW * wanted and pixels < _WINDOW_PIXELS:
+        most = max(_WINDOW_PIXELS, wanted * first[0].numel())
+        while len(alike) < wanted and len(window) < _WINDOW * wanted and pixels < most:
             if not _take(items, window):
                 break
             pixels += window[-1].item.pixels

@@ -113,4 +113,4 @@ def _batches(answerer: Answerer) -> str:
     """The batch sizes that were found, as in ``16 (64 x 64), 2 (640 x 480)``."""
     sizes = list(answerer.sizes.items())
     told = [f"{found.size} ({width} x {height})" for (height, width), found in sizes[:_SIZES_TOLD]]
-    return ", ".join(told) + f" and {len(sizes) - _SIZES_TOLD} other sizes" * (len(sizes) > _SIZES_TOLD)
+    return ", ".join(told) + f" and {len(sizes) - _SIZES_TOLD} more" * (len(sizes) > _SIZES_TOLD)
