@@ -1,7 +1,10 @@
 """``test`` and ``predict``: from a run folder, from a checkpoint alone, never without weights."""
 
 import json
+import re
 import shutil
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +15,19 @@ from PIL import Image
 from torch import Tensor
 from toy import ToyModule
 
-from vision_apps.core import checkpoint_io, evaluate
+from vision_apps.cli import main
+from vision_apps.core import checkpoint_io, evaluate, hardware
 from vision_apps.core.errors import CheckpointError, ConfigError, DataError
+from vision_apps.datasets import video
 from vision_apps.datasets.images import read_image
+from vision_apps.datasets.video import Footage, VideoFile
+from vision_apps.prediction import predict as prediction
+from vision_apps.prediction import progress
+from vision_apps.prediction.outputs import ROWS
 from vision_apps.prediction.predict import predict
 
 pytestmark = pytest.mark.usefixtures("toy")
+needs_opencv = pytest.mark.skipif(find_spec("cv2") is None, reason="an optional package")
 BROKEN = "cannot be decoded: cannot identify image file <_io.BufferedReader name='broken.png'>"
 
 
@@ -170,3 +180,165 @@ def test_settings_of_the_module_can_be_changed(run: Path) -> None:
     assert trained.module(["module.poison=3"]).poison == 3  # type: ignore[attr-defined]
     with pytest.raises(ConfigError, match=r"module\.poisen: .* did you mean 'module\.poison'"):
         predict(str(run), [picture("a.png", 10)], None, ["module.poisen=3"])
+
+
+def film(name: str, frames: int = 12) -> str:
+    file = VideoFile(Path(name), 10)
+    for number in range(frames):
+        file.write(torch.full((3, 32, 32), 20 * number % 240, dtype=torch.uint8), number / 10)
+    file.close()
+    return name
+
+
+def frames(place: Path) -> list[float]:
+    """The brightness of each frame of a video; encoding it twice takes a few levels."""
+    return [float(frame.image.float().mean()) for frame in Footage(place).frames()]
+
+
+@needs_opencv
+def test_a_video(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("bad.mp4").write_bytes(b"")
+    inputs = [picture("a.png", 10), film("film.mp4"), "bad.mp4", picture("b.png", 200)]
+    folder = predict(str(run), inputs, "out")
+    rows = answers(folder)
+    assert [row["file"] for row in rows] == ["a.png", *["film.mp4"] * 12, "bad.mp4", "b.png"]
+    assert rows[13] == {"file": "bad.mp4", "error": "the file is empty"}
+    assert [(row["frame"], row["time"]) for row in rows[1:13]] == [(n, round(n / 10, 3)) for n in range(12)]
+    assert {row["video"] for row in rows[1:13]} == {"film.mp4"}
+    assert rows[1]["bright"] < rows[12]["bright"]
+    assert frames(folder / "film.mp4") == pytest.approx([20 * n for n in range(12)], abs=8)
+    assert sorted(path.name for path in folder.iterdir()) == ["a.png", "b.png", "film.mp4", ROWS]
+    assert capsys.readouterr().out.endswith(
+        f"2 pictures, 1 video of 12 frames and {ROWS} in out (1 unreadable)\n"
+    )
+
+
+@needs_opencv
+def test_some_frames_of_a_video_take_as_long(run: Path) -> None:
+    folder = predict(str(run), [film("film.mp4")], "out", every=5)
+    assert [row["frame"] for row in answers(folder)] == [0, 5, 10]
+    assert frames(folder / "film.mp4") == pytest.approx([0] * 5 + [100] * 5 + [200], abs=8)
+
+
+@needs_opencv
+def test_videos_of_an_earlier_call_are_replaced_and_others_are_not(run: Path) -> None:
+    film("film.mp4")
+    for _ in range(2):
+        predict(str(run), ["film.mp4"], ".")
+        assert {row["video"] for row in answers(Path())} == {"film-2.mp4"}
+    assert len(frames(Path("film.mp4"))) == 12
+
+
+def interrupt_after(pictures: int, patch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while the network works."""
+    original, seen = ToyModule.outputs, [0]
+
+    def outputs(self: ToyModule, images: Tensor) -> Tensor:
+        seen[0] += len(images)
+        if seen[0] > pictures:
+            raise KeyboardInterrupt
+        return original(self, images)
+
+    patch.setattr(ToyModule, "outputs", outputs)
+
+
+def test_stopped(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    inputs = [picture(f"in/{number:03d}.png", number) for number in range(200)]
+    with monkeypatch.context() as patch:
+        interrupt_after(60, patch)
+        with pytest.raises(KeyboardInterrupt):
+            predict(str(run), inputs, "out", batch=1)
+    rows = answers(Path("out"))
+    assert 20 <= len(rows) <= 60 and [row["file"] for row in rows] == inputs[: len(rows)]
+    for number, row in enumerate(rows):
+        assert (read_image(Path("out") / row["picture"]) == number).all()
+    assert capsys.readouterr().out.endswith(f"{len(rows)} pictures and {ROWS} in out\n")
+    predict(str(run), inputs, "out")
+    assert [row["picture"] for row in answers(Path("out"))] == [Path(name).name for name in inputs]
+
+
+@needs_opencv
+def test_a_webcam_goes_on_until_ctrl_c(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cv2 = video.require()
+    film("seen.mp4", 100)
+    capture = cv2.VideoCapture
+    with monkeypatch.context() as patch:
+        patch.setattr(cv2, "VideoCapture", lambda source: capture("seen.mp4"))
+        interrupt_after(80, patch)
+        folder = predict(str(run), ["webcam:1"], "out", batch=1)
+    rows = answers(folder)
+    assert 40 <= len(rows) <= 80 and [row["frame"] for row in rows] == list(range(len(rows)))
+    assert {row["video"] for row in rows} == {"webcam-1.mp4"}
+    assert len(frames(folder / "webcam-1.mp4")) >= len(rows)  # closed, and complete
+
+
+@needs_opencv
+def test_progress(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    inputs = [picture(f"in/{number:02d}.png", number) for number in range(40)]
+    Path("in/07.png").write_bytes(b"")
+    predict(str(run), inputs, "out")
+    written = capsys.readouterr()
+    lines = written.out.splitlines()
+    assert len(lines) == 3 and not written.err  # not one for each picture
+    assert lines[0].startswith("failed  in/07.png: cannot be decoded")
+    assert re.fullmatch(r"batch   \d+ \(12 x 10\)", lines[1])
+
+    monkeypatch.setattr(progress, "_LINE_SECONDS", 0)
+    predict(str(run), inputs, "out", batch=4)
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"20/40 · [\d.,]+ pictures/s · 0:0\d left", lines[20])
+    assert not any(line.startswith("batch") for line in lines)
+
+    monkeypatch.setattr(progress, "_LIVE_SECONDS", 0)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    predict(str(run), [film("film.mp4")], "out", batch=4)
+    assert re.search(r"\r\033\[K1/1 · film.mp4 frame 6/12 · [\d.,]+ pictures/s", capsys.readouterr().err)
+
+
+def test_the_settings_of_the_machine(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[bool] = []
+    monkeypatch.setattr(hardware, "keep_freed_memory", lambda: kept.append(True))
+    layouts: list[bool] = []
+    original = ToyModule.outputs
+
+    def outputs(self: ToyModule, images: Tensor) -> Tensor:
+        weight = self.network.conv.weight  # type: ignore[union-attr]
+        layouts.append(weight.is_contiguous(memory_format=torch.channels_last))
+        return original(self, images)
+
+    monkeypatch.setattr(ToyModule, "outputs", outputs)
+    monkeypatch.setattr(
+        hardware,
+        "resolve",
+        lambda config: hardware.Settings("32-true", channels_last=True, keep_memory=True, reasons=()),
+    )
+    predict(str(run), [picture("a.png", 10)], "out")
+    assert kept == [True] and layouts == [True]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--batch 0", "--batch: 0; expected auto or a number from 1, as in --batch 16"),
+        ("--batch many", "--batch: many; expected auto or a number from 1, as in --batch 16"),
+        ("--batch", "--batch: expected auto or a number from 1, as in --batch 16"),
+        ("--every -2", "--every: -2; expected a number from 1, as in --every 5"),
+        ("--seconds inf", "--seconds: inf; expected a number above 0, as in --seconds 10"),
+        ("--bach 3", "--bach: no such option; did you mean '--batch'?; see --help"),
+    ],
+)
+def test_options(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "runs/x", "a.png", *words.split()]) == 2
+    assert capsys.readouterr().err == f"error: {message}\n"
+
+
+def test_options_reach_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(prediction, "predict", lambda *rest: given.append(rest))
+    words = ["--batch=8", "module.tile=64", "--every", "3", "--seconds", "2.5", "--out", "o"]
+    assert main(["predict", "runs/x", "a.mp4", *words]) == 0
+    assert main(["predict", "runs/x", "a.png", "--batch", "auto"]) == 0
+    assert given == [
+        ("runs/x", ["a.mp4"], "o", ["module.tile=64"], 8, 3, 2.5),
+        ("runs/x", ["a.png"], None, [], None, 1, None),
+    ]
