@@ -38,7 +38,7 @@ def chromium(
     ``VISION_APPS_REQUIRE_BROWSER`` is set.
 
     Args:
-        size: of the window, px.
+        size: of what a page sees as its window, px.
         dark: the page is asked for its dark colours (``prefers-color-scheme``).
     """
     program, driver = _program("chromium", "chromium-browser", "google-chrome"), _program("chromedriver")
@@ -47,11 +47,14 @@ def chromium(
         (pytest.fail if os.environ.get(REQUIRE) else pytest.skip)(reason)
     options = webdriver.ChromeOptions()
     options.binary_location = program
-    for flag in (*_FLAGS, f"--user-data-dir={folder / 'chromium'}", f"--window-size={size[0]},{size[1]}"):
+    for flag in (*_FLAGS, f"--user-data-dir={folder / 'chromium'}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     browser = webdriver.Chrome(options, Service(driver))  # a named driver: selenium downloads none
     try:
+        # a window of a desktop is never narrower than 500 px, a page may be
+        view = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": False}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", view)
         if dark:
             media = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
             browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)

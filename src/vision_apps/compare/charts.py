@@ -18,7 +18,8 @@ from vision_apps.compare.settings import in_short
 SMOOTHING = {"none": 0.0, "a little": 0.6, "medium": 0.9, "strong": 0.97}  # weight of what came before
 POINTS = 500  # of a curve
 MOST_RUNS = 100  # with curves
-_NUMBERS = 600_000  # of all curves together, about 3 MB
+_BYTES = 2_200_000  # of all curves together
+_BYTES_OF_NUMBER, _BYTES_OF_TRACE = 5.4, 250  # 32 bits in base64; name, line and the rest
 _FEWEST_POINTS = 60
 _COLOURS = qualitative.D3  # readable on white and on black
 _DASHES = ("solid", "dash", "dot", "dashdot")
@@ -70,7 +71,7 @@ def curves(runs: Sequence[Run], look: Sequence[Look]) -> Curves:
     of_runs = [_logged(run) for run in runs]
     lengths = [len(steps) for of_run in of_runs for steps, _ in of_run.values()]
     points = POINTS
-    while points > _FEWEST_POINTS and _numbers(lengths, points) > _NUMBERS:
+    while points > _FEWEST_POINTS and _size(lengths, points) > _BYTES:
         points = points * 3 // 4
     names = list(dict.fromkeys(name for of_run in of_runs for name in of_run))
     figures = {}
@@ -88,8 +89,7 @@ def curves(runs: Sequence[Run], look: Sequence[Look]) -> Curves:
                     "y": smoothed(values, weight)[kept].astype(np.float32),
                     "name": html.escape(run.label),
                     "mode": "lines" if len(steps) > 2 else "lines+markers",
-                    "line": {"color": own.colour, "dash": own.dash, "width": 1.6},
-                    "hovertemplate": "%{fullData.name}<br>step %{x}: %{y:.4g}<extra></extra>",
+                    "line": {"color": own.colour, "dash": own.dash},
                     "meta": {"run": index, "level": level},
                 }
                 traces.append(trace)
@@ -115,8 +115,10 @@ def _logged(run: Run) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return found
 
 
-def _numbers(lengths: Sequence[int], points: int) -> int:
-    return sum(min(length, points) for length in lengths) * 2 * len(SMOOTHING)
+def _size(lengths: Sequence[int], points: int) -> float:
+    """About how many bytes of the page the curves take."""
+    numbers = 2 * sum(min(length, points) for length in lengths)
+    return len(SMOOTHING) * (numbers * _BYTES_OF_NUMBER + len(lengths) * _BYTES_OF_TRACE)
 
 
 def parallel(comparison: Comparison) -> Any | None:

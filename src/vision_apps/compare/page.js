@@ -7,7 +7,9 @@ function template() {
   const style = getComputedStyle(document.documentElement);
   const of = (name) => style.getPropertyValue(name).trim();
   const axis = { gridcolor: of("--line"), zerolinecolor: of("--line"), linecolor: of("--line"), automargin: true };
+  const curve = { line: { width: 1.6 }, hovertemplate: "%{fullData.name}<br>step %{x}: %{y:.4g}<extra></extra>" };
   return {
+    data: { scatter: [curve] },
     layout: {
       paper_bgcolor: of("--paper"),
       plot_bgcolor: of("--paper"),
@@ -31,7 +33,7 @@ function drawCurves() {
   /* smoothed curves are drawn over the pale curve that they were made of */
   const traces = figure.data
     .filter((trace) => shown.has(trace.meta.run) && (trace.meta.level === level || trace.meta.level === 0))
-    .map((trace) => (trace.meta.level === level ? trace : { ...trace, opacity: 0.25, hoverinfo: "skip", hovertemplate: null }));
+    .map((trace) => (trace.meta.level === level ? trace : { ...trace, opacity: 0.25, hoverinfo: "skip" }));
   draw("curves-chart", figure, traces);
 }
 

@@ -123,8 +123,8 @@ def _tests(comparison: Comparison) -> _Part | None:
         return None
     about = _about(
         f"Each configuration minus {comparison.rows[0].label}, the best by {comparison.monitor}, over the",
-        "seeds that both have: mean difference, its bootstrap interval, and Student's paired t-test, with Holm's",
-        "correction for the number of configurations.",
+        "seeds that both have: mean difference, its bootstrap interval, and Student's paired t-test, with",
+        "Holm's correction for the number of configurations.",
     )
     return _Part("tests", "Paired tests", about + _table(cells, "Paired tests"))
 
@@ -234,7 +234,7 @@ def _figure(run: Run, path: Path, count: int) -> str:
     address, width, height = encoded
     return (
         f"<figure><figcaption>{escape(caption)}</figcaption>"
-        f'<img src="{address}" width="{width}" height="{height}" loading="lazy" '
+        f'<img src="{address}" width="{width}" height="{height}" decoding="async" '
         f'alt="{escape(path.stem)} of {escape(run.label)}"></figure>'
     )
 
