@@ -35,6 +35,14 @@ class ColorAnswer(NamedTuple):
     entropy: Tensor | None = None
 
 
+class ColorGraph(NamedTuple):
+    """What an exported graph gives: a `ColorAnswer`, whose pictures are not called like the input."""
+
+    colored: Tensor
+    ab: Tensor
+    entropy: Tensor | None = None
+
+
 class Colorization(VisionModule):
     """Learns the colours of images from their lightness (Zhang et al. 2016).
 
@@ -55,7 +63,7 @@ class Colorization(VisionModule):
     """
 
     batch_type = ColorBatch
-    graph_type = ColorAnswer
+    graph_type = ColorGraph
     headline = ("loss", "above_floor", "auc", "auc_rebalanced", "psnr")
     prior: Tensor
     bins: Tensor
@@ -157,6 +165,12 @@ class Colorization(VisionModule):
     def _head(self, outputs: ColorFeatures) -> tuple[nn.Conv2d, Tensor]:
         assert self.color_network.head is not None and outputs.features is not None
         return self.color_network.head, outputs.features
+
+    def graph(self, images: Tensor) -> ColorGraph:
+        return ColorGraph(*self(images))
+
+    def answer_through(self, graph: Callable[[Tensor], Any], images: Tensor) -> ColorAnswer:
+        return ColorAnswer(*graph(images))
 
     # ---- the loss ------------------------------------------------------------------------------------------
 
