@@ -10,6 +10,7 @@ import pytest
 import pytorch_lightning  # noqa: F401 - its first import sets an environment variable, which no test may do
 
 from vision_apps.cli import COMMANDS, arguments
+from vision_apps.cli.sweep import search
 from vision_apps.core import listing
 from vision_apps.core.check import check
 from vision_apps.core.compose import compose
@@ -34,13 +35,21 @@ def test_every_file_composes_and_passes(line: str) -> None:
     check(compose(line.split()))
 
 
+@pytest.mark.parametrize("name", listing.options("sweep"))
+def test_every_space_can_be_searched(name: str) -> None:
+    _, searched = search(arguments.parse([f"sweep={name}"]))
+    assert searched.axes
+    for sample in searched.samples():
+        check(compose([*searched.fixed, *sample]))
+
+
 @pytest.mark.parametrize("group", listing.BY_APPLICATION)
 def test_every_name_begins_with_its_application(group: str) -> None:
     strangers = [name for name in listing.options(group) if listing.application_of(name) is None]
     assert not strangers, f"conf/{group}: no application for {', '.join(strangers)}"
 
 
-@pytest.mark.parametrize("group", listing.groups())
+@pytest.mark.parametrize("group", [*listing.groups(), "sweep"])
 def test_every_file_says_what_it_is(group: str) -> None:
     silent = [path.name for path in listing.options(group).values() if not listing.description(path)]
     assert not silent, f"conf/{group}: the first line should be a comment in {', '.join(silent)}"
@@ -78,13 +87,19 @@ def test_every_documented_command_composes(line: str) -> None:
     words = shlex.split(line.removeprefix("python train.py").removeprefix("vision-apps "))
     command = "train" if line.startswith("python train.py") else words.pop(0)
     assert command in COMMANDS, line
-    if command in ("test", "predict"):
+    if command in ("test", "predict", "export", "compare"):
         assert words, line
+        return
+    if command in ("runs", "dashboard", "sync"):  # executed by test_documents
         return
     if command == "data":
         words = [word for word in words[1:] if not word.startswith("out=")]
     taken = arguments.parse(words)
     if taken.help or taken.pop("resume"):
+        return
+    if command == "sweep":
+        taken.pop("dir")
+        search(taken)
         return
     # of a sweep the first run stands for all
     firsts = [re.sub(r"=([^\[\]{}()'\",]+),.*", r"=\1", word) for word in taken.overrides]

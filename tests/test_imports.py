@@ -19,7 +19,8 @@ MAY = {
     "compare": {"core"},
     "export": {"core"},
     "dashboard": {"core"},
-    "cli": {"core", "networks", "scenes", "datasets", "sweeps", "compare", "export", "dashboard"},
+    "prediction": {"core", "datasets"},
+    "cli": {"core", "datasets", "sweeps", "compare", "export", "dashboard", "prediction"},
 }
 APPLICATION = {"core", "networks", "scenes", "datasets"}
 

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -15,6 +15,10 @@ from vision_apps.cli.output import announce
 from vision_apps.core import listing
 from vision_apps.core.errors import ConfigError, RunError
 from vision_apps.core.suggest import nearest
+
+if TYPE_CHECKING:
+    from vision_apps.sweeps.settings import Settings
+    from vision_apps.sweeps.space import Space
 
 _USAGE = """\
 vision-apps sweep [sweep=NAME] [task=...] [key=value,value ...] [setting=value ...]
@@ -52,22 +56,33 @@ def usage() -> str:
     from vision_apps.sweeps.settings import Settings
 
     documented = (Settings.__doc__ or "").partition("Args:\n")[2]
-    return _USAGE + "\n".join(line[6:] for line in documented.splitlines())
+    lines = [line[6:] for line in documented.splitlines()]
+    dirs = listing.conf_dirs()
+    known = [
+        f"  {name:<18} {listing.description(path)}" for name, path in listing.options("sweep", dirs).items()
+    ]
+    return _USAGE + "\n".join([*lines, "spaces (sweep=)", *known])
+
+
+def search(words: arguments.Words) -> tuple["Settings", "Space"]:
+    """How to search and where, of a command line whose ``dir=`` and ``resume=`` are taken out."""
+    from vision_apps.sweeps.settings import FIELDS, settings
+    from vision_apps.sweeps.space import space
+
+    content = _chosen(words.pop("sweep"), listing.conf_dirs(words.config_dirs))
+    ours = [word for word in words.overrides if word.partition("=")[0].split(".")[0] in FIELDS]
+    how = settings({key: value for key, value in content.items() if key not in _SPACE_KEYS}, ours)
+    given = [word for word in words.overrides if word not in ours]
+    searched = space([*_inherited(content, given), *given], content.get("space") or {}, words.config_dirs)
+    return how.for_space(searched.combinations), searched
 
 
 def _begin(words: arguments.Words) -> None:
     from vision_apps.core import compose
     from vision_apps.core.run_folder import new_folder
-    from vision_apps.sweeps.settings import FIELDS, settings
-    from vision_apps.sweeps.space import space
 
-    dirs = listing.conf_dirs(words.config_dirs)
     place = words.pop("dir")
-    content = _chosen(words.pop("sweep"), dirs)
-    ours = [word for word in words.overrides if word.partition("=")[0].split(".")[0] in FIELDS]
-    how = settings({k: v for k, v in content.items() if k not in _SPACE_KEYS}, ours)
-    given = [word for word in words.overrides if word not in ours]
-    searched = space([*_inherited(content, given), *given], content.get("space") or {}, words.config_dirs)
+    how, searched = search(words)
     config = compose.compose([*searched.fixed, *searched.samples()[0]], words.config_dirs)
     folder = _make(Path(place)) if place else new_folder(Path(config.run.root) / "sweeps")
     record = {
@@ -123,7 +138,6 @@ def _run(folder: Path, record: dict[str, Any], storage: str | None, changes: Seq
 
     how = settings(record["settings"], changes)
     searched = space(record["fixed"], record["space"], [Path(path) for path in record["config_dirs"]])
-    how = how.for_space(searched.combinations)
     config: Any = None
     for sample in searched.samples():
         config = compose.compose([*searched.fixed, *sample], searched.dirs)

@@ -94,7 +94,9 @@ def expand(overrides: Sequence[str], dirs: Sequence[Path]) -> list[str]:
     expanded = []
     for word in overrides:
         choice = _CHOICE.match(word)
-        if "=" not in word and not word.startswith("~"):
+        if word.startswith("sweep="):
+            problems.append(f"{word}: belongs to another command: vision-apps sweep {word}")
+        elif "=" not in word and not word.startswith("~"):
             problems.append(_no_override(word, groups, dirs))
         elif choice and choice[2] in groups:
             plus, group, text = choice.groups()

@@ -8,6 +8,7 @@ import vision_apps
 from vision_apps.core.errors import ConfigError
 
 BY_APPLICATION = ("model", "data")  # flat groups whose names start with the application
+_NO_GROUPS = {"hydra", "sweep"}  # a sweep is no part of a run
 VARIABLE = "VISION_APPS_CONF"
 
 
@@ -38,7 +39,7 @@ def conf_dirs(extra: Iterable[Path] = ()) -> list[Path]:
 def groups(dirs: Sequence[Path] | None = None) -> list[str]:
     """Everything that can be chosen with ``group=name``."""
     folders = conf_dirs() if dirs is None else dirs
-    return sorted({path.parent.name for folder in folders for path in folder.glob("*/*.yaml")} - {"hydra"})
+    return sorted({path.parent.name for folder in folders for path in folder.glob("*/*.yaml")} - _NO_GROUPS)
 
 
 def options(group: str, dirs: Sequence[Path] | None = None) -> dict[str, Path]:

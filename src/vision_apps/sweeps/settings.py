@@ -40,7 +40,7 @@ class Settings:
     """
     Args:
         n_trials: trials that end, well or not; null: every combination of a grid, else 20.
-        seeds: runs of each trial, ``seed`` and those after it, or their list; their mean is the trial's value.
+        seeds: runs of each trial, ``seed`` and those after it, or their list; their mean is its value.
         jobs: trials at a time; null: as many as the GPUs allow, one without GPUs.
         sampler, sampler_options: one of `SAMPLERS` and arguments of its Optuna class; null: ``grid`` where
             each axis is a list and ``n_trials`` is null, else ``tpe``.

@@ -114,7 +114,7 @@ def _parse(word: str, dirs: Sequence[Path]) -> Override:
     try:
         return OverridesParser.create().parse_override(word)
     except HydraException as error:
-        raise compose.explain(error, [word], dirs) from error
+        raise ConfigError(f"{word}: cannot be read: {str(error).splitlines()[0]}") from error
 
 
 def _simple(override: Override, groups: list[str]) -> str:

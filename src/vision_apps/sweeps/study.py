@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,9 @@ def _option(
             f"{key}_options.{wrong[0]}: {names[name]} has no such parameter{nearest(wrong[0], known)}; "
             f"it has: {', '.join(known)}"
         )
-    return target(**options)
+    with warnings.catch_warnings():  # the user has asked for it by name
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return target(**options)
 
 
 def _require_same(
