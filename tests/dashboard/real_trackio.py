@@ -1,5 +1,7 @@
-"""Mirrors run folders into the real trackio, twice, and prints what it keeps as JSON, a line each. A process of
-its own, because trackio reads once where its data shall be."""
+"""Mirrors run folders into the real trackio, twice, and prints what it keeps as JSON, a line each.
+
+A process of its own, because trackio reads once where its data shall be.
+"""
 
 import json
 from pathlib import Path
