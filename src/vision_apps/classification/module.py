@@ -1,7 +1,7 @@
 """The application: a network that gives one score per class."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -42,6 +42,7 @@ class Classification(VisionModule):
 
     batch_type = LabelBatch
     graph_type = ClassAnswer
+    graph_notes: ClassVar = {"probabilities": "0 to 1, of each class; a row sums to 1"}
     column_titles = ("image", "answer")
 
     def __init__(

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +64,11 @@ class Colorization(VisionModule):
 
     batch_type = ColorBatch
     graph_type = ColorGraph
+    graph_notes: ClassVar = {
+        "colored": "sRGB, 0 to 255: the lightness of the input in colour",
+        "ab": "a and b of CIE Lab, about -110 to 110, not clipped to what can be shown",
+        "entropy": "0 and more, in nat, mean over the pixels: 0 is certain",
+    }
     headline = ("loss", "above_floor", "auc", "auc_rebalanced", "psnr")
     prior: Tensor
     bins: Tensor

@@ -42,6 +42,7 @@ class VisionModule(pl.LightningModule):
     column_titles: tuple[str, ...] = ()
     headline: ClassVar[tuple[str, ...]] = ()  # metrics on the progress line; all when empty
     graph_type: ClassVar[type | None] = None  # what `graph` gives; none: only weights can be exported
+    graph_notes: ClassVar[Mapping[str, str]] = {}  # what each field of it is, for a model card
     outside_graph: ClassVar[tuple[str, ...]] = ()  # settings that still work on an exported graph
     stage_figures: dict[str, Tensor]  # of the last evaluation, by name
 

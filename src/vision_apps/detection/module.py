@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,10 @@ class Detection(VisionModule):
 
     batch_type = DetectionBatch
     graph_type = Candidates
+    graph_notes: ClassVar = {
+        "boxes": "x1, y1, x2, y2 in pixels of the input, y down",
+        "scores": "0 to 1, of each class",
+    }
     outside_graph = ("score", "max_detections")
     column_titles = ("truth", "answer")
     headline = ("loss", "ap", "ap50", "ap75")
@@ -173,9 +177,8 @@ class Detection(VisionModule):
         if hasattr(self.network, "candidates"):
             return None
         return (
-            f"{type(self.network).__name__} chooses regions or candidates by what is in a picture, so that "
-            "its tensors have no fixed shape; networks with a fixed number of places (model=yolo, "
-            "model=yolo_v1) can be exported as a graph"
+            f"{type(self.network).__name__} gives no fixed number of candidate boxes: what it looks at or "
+            "keeps depends on the picture (model=yolo and model=yolo_v1 do not)"
         )
 
     def graph(self, images: Tensor) -> Candidates:

@@ -49,7 +49,7 @@ def text(
             ],
         ),
         "## Input and outputs",
-        _in_and_out(content),
+        _in_and_out(content, module),
         f"    vision-apps predict {path.name} photo.jpg",
         "## Agreement with the network",
         f"Compared on {compared}.",
@@ -95,14 +95,16 @@ def _classes(facts: dict[str, Any]) -> list[tuple[str, str]]:
     return [("Classes", f"{len(names)}: {shown}")]
 
 
-def _in_and_out(content: dict[str, Any]) -> str:
-    entries = [("input", content["input"], "sRGB, 0 to 255, not normalised; RGB, rows from above")]
-    entries += [("output", output, "") for output in content["outputs"]]
+def _in_and_out(content: dict[str, Any], module: VisionModule) -> str:
+    entries = [("input", content["input"], "sRGB, 0 to 255: red, green, blue; not normalised")]
+    entries += [
+        ("output", output, module.graph_notes.get(output["name"], "")) for output in content["outputs"]
+    ]
     rows = [
         (kind, f"`{entry['name']}`", entry["dtype"], " x ".join(map(str, entry["shape"])), note)
         for kind, entry, note in entries
     ]
-    table = _table(("", "Name", "Type", "Shape", "Range"), rows)
+    table = _table(("", "Name", "Type", "Shape", "What it is"), rows)
     if content["outputs"]:
         return table
     return f"{table}\n\nThe file holds weights; vision-apps builds the network around them."

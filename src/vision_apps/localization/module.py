@@ -1,7 +1,7 @@
 """The application: whether there is an object in the picture, where, and of which class."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +49,12 @@ class Localization(VisionModule):
 
     batch_type = LocalizationBatch
     graph_type = LocalizationAnswer
+    graph_notes: ClassVar = {
+        "boxes": "x1, y1, x2, y2 in pixels of the input, y down",
+        "presence": "0 to 1: is there an object",
+        "probabilities": "0 to 1, of each class; a row sums to 1",
+        "vector": "left, lower edge (y up), height and width, 0 to 1; presence; classes",
+    }
     column_titles = ("picture", "truth and answer")
     headline = ("loc_accuracy", "mean_iou", "class_accuracy", "presence_accuracy")
     mean: Tensor

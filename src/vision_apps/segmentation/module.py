@@ -1,7 +1,7 @@
 """The application: a network that scores every class at every pixel."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -54,6 +54,10 @@ class Segmentation(VisionModule):
 
     batch_type = SegmentationBatch
     graph_type = ScoredMasks
+    graph_notes: ClassVar = {
+        "masks": "the number of each pixel's class, from 0",
+        "logits": "of each class, any value; the largest wins",
+    }
     outside_graph = ("tile", "overlap", "palette")
     column_titles = ("image", "truth", "answer", "errors")
     headline = ("loss", "miou", "boundary_iou", "accuracy")
