@@ -294,3 +294,21 @@ def test_settings_of_a_config(tmp_path: Path) -> None:
     assert compared(tmp_path).settings == ["data.seed"], "it does not follow the run's seed"
     with pytest.raises(CheckpointError, match="does not exist"):
         compared(run / "nothing")
+
+
+def test_losses_of_different_kinds_are_not_ranked_in_silence(tmp_path: Path) -> None:
+    task = {"task.monitor": "val/loss", "task.mode": "min"}
+    regression = {"best": 0.03, "test/regression": 0.03, "test/accuracy": 0.4}
+    make(tmp_path / "0000", {**task, "model.width": 8}, values=regression)
+    make(tmp_path / "0001", task, values={"best": 2.8, "test/cross_entropy": 2.8, "test/accuracy": 0.6})
+    result = compared(tmp_path)
+    assert result.rows[0].label == "0000"
+    assert "say nothing about each other" in " ".join(result.notes)
+    gathered = reading.gather([str(tmp_path)])
+    judged = comparison.compare(gathered, by="test/accuracy:max")
+    assert judged.rows[0].label == "0001"
+    assert "say nothing" not in " ".join(judged.notes)
+    with pytest.raises(ConfigError, match="which values are good"):
+        comparison.compare(gathered, by="test/accuracy")
+    with pytest.raises(ConfigError, match=r"--by test/acuracy: .*did you mean"):
+        comparison.compare(gathered, by="test/acuracy:max")

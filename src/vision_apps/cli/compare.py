@@ -9,12 +9,15 @@ from vision_apps.core.errors import ConfigError
 from vision_apps.core.suggest import nearest
 
 _COMPARE = """\
-vision-apps compare RUN|SWEEP|FOLDER ... [--last N] [--metric NAME ...] [--out FOLDER] [--format FORMAT]
+vision-apps compare RUN|SWEEP|FOLDER ... [--last N] [--metric NAME] [--by NAME:max] [--out FOLDER]
+                    [--format FORMAT]
 
   RUN ...   run folders, sweeps (runs/sweeps/<number>-<words>), or folders with runs below
   --last    only the newest N of them; without a folder, of runs/
   --metric  a metric to show, as in test/accuracy; may be given several times. By default the best value of
             the monitored metric, and everything that was tested
+  --by      what the best configuration is chosen by, and which values are good, as in test/accuracy:max;
+            by default the best value of the monitored metric
   --out     a folder for index.html (a page that needs no network), table.csv, table.md and runs.csv
   --format  text, csv or markdown: what is printed
 
@@ -60,7 +63,15 @@ class _Words(NamedTuple):
 
 def compare(argv: Sequence[str]) -> None:
     given = _parse(
-        argv, {"--last": "20", "--metric": "test/accuracy", "--out": "FOLDER", "--format": "csv"}, _COMPARE
+        argv,
+        {
+            "--last": "20",
+            "--metric": "test/accuracy",
+            "--by": "test/accuracy:max",
+            "--out": "FOLDER",
+            "--format": "csv",
+        },
+        _COMPARE,
     )
     if given is None:
         return
@@ -73,7 +84,7 @@ def compare(argv: Sequence[str]) -> None:
     from vision_apps.compare import comparison, reading, tables
 
     metrics = [name for text in given.options.get("--metric", []) for name in text.split(",")]
-    result = comparison.compare(reading.gather(given.words or ["runs"], last), metrics)
+    result = comparison.compare(reading.gather(given.words or ["runs"], last), metrics, given.one("--by", ""))
     if form == "text":
         width = shutil.get_terminal_size((_WIDTH, 0)).columns
         print(tables.text(result, width))

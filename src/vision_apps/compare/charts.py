@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from plotly.colors import qualitative
 
 from vision_apps.compare import logged
-from vision_apps.compare.comparison import BEST, Comparison, value
+from vision_apps.compare.comparison import Comparison, value
 from vision_apps.compare.reading import Run
 from vision_apps.compare.settings import in_short
 
@@ -123,8 +123,8 @@ def _size(lengths: Sequence[int], points: int) -> float:
 
 def parallel(comparison: Comparison) -> Any | None:
     """Parallel coordinates: a line per finished run through its settings to its metrics, coloured by the
-    monitored one; None with fewer than three such runs or nothing that differs."""
-    by = f"{BEST}{comparison.monitor}"
+    one that judges; None with fewer than three such runs or nothing that differs."""
+    by = comparison.by
     shown = [by, *(name for name in comparison.metrics if name != by)][:3]
     runs = [
         (run, own)
@@ -147,7 +147,7 @@ def parallel(comparison: Comparison) -> Any | None:
                 "color": measured[by],
                 "colorscale": "Viridis",
                 "showscale": True,
-                "reversescale": comparison.mode == "min",
+                "reversescale": comparison.by_mode == "min",
                 "colorbar": {"title": {"text": html.escape(by), "side": "right"}, "x": 1.05},
             },
             labelangle=-12,

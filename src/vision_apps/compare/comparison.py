@@ -26,9 +26,6 @@ class Row:
     started: int  # how many there are, with the unfinished ones
     summaries: dict[str, Summary]
 
-    def mean(self, metric: str) -> float:
-        return self.summaries[metric].mean if metric in self.summaries else math.nan
-
     @property
     def seconds(self) -> float | None:
         """Mean of the runs that tell."""
@@ -54,9 +51,11 @@ class Comparison:
     task: str
     monitor: str | None
     mode: str
+    by: str  # the metric, named as in the tables, that orders the rows
+    by_mode: str
     runs: list[Run]
     of_runs: list[dict[str, str]]  # the settings that differ, of each of `runs`
-    rows: list[Row]  # with a finished run, the best by the monitored metric first
+    rows: list[Row]  # with a finished run, the best by `by` first
     metrics: list[str]
     unfinished: list[Run]
     left_out: list[tuple[Path, str]]
@@ -69,11 +68,13 @@ class Comparison:
         return list(self.of_runs[0]) if self.of_runs else []
 
 
-def compare(gathered: Gathered, metrics: Sequence[str] = ()) -> Comparison:
+def compare(gathered: Gathered, metrics: Sequence[str] = (), by: str | None = None) -> Comparison:
     """Group runs by what differs but the seed, and summarise.
 
     Args:
         metrics: instead of the best value of the monitored metric and everything that was tested.
+        by: ``<metric>:min`` or ``<metric>:max``, what the best configuration is chosen by; by default the
+            best value of the monitored metric.
 
     Raises:
         ConfigError: no run has such a metric.
@@ -82,11 +83,14 @@ def compare(gathered: Gathered, metrics: Sequence[str] = ()) -> Comparison:
     of_runs = settings.differing(runs)
     notes: list[str] = []
     monitor, mode = _monitor(runs, notes)
-    shown = _chosen(runs, metrics) if metrics else _default(runs, monitor)
+    shown = _chosen(runs, "--metric", metrics) if metrics else _default(runs, monitor)
+    judge, judge_mode = _judge(runs, by) if by else (f"{BEST}{monitor}", mode)
     result = Comparison(
         task=runs[0].task,
         monitor=monitor,
         mode=mode,
+        by=judge,
+        by_mode=judge_mode,
         runs=runs,
         of_runs=of_runs,
         rows=_rows(runs, of_runs, shown, notes),
@@ -96,9 +100,13 @@ def compare(gathered: Gathered, metrics: Sequence[str] = ()) -> Comparison:
         baselines=_baselines(runs, notes),
         notes=notes,
     )
-    by = f"{BEST}{monitor}"
-    sign = 1 if mode == "min" else -1
-    result.rows.sort(key=lambda row: _last_when_unknown(sign * _monitored(row, by)))
+    sign = 1 if judge_mode == "min" else -1
+    result.rows.sort(key=lambda row: _last_when_unknown(sign * _mean(row, judge)))
+    if judge.endswith("/loss") and len({_tested(row.runs[0]) for row in result.rows} - {frozenset()}) > 1:
+        notes.append(
+            f"these configurations have losses of different kinds, whose values ({judge}) say nothing about "
+            "each other; choose what to judge by, as in --by test/accuracy:max"
+        )
     if len(result.rows) > 1:
         result.tests = _tests(result.rows, shown, notes)
     if any(1 < len(row.runs) < statistics.FEW for row in result.rows):
@@ -146,12 +154,25 @@ def _default(runs: Sequence[Run], monitor: str | None) -> list[str]:
     return best + [name for name in known if name.startswith("test/") and not is_baseline(name)]
 
 
-def _chosen(runs: Sequence[Run], metrics: Sequence[str]) -> list[str]:
+def _judge(runs: Sequence[Run], by: str) -> tuple[str, str]:
+    name, _, mode = by.rpartition(":")
+    if mode not in ("min", "max"):
+        raise ConfigError(
+            f"--by {by}: expected a metric and which values are good, as in --by test/accuracy:max"
+        )
+    return _chosen(runs, "--by", [name])[0], mode
+
+
+def _tested(run: Run) -> frozenset[str]:
+    return frozenset(name for name in run.final if name.startswith("test/") and not is_baseline(name))
+
+
+def _chosen(runs: Sequence[Run], option: str, metrics: Sequence[str]) -> list[str]:
     known = _known(runs)
     for name in metrics:
         if name not in known:
             raise ConfigError(
-                f"--metric {name}: no finished run has it{nearest(name, known)}; there are: "
+                f"{option} {name}: no finished run has it{nearest(name, known)}; there are: "
                 f"{', '.join(known)}"
             )
     return list(metrics)
@@ -209,9 +230,9 @@ def _name(runs: Sequence[Run]) -> str:
     return common if common else f"{runs[0].label} +{len(runs) - 1}"
 
 
-def _monitored(row: Row, by: str) -> float:
-    """Also where other metrics were asked for."""
-    known = [best for run in row.runs if (best := value(run, by)) is not None]
+def _mean(row: Row, metric: str) -> float:
+    """Also of a metric that is not shown."""
+    known = [number for run in row.runs if (number := value(run, metric)) is not None]
     return math.fsum(known) / len(known) if known else math.nan
 
 

@@ -82,7 +82,7 @@ def _spread(cell: str) -> str:
     above, bracket, below = cell.partition(" [")
     if not bracket or "±" not in above:
         return escape(cell)
-    return f"{escape(above)}<small>[{escape(below)}</small>"
+    return f"<span>{escape(above)}</span><small>[{escape(below)}</small>"
 
 
 def _about(*sentences: str) -> str:
@@ -107,7 +107,7 @@ def _results(comparison: Comparison) -> _Part:
         body.append("<h3>Left out</h3>" + _listed(f"{path} {reason}" for path, reason in comparison.left_out))
     if comparison.rows:
         about = _about(
-            "A row for each configuration, the best by the monitored metric first: mean ± standard deviation",
+            f"A row for each configuration, the best by {comparison.by} first: mean ± standard deviation",
             "over seeds, below it the bootstrap 95 % interval of the mean. Time is the mean, peak memory the",
             "largest of its runs.",
         )
@@ -122,7 +122,7 @@ def _tests(comparison: Comparison) -> _Part | None:
     if len(cells) == 1:
         return None
     about = _about(
-        f"Each configuration minus {comparison.rows[0].label}, the best by {comparison.monitor}, over the",
+        f"Each configuration minus {comparison.rows[0].label}, the best by {comparison.by}, over the",
         "seeds that both have: mean difference, its bootstrap interval, and Student's paired t-test, with",
         "Holm's correction for the number of configurations.",
     )

@@ -108,9 +108,9 @@ def _pair(pair: Pair, several: bool) -> list[str]:
 
 def on_paper(comparison: Comparison) -> list[str]:
     """The metrics whose tests text and Markdown show."""
-    if len(comparison.metrics) <= _MANY or not comparison.monitor:
+    if len(comparison.metrics) <= _MANY:
         return comparison.metrics
-    alike = {f"{BEST}{comparison.monitor}", f"test/{comparison.monitor.rpartition('/')[2]}"}
+    alike = {comparison.by, f"test/{comparison.by.rpartition('/')[2]}"}
     return [metric for metric in comparison.metrics if metric in alike] or comparison.metrics[:_MANY]
 
 
@@ -165,7 +165,7 @@ def markdown(comparison: Comparison) -> str:
 
 
 def _against(comparison: Comparison) -> str:
-    return f"Paired by seed, each minus {_plain(comparison.rows[0].label)}, the best by {comparison.monitor}"
+    return f"Paired by seed, each minus {_plain(comparison.rows[0].label)}, the best by {comparison.by}"
 
 
 def csv_of_rows(comparison: Comparison) -> str:
