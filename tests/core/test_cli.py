@@ -42,7 +42,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     [
         (
             "trian",
-            "trian: no such command; did you mean 'train'?; there are: train, sweep, test, predict, export, runs, compare, dashboard, sync, data",
+            "trian: no such command; did you mean 'train'?; there are: "
+            "train, sweep, test, predict, export, runs, compare, dashboard, sync, data",
         ),
         (
             "train --multi-run",

@@ -143,7 +143,8 @@ TOY = Path(__file__).parent / "conf"
         ),
         (
             ["hydra/launcher=slurm"],
-            "hydra/launcher=slurm: no such hydra/launcher (asked for in hydra/config.yaml); there are: basic, submitit_local, submitit_slurm",
+            "hydra/launcher=slurm: no such hydra/launcher (asked for in hydra/config.yaml); there are: "
+            "basic, submitit_local, submitit_slurm",
         ),
     ],
 )

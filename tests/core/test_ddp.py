@@ -74,10 +74,13 @@ def test_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_in_a_sweep() -> None:
-    """The children of each job train with this job's configuration, not with the sweep's command line."""
+@pytest.mark.parametrize("launcher", ["basic", "submitit_local"])
+def test_in_a_sweep(launcher: str) -> None:
+    """The children of each job train with this job's configuration, not with the sweep's command line: one
+    job after another, and both at a time in processes that the launcher starts."""
     words = [
         "-m",
+        f"hydra/launcher={launcher}",
         "seed=0,1",
         "model=plain",
         "data.augment=null",

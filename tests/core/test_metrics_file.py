@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from vision_apps.core import metrics_file
-from vision_apps.core.metrics_file import MetricsFile
+from vision_apps.core.metrics_logger import MetricsFile
 
 FILE = Path("metrics.csv")
 

@@ -21,7 +21,8 @@ from vision_apps.core.values import fits, spell
 
 # What the engine passes: parts of the run, where and how long it runs, and the facts of the data.
 FILLED = frozenset(
-    {"network", "optimizer", "scheduler", "params", "total_steps", "folder", "run_name", "run_id"}
+    {"network", "optimizer", "scheduler", "params", "total_steps", "folder"}
+    | {"run_name", "run_id", "run_group", "tags_of_run"}
     | {"num_classes", "class_names", "class_counts", "image_size", "mean", "std"}
     | {"palette", "fit", "proposals"}
 )

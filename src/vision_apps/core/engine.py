@@ -39,7 +39,7 @@ from vision_apps.core.errors import ConfigError
 from vision_apps.core.finite import FiniteLoss
 from vision_apps.core.instantiate import build
 from vision_apps.core.loader import BatchLoader
-from vision_apps.core.metrics_file import MetricsFile
+from vision_apps.core.metrics_logger import MetricsFile
 from vision_apps.core.module import VisionModule
 from vision_apps.core.pictures import Pictures
 from vision_apps.core.run_folder import RunFolder
@@ -192,6 +192,7 @@ def _recorded(folder: RunFolder) -> Iterator[None]:
         return
     with folder.held():
         folder.note(status=None, error=None)
+        (folder.path / "metrics.json").unlink(missing_ok=True)  # a resumed run is not finished any more
         if not (folder.path / "environment.json").is_file():
             command = folder.record.get("command") or [sys.executable, *sys.argv]
             folder.write_json("environment.json", environment.record(command))

@@ -1,47 +1,11 @@
-"""``metrics.csv``: every logged number of a run, one per line, whatever other logger is used."""
+"""``metrics.csv``: every logged number of a run, one per line. The long form needs no header that changes,
+loses at most a line when the process is killed, and is one pivot away from a table."""
 
 import csv
 import os
 from pathlib import Path
-from typing import Any
-
-from pytorch_lightning.loggers.logger import Logger
-from pytorch_lightning.utilities import rank_zero_only
 
 COLUMNS = ("step", "epoch", "name", "value")
-
-
-class MetricsFile(Logger):
-    """Appends ``step,epoch,name,value`` lines. The long form needs no header that changes, loses at most a
-    line when the process is killed, and is one pivot away from a table."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.path = path
-
-    @property
-    def name(self) -> str:
-        return "metrics"
-
-    @property
-    def version(self) -> str:
-        return ""
-
-    @rank_zero_only
-    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """The configuration has a file of its own."""
-
-    @rank_zero_only
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        epoch = int(metrics.get("epoch", -1))
-        new = not self.path.is_file()
-        with open(self.path, "a", newline="") as file:
-            writer = csv.writer(file)
-            if new:
-                writer.writerow(COLUMNS)
-            writer.writerows(
-                (step, epoch, name, f"{value:.8g}") for name, value in metrics.items() if name != "epoch"
-            )
 
 
 def read(path: Path) -> list[tuple[int, int, str, float]]:

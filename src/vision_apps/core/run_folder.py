@@ -30,6 +30,7 @@ _NOUNS = (
 
 
 _LOCK = ".lock"
+_PATIENCE = 0.5  # s: somebody may be asking whether it is held
 
 
 def is_held(path: Path) -> bool:
@@ -118,7 +119,7 @@ class RunFolder:
         """
         lock = filelock.FileLock(self.path / _LOCK)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=_PATIENCE)
         except filelock.Timeout:
             raise RunError(
                 f"{self.path} is being trained by another process; wait for it, or stop it and resume then"
