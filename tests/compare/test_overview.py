@@ -89,7 +89,7 @@ def test_the_table(some_runs: Path, capsys: Any) -> None:
     titles, line, count = capsys.readouterr().out.splitlines()
     assert titles.split() == "run started status task model data seed monitor best seconds".split()
     assert line.split()[-4:] == ["3", "val/accuracy", "0.8", "16"]
-    assert count == "1 runs"
+    assert count == "runs: 1"
 
 
 def test_runs_that_kept_less(tmp_path: Path, capsys: Any) -> None:

@@ -154,7 +154,7 @@ def parallel(comparison: Comparison) -> Any | None:
             labelside="top",
         )
     )
-    figure.update_layout(height=440, margin={"l": 90, "r": 30, "t": 90, "b": 30})
+    figure.update_layout(height=440, margin={"l": 150, "r": 30, "t": 90, "b": 30})
     return _plain(figure)
 
 

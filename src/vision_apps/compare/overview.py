@@ -188,7 +188,7 @@ def text(lines: Sequence[Line]) -> str:
     cells = [list(_TITLES), *map(_cells, lines)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     shown = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
-    return "\n".join(map(str.rstrip, shown)) + f"\n{len(lines)} runs\n"
+    return "\n".join(map(str.rstrip, shown)) + f"\nruns: {len(lines)}\n"
 
 
 def csv(lines: Sequence[Line]) -> str:
