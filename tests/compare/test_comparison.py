@@ -169,7 +169,7 @@ def test_a_run_that_was_repeated_counts_once(tmp_path: Path) -> None:
         make(tmp_path / f"{index:04d}", values={"best": 0.5 + index / 10}, minute=index)
     result = compared(tmp_path)
     (row,) = result.rows
-    assert row.summaries["best val/accuracy"].values == (0.6,)
+    assert (row.summaries["best val/accuracy"].n, row.summaries["best val/accuracy"].mean) == (1, 0.6)
     assert "0000 has the settings and the seed of 0001" in result.notes[0]
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from vision_apps.compare import settings, statistics
 from vision_apps.compare.reading import Gathered, Run
-from vision_apps.compare.statistics import Pair, Summary
+from vision_apps.compare.statistics import Pair
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.statistics import Summary
 from vision_apps.core.suggest import nearest
 
 BEST = "best "  # before the name of a monitored metric
@@ -200,7 +201,7 @@ def _rows(
                 dict(zip(names, values, strict=True)),
                 finished,
                 len({run.seed for run in members}),
-                statistics.summarise({metric: known for metric, known in columns.items() if known}),
+                {metric: statistics.summary(known) for metric, known in columns.items() if known},
             )
         )
     return rows

@@ -1,25 +1,19 @@
-"""``metrics.csv`` by metric, read without loading torch or lightning."""
+"""``metrics.csv`` by metric."""
 
-import csv
 from pathlib import Path
+
+from vision_apps.core import metrics_file
 
 Series = tuple[list[int], list[float]]  # steps and values, in the order of logging
 
 
 def series(path: Path) -> dict[str, Series]:
-    """Metric to what was logged of it. A line that was cut off by a kill is left out."""
-    if not path.is_file():
-        return {}
+    """Metric to what was logged of it."""
     found: dict[str, Series] = {}
-    with open(path, newline="") as file:
-        for row in csv.reader(file):
-            try:
-                step, value = int(row[0]), float(row[3])
-            except (ValueError, IndexError):  # the titles, and a line that is not whole
-                continue
-            steps, values = found.setdefault(row[2], ([], []))
-            steps.append(step)
-            values.append(value)
+    for step, _, name, value in metrics_file.read(path):
+        steps, values = found.setdefault(name, ([], []))
+        steps.append(step)
+        values.append(value)
     return found
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from vision_apps.compare.comparison import BEST, Comparison, Row, value
 from vision_apps.compare.settings import MISSING, choices, in_short
-from vision_apps.compare.statistics import Pair, Summary
+from vision_apps.compare.statistics import Pair
+from vision_apps.core.statistics import Summary
 
 Cells = list[list[str]]  # rows, the first of them the titles
 
