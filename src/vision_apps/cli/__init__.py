@@ -1,5 +1,6 @@
 """The commands, one thin function each. Nothing heavy is imported before a command needs it."""
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -44,4 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     return 0

@@ -21,8 +21,14 @@ def overview(dirs: Sequence[Path]) -> str:
         lines.append(f"  vision-apps train task={task} trainer=smoke")
     lines += [
         "  vision-apps train --help              everything that can be chosen",
+        "  vision-apps sweep sweep=colorization jobs=2   search settings, in fresh processes",
+        "  vision-apps runs                      list the runs, newest first",
+        "  vision-apps compare RUN RUN           what differs, and whether it matters",
+        "  vision-apps dashboard                 curves and pictures of all runs, live, with no account",
         "  vision-apps test RUN                  score a trained run again",
-        "  vision-apps predict RUN photo.jpg     use it on pictures",
+        "  vision-apps predict RUN photo.jpg     use it on pictures, videos or a webcam",
+        "  vision-apps export RUN                one file for other programs, checked against the run",
+        "  vision-apps sync                      upload W&B runs that were offline",
         "  vision-apps data check task=...       count and open the files of a data set",
     ]
     return "\n".join(lines)
