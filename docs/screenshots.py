@@ -2,8 +2,8 @@
 
     python docs/screenshots.py [RUN|SWEEP|FOLDER ...]
 
-Without runs it trains six small ones on the embedded world first, about three minutes on two cores. Needs
-Chromium and its driver; nothing of the network is reached.
+Without runs it trains six small ones on the embedded world first, some minutes on two cores. Needs Chromium
+and its driver; nothing of the network is reached.
 """
 
 import base64
@@ -49,6 +49,10 @@ def trained(folder: Path) -> list[str]:
 def photograph(browser: Chrome, part: str, file: Path, most: int = 900) -> None:
     """A section of the page, at most so many px of its height."""
     section = browser.find_element(By.CSS_SELECTOR, f"section[aria-labelledby={part}]")
+    browser.execute_script(
+        "arguments[0].scrollIntoView()", section
+    )  # pictures are loaded when they come near
+    time.sleep(SETTLED)
     where = browser.execute_script("return arguments[0].getBoundingClientRect().toJSON()", section)
     top = browser.execute_script("return scrollY") + where["y"]
     width, height = where["width"] + 2 * MARGIN, min(where["height"], most)
@@ -60,7 +64,7 @@ def photograph(browser: Chrome, part: str, file: Path, most: int = 900) -> None:
 def main(runs: list[str]) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        words = [str(Path(run).absolute()) for run in runs] or [*trained(folder), *JUDGE]
+        words = [*([str(Path(run).absolute()) for run in runs] or trained(folder)), *JUDGE]
         command("compare", *words, "--out", str(folder / "compare"), folder=folder)
         page = (folder / "compare" / "index.html").as_uri()
         for dark in (False, True):

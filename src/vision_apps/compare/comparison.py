@@ -258,7 +258,7 @@ def _baselines(runs: Sequence[Run], notes: list[str]) -> dict[str, dict[str, flo
     if differing:
         notes.append(
             f"the runs do not agree on the baseline {', '.join(sorted(differing))}, so they were tested on "
-            "different data; each run's figures are in runs.csv (--out)"
+            "different data, or it is drawn by chance; each run's figures are in runs.csv (--out)"
         )
     return agreed
 

@@ -23,6 +23,8 @@ function template() {
 }
 
 function draw(place, figure, traces) {
+  /* when the window changes its size Plotly takes the height from the element */
+  document.getElementById(place).style.height = `${figure.layout.height}px`;
   Plotly.react(place, traces || figure.data, { ...figure.layout, template: template() }, options);
 }
 
