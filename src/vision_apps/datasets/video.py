@@ -92,7 +92,9 @@ class Footage:
                 return "no webcam answers; is it plugged in, allowed and free? A second one is webcam:1"
             if not Path(self.name).is_file():
                 return "there is no such file"
-            return "the file is empty" if not Path(self.name).stat().st_size else "no video that OpenCV can open"
+            return (
+                "the file is empty" if not Path(self.name).stat().st_size else "no video that OpenCV can open"
+            )
         if width * height > MAX_PIXELS:
             return f"{int(width)} x {int(height)} pixels are more than {MAX_PIXELS}"
         return ""

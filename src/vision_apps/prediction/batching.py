@@ -15,7 +15,7 @@ from vision_apps.prediction.inputs import Item
 
 _TRIES = 3  # batches of a size that are timed: the quickest counts, since the first also warms up
 _GAIN = 1.05  # a larger batch has to be so many times as fast per picture
-_MOST = 256  # pictures of a batch that is found, and their pixels:
+_MOST = 64  # pictures of a batch that is found: more gains little; and their pixels:
 _MOST_PIXELS = 8_000_000
 _SIZES = 64  # picture sizes that are remembered
 _WINDOW = 4  # batches that are read to find pictures of equal size, and their pixels:
