@@ -49,13 +49,11 @@ def trained(folder: Path) -> list[str]:
 def photograph(browser: Chrome, part: str, file: Path, most: int = 900) -> None:
     """A section of the page, at most so many px of its height."""
     section = browser.find_element(By.CSS_SELECTOR, f"section[aria-labelledby={part}]")
-    browser.execute_script(
-        "arguments[0].scrollIntoView()", section
-    )  # pictures are loaded when they come near
+    browser.execute_script("arguments[0].scrollIntoView()", section)  # pictures near it are decoded
     time.sleep(SETTLED)
     where = browser.execute_script("return arguments[0].getBoundingClientRect().toJSON()", section)
-    top = browser.execute_script("return scrollY") + where["y"]
-    width, height = where["width"] + 2 * MARGIN, min(where["height"], most)
+    top = browser.execute_script("return scrollY") + where["y"] - MARGIN
+    width, height = where["width"] + 2 * MARGIN, min(where["height"] + MARGIN, most)
     clip = {"x": where["x"] - MARGIN, "y": top, "width": width, "height": height, "scale": 1}
     shot = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
     file.write_bytes(base64.b64decode(shot["data"]))

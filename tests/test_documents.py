@@ -1,11 +1,14 @@
 """The README's commands and the experiments, executed from the first to the last at the smallest size."""
 
 import contextlib
+import csv
 import importlib.util
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -19,6 +22,7 @@ from vision_apps.core.pictures import to_pil
 from vision_apps.datasets.cifar import CIFAR10
 from vision_apps.datasets.coco import CocoJson
 from vision_apps.datasets.mask_folder import MaskFolder
+from vision_apps.datasets.video import VideoFile
 from vision_apps.datasets.voc import VocFolder
 
 REPOSITORY = Path(__file__).parents[1]
@@ -53,6 +57,38 @@ def photos(folder: Path, count: int = 8) -> None:
             to_pil(picture).save(folder / name / f"{index}.png")
 
 
+def film(name: str) -> None:
+    file = VideoFile(Path(name), 10)
+    for number in range(4):
+        file.write(torch.full((3, 32, 32), 60 * number, dtype=torch.uint8), number / 10)
+    file.close()
+
+
+def smallest(words: list[str]) -> list[str]:
+    """Of a command that trains: what makes it as small as possible and does not undo what it says."""
+    given = {word.split("=")[0] for word in words}
+    small = [word for word in SMALLEST if word.split("=")[0] not in given]
+    if words[0] == "sweep":
+        if "sweep=colorization" in words:  # which varies the batch size
+            small.remove("data.batch_size=4")
+        words = [re.sub(r"^(n_trials|seeds)=.*", r"\1=2", word) for word in words]
+        small += ["logger=csv", *(["n_trials=2"] if "sweep=colorization" in words else [])]
+    return [*words, *small, *([] if any(word.startswith("data=") for word in words) else WORLD)]
+
+
+def serve(words: list[str]) -> None:
+    """A dashboard from its start to Ctrl-C."""
+    command = [sys.executable, "-m", "vision_apps", *words, "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = next(line.split()[1] for line in process.stdout if "http://" in line)
+        with urllib.request.urlopen(address) as page:
+            assert page.status == 200
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read().endswith("dashboard ended\n")
+    assert process.returncode == 0
+
+
 @pytest.mark.slow
 def test_every_command_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.chdir(tmp_path)
@@ -63,23 +99,27 @@ def test_every_command_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for path in (tmp_path / "holiday" / "cats").iterdir():
         path.rename(tmp_path / "holiday" / path.name)
     (tmp_path / "photo.jpg").write_bytes((tmp_path / "photos" / "dogs" / "0.png").read_bytes())
+    film("garden.mp4")
     # the run that the README names
     assert main(["train", "task=colorization", "logger=csv", *SMALLEST, *WORLD]) == 0
     lines = list(readme())
-    assert len(lines) > 12
+    assert {shlex.split(line)[1] for line in lines if line.startswith("vision-apps")} >= {
+        *("sweep", "runs", "compare", "dashboard", "sync", "export", "predict", "test", "data")
+    }
     for line in lines:
         words = shlex.split(line)
         if words[0] == "make":  # tests/test_make.py
             assert re.search(rf"^{words[1]}:", (REPOSITORY / "Makefile").read_text(), re.MULTILINE), line
             continue
         words = ["train", *words[2:]] if words[0] == "python" else words[1:]
-        training = words[0] == "train" and "--help" not in words
+        training = words[0] in ("train", "sweep") and "--help" not in words
         if training and not any(word.startswith("resume=") for word in words):
-            on_disk = any(word.startswith("data=") for word in words)
-            words += [f"{word}" for word in SMALLEST if word.split("=")[0] not in line]
-            words += [] if on_disk else WORLD
+            words = smallest(words)
         if {"data=folder", "data=coco_json"} & set(words):
             words += ["data.image_size=32"]
+        if words[0] == "dashboard":
+            serve(words)
+            continue
         if "trainer=ddp" in words:  # its second process needs a command line of its own
             done = subprocess.run(
                 [sys.executable, "-m", "vision_apps", *words], capture_output=True, text=True
@@ -88,6 +128,11 @@ def test_every_command_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyP
             continue
         expected = 2 if "devicse" in line else 0  # the one that shows what a mistake is answered with
         assert main(words) == expected, f"{line}\n{capsys.readouterr()}"
+    with open("runs/sweeps/0003-jade-fox/results.csv") as file:  # two rates, two seeds each
+        assert [row["state"] for row in csv.DictReader(file)] == ["complete", "complete"]
+    assert Path("comparison/index.html").is_file()
+    rows = Path("colored/predictions.jsonl").read_text().splitlines()
+    assert len(rows) == 1 + len(list(Path("holiday").glob("*.png")))
 
 
 def script(name: str, monkeypatch: pytest.MonkeyPatch, place: Path) -> ModuleType:

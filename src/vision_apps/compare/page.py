@@ -1,5 +1,6 @@
 """The comparison as one HTML file that asks for nothing else."""
 
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -206,7 +207,9 @@ def _importances(comparison: Comparison, figures: dict[str, Any]) -> _Part | Non
 
 
 def _pictures(comparison: Comparison) -> _Part | None:
-    runs = [run for row in comparison.rows for run in row.runs]
+    # one run of each configuration, the best first, before the second of any
+    rounds = itertools.zip_longest(*(row.runs for row in comparison.rows))
+    runs = [run for one_of_each in rounds for run in one_of_each if run is not None]
     sheets = [(run, path) for run in runs if (path := pictures.sheet(run)) is not None]
     shown = sheets[: pictures.MOST]
     if not shown:
@@ -217,9 +220,9 @@ def _pictures(comparison: Comparison) -> _Part | None:
     if any(one != samples[0] for one in samples):
         about = ["Not of the same data: the samples of one sheet are not those of another."]
     else:
-        about = ["The same samples in every run, below each other; the runs side by side, the best first."]
+        about = ["The same samples below each other; a run of each configuration side by side."]
     if len(shown) < len(sheets):
-        about.append(f"The {len(shown)} best of {len(sheets)} runs with pictures.")
+        about.append(f"{len(shown)} of {len(sheets)} runs with pictures.")
     body = "".join(_figure(run, path, len(shown)) for run, path in shown)
     return _Part("pictures", "Pictures", _about(*about) + _region("sheets", "Pictures", body))
 
