@@ -130,7 +130,7 @@ def test_a_sweep_is_one_run_for_each_combination(calls: list[Any]) -> None:
     assert main(["train", "-m", "task=toy", "seed=1,2", "model.width=3,4"]) == 0
     assert [(config.seed, config.model.width) for _, config, _ in calls] == [(1, 3), (1, 4), (2, 3), (2, 4)]
     assert [path.name for path in Path().iterdir()] == ["runs"]
-    assert [path.name for path in Path("runs/sweeps").glob("*/*")] == ["multirun.yaml"]
+    assert [path.name for path in Path("runs/multirun").glob("*/*")] == ["multirun.yaml"]
 
 
 def test_options_and_settings_may_be_mixed(calls: list[Any]) -> None:

@@ -186,7 +186,10 @@ class Sweep:
 
     def _free(self) -> list[int]:
         busy = {slot for opened in self.open.values() for slot in opened.running}
-        return [slot for slot in range(self.slots) if slot not in busy]
+        free = [slot for slot in range(self.slots) if slot not in busy]
+        waiting = (unit for opened in self.open.values() for unit in opened.waiting)
+        alive = sum(self._still_lives(unit.folder) for unit in waiting)
+        return free[: max(0, len(free) - alive)]
 
     def _next(self, opened: Open) -> bool:
         """Whether a run of the trial may begin; the pruner judges the first seed before the others start."""
@@ -197,7 +200,7 @@ class Sweep:
 
     @staticmethod
     def _still_lives(folder: RunFolder) -> bool:
-        """Its former sweep was killed a moment ago, and it has not noticed yet."""
+        """Its former sweep was killed and it trains on: a job of a cluster, or one that has not noticed yet."""
         return folder.path.is_dir() and folder.status == "running"
 
     def _ask(self) -> Open | None:

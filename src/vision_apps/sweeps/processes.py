@@ -4,6 +4,7 @@ Both execute the same command line, which names the run's folder and nothing els
 `train resume=FOLDER`.
 """
 
+import logging
 import os
 import signal
 import subprocess
@@ -114,6 +115,8 @@ def slurm_executor(folder: Path, options: Mapping[str, Any], cluster: str = "slu
         raise ConfigError(
             "launcher: slurm needs submitit; install it with: pip install 'vision-apps[slurm]'"
         ) from None
+    # where a cluster keeps no accounts it says so each time that it is asked
+    logging.getLogger("submitit").setLevel(logging.ERROR)
     try:
         executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
         executor.update_parameters(**options)
