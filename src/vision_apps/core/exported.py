@@ -5,14 +5,14 @@ into the file and comes out. ONNX and torch.export hold a graph, safetensors hol
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vision_apps.core import assembly, overrides
+from vision_apps.core import assembly, hardware, overrides
 from vision_apps.core.errors import CheckpointError, ConfigError
 from vision_apps.core.formats import SUFFIXES
 from vision_apps.core.module import VisionModule
@@ -76,7 +76,12 @@ def module(content: dict[str, Any], graph: Graph, changes: Sequence[str], source
                 f"{source} takes pictures of {takes[1]} x {takes[0]} px only, this one has {size[1]} x "
                 f"{size[0]}; use the run itself for others"
             )
-        return kind(**dict(zip(names, graph(images), strict=True)))
+        try:
+            return kind(**dict(zip(names, graph(images), strict=True)))
+        except Exception as error:  # the graph is foreign, and those of ONNX Runtime share no class
+            if hardware.out_of_memory(error):
+                raise MemoryError(str(error)) from error
+            raise CheckpointError(f"{source} cannot be computed: {_reason(error)}") from error
 
     built.forward = lambda *images: built.answer_through(call, images[0])  # type: ignore[method-assign]
     return built
@@ -101,7 +106,9 @@ def parse(text: str | None, path: Path) -> dict[str, Any]:
         )
         names = [output["name"] for output in content["outputs"]]
         sound = sound and all(isinstance(name, str) for name in names)
-        sound = sound and len(content["input"]["shape"]) == 4
+        takes = content["input"]
+        sound = sound and isinstance(takes["name"], str) and isinstance(takes["shape"], list)
+        sound = sound and len(takes["shape"]) == 4
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path}: its description cannot be read ({error!r})") from error
     if sound and version > VERSION:
@@ -118,24 +125,35 @@ def parse(text: str | None, path: Path) -> dict[str, Any]:
 def _unreadable(path: Path, error: Exception) -> CheckpointError:
     if not path.is_file():
         return CheckpointError(f"{path} does not exist")
-    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-    return CheckpointError(f"{path} is truncated, damaged or not what its name says: {reason}")
+    return CheckpointError(f"{path} is truncated, damaged or not what its name says: {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
 
 
 def _onnx(path: Path) -> tuple[dict[str, Any], Graph]:
     try:
+        import onnx
         import onnxruntime
-    except ModuleNotFoundError:
-        raise ConfigError(f"{path} needs ONNX Runtime: pip install 'vision-apps[onnx]'") from None
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{path} needs {error.name}: pip install 'vision-apps[onnx]'") from None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors; warnings are about the graph's form
     options.intra_op_num_threads = torch.get_num_threads()
     there = onnxruntime.get_available_providers()
     wanted = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in there]
     try:
-        session = onnxruntime.InferenceSession(str(path), options, wanted)
-    except Exception as error:  # its errors share no class
+        whole = not any(_is_elsewhere(part) for part in _messages(onnx.load(path, load_external_data=False)))
+        session = onnxruntime.InferenceSession(str(path), options, wanted) if whole else None
+    except Exception as error:  # their errors share no class
         raise _unreadable(path, error) from error
+    if session is None:
+        raise CheckpointError(
+            f"{path} takes weights from other files and was refused without reading them; use a file that "
+            "vision-apps export wrote"
+        )
     content = parse(session.get_modelmeta().custom_metadata_map.get(KEY), path)
     given = [output.name for output in session.get_outputs()]
     promised = [output["name"] for output in content["outputs"]]
@@ -147,6 +165,21 @@ def _onnx(path: Path) -> tuple[dict[str, Any], Graph]:
         return tuple(torch.from_numpy(array).to(images.device) for array in arrays)
 
     return content, run
+
+
+def _is_elsewhere(message: Any) -> bool:
+    """Values that ONNX Runtime would read from another file, or older versions from any place of the
+    memory."""
+    return message.DESCRIPTOR.name == "TensorProto" and bool(message.external_data or message.data_location)
+
+
+def _messages(message: Any) -> Iterator[Any]:
+    """A message of Protocol Buffers and all that are in it."""
+    yield message
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for part in [value] if hasattr(value, "ListFields") else value:
+                yield from _messages(part)
 
 
 def _program(path: Path) -> tuple[dict[str, Any], Graph]:

@@ -1,9 +1,10 @@
 """A ``.pt2`` file of torch.export, read without running what is in it.
 
 ``torch.export.load`` of torch 2.15 unpickles tensors, constants and sample inputs without restriction,
-evaluates the expressions of its sizes as Python, and calls whatever function of torch a node names. So the
-file is first read as the plain data that it is, with the same reader, and anything in it that could be more
-than tensor operations on raw tensors is refused.
+evaluates the expressions of its sizes as Python, writes the names of values into source code that it
+compiles, and calls whatever function of torch a node names. So the file is first read as the plain data that
+it is, with the same reader, and anything in it that could be more than tensor operations on raw tensors is
+refused.
 """
 
 import ast
@@ -13,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
+import torchvision.ops  # noqa: F401 - a graph may call its operators
 from torch.export import ExportedProgram
 from torch.export.pt2_archive._package import PT2ArchiveReader, load_pt2
 
@@ -24,7 +27,11 @@ _TARGETS = re.compile(
     r"|torch\.sym_(float|int|max|min|not|ite|sqrt)|math\.trunc"
 )
 _FILE_OPERATORS = ("from_file",)  # of aten: maps any file of the machine
-_NAMES = re.compile(
+_VALUE = re.compile(r"\w*")  # a name of the source code that torch writes
+_PATH = re.compile(r"[\w.-]*")  # of a weight, and whatever else is text
+_VALUES = ("name", "as_name", "forward_arg_names")  # what such names stand under
+_TEXTS = ("as_string", "as_strings", "torch_version")  # quoted, or unused
+_MEMBERS = re.compile(
     r"(data/weights/(weight_\d+|model_weights_config\.json)"
     r"|data/constants/(tensor_\d+|model_constants_config\.json)"
     r"|models/model\.json|data/sample_inputs/model\.pt|extra/\w+\.json"
@@ -41,6 +48,7 @@ _KINDS = frozenset(
     "as_layout as_memory_format as_scalar_type as_optional_tensor as_optional_tensors".split()
 )
 _SPECS = ("builtins.tuple", "builtins.list", "builtins.dict", None)
+_CONTEXTS = ("null", "[]", None)  # of a tuple, of a dict without keys, of a tensor
 
 
 def load(path: Path, extra: str) -> tuple[str | None, ExportedProgram]:
@@ -56,7 +64,7 @@ def load(path: Path, extra: str) -> tuple[str | None, ExportedProgram]:
 def _inspect(path: Path, extra: str) -> str | None:
     with PT2ArchiveReader(str(path)) as archive:
         names = archive.get_file_names()
-        unknown = [name for name in names if not _NAMES.fullmatch(name)]
+        unknown = [name for name in names if not _MEMBERS.fullmatch(name) or names.count(name) > 1]
         if unknown:
             raise _refused(path, f"it has {unknown[0]!r}")
         if archive.read_bytes("data/sample_inputs/model.pt"):
@@ -66,29 +74,57 @@ def _inspect(path: Path, extra: str) -> str | None:
             for name, entry in config["config"].items():
                 if entry["use_pickle"] or not re.fullmatch(r"(weight|tensor)_\d+", entry["path_name"]):
                     raise _refused(path, f"{name} is pickled")
-        for key, value in _walk(json.loads(archive.read_string("models/model.json"))):
-            if problem := _problem(key, value):
-                raise _refused(path, problem)
+            _require_plain(config, path)
+        _require_plain(json.loads(archive.read_string("models/model.json")), path)
         return archive.read_string(f"extra/{extra}") if f"extra/{extra}" in names else None
+
+
+def _require_plain(content: Any, path: Path) -> None:
+    for key, value in _walk(content):
+        if problem := _problem(key, value):
+            raise _refused(path, problem)
 
 
 def _problem(key: str, value: Any) -> str | None:
     """What one entry of the graph has that none of ours has."""
+    if not _PATH.fullmatch(key):
+        return f"it has the name {key[:80]!r}"
     if key.startswith("as_") and key not in _KINDS:
         return f"a node takes {key}"
-    if key == "target" and not (
-        isinstance(value, str) and _TARGETS.fullmatch(value) and value.split(".")[-2] not in _FILE_OPERATORS
-    ):
-        return f"a node calls {value!r}"
-    if key == "expr_str" and not (isinstance(value, str) and _is_arithmetic(value)):
-        return f"a size is {str(value)[:80]!r}"
+    if key == "target":
+        return None if _is_operator(value) else f"a node calls {str(value)[:80]!r}"
+    if key == "expr_str":
+        return None if isinstance(value, str) and _is_arithmetic(value) else f"a size is {str(value)[:80]!r}"
     if key == "guards_code" and value:
         return "it has guards, which are Python code"
+    if key == "metadata" and value:
+        return "it has metadata, which is read as more than text"
     if key in ("in_spec", "out_spec"):
-        kinds = [entry for name, entry in _walk(json.loads(value)) if name == "type"]
-        if any(kind not in _SPECS for kind in kinds):
-            return f"it takes or gives {kinds}"
+        entries = list(_walk(json.loads(value)))
+        kinds = [entry for name, entry in entries if name == "type"]
+        contexts = [entry for name, entry in entries if name == "context"]
+        if any(kind not in _SPECS for kind in kinds) or any(found not in _CONTEXTS for found in contexts):
+            return f"it takes or gives {str(kinds)[:80]} of {str(contexts)[:80]}"
+        return None
+    plain = _VALUE if key in _VALUES else _PATH
+    if isinstance(value, str) and key not in _TEXTS and not plain.fullmatch(value):
+        return f"it has the name {value[:80]!r}"
     return None
+
+
+def _is_operator(target: Any) -> bool:
+    """Arithmetic of sizes, or an operator on tensors. What TorchScript adds to them (``aten::save`` writes a
+    file) has no kernel, and an attribute of an operator (``__class__``) is none."""
+    if not isinstance(target, str) or not _TARGETS.fullmatch(target):
+        return False
+    if not target.startswith("torch.ops."):
+        return True
+    found: Any = torch.ops
+    for name in target.split(".")[2:]:
+        found = getattr(found, name, None)
+    if not isinstance(found, torch._ops.OpOverload) or target.split(".")[-2] in _FILE_OPERATORS:
+        return False
+    return bool(torch._C._dispatch_has_kernel(found.name()))
 
 
 def _is_arithmetic(text: str) -> bool:
@@ -123,13 +159,14 @@ def _is_arithmetic(text: str) -> bool:
 
 
 def _walk(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Every entry of nested data by the name it stands under."""
+    """Every entry of nested data, and of its lists, by the name it stands under."""
     if isinstance(node, dict):
         for name, value in node.items():
             yield name, value
             yield from _walk(value, name)
     elif isinstance(node, list):
         for value in node:
+            yield key, value
             yield from _walk(value, key)
 
 

@@ -65,6 +65,13 @@ def resolve(config: dict[str, Any]) -> Settings:
     return Settings(str(precision), bool(channels_last), bool(keep_memory), tuple(reasons))
 
 
+def out_of_memory(error: Exception) -> bool:
+    """Of the device or of the CPU, whose allocator has no exception of its own; nor has ONNX Runtime's."""
+    text = str(error)
+    known = ("allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(part in text for part in known)
+
+
 def keep_freed_memory() -> bool:
     """Tell glibc to keep freed blocks instead of returning them to the kernel and faulting them in again at
     every step; call it before the first large tensor. Returns whether the C library took it."""

@@ -107,7 +107,7 @@ class Answerer:
         except UserError as error:  # such as an exported network that takes other sizes
             return [str(error)] * len(images)
         except (RuntimeError, MemoryError) as error:
-            if not _out_of_memory(error):
+            if not hardware.out_of_memory(error):
                 raise
         else:
             return [
@@ -118,13 +118,6 @@ class Answerer:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         return None
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Of the device or of the CPU, whose allocator has no exception of its own."""
-    text = str(error)
-    known = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(part in text for part in known)
 
 
 def _twice_fits(device: torch.device) -> bool:
