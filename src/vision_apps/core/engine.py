@@ -7,6 +7,7 @@ import datetime
 import importlib.util
 import logging
 import os
+import shlex
 import sys
 import time
 import uuid
@@ -34,6 +35,7 @@ from vision_apps.core import (
 )
 from vision_apps.core.checkpoint import Checkpoints, Interrupted, Pruned
 from vision_apps.core.checkpoint_io import AtomicCheckpointIO
+from vision_apps.core.command import command
 from vision_apps.core.data import VisionData
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.finite import FiniteLoss
@@ -194,8 +196,9 @@ def _recorded(folder: RunFolder) -> Iterator[None]:
         folder.note(status=None, error=None)
         (folder.path / "metrics.json").unlink(missing_ok=True)  # a resumed run is not finished any more
         if not (folder.path / "environment.json").is_file():
-            command = folder.record.get("command") or [sys.executable, *sys.argv]
-            folder.write_json("environment.json", environment.record(command))
+            words = sys.argv[1:][sys.argv[1:2] == ["train"] :]  # Hydra is given what comes after it
+            typed = folder.record.get("command") or shlex.split(command("train", *words))
+            folder.write_json("environment.json", environment.record(typed))
         try:
             yield
         except Pruned:

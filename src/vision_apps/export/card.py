@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vision_apps.core import evaluate, listing
+from vision_apps.core import checkpoint_io, evaluate, listing
 from vision_apps.core.module import VisionModule
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.export.parity import Difference
@@ -57,7 +57,7 @@ def text(
         "## Data",
         _data(config, choices, run),
         "## Metrics",
-        _metrics(run),
+        _metrics(run, trained.path.name),
         "## Training",
         _training(record, environment, run, config),
         "## Limits",
@@ -82,9 +82,12 @@ def _short(node: dict[str, Any]) -> str:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(
-        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
-    )
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+
+
+def _cell(content: Any) -> str:
+    """One line, and what would end the cell or be read as HTML is only shown."""
+    return re.sub(r"[\\|<]", r"\\\g<0>", " ".join(str(content).split()))
 
 
 def _classes(facts: dict[str, Any]) -> list[tuple[str, str]]:
@@ -146,7 +149,7 @@ def _licence(node: dict[str, Any], name: str | None) -> str:
     return "; ".join(told) if told else "not recorded: ask whoever gave the data"
 
 
-def _metrics(run: RunFolder | None) -> str:
+def _metrics(run: RunFolder | None, checkpoint: str) -> str:
     """The test metrics beside those of the baselines."""
     metrics = _json(run, "metrics.json")
     final = metrics.get("final")
@@ -163,10 +166,14 @@ def _metrics(run: RunFolder | None) -> str:
         for name in own
     ]
     best = metrics.get("best") or {}
-    chosen = (
-        f"The weights are those of the best {metrics.get('monitor')} on the validation split: "
-        f"{_number(best.get('value'))} in epoch {best.get('epoch')}."
-    )
+    chosen = f"The weights are those of {checkpoint}."
+    if best.get("value") is not None and best.get("epoch") is not None:
+        found = f"{_number(best['value'])} in epoch {best['epoch'] + 1}"
+        chosen = (
+            f"The weights are those of the best {metrics.get('monitor')} on the validation split: {found}."
+        )
+        if checkpoint != checkpoint_io.BEST:
+            chosen = f"Measured with the best weights ({found}); the file has those of {checkpoint}."
     seeds = "n = 1 seed: another seed gives other values, and how far apart they lie was not measured here."
     return f"On the test split. {seeds}\n\n{_table(('Metric', 'This', *baselines), rows)}\n\n{chosen}"
 
@@ -191,7 +198,8 @@ def _training(
         ("Python", environment.get("python", _UNKNOWN)),
         ("Packages", ", ".join(f"{name} {version}" for name, version in versions.items())),
     ]
-    return f"    {environment.get('command', _UNKNOWN)}\n\n{_table(('', ''), rows)}"
+    command = "\n    ".join(environment.get("command", _UNKNOWN).splitlines())
+    return f"    {command}\n\n{_table(('', ''), rows)}"
 
 
 def _limits(content: dict[str, Any], module: VisionModule) -> list[str]:
