@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from torchvision.io import read_image
 
 from vision_apps.cli import main
 from vision_apps.core.pictures import to_pil
@@ -135,12 +136,17 @@ def test_every_command_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(rows) == 1 + len(list(Path("holiday").glob("*.png")))
 
 
-def script(name: str, monkeypatch: pytest.MonkeyPatch, place: Path) -> ModuleType:
-    """An experiment that trains in this process and writes below ``place``."""
+def loaded(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, REPOSITORY / "experiments" / name / "run.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def script(name: str, monkeypatch: pytest.MonkeyPatch, place: Path) -> ModuleType:
+    """An experiment that trains in this process and writes below ``place``."""
+    module = loaded(name)
 
     def run(command: list[Any], check: bool) -> None:
         assert check and Path(command[1]) == REPOSITORY / "train.py"
@@ -188,3 +194,15 @@ def test_the_detectors_are_compared(data: str, tmp_path: Path, monkeypatch: pyte
     with_recall = [line for line in lines if line.split("|")[5].strip().endswith("%")]
     assert [line.split("|")[1].strip() for line in with_recall] == ["R-CNN", "Fast R-CNN", "Faster R-CNN"]
     assert len(list(tmp_path.glob(f"{data}-*.png"))) == len(experiment.DETECTORS)
+
+
+@pytest.mark.slow
+def test_the_losses_are_swept_and_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = loaded("colorization_loss")
+    monkeypatch.setattr(experiment, "HERE", tmp_path)
+    data = [f"data.{key}={value}" for key, value in CIFAR10.fake(tmp_path / "cifar").items()]
+    monkeypatch.setattr(sys, "argv", ["run.py", *data, "seeds=1", "logger=csv", *SMALLEST])
+    experiment.main()
+    assert (tmp_path / "table.md").read_text().count("experiment=colorization") == 3
+    for name in ("curves.png", "pictures.png"):
+        assert read_image(tmp_path / name).float().std() > 10, f"{name} is empty"
