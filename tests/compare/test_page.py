@@ -93,7 +93,9 @@ def test_the_page_of_thirty_runs_in_a_browser(tmp_path: Path) -> None:
         widths = browser.execute_script("return [...document.images].map(i => i.naturalWidth)")
         assert len(widths) == 30 and min(widths) > 0, "a picture is broken"
         captions = [item.text for item in browser.find_elements(By.TAG_NAME, "figcaption")]
-        assert len({caption.split(" · ")[0][:4] for caption in captions[:15]}) == 15, "one of each trial first"
+        assert len({caption.split(" · ")[0][:4] for caption in captions[:15]}) == 15, (
+            "one of each trial first"
+        )
         assert len(browser.find_elements(By.CSS_SELECTOR, "#importances-0-0 .point")) == 2
         assert browser.find_elements(
             By.CSS_SELECTOR, "#parallel-chart .parcoords, #parallel-chart .axis-title"
