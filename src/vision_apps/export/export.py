@@ -48,7 +48,10 @@ def export(place: str, kind: str, out: str | None = None, changes: Sequence[str]
         "config": overrides.apply(checkpoint["config"], list(changes)),
         "facts": checkpoint["facts"],
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--out {path}: cannot make {path.parent}: {error.strerror or error}") from None
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
         signature = _write(module, kind, content, checkpoint, temporary)

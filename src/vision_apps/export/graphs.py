@@ -1,10 +1,11 @@
 """What a module computes as a graph, and the three kinds of file."""
 
+import io
 import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,11 @@ class _Graph(nn.Module):
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporters warn and log about their own insides."""
+    """The exporters warn, log and print about their own insides, and raise what matters."""
     before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -119,7 +120,10 @@ def write_onnx(program: ExportedProgram, content: Mapping[str, Any], path: Path)
                 program, dynamo=True, input_names=[INPUT], output_names=names, verbose=False
             )
     except Exception as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        reason = str(cause).strip().splitlines()[0]
         raise RunError(
             f"the graph cannot be written as ONNX: {reason}\n"
             "other formats are --format torch-export and --format safetensors"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vision_apps.core import assembly
-from vision_apps.core.errors import UserError
+from vision_apps.core.errors import RunError, UserError
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.module import VisionModule
 
@@ -31,10 +31,14 @@ class Difference:
     exact: bool = False  # no difference is allowed
 
     def update(self, one: Tensor, other: Tensor) -> None:
+        """
+        Raises:
+            RunError: they are of different shapes or types.
+        """
         if one.shape != other.shape or one.dtype != other.dtype:
-            raise ValueError(
-                f"{self.name}: the network gives {one.dtype} {list(one.shape)}, the file {other.dtype} "
-                f"{list(other.shape)}"
+            raise RunError(
+                f"the file does not answer as the network does: {self.name}: the network gives {one.dtype} "
+                f"{list(one.shape)}, the file {other.dtype} {list(other.shape)}"
             )
         self.whole = not one.dtype.is_floating_point
         apart = (one.double() - other.double()).abs().nan_to_num(nan=torch.inf)
