@@ -1,5 +1,6 @@
 """The tiny application for the tests of `vision-apps export`."""
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -12,3 +13,16 @@ sys.path.insert(0, str(Path(__file__).parent))  # configurations name `tiny.Net`
 @pytest.fixture(autouse=True)
 def allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VISION_APPS_ALLOW", "tiny")
+
+
+@pytest.fixture(scope="session")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``model.onnx``, ``model.pt2`` and ``model.safetensors`` of the tiny application."""
+    import tiny
+
+    folder = tmp_path_factory.mktemp("good")
+    with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VISION_APPS_ALLOW", "tiny")
+        for kind in tiny.FORMATS:
+            tiny.exported(kind)
+    return folder

@@ -146,18 +146,21 @@ def _onnx(path: Path) -> tuple[dict[str, Any], Graph]:
     wanted = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in there]
     try:
         whole = not any(_is_elsewhere(part) for part in _messages(onnx.load(path, load_external_data=False)))
-        session = onnxruntime.InferenceSession(str(path), options, wanted) if whole else None
+        if whole:
+            session = onnxruntime.InferenceSession(str(path), options, wanted)
+            text = session.get_modelmeta().custom_metadata_map.get(KEY)
+            taken = [entry.name for entry in session.get_inputs()]
+            given = [output.name for output in session.get_outputs()]
     except Exception as error:  # their errors share no class
         raise _unreadable(path, error) from error
-    if session is None:
+    if not whole:
         raise CheckpointError(
             f"{path} takes weights from other files and was refused without reading them; use a file that "
             "vision-apps export wrote"
         )
-    content = parse(session.get_modelmeta().custom_metadata_map.get(KEY), path)
-    given = [output.name for output in session.get_outputs()]
+    content = parse(text, path)
     promised = [output["name"] for output in content["outputs"]]
-    if given != promised or [entry.name for entry in session.get_inputs()] != [content["input"]["name"]]:
+    if given != promised or taken != [content["input"]["name"]]:
         raise CheckpointError(f"{path}: gives {', '.join(given)}, its description says {', '.join(promised)}")
 
     def run(images: Tensor) -> tuple[Tensor, ...]:

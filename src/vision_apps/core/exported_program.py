@@ -142,8 +142,8 @@ def _is_arithmetic(text: str) -> bool:
             if not isinstance(node.func, ast.Name) or node.func.id not in _FUNCTIONS:
                 return False
             if node.func.id == "Symbol":  # its first argument is a name, and the only text
-                first, *rest = node.args
-                if rest or not isinstance(first, ast.Constant) or not re.fullmatch(r"\w+", str(first.value)):
+                first = node.args[0] if len(node.args) == 1 else None
+                if not isinstance(first, ast.Constant) or not re.fullmatch(r"\w+", str(first.value)):
                     return False
         elif isinstance(node, ast.Name):
             if node.id not in _FUNCTIONS and not re.fullmatch(r"[su]\d+", node.id):

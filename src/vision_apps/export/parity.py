@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vision_apps.core import assembly
-from vision_apps.core.errors import RunError, UserError
+from vision_apps.core.errors import RunError
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.module import VisionModule
 
@@ -96,16 +96,18 @@ class Samples(NamedTuple):
 
 
 def samples(config: dict[str, Any], module: VisionModule) -> Samples:
-    """Of the run's test data, or the module's example where those cannot be read."""
+    """Of the run's test data, or the module's example where those cannot be read. Nothing is downloaded."""
     try:
-        data = assembly.build_data({**config, "data": {**config["data"], "augment": {}}})
+        node = {**config["data"], "augment": {}}
+        node |= {"download": False} if "download" in node else {}
+        data = assembly.build_data({**config, "data": node})
         data.batch_type = module.batch_type
         found = data.samples("test")
         count = min(SAMPLES, len(found))
         batch = next(iter(BatchLoader(found, data.batch_type, batch_size=count)))
         return Samples(batch, f"{count} pictures of the run's test data", True)
-    except (UserError, OSError, KeyError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+    except Exception as error:  # noqa: BLE001 - the data set may be anybody's
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         source = f"generated pictures, because the run's test data cannot be read ({reason})"
         return Samples(module.example(), source, False)
 
