@@ -244,6 +244,28 @@ def test_metrics_beside_those_of_baselines() -> None:
     ]
 
 
+def test_seeds_of_the_same_trial_give_an_interval() -> None:
+    """Not a run of another trial beside it, and not one that has not been tested."""
+    place = a_run({"group": "s", "trial": 2, "title": "0002 lr=0.1 seed=0"}, {"command": "x"}, {})
+    others = [(2, {"test/iou": 0.7}), (2, {"test/iou": 0.6}), (3, {"test/iou": 9.0}), (2, {"val/iou": 9.0})]
+    for number, (trial, final) in enumerate(others):
+        other = RunFolder(f"runs/{number}")
+        other.path.mkdir()
+        other.write_json("run.json", {"group": "s", "trial": trial})
+        other.write_json("metrics.json", {"final": final})
+    RunFolder(place).write_json("metrics.json", {"final": {"test/iou": 0.5, "test/zero/iou": 0.0}})
+    found = written(place)
+    assert (
+        found[""]
+        .splitlines()[2]
+        .endswith("of the run 0002 lr=0.1 seed=0 as safetensors, by vision-apps 0.1.0.")
+    )
+    assert table(found["Metrics"]) == [
+        ["Metric", "This", "Mean of 3 seeds", "zero"],
+        ["iou", "0.5", "0.6 ± 0.1 [0.5, 0.7], n = 3", "0"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("data", "choice", "told"),
     [

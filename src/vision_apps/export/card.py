@@ -8,6 +8,7 @@ from typing import Any
 from vision_apps.core import checkpoint_io, evaluate, listing
 from vision_apps.core.module import VisionModule
 from vision_apps.core.run_folder import RunFolder
+from vision_apps.core.statistics import summarize
 from vision_apps.export.parity import Difference
 
 _UNKNOWN = "not recorded"
@@ -45,7 +46,7 @@ def text(
                 ),
                 ("Parameters", f"{sum(p.numel() for p in module.network.parameters()):,}"),
                 ("Size of the file", f"{path.stat().st_size / 1e6:.1f} MB"),
-                *_classes(content["facts"]),
+                *_classes(module),
             ],
         ),
         "## Input and outputs",
@@ -73,7 +74,9 @@ def _sentence(module: VisionModule) -> str:
 
 def _origin(trained: evaluate.Trained) -> str:
     name = trained.path.name
-    return f"{name} of the run {trained.run.name}" if trained.run else name
+    if trained.run is None:
+        return name
+    return f"{name} of the run {_cell(trained.run.record.get('title') or trained.run.name)}"
 
 
 def _short(node: dict[str, Any]) -> str:
@@ -90,8 +93,9 @@ def _cell(content: Any) -> str:
     return re.sub(r"[\\|<]", r"\\\g<0>", " ".join(str(content).split()))
 
 
-def _classes(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    names = facts.get("class_names")
+def _classes(module: VisionModule) -> list[tuple[str, str]]:
+    """Of those that answer with classes; others may learn from the same data."""
+    names = getattr(module, "class_names", None)
     if not isinstance(names, list):
         return []
     shown = ", ".join(map(str, names[:20])) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
@@ -158,13 +162,15 @@ def _metrics(run: RunFolder | None, checkpoint: str) -> str:
         return "Not recorded: the run has not been scored on its test split."
     baselines = sorted({name.split("/")[1] for name in values if name.count("/") == 2})
     own = [name.split("/")[1] for name in values if name.count("/") == 1]
-    rows = [
-        (
-            name,
-            *(_number(values.get(f"test/{prefix}{name}")) for prefix in ("", *(f"{b}/" for b in baselines))),
-        )
-        for name in own
-    ]
+    others = _other_seeds(run)
+    seeds = len(others) + 1
+    rows = []
+    for name in own:
+        row = [name, _number(values[f"test/{name}"])]
+        if others:
+            known = [found[f"test/{name}"] for found in (values, *others) if f"test/{name}" in found]
+            row.append(str(summarize(known)))
+        rows.append([*row, *(_number(values.get(f"test/{baseline}/{name}")) for baseline in baselines)])
     best = metrics.get("best") or {}
     chosen = f"The weights are those of {checkpoint}."
     if best.get("value") is not None and best.get("epoch") is not None:
@@ -174,8 +180,32 @@ def _metrics(run: RunFolder | None, checkpoint: str) -> str:
         )
         if checkpoint != checkpoint_io.BEST:
             chosen = f"Measured with the best weights ({found}); the file has those of {checkpoint}."
-    seeds = "n = 1 seed: another seed gives other values, and how far apart they lie was not measured here."
-    return f"On the test split. {seeds}\n\n{_table(('Metric', 'This', *baselines), rows)}\n\n{chosen}"
+    if others:
+        head = ("Metric", "This", f"Mean of {seeds} seeds", *baselines)
+        about = (
+            "Beside this run the same with other seeds: mean ± standard deviation [95 % bootstrap interval]."
+        )
+    else:
+        head = ("Metric", "This", *baselines)
+        about = (
+            "n = 1 seed: another seed gives other values, and how far apart they lie was not measured here."
+        )
+    return f"On the test split. {about}\n\n{_table(head, rows)}\n\n{chosen}"
+
+
+def _other_seeds(run: RunFolder | None) -> list[dict[str, float]]:
+    """Test metrics of the finished runs of the same trial of a sweep."""
+    if run is None or run.record.get("trial") is None:
+        return []
+    group = {name: run.record.get(name) for name in ("group", "trial")}
+    found = []
+    for path in sorted(run.path.absolute().parent.iterdir()):
+        other = RunFolder(path)
+        if path.name != run.path.absolute().name and group.items() <= other.record.items():
+            final = _json(other, "metrics.json").get("final")
+            if isinstance(final, dict) and any(name.startswith("test/") for name in final):
+                found.append(final)
+    return found
 
 
 def _number(value: Any) -> str:
@@ -226,7 +256,7 @@ def _limits(content: dict[str, Any], module: VisionModule) -> list[str]:
             "The boxes are all that the network says, before non-maximum suppression: `vision-apps predict` "
             "does that, other programs have to."
         )
-    if isinstance(facts.get("class_names"), list):
+    if _classes(module):
         limits.append("It answers with one of its classes, also where a picture shows none of them.")
     if module.outside_graph and names:
         settings = ", ".join(f"module.{name}" for name in module.outside_graph)

@@ -200,7 +200,7 @@ class Sweep:
 
     @staticmethod
     def _still_lives(folder: RunFolder) -> bool:
-        """Its former sweep was killed and it trains on: a job of a cluster, or one that has not noticed yet."""
+        """Its former sweep was killed and it trains on: a job of a cluster, or it has not noticed yet."""
         return folder.path.is_dir() and folder.status == "running"
 
     def _ask(self) -> Open | None:
