@@ -8,8 +8,8 @@ against what ``predict`` does (batches, and threads that read and draw ahead). T
 round goes over all pictures, and the ratio is taken within each round, of pictures per second on the wall and
 per second of processor time. Before it is timed, both sides are checked to give the same answers.
 
-Memory: the peak of a process of its own that predicts on 1,000 and on 8,000 small files (VmHWM: ru_maxrss would
-start at the peak of the process that started it). Goal: it does not grow.
+Memory: the peak of a process of its own that predicts on 1,000 and on 8,000 small files (VmHWM: ru_maxrss
+would start at the peak of the process that started it). Goal: it does not grow.
 
 The network is untrained: its speed is that of a trained one, but a detector's boxes are fewer.
 """
@@ -28,7 +28,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-MEMORY_COUNTS = (1000, 8000)  # of the first hundreds the search for the batch size takes part
+MEMORY_COUNTS = (1000, 8000)  # the first hundreds are of the search for the batch size
 
 
 def checkpoint(task: str, place: Path) -> str:
