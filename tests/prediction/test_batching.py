@@ -63,7 +63,7 @@ def search(seconds: Any, fits: bool = True) -> int:
 
 
 def test_doubles_while_it_helps() -> None:
-    assert search(lambda n: 1.0) == 256  # a batch takes no longer than a picture
+    assert search(lambda n: 1.0) == 64  # a batch takes no longer than a picture
     assert search(lambda n: n) == 1
     assert search(lambda n: max(n, 16)) == 16
     assert search(lambda n: 10 + n) > 32
@@ -149,7 +149,7 @@ def test_mixed_sizes_keep_their_order(batch: int | None) -> None:
             assert answer == "broken"
         else:
             assert answer.means.tolist() == [item.source] and answer.nothing is None
-    assert max(network.batches) <= (batch or 256)
+    assert max(network.batches) <= (batch or 64)
     if batch == 3:
         assert sum(size == 3 for size in network.batches) >= 30
 

@@ -96,7 +96,7 @@ def _ready(trained: evaluate.Trained, changes: Sequence[str]) -> Any:
     module = trained.module(changes)
     config = trained.checkpoint.get("config") or {}
     known = {"trainer", "precision", "channels_last", "keep_memory"} <= config.keys()
-    if known and isinstance(module, VisionModule):
+    if known and isinstance(config["trainer"], dict) and isinstance(module, VisionModule):
         settings = hardware.resolve(config)
         if settings.keep_memory:
             hardware.keep_freed_memory()
