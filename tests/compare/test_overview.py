@@ -68,7 +68,7 @@ def test_filters(some_runs: Path, capsys: Any, filters: list[str], expected: lis
         (["test/acuracy>0.5"], "did you mean 'test/accuracy'"),
         (["test/accuracy>high"], "expected a number after >"),
         (["more", "words"], "expected one folder"),
-        (["--last", "0"], "expected how many"),
+        (["--last", "0"], "--last: 0; expected how many, as in --last 20"),
     ],
 )
 def test_bad_words(some_runs: Path, capsys: Any, words: list[str], told: str) -> None:

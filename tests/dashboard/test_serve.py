@@ -210,9 +210,9 @@ def test_a_missing_extra_is_named(
     [
         (["nowhere"], "nowhere: no such folder; name the folder with the runs"),
         (["--tensorbord"], "--tensorbord: no such option; did you mean '--tensorboard'?"),
-        (["--port"], "--port: expected a number from 1 to 65535, as in --port 7860, not ''"),
-        (["--port=seven"], "not 'seven'"),
-        (["--port", "70000"], "not '70000'"),
+        (["--port"], "--port: expected a number from 1 to 65535, as in --port 7860"),
+        (["--port=seven"], "--port: seven; expected a number from 1 to 65535"),
+        (["--port", "70000"], "--port: 70000; expected a number from 1 to 65535"),
         (["a", "b"], "b: the dashboard shows one folder, here a"),
     ],
 )

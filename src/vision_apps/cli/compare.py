@@ -3,10 +3,9 @@
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from vision_apps.cli import options
 from vision_apps.core.errors import ConfigError
-from vision_apps.core.suggest import nearest
 
 _COMPARE = """\
 vision-apps compare RUN|SWEEP|FOLDER ... [--last N] [--metric NAME] [--by NAME:max] [--out FOLDER]
@@ -37,45 +36,22 @@ Status is finished, running, stopped (it can be resumed), pruned or failed."""
 _WIDTH = 110  # characters where the output is no terminal
 
 
-class _Words(NamedTuple):
-    words: list[str]
-    options: dict[str, list[str]]
-
-    def one(self, name: str, default: str) -> str:
-        return self.options.get(name, [default])[-1]
-
-    def number(self, name: str) -> int | None:
-        if name not in self.options:
-            return None
-        text = self.options[name][-1]
-        if not text.isdecimal() or int(text) < 1:
-            raise ConfigError(f"{name} {text}: expected how many, as in {name} 20")
-        return int(text)
-
-    def format(self, *known: str) -> str:
-        text = self.one("--format", known[0])
-        if text not in known:
-            raise ConfigError(
-                f"--format {text}: no such format{nearest(text, known)}; there are: {', '.join(known)}"
-            )
-        return text
+_LAST = {"--last": "how many, as in --last 20"}
+_COMPARE_OPTIONS = {
+    **_LAST,
+    "--metric": "a metric, as in --metric test/accuracy",
+    "--by": "a metric and which values are good, as in --by test/accuracy:max",
+    "--out": "a folder, as in --out comparison",
+    "--format": "text, csv or markdown",
+}
+_RUNS_OPTIONS = {**_LAST, "--format": "text or csv"}
 
 
 def compare(argv: Sequence[str]) -> None:
-    given = _parse(
-        argv,
-        {
-            "--last": "20",
-            "--metric": "test/accuracy",
-            "--by": "test/accuracy:max",
-            "--out": "FOLDER",
-            "--format": "csv",
-        },
-        _COMPARE,
-    )
+    given = options.parse(argv, _COMPARE, _COMPARE_OPTIONS)
     if given is None:
         return
-    last, form = given.number("--last"), given.format("text", "csv", "markdown")
+    last, form = given.number("--last"), given.one_of("--format", ("text", "csv", "markdown")) or "text"
     if not given.words and last is None:
         raise ConfigError(
             "compare what? Run folders, a sweep or a folder with runs, or --last 20 for the newest of runs/\n"
@@ -83,25 +59,27 @@ def compare(argv: Sequence[str]) -> None:
         )
     from vision_apps.compare import comparison, reading, tables
 
-    metrics = [name for text in given.options.get("--metric", []) for name in text.split(",")]
-    result = comparison.compare(reading.gather(given.words or ["runs"], last), metrics, given.one("--by", ""))
+    metrics = [name for text in given.values.get("--metric", []) for name in text.split(",")]
+    found = reading.gather(given.words or ["runs"], last)
+    result = comparison.compare(found, metrics, given.value("--by") or "")
     if form == "text":
         width = shutil.get_terminal_size((_WIDTH, 0)).columns
         print(tables.text(result, width))
     else:
         print(tables.csv_of_rows(result) if form == "csv" else tables.markdown(result), end="")
-    if "--out" in given.options:
+    out = given.value("--out")
+    if out is not None:
         from vision_apps.compare import writing
 
-        page = writing.write(result, given.one("--out", ""))
+        page = writing.write(result, out)
         print(f"\npage  {page}", file=sys.stdout if form == "text" else sys.stderr)
 
 
 def runs(argv: Sequence[str]) -> None:
-    given = _parse(argv, {"--last": "20", "--format": "csv"}, _RUNS)
+    given = options.parse(argv, _RUNS, _RUNS_OPTIONS)
     if given is None:
         return
-    last, form = given.number("--last"), given.format("text", "csv")
+    last, form = given.number("--last"), given.one_of("--format", ("text", "csv")) or "text"
     from vision_apps.compare import overview
 
     filters = [word for word in given.words if overview.is_filter(word)]
@@ -112,27 +90,3 @@ def runs(argv: Sequence[str]) -> None:
         )
     lines = overview.overview((folders or ["runs"])[0], filters, last)
     print(overview.csv(lines) if form == "csv" else overview.text(lines), end="")
-
-
-def _parse(argv: Sequence[str], options: dict[str, str], usage: str) -> _Words | None:
-    """The words, and the values of the options; None after ``--help`` was answered.
-
-    ``options``: name to a value that an error shows.
-    """
-    given = _Words([], {})
-    left = list(argv)
-    while left:
-        word = left.pop(0)
-        name, equals, value = word.partition("=")
-        if name in ("--help", "-h"):
-            print(usage)
-            return None
-        if not word.startswith("-"):
-            given.words.append(word)
-            continue
-        if name not in options:
-            raise ConfigError(f"{name}: no such option{nearest(name, [*options, '--help'])}; see --help")
-        if not equals and (not left or left[0].startswith("--")):
-            raise ConfigError(f"{name}: expected a value, as in {name} {options[name]}")
-        given.options.setdefault(name, []).append(value if equals else left.pop(0))
-    return given

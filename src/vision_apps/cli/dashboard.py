@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from vision_apps.cli import options
 from vision_apps.core.errors import ConfigError
-from vision_apps.core.suggest import nearest
 
 _RUNS = "runs"
-_PORTS = range(1, 65536)
+_LAST_PORT = 65535
 
 _DASHBOARD = """\
 vision-apps dashboard [FOLDER] [--tensorboard] [--port N] [--no-browser]
@@ -29,59 +29,33 @@ vision-apps sync [RUN|FOLDER ...] [--dry-run]
 Uploads to W&B the runs that were trained offline and are not there yet."""
 
 
+_OPTIONS = {
+    "--tensorboard": None,
+    "--port": f"a number from 1 to {_LAST_PORT}, as in --port 7860",
+    "--no-browser": None,
+}
+
+
 def dashboard(argv: Sequence[str]) -> None:
-    places: list[str] = []
-    kind, port, browse = "trackio", None, True
-    left = list(argv)
-    while left:
-        word = left.pop(0)
-        name, equals, value = word.partition("=")
-        if name in ("--help", "-h"):
-            print(_DASHBOARD)
-            return
-        if word == "--tensorboard":
-            kind = "tensorboard"
-        elif word == "--no-browser":
-            browse = False
-        elif name == "--port":
-            port = _port(value if equals else left.pop(0) if left else "")
-        elif word.startswith("-"):
-            raise _unknown(name, ("--tensorboard", "--port", "--no-browser", "--help"))
-        else:
-            places.append(word)
-    if len(places) > 1:
-        raise ConfigError(f"{places[1]}: the dashboard shows one folder, here {places[0]}")
-    if not places:
+    given = options.parse(argv, _DASHBOARD, _OPTIONS)
+    if given is None:
+        return
+    port = given.number("--port", most=_LAST_PORT)
+    if len(given.words) > 1:
+        raise ConfigError(f"{given.words[1]}: the dashboard shows one folder, here {given.words[0]}")
+    if not given.words:
         Path(_RUNS).mkdir(exist_ok=True)  # the first run may be trained later
     print("starting ...", flush=True)
     from vision_apps.dashboard.serve import serve
 
-    serve(Path(places[0] if places else _RUNS), kind, port, browse)
+    kind = "tensorboard" if "--tensorboard" in given else "trackio"
+    serve(Path((given.words or [_RUNS])[0]), kind, port, "--no-browser" not in given)
 
 
 def sync(argv: Sequence[str]) -> None:
-    dry_run = False
-    places: list[str] = []
-    for word in argv:
-        if word in ("--help", "-h"):
-            print(_SYNC)
-            return
-        if word == "--dry-run":
-            dry_run = True
-        elif word.startswith("-"):
-            raise _unknown(word, ("--dry-run", "--help"))
-        else:
-            places.append(word)
+    given = options.parse(argv, _SYNC, {"--dry-run": None})
+    if given is None:
+        return
     from vision_apps.dashboard.upload import upload
 
-    upload([Path(place) for place in places or [_RUNS]], dry_run)
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) not in _PORTS:
-        raise ConfigError(f"--port: expected a number from 1 to 65535, as in --port 7860, not {text!r}")
-    return int(text)
-
-
-def _unknown(name: str, known: Sequence[str]) -> ConfigError:
-    return ConfigError(f"{name}: no such option{nearest(name, known)}; see --help")
+    upload([Path(place) for place in given.words or [_RUNS]], "--dry-run" in given)

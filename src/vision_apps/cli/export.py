@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
-from vision_apps.cli import arguments
+from vision_apps.cli import arguments, options
 from vision_apps.cli.output import announce
 from vision_apps.cli.train import allow_targets
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.formats import SUFFIXES
-from vision_apps.core.suggest import nearest
 
 _USAGE = """\
 vision-apps export RUN [--format FORMAT] [--out FILE] [module.key=value ...] [allow_targets=[PACKAGE]]
@@ -25,11 +25,19 @@ The file is compared with the network on pictures of the run's test data before 
 card FILE.md is written beside it. Use it: vision-apps predict FILE photo.jpg"""
 
 
+_OPTIONS = {
+    "--format": f"one of {', '.join(SUFFIXES)}",
+    "--out": "a file, as in --out model.onnx",
+}
+
+
 def export(argv: Sequence[str]) -> None:
-    run, kind, out, rest = _words(argv)
-    if run is None:
+    given = options.parse(argv, _USAGE, _OPTIONS)
+    if given is None:
         return
-    words = arguments.Words(overrides=rest)
+    run, out = options.run_of(given, _USAGE), given.value("--out")
+    kind = given.one_of("--format", SUFFIXES) or _of_suffix(out)
+    words = arguments.Words(overrides=given.words)
     allow_targets(words)
     wrong = [word for word in words.overrides if not re.match(r"module\.[\w.]+=", word)]
     if wrong:
@@ -40,33 +48,6 @@ def export(argv: Sequence[str]) -> None:
     exporting.export(run, kind, out, words.overrides)
 
 
-def _words(argv: Sequence[str]) -> tuple[str | None, str, str | None, list[str]]:
-    """The run, format, file and the words after the run; no run after ``--help`` was answered."""
-    values: dict[str, str] = {}
-    words: list[str] = []
-    left = list(argv)
-    while left:
-        word = left.pop(0)
-        name, equals, value = word.partition("=")
-        if name in ("--help", "-h"):
-            print(_USAGE)
-            return None, "", None, []
-        if name in ("--format", "--out"):
-            if not equals and not left:
-                example = "onnx" if name == "--format" else "model.onnx"
-                raise ConfigError(f"{name}: expected a value, as in {name} {example}")
-            values[name] = value if equals else left.pop(0)
-        elif word.startswith("-"):
-            raise ConfigError(
-                f"{name}: no such option{nearest(name, ('--format', '--out', '--help'))}; see --help"
-            )
-        else:
-            words.append(word)
-    if not words:
-        raise ConfigError(f"which run? It is a folder under runs/, or a checkpoint\n{_USAGE.splitlines()[0]}")
-    kind, out = values.get("--format"), values.get("--out")
-    if kind is None:
-        kind = next((k for k, suffix in SUFFIXES.items() if out and out.lower().endswith(suffix)), "onnx")
-    if kind not in SUFFIXES:
-        raise ConfigError(f"--format {kind}: expected {', '.join(SUFFIXES)}{nearest(kind, SUFFIXES)}")
-    return words[0], kind, out, words[1:]
+def _of_suffix(out: str | None) -> str:
+    suffixes = {suffix: kind for kind, suffix in SUFFIXES.items()}
+    return suffixes.get(Path(out or "").suffix.lower(), "onnx")

@@ -1,14 +1,12 @@
 """Commands that take a run folder or checkpoint and nothing else."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from vision_apps.cli import arguments
+from vision_apps.cli import arguments, options
 from vision_apps.cli.output import announce
 from vision_apps.cli.train import allow_targets
 from vision_apps.core.errors import ConfigError
-from vision_apps.core.suggest import nearest
 
 _TEST = """\
 vision-apps test RUN [key=value ...]
@@ -35,7 +33,7 @@ vision-apps predict RUN INPUT [INPUT ...] [--out FOLDER] [--batch N] [--every N]
 
 A video becomes an MP4 (codec mp4v) of the same rate and length."""
 
-_PREDICT_OPTIONS = {  # what takes a value, and an example of it
+_PREDICT_OPTIONS = {
     "--out": "a folder, as in --out colored",
     "--batch": "auto or a number from 1, as in --batch 16",
     "--every": "a number from 1, as in --every 5",
@@ -44,10 +42,11 @@ _PREDICT_OPTIONS = {  # what takes a value, and an example of it
 
 
 def test(argv: Sequence[str]) -> None:
-    run, rest, _ = _run_and(argv, _TEST, {})
-    if run is None:
+    given = options.parse(argv, _TEST, {})
+    if given is None:
         return
-    words = arguments.Words(overrides=rest)
+    run = options.run_of(given, _TEST)
+    words = arguments.Words(overrides=given.words)
     allow_targets(words)
     announce()
     from vision_apps.core import evaluate
@@ -56,62 +55,19 @@ def test(argv: Sequence[str]) -> None:
 
 
 def predict(argv: Sequence[str]) -> None:
-    run, inputs, options = _run_and(argv, _PREDICT, _PREDICT_OPTIONS)
-    if run is None:
+    given = options.parse(argv, _PREDICT, _PREDICT_OPTIONS)
+    if given is None:
         return
-    words = arguments.Words(overrides=inputs)
+    run = options.run_of(given, _PREDICT)
+    words = arguments.Words(overrides=given.words)
     allow_targets(words)
     changes = [word for word in words.overrides if re.match(r"module\.[\w.]+=", word)]
-    given = [word for word in words.overrides if word not in changes]
-    if not given:
+    inputs = [word for word in words.overrides if word not in changes]
+    if not inputs:
         raise ConfigError(f"predict {run}: which pictures? vision-apps predict {run} photo.jpg")
-    batch = None if options.get("--batch") == "auto" else _number(options, "--batch", int)
-    every = _number(options, "--every", int) or 1
-    seconds = _number(options, "--seconds", float)
+    batch = None if given.value("--batch") == "auto" else given.number("--batch")
+    every, seconds = given.number("--every") or 1, given.number("--seconds", float)
     announce()
     from vision_apps.prediction import predict as prediction
 
-    prediction.predict(run, given, options.get("--out"), changes, batch, every, seconds)
-
-
-def _number(options: dict[str, str], name: str, kind: Callable[[str], Any]) -> Any:
-    """The value of an option; None where it was not given."""
-    if name not in options:
-        return None
-    try:
-        value = kind(options[name])
-    except ValueError:
-        value = 0
-    if not 0 < value < float("inf"):
-        raise ConfigError(f"{name}: {options[name]}; expected {_PREDICT_OPTIONS[name]}")
-    return value
-
-
-def _run_and(
-    argv: Sequence[str], usage: str, takes: Mapping[str, str]
-) -> tuple[str | None, list[str], dict[str, str]]:
-    """The run, the words after it and the options that have a value; no run after ``--help`` was answered.
-
-    Args:
-        takes: the options, and what is expected of each.
-    """
-    words: list[str] = []
-    options: dict[str, str] = {}
-    left = list(argv)
-    while left:
-        word = left.pop(0)
-        name, equals, value = word.partition("=")
-        if name in ("--help", "-h"):
-            print(usage)
-            return None, [], {}
-        if name in takes:
-            if not equals and not left:
-                raise ConfigError(f"{name}: expected {takes[name]}")
-            options[name] = value if equals else left.pop(0)
-        elif word.startswith("-"):
-            raise ConfigError(f"{name}: no such option{nearest(name, ['--help', '-h', *takes])}; see --help")
-        else:
-            words.append(word)
-    if not words:
-        raise ConfigError(f"which run? It is a folder under runs/, or a checkpoint\n{usage.splitlines()[0]}")
-    return words[0], words[1:], options
+    prediction.predict(run, inputs, given.value("--out"), changes, batch, every, seconds)

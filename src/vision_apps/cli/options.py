@@ -1,0 +1,84 @@
+"""Words and ``--options`` of the commands that compose nothing."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vision_apps.core.errors import ConfigError
+from vision_apps.core.suggest import nearest
+
+
+@dataclass
+class Given:
+    """A command line taken apart.
+
+    Args:
+        takes: the options, and what is expected of each; None of those without a value.
+    """
+
+    takes: Mapping[str, str | None]
+    words: list[str] = field(default_factory=list)
+    values: dict[str, list[str]] = field(default_factory=dict)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.values
+
+    def value(self, name: str) -> str | None:
+        """The last one, None where the option was not given."""
+        return self.values[name][-1] if name in self.values else None
+
+    def number(self, name: str, kind: Callable[[str], Any] = int, most: float = float("inf")) -> Any:
+        """Above 0 and at most ``most``, if that is finite; None where the option was not given."""
+        text = self.value(name)
+        if text is None:
+            return None
+        try:
+            number = kind(text)
+        except ValueError:
+            number = 0
+        if not 0 < number < float("inf") or number > most:
+            raise self.wrong(name)
+        return number
+
+    def one_of(self, name: str, known: Collection[str]) -> str | None:
+        text = self.value(name)
+        if text is not None and text not in known:
+            raise ConfigError(f"{name} {text}: expected {', '.join(known)}{nearest(text, known)}")
+        return text
+
+    def wrong(self, name: str) -> ConfigError:
+        return ConfigError(f"{name}: {self.value(name)}; expected {self.takes[name]}")
+
+
+def parse(argv: Sequence[str], usage: str, takes: Mapping[str, str | None]) -> Given | None:
+    """Take a command line apart; None after ``--help`` was answered.
+
+    Raises:
+        ConfigError: an option that does not exist, or lacks its value.
+    """
+    given = Given(takes)
+    left = list(argv)
+    while left:
+        word = left.pop(0)
+        name, equals, value = word.partition("=")
+        if name in ("--help", "-h"):
+            print(usage)
+            return None
+        if not word.startswith("-"):
+            given.words.append(word)
+            continue
+        if name not in takes or (takes[name] is None and equals):
+            raise ConfigError(f"{word}: no such option{nearest(name, [*takes, '--help'])}; see --help")
+        if takes[name] is not None and not equals:
+            if not left or left[0].startswith("--"):
+                raise ConfigError(f"{name}: expected {takes[name]}")
+            value = left.pop(0)
+        given.values.setdefault(name, []).append(value)
+    return given
+
+
+def run_of(given: Given, usage: str) -> str:
+    """The first word, taken out."""
+    if not given.words:
+        raise ConfigError(f"which run? It is a folder under runs/, or a checkpoint\n{usage.splitlines()[0]}")
+    return given.words.pop(0)
