@@ -63,3 +63,19 @@ def test_refused(change: str, message: str) -> None:
 def test_value_that_cannot_be_read() -> None:
     with pytest.raises(ConfigError, match=r"^trainer.limit=\[1, 2: cannot be read"):
         overrides.apply(SAVED, ["trainer.limit=[1, 2"])
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("0.02494049922632888", "0.02494"),
+        ("1.0234567e-05", "1.023e-05"),
+        ("0.1", "0.1"),
+        ("123456", "123456"),
+        ("[0.90000001,0.999]", "[0.90000001,0.999]"),
+        ("resnet18", "resnet18"),
+        ("null", "null"),
+    ],
+)
+def test_rounded(text: str, shown: str) -> None:
+    assert overrides.rounded(text, 4) == shown

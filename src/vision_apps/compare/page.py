@@ -101,9 +101,9 @@ def _listed(items: Iterable[str]) -> str:
 
 def _results(comparison: Comparison) -> _Part:
     body = []
-    if comparison.unfinished:
-        body.append('<h3 class="failed">Not finished, and in no mean</h3>')
-        body.append(_table(tables.unfinished(comparison), "Runs that did not finish"))
+    broken, pruned = tables.unfinished(comparison), tables.unfinished(comparison, pruned=True)
+    if len(broken) > 1:
+        body.append(f'<h3 class="failed">{tables.BROKEN}</h3>' + _table(broken, "Runs that did not finish"))
     if comparison.left_out:
         body.append("<h3>Left out</h3>" + _listed(f"{path} {reason}" for path, reason in comparison.left_out))
     if comparison.rows:
@@ -113,6 +113,8 @@ def _results(comparison: Comparison) -> _Part:
             "largest of its runs.",
         )
         body.append(about + _table(tables.results(comparison), "Settings that differ, results and cost"))
+    if len(pruned) > 1:
+        body.append(f"<h3>{tables.PRUNED}</h3>" + _table(pruned, "Runs that were given up"))
     if comparison.notes:
         body.append(_listed(comparison.notes))
     return _Part("results", "Results and cost", "\n".join(body))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from vision_apps.compare.reading import Run
+from vision_apps.core.overrides import rounded
 
 MISSING = "–"  # the setting does not exist in this run
 # A choice stands for all the keys of its group.
@@ -43,9 +44,9 @@ def spell(value: Any) -> str:
 
 
 def in_short(key: str, value: str) -> tuple[str, str]:
-    """A setting for a person's eyes: of a class its name."""
+    """A setting for a person's eyes: of a class its name, of a number six digits."""
     if key.rpartition(".")[2] != _CLASS:
-        return key, value
+        return key, rounded(value, 6)
     return key.removesuffix(f".{_CLASS}"), value.rpartition(".")[2]
 
 

@@ -12,6 +12,7 @@ from vision_apps.core.statistics import Summary
 
 Cells = list[list[str]]  # rows, the first of them the titles
 
+BROKEN, PRUNED = "Not finished, and in no mean", "Pruned, and in no mean"
 _MANY = 6  # metrics; of more only the monitored one is tested on paper, the page has all
 _ERROR = 100  # characters of an error that a table shows
 
@@ -73,12 +74,14 @@ def _values(of: dict[str, str]) -> list[str]:
     return [in_short(key, value)[1] for key, value in of.items()]
 
 
-def unfinished(comparison: Comparison) -> Cells:
-    """What is in no mean, the failures first."""
+def unfinished(comparison: Comparison, pruned: bool = False) -> Cells:
+    """What is in no mean: the failures first, or what was given up; the titles alone where there is none."""
     titles = [in_short(name, "")[0] for name in comparison.settings]
     own = {id(run): one for run, one in zip(comparison.runs, comparison.of_runs, strict=True)}
     cells = [["run", "status", *titles, "seed", f"{BEST}{comparison.monitor} so far", "error"]]
     for run in comparison.unfinished:
+        if (run.status == "pruned") != pruned:
+            continue
         error = " ".join(str(run.record.get("error", "")).split())
         best = number(run.best)
         cells.append([run.label, run.status, *_values(own[id(run)]), str(run.seed), best, _cut(error)])
@@ -130,8 +133,9 @@ def summary_line(comparison: Comparison) -> str:
 def text(comparison: Comparison, width: int) -> str:
     """Aligned columns, in blocks of at most ``width`` characters where a single line can be."""
     parts = [summary_line(comparison)]
-    if comparison.unfinished:
-        parts.append("not finished, and in no mean\n" + _aligned(unfinished(comparison), width))
+    broken, pruned = unfinished(comparison), unfinished(comparison, pruned=True)
+    if len(broken) > 1:
+        parts.append(f"{BROKEN.lower()}\n" + _aligned(broken, width))
     if comparison.left_out:
         parts.append("\n".join(f"left out: {path} {reason}" for path, reason in comparison.left_out))
     if comparison.rows:
@@ -140,6 +144,8 @@ def text(comparison: Comparison, width: int) -> str:
         parts.append(
             _aligned([list(column) for column in zip(*cells, strict=True)] if upright else cells, width)
         )
+    if len(pruned) > 1:
+        parts.append(f"{PRUNED.lower()}\n" + _aligned(pruned, width))
     tests = tested(comparison, on_paper(comparison))
     if len(tests) > 1:
         parts.append(f"{_against(comparison)}\n" + _aligned(tests, width))
@@ -149,14 +155,17 @@ def text(comparison: Comparison, width: int) -> str:
 
 def markdown(comparison: Comparison) -> str:
     parts = [summary_line(comparison)]
-    if comparison.unfinished:
-        parts += ["Not finished, and in no mean:", _piped(unfinished(comparison))]
+    broken, pruned = unfinished(comparison), unfinished(comparison, pruned=True)
+    if len(broken) > 1:
+        parts += [f"{BROKEN}:", _piped(broken)]
     if comparison.left_out:
         parts.append(
             "\n".join(f"- left out: {_plain(f'{path} {reason}')}" for path, reason in comparison.left_out)
         )
     if comparison.rows:
         parts.append(_piped(results(comparison)))
+    if len(pruned) > 1:
+        parts += [f"{PRUNED}:", _piped(pruned)]
     tests = tested(comparison, on_paper(comparison))
     if len(tests) > 1:
         parts += [_against(comparison) + ":", _piped(tests)]

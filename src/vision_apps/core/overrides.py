@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,15 @@ def keys(config: dict[str, Any], prefix: str = "") -> Iterator[str]:
         yield prefix + name
         if isinstance(value, dict):
             yield from keys(value, f"{prefix}{name}.")
+
+
+def rounded(value: str, digits: int) -> str:
+    """The text of a setting for titles and tables: of a number with a point so many digits."""
+    try:
+        known = json.loads(value)
+    except ValueError:
+        return value
+    return f"{known:.{digits}g}" if isinstance(known, float) else value
 
 
 def apply(config: dict[str, Any], changes: list[str]) -> dict[str, Any]:

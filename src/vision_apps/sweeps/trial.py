@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vision_apps.core import compose, engine, metrics_file
+from vision_apps.core.overrides import rounded
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.sweeps.space import Space
 
@@ -26,7 +27,12 @@ class Unit:
 
     @property
     def title(self) -> str:
-        return " ".join((f"{self.number:04d}", *(word.lstrip("+") for word in self.words)))
+        return " ".join((f"{self.number:04d}", *map(_in_short, self.words)))
+
+
+def _in_short(word: str) -> str:
+    key, _, value = word.lstrip("+").partition("=")
+    return f"{key}={rounded(value, 4)}"
 
 
 def folder_of(sweep: Path, number: int, seed: int, several: bool) -> Path:
