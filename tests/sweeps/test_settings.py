@@ -2,11 +2,13 @@
 
 import json
 import sqlite3
+import sys
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+import sqlalchemy
 import stand_in
 from stand_in import words_of
 
@@ -107,6 +109,22 @@ def test_storages_that_cannot_be_used(storage: str, text: str, capsys: pytest.Ca
     assert "secret" not in said
 
 
+def test_a_database_whose_tables_another_program_makes_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL lets one of them have it and refuses the other."""
+    opened, make = [], study.RDBStorage
+
+    def refused_once(*given: Any, **options: Any) -> Any:
+        opened.append(given)
+        if len(opened) == 1:
+            raise sqlalchemy.exc.IntegrityError("CREATE TABLE", {}, Exception("duplicate key value"))
+        return make(*given, **options)
+
+    monkeypatch.setattr(study, "RDBStorage", refused_once)
+    monkeypatch.setattr(study.time, "sleep", lambda seconds: None)
+    study.open_storage("sqlite:///study.db")
+    assert len(opened) == 2
+
+
 def test_a_study_that_is_locked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(study, "_LOCKED_SECONDS", 0.2)
     assert main(["sweep", *words_of("dir=s", "seed=1,2", "storage=sqlite:///study.db", "study=x")]) == 0
@@ -129,10 +147,13 @@ def test_a_study_of_another_search(capsys: pytest.CaptureFixture[str]) -> None:
     assert not list(Path("c").glob("trials/*"))
 
 
-def test_where_the_study_is_stays_with_its_owner() -> None:
+def test_where_the_study_is_stays_with_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["vision-apps", "sweep", "storage=postgresql://me:secret@host/x"])
     assert main(["sweep", *words_of("dir=s", "seed=1,2", "storage=sqlite:///other.db")]) == 0
     assert Path("s/study.json").stat().st_mode & 0o077 == 0
-    assert "other.db" not in Path("s/sweep.json").read_text()
+    record = Path("s/sweep.json").read_text()
+    assert "other.db" not in record
+    assert "secret" not in record and "storage=postgresql://me:***@host/x" in record
     assert len(optuna.load_study(study_name="s", storage="sqlite:///other.db").trials) == 2
 
 

@@ -88,7 +88,7 @@ def _begin(words: arguments.Words) -> None:
     record = {
         "name": folder.name,
         "started": datetime.datetime.now(datetime.UTC).isoformat(),
-        "command": [sys.executable, *sys.argv],
+        "command": [sys.executable, *map(_without_password, sys.argv)],
         "task": str(config.task.name),
         "first_seed": int(config.seed),
         "objectives": dict(how.objectives or {str(config.task.monitor): str(config.task.mode)}),
@@ -209,6 +209,13 @@ def _inherited(content: dict[str, Any], given: Sequence[str]) -> list[str]:
     return [
         word for word in content.get("overrides") or [] if word.partition("=")[0].lstrip("+~") not in said
     ]
+
+
+def _without_password(word: str) -> str:
+    from vision_apps.sweeps.study import shown
+
+    key, equals, value = word.partition("=")
+    return f"{key}={shown(value)}" if key == "storage" and equals else word
 
 
 def _make(folder: Path) -> Path:

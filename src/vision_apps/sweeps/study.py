@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import re
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +23,7 @@ from vision_apps.sweeps.settings import PRUNERS, SAMPLERS, Settings
 
 JOURNAL = "journal://"
 _LOCKED_SECONDS = 30  # that SQLite waits for another writer
+_TRIES = 5  # to open an empty database
 _WITHOUT_SEED_OFFSET = ("qmc",)  # its sequence is counted in the study
 # user attributes of a trial
 OWNER, SUPERSEDED = "sweep", "superseded"
@@ -46,7 +49,9 @@ def explained(storage: str) -> Iterator[None]:
         OSError,
     ) as error:
         reason = str(error.__cause__ or error).splitlines()[0]
-        if "locked" in reason:
+        if isinstance(error, ImportError):
+            hint = "install the driver of that database with pip"
+        elif "locked" in reason:
             hint = f"another program has had it for more than {_LOCKED_SECONDS} s; end that and start again"
         elif "not a database" in reason or "malformed" in reason or "no such table" in reason:
             hint = (
@@ -66,11 +71,18 @@ def shown(storage: str) -> str:
         return storage
 
 
-def open_storage(storage: str) -> BaseStorage:
+def open_storage(storage: str, tries: int = _TRIES) -> BaseStorage:
     if storage.startswith(JOURNAL):
         return JournalStorage(JournalFileBackend(storage.removeprefix(JOURNAL)))
     arguments = {"timeout": _LOCKED_SECONDS} if storage.startswith("sqlite") else {}
-    return RDBStorage(storage, engine_kwargs={"connect_args": arguments})
+    try:
+        return RDBStorage(storage, engine_kwargs={"connect_args": arguments})
+    except sqlalchemy.exc.DBAPIError as error:
+        # of programs that make the tables of an empty database at the same time all but one fail
+        if tries == 1 or not re.search(r"already exists|duplicate key", str(error)):
+            raise
+    time.sleep(1)
+    return open_storage(storage, tries - 1)
 
 
 def open_study(
