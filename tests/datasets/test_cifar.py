@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import re
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -150,8 +152,6 @@ def test_a_failed_download_names_every_address_and_the_way_out(
 
 
 def test_download_unpacks_the_official_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import tarfile
-
     CIFAR10.fake(tmp_path / "made", per_class=1)
     asked = []
 
@@ -167,6 +167,28 @@ def test_download_unpacks_the_official_archive(tmp_path: Path, monkeypatch: pyte
     data.prepare_data()  # the second time it is there
     assert asked == [(torchvision_datasets.CIFAR10.url, torchvision_datasets.CIFAR10.tgz_md5)]
     assert len(data.load("train", ("images",))) == 8
+
+
+@pytest.mark.parametrize("old", [True, False], ids=["old Python", "this Python"])
+@pytest.mark.parametrize("kind", ["above", "absolute", "link"])
+def test_a_hostile_archive_writes_nothing_elsewhere(
+    kind: str, old: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if old:
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
+    member = tarfile.TarInfo({"above": "../out", "absolute": str(tmp_path / "out"), "link": "link"}[kind])
+    if kind == "link":
+        member.type, member.linkname = tarfile.SYMTYPE, str(tmp_path / "out")
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.addfile(member)
+    (tmp_path / "folder").mkdir()
+    if kind == "absolute" and hasattr(tarfile, "data_filter"):  # which takes its first stroke away
+        public.unpack(tmp_path / "a.tar", tmp_path / "folder")
+    else:
+        with pytest.raises(DataError, match=re.escape(f"a.tar: {member.name!r} ")):
+            public.unpack(tmp_path / "a.tar", tmp_path / "folder")
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "folder" / "link").is_symlink()
 
 
 def test_class_counts_are_those_of_the_training_labels(tmp_path: Path) -> None:

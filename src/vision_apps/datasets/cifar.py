@@ -6,7 +6,6 @@ the arrays by a stand-in that records their parts: nothing that a batch names is
 
 import math
 import pickle
-import tarfile
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -72,8 +71,7 @@ class _Cifar(VisionData):
 
         known = getattr(datasets, type(self).__name__)
         archive = public.download([known.url], self.root, known.filename, known.tgz_md5)
-        with tarfile.open(archive) as files:
-            files.extractall(self.root, filter="data")
+        public.unpack(archive, self.root)
 
     @cached_property
     def _class_names(self) -> list[str]:

@@ -1,6 +1,5 @@
 """Oxford-IIIT Pet (Parkhi et al. 2012): 7,349 cats and dogs, cut out from their background."""
 
-import tarfile
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -65,8 +64,7 @@ class OxfordPet(MaskData):
 
         for url, md5 in OxfordIIITPet._RESOURCES:
             archive = public.download([url], self.directory, url.rsplit("/", 1)[1], md5)
-            with tarfile.open(archive) as files:
-                files.extractall(self.directory, filter="data")
+            public.unpack(archive, self.directory)
 
     def list_pairs(self) -> dict[Split, Pairs]:
         train, val = self.hold_out(self._listed("trainval"), self.val_fraction, "val")

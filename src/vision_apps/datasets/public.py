@@ -1,7 +1,8 @@
 """What all public data sets share: how they are fetched and what is said when they are not there."""
 
+import tarfile
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from vision_apps.core.errors import DataError
 
@@ -42,3 +43,27 @@ def download(urls: Sequence[str], folder: Path, name: str, md5: str) -> Path:
         + "\n  ".join(problems)
         + f"\n  Fetch it by other means and put it at {(folder / name).absolute()}"
     )
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """A tar file below ``folder``.
+
+    Raises:
+        DataError: a member would lie elsewhere, or is neither a file nor a folder.
+    """
+    try:
+        with tarfile.open(archive) as files:
+            if hasattr(tarfile, "data_filter"):
+                files.extractall(folder, filter="data")
+            else:  # Python before 3.11.4, as Debian 12 has it
+                for member in files:
+                    _require_below(member)
+                files.extractall(folder)
+    except tarfile.TarError as error:
+        raise DataError(f"{archive}: {error}; nothing outside of {folder} was written") from error
+
+
+def _require_below(member: tarfile.TarInfo) -> None:
+    path = PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts or not (member.isfile() or member.isdir()):
+        raise tarfile.TarError(f"{member.name!r} is no file or folder below the one it is unpacked in")

@@ -7,7 +7,6 @@ x2, y2 are our corners. Most tools that export to its format write plain coordin
 """
 
 import os
-import tarfile
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -253,8 +252,7 @@ class Voc(VocFolder):
         for year in sorted(wanted):
             known = DATASET_YEAR_DICT[year]
             archive = public.download([known["url"]], self.root, known["filename"], known["md5"])
-            with tarfile.open(archive) as files:
-                files.extractall(self.root, filter="data")
+            public.unpack(archive, self.root)
 
     def read(self) -> Annotated:
         splits: dict[Split, list[tuple[str, Parsed | None]]] = {}

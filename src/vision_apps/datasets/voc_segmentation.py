@@ -1,6 +1,5 @@
 """PASCAL VOC 2012 (Everingham et al. 2010), segmentation: 20 kinds of objects and the background."""
 
-import tarfile
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -66,8 +65,7 @@ class VOCSegmentation(MaskData):
 
         known = DATASET_YEAR_DICT["2012"]
         archive = public.download([known["url"]], self.root, known["filename"], known["md5"])
-        with tarfile.open(archive) as files:
-            files.extractall(self.root, filter="data")
+        public.unpack(archive, self.root)
 
     def list_pairs(self) -> dict[Split, Pairs]:
         train, val = self.hold_out(self._listed("train"), self.val_fraction, "val")
