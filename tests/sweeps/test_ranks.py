@@ -11,6 +11,7 @@ import yaml
 from toy_ranks import PlainNet
 
 from vision_apps.cli import main
+from vision_apps.core.run_folder import RunFolder
 
 
 @pytest.mark.slow
@@ -46,3 +47,19 @@ def test_every_rank_has_the_values_of_its_trial(monkeypatch: pytest.MonkeyPatch)
         trial = study.trials[int(Path(run).name)]
         assert config["optimizer"]["lr"] == trial.params["optimizer.lr"]
         assert config["data"]["seed"] == trial.params["data.seed"]
+
+
+@pytest.mark.slow
+def test_all_ranks_of_a_pruned_trial_stop() -> None:
+    """Only rank 0 asks the pruner; a rank that went on would wait for it until the test's time is over."""
+    words = [
+        *("trainer.strategy=ddp", "trainer.devices=2", "trainer.max_epochs=3", "test=false"),
+        *(f"model._target_=toy_ranks.{PlainNet.__name__}", "~model.width", "~model.dropout"),
+        *("optimizer.lr=0.003,1e-9", "pruner=threshold", "pruner_options={upper: 0.75}"),
+    ]
+    assert main(["sweep", *stand_in.words_of("dir=s", *words)]) == 0
+    where = stand_in.study(Path("s"))
+    good, dull = optuna.load_study(study_name=where["study"], storage=where["storage"]).trials
+    assert (good.state.name, sorted(good.intermediate_values)) == ("COMPLETE", [0, 1, 2])
+    assert (dull.state.name, sorted(dull.intermediate_values)) == ("PRUNED", [0])
+    assert RunFolder("s/trials/0001").status == "pruned"
