@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,23 @@ def test_test_scores_the_best_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     toy_run.train(Path("run"), test=True, optimizer__lr=0.5, trainer__max_epochs=4)
     best = torch.load("run/checkpoints/best.ckpt", weights_only=True)
     assert seen[-1] == best["global_step"]
+
+
+@pytest.mark.parametrize(("job", "told"), [(None, False), ("7", True)])
+def test_srun_is_only_advised_within_a_job(
+    job: str | None, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that has srun is often a login node, where training a little needs none."""
+    Path("srun").write_text("#!/bin/sh\n")
+    Path("srun").chmod(0o755)
+    monkeypatch.setenv("PATH", str(Path.cwd()), prepend=os.pathsep)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    if job:
+        monkeypatch.setenv("SLURM_JOB_ID", job)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        toy_run.train(Path("run"), trainer__max_epochs=1)
+    assert any("srun" in str(warning.message) for warning in caught) == told
 
 
 def test_two_runs_in_one_process_are_two_runs() -> None:

@@ -56,7 +56,8 @@ _NOT_FOR_USERS = (
     # the module reports at the last batch of every epoch as well
     r"The number of training batches .* is smaller than the logging interval",
 )
-
+# Outside of a job, where a cluster's login node is a machine like any other.
+_OF_JOBS_ONLY = r"The `srun` command is available on your system but is not used"
 _ERROR_LENGTH = 2000  # characters that are kept of an error; log.txt has all of it
 RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
@@ -149,7 +150,7 @@ def _run(
         _log_file(folder),
         _children_replay(folder, checkpoint),
     ):
-        for message in _NOT_FOR_USERS:
+        for message in (*_NOT_FOR_USERS, *[_OF_JOBS_ONLY] * ("SLURM_JOB_ID" not in os.environ)):
             warnings.filterwarnings("ignore", message=message)
         for note in notes:
             log.warning(note)
