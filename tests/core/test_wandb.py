@@ -50,7 +50,8 @@ class Terminal(io.StringIO):
 
 def wandb_runs(run: Path) -> list[str]:
     """Identities of the W&B runs in a run folder."""
-    return [path.name.split("-")[-1] for path in sorted((run / "wandb").glob("offline-run-*"))]
+    # not of the folders, whose names get a number where two begin within a second
+    return [path.stem.removeprefix("run-") for path in sorted((run / "wandb").glob("offline-run-*/*.wandb"))]
 
 
 def records(run: Path) -> list[dict[str, Any]]:
