@@ -295,6 +295,11 @@ def test_progress(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     assert re.search(r"\r\033\[K1/1 · film.mp4 frame 6/12 · [\d.,]+ pictures/s", capsys.readouterr().err)
 
 
+def test_a_folder_that_cannot_be_made(run: Path) -> None:
+    with pytest.raises(ConfigError, match=r"a\.png/x: cannot be written: .*; choose another folder"):
+        predict(str(run), [picture("a.png", 10)], "a.png/x")
+
+
 def test_the_settings_of_the_machine(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[bool] = []
     monkeypatch.setattr(hardware, "keep_freed_memory", lambda: kept.append(True))

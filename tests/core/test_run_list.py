@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import filelock
 import pytest
 
 from vision_apps.core.errors import RunError
@@ -73,3 +74,18 @@ def test_a_run_is_running_while_its_process_lives() -> None:
     assert folder.status == "stopped"
     with folder.held():
         assert folder.path.is_dir()
+
+
+def test_a_run_of_somebody_else_can_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock of a file that may only be read cannot be taken, only asked for."""
+    folder = made("a", "2026-01-01T00:00:00+00:00")
+    with folder.held():
+        pass  # leaves the file
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with folder.held():
+        monkeypatch.setattr(filelock.FileLock, "acquire", refused)
+        assert folder.status == "running"
+    assert folder.status == "stopped"

@@ -30,7 +30,7 @@ _NOUNS = (
 
 
 _LOCK = ".lock"
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where libyaml is there
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where libyaml is there
 _PATIENCE = 0.5  # s: somebody may be asking whether it is held
 
 
@@ -44,7 +44,23 @@ def is_held(path: Path) -> bool:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         return True
+    except OSError:
+        return _is_held_by_another(path)
     lock.release()
+    return False
+
+
+def _is_held_by_another(path: Path) -> bool:
+    """Likewise, of a file that may only be read: a colleague's run."""
+    try:
+        import fcntl  # there is none on Windows
+    except ImportError:
+        return False
+    with contextlib.suppress(PermissionError), open(path) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
     return False
 
 
@@ -66,9 +82,8 @@ def new_folder(parent: Path) -> Path:
 
 
 class RunFolder:
-    """``config.yaml``, ``environment.json``, ``metrics.csv``, ``metrics.json``, ``checkpoints/``, ``images/``
-    and
-    ``log.txt`` of one run."""
+    """One run: ``config.yaml``, ``run.json``, ``environment.json``, ``metrics.csv``, ``metrics.json``,
+    ``log.txt``, ``checkpoints/`` and ``images/``."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor
 
+from vision_apps.core.errors import ConfigError
 from vision_apps.core.pictures import to_pil
 from vision_apps.datasets.video import VideoFile
 from vision_apps.prediction.inputs import Input, Item
@@ -34,15 +35,24 @@ class Outputs:
     each picture and frame in ``predictions.jsonl``.
 
     No file is overwritten but those of an earlier call.
+
+    Raises:
+        ConfigError: the folder cannot be made or written.
     """
 
     def __init__(self, module: Any, inputs: list[Input], target: Path) -> None:
-        target.mkdir(parents=True, exist_ok=True)
         self.module = module
         self.inputs = inputs
         self.target = target
-        self.names = _names(inputs, target)
-        self._rows = open(target / ROWS, "w")  # noqa: SIM115 - closed by close
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            self.names = _names(inputs, target)
+            self._rows = open(target / ROWS, "w")  # noqa: SIM115 - closed by close
+        except OSError as error:
+            raise ConfigError(
+                f"{target}: cannot be written: {error.strerror or error}; choose another folder, as in "
+                "--out predictions"
+            ) from None
         self._video: VideoFile | None = None
 
     @torch.inference_mode()
