@@ -1,6 +1,6 @@
 """What every application is: a ``LightningModule`` of which only the science differs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
@@ -120,11 +120,12 @@ class VisionModule(pl.LightningModule):
         """
         return {}
 
-    def closing_files(self, rows: list[dict[str, Any]]) -> dict[str, bytes]:
+    def closing_files(self, rows: Iterable[dict[str, Any]]) -> dict[str, bytes]:
         """What ``predict`` writes about all pictures, likewise.
 
         Args:
-            rows: as `describe` gives them, with ``file``, ``width`` and ``height`` in px.
+            rows: as `describe` gives them, with ``file``, ``width`` and ``height`` in px. They can be gone
+                through once, and are read as they are asked for: there may be a million.
         """
         return {}
 

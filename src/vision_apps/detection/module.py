@@ -1,7 +1,7 @@
 """The application: what is in the picture, and where."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -338,7 +338,7 @@ class Detection(VisionModule):
         height, width = image.shape[-2:]
         return {f"Annotations/{name}.xml": to_xml(f"{name}.png", width, height, objects)}
 
-    def closing_files(self, rows: list[dict[str, Any]]) -> dict[str, bytes]:
+    def closing_files(self, rows: Iterable[dict[str, Any]]) -> dict[str, bytes]:
         """A COCO annotation file about all pictures, with scores."""
         return {"annotations.json": to_json(rows, self.class_names)}
 

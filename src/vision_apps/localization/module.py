@@ -1,6 +1,6 @@
 """The application: whether there is an object in the picture, where, and of which class."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -256,11 +256,10 @@ class Localization(VisionModule):
         height, width = image.shape[-2:]
         return {f"Annotations/{name}.xml": to_xml(f"{name}.png", width, height, _objects(row))}
 
-    def closing_files(self, rows: list[dict[str, Any]]) -> dict[str, bytes]:
+    def closing_files(self, rows: Iterable[dict[str, Any]]) -> dict[str, bytes]:
         """A COCO annotation file about all pictures, with scores."""
-        return {
-            "annotations.json": to_json([row | {"objects": _objects(row)} for row in rows], self.class_names)
-        }
+        with_objects = (row | {"objects": _objects(row)} for row in rows)
+        return {"annotations.json": to_json(with_objects, self.class_names)}
 
     def example(self) -> LocalizationBatch:
         """A bright rectangle, and nothing."""

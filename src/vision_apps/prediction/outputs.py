@@ -94,7 +94,7 @@ class Outputs:
 
     def write_closing(self) -> None:
         """What the application writes about all pictures, for which it reads their rows again."""
-        _write(self.target, self.module.closing_files(list(self._pictures())))
+        _write(self.target, self.module.closing_files(self._pictures()))
 
     def _pictures(self) -> Iterator[dict[str, Any]]:
         with open(self.target / ROWS) as lines:
