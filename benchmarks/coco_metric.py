@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 from torchmetrics.detection import MeanAveragePrecision
 
-from vision_apps.detection.coco_ap import NAMES, coco_figures
-from vision_apps.detection.metrics import DetectionMetrics
-from vision_apps.detection.types import DetectionAnswer, DetectionBatch
+from vision_apps.applications.detection.coco_ap import NAMES, coco_figures
+from vision_apps.applications.detection.metrics import DetectionMetrics
+from vision_apps.applications.detection.types import DetectionAnswer, DetectionBatch
 
 SIDE = 640  # px
 PEERS = (  # torchmetrics' names of ours

@@ -18,8 +18,8 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from vision_apps.detection.coco_ap import NAMES, coco_figures
-from vision_apps.detection.overlaps import Found, Truths
+from vision_apps.applications.detection.coco_ap import NAMES, coco_figures
+from vision_apps.applications.detection.overlaps import Found, Truths
 
 TOLERANCE = 1e-6
 

@@ -19,10 +19,10 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from vision_apps.colorization.ab_bins import soft_encode
-from vision_apps.colorization.lab import rgb_to_ab, rgb_to_lightness
-from vision_apps.colorization.losses import soft_cross_entropy
-from vision_apps.colorization.zhang16 import Zhang16
+from vision_apps.applications.colorization.ab_bins import soft_encode
+from vision_apps.applications.colorization.lab import rgb_to_ab, rgb_to_lightness
+from vision_apps.applications.colorization.losses import soft_cross_entropy
+from vision_apps.applications.colorization.zhang16 import Zhang16
 
 
 class PeakMemory(TorchDispatchMode):

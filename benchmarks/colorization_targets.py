@@ -18,8 +18,8 @@ import torch
 from skimage.color import rgb2lab
 from sklearn.neighbors import NearestNeighbors
 
-from vision_apps.colorization.ab_bins import SoftColors, ab_bins, soft_encode
-from vision_apps.colorization.lab import rgb_to_ab, rgb_to_lightness
+from vision_apps.applications.colorization.ab_bins import SoftColors, ab_bins, soft_encode
+from vision_apps.applications.colorization.lab import rgb_to_ab, rgb_to_lightness
 
 STRIDE = 4
 SIGMA = 5

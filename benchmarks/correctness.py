@@ -45,13 +45,13 @@ BOXES = ("ap", "ap50", "ap75")
 ROWS = {
     "rcnn": Row(
         f"{DETECTION} model=detection_rcnn data.proposals=fast data.batch_size=8 trainer.max_epochs=3 "
-        "model.proposer._target_=vision_apps.detection.proposers.External",
+        "model.proposer._target_=vision_apps.applications.detection.proposers.External",
         (Gate("ap", 0.78),),
         BOXES,
     ),
     "fast_rcnn": Row(
         f"{DETECTION} model=detection_fast_rcnn data.proposals=fast data.batch_size=8 trainer.max_epochs=6 "
-        "model.proposer._target_=vision_apps.detection.proposers.External",
+        "model.proposer._target_=vision_apps.applications.detection.proposers.External",
         (Gate("ap", 0.75),),
         BOXES,
     ),

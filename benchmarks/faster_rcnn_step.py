@@ -11,7 +11,7 @@ hand    a plain loop as in torchvision's reference: lists of pictures and of tar
 ours    the engine with the same settings: all callbacks, files and logging on
 preset  the engine as `trainer=auto` sets it on this machine
 
-tests/detection/test_torchvision_models.py holds the losses of both against each other.
+tests/applications/detection/test_torchvision_models.py holds the losses of both against each other.
 """
 
 import argparse
@@ -31,7 +31,7 @@ SIZE = 96
 
 
 def _config(variant: str, batch: int, steps: int, folder: str) -> Any:
-    from vision_apps.core import compose
+    from vision_apps.core.config import compose
 
     plain = ["precision=32-true", "channels_last=false", "keep_memory=false"] if variant != "preset" else []
     return compose.compose(

@@ -22,9 +22,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from vision_apps.core.loader import BatchLoader
-from vision_apps.datasets.augment import Flip, RandomCrop
-from vision_apps.datasets.cifar import CIFAR10
-from vision_apps.datasets.memory import Rows
+from vision_apps.data.augmentation.crops import Flip, RandomCrop
+from vision_apps.data.labels.cifar import CIFAR10
+from vision_apps.data.labels.memory import Rows
 
 MEAN, STD = CIFAR10.mean, CIFAR10.std
 BASELINE = "PIL per sample, 2 workers"

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import yaml
 
-from vision_apps.core.compose import compose_with_choices
+from vision_apps.core.config.compose import compose_with_choices
 
 LIMIT = 2.0  # seconds
 METRICS = ("loss", "accuracy", "top5_accuracy", "ece")

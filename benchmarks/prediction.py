@@ -37,7 +37,7 @@ def checkpoint(task: str, place: Path) -> str:
     from omegaconf import OmegaConf
 
     from vision_apps.core import assembly, checkpoint_io
-    from vision_apps.core.compose import compose
+    from vision_apps.core.config.compose import compose
 
     torch.manual_seed(0)
     words = [f"task={task}", "data.train_images=8", "data.val_images=4", "data.test_images=4"]
@@ -125,9 +125,9 @@ def compare(title: str, count: int, sides: dict[str, Callable[[], Any]], rounds:
 def measure_rates(place: str, folder: Path, counts: tuple[int, int], rounds: int) -> None:
     import torch
 
-    from vision_apps.core import evaluate
     from vision_apps.prediction import inputs
     from vision_apps.prediction.predict import _ready
+    from vision_apps.trained import evaluate
 
     module = _ready(evaluate.load(place), [])
     print(

@@ -12,7 +12,7 @@ import statistics
 import tempfile
 
 from vision_apps.core import engine
-from vision_apps.core.compose import compose
+from vision_apps.core.config.compose import compose
 
 VARIANTS = {
     "defaults": ["precision=32-true", "channels_last=false", "keep_memory=false"],

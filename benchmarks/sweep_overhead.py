@@ -31,7 +31,7 @@ DIRECT = """
 import sys, optuna
 from pathlib import Path
 from vision_apps.core import engine
-from vision_apps.core.compose import compose
+from vision_apps.core.config.compose import compose
 from vision_apps.core.metrics_file import summary
 trials, words = int(sys.argv[1]), sys.argv[2:]
 study = optuna.create_study(storage="sqlite:///study.db", sampler=optuna.samplers.TPESampler(seed=0))
@@ -42,7 +42,10 @@ for number in range(trials):
     study.tell(trial, summary(Path(f"runs/{number}/metrics.csv"))["val/loss"]["min"])
 """
 # what a run needs before its first line of work
-START = "import vision_apps.core.engine, vision_apps.classification.module, vision_apps.scenes.views"
+START = (
+    "import vision_apps.core.engine, vision_apps.applications.classification.module, "
+    "vision_apps.data.scenes.views"
+)
 
 
 def seconds(*words: object) -> float:

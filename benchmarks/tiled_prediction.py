@@ -40,7 +40,7 @@ def _module(width: int, tile: int, overlap: int) -> Any:
     from omegaconf import OmegaConf
 
     from vision_apps.core import assembly
-    from vision_apps.core.compose import compose
+    from vision_apps.core.config.compose import compose
 
     torch.manual_seed(0)
     words = ["task=segmentation", f"model.width={width}", f"module.tile={tile}", f"module.overlap={overlap}"]
@@ -63,7 +63,7 @@ def _picture(size: int) -> Any:
 def measure_time(module: Any, size: int, rounds: int) -> None:
     import torch
 
-    from vision_apps.segmentation.tiles import plan
+    from vision_apps.applications.segmentation.tiles import plan
 
     images = _picture(size)
     axis = plan(size, module.tile, module.overlap)

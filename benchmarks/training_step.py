@@ -28,7 +28,7 @@ VARIANTS = ("hand", "ours", "preset")
 
 
 def _config(network: str, variant: str, folder: str) -> Any:
-    from vision_apps.core import compose
+    from vision_apps.core.config import compose
 
     model, batch, steps, warm = SETTINGS[network]
     plain = ["precision=32-true", "channels_last=false", "keep_memory=false"] if variant != "preset" else []

@@ -9,9 +9,9 @@ import pytorch_lightning  # noqa: F401 - its first import sets an environment va
 
 import vision_apps
 from vision_apps.cli import main
-from vision_apps.core import listing, targets
-from vision_apps.core.check import check
-from vision_apps.core.compose import compose
+from vision_apps.core.config import options, targets
+from vision_apps.core.config.check import check
+from vision_apps.core.config.compose import compose
 from vision_apps.core.errors import ConfigError
 
 CODE = """
@@ -75,8 +75,8 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_it_is_listed_with_the_others(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "classification_mean" in listing.of_application("model", "classification")
-    assert "classification_colours" in listing.of_application("data", "classification")
+    assert "classification_mean" in options.of_application("model", "classification")
+    assert "classification_colours" in options.of_application("data", "classification")
     assert main(["train", "--help"]) == 0
     lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
     assert ["model=mean", "the mean colour and one layer"] in lines

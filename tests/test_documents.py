@@ -20,11 +20,11 @@ from torchvision.io import read_image
 
 from vision_apps.cli import main
 from vision_apps.core.pictures import to_pil
-from vision_apps.datasets.cifar import CIFAR10
-from vision_apps.datasets.coco import CocoJson
-from vision_apps.datasets.mask_folder import MaskFolder
-from vision_apps.datasets.video import VideoFile
-from vision_apps.datasets.voc import VocFolder
+from vision_apps.data.boxes.coco import CocoJson
+from vision_apps.data.boxes.voc import VocFolder
+from vision_apps.data.labels.cifar import CIFAR10
+from vision_apps.data.masks.folder import MaskFolder
+from vision_apps.prediction.video import VideoFile
 
 REPOSITORY = Path(__file__).parents[1]
 SMALLEST = [

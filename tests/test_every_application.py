@@ -12,21 +12,22 @@ import pytorch_lightning  # noqa: F401 - its first import sets an environment va
 import torch
 from omegaconf import OmegaConf
 
-from vision_apps.core import assembly, checkpoint_io, listing
-from vision_apps.core.compose import compose
+from vision_apps.core import assembly, checkpoint_io
+from vision_apps.core.config import options
+from vision_apps.core.config.compose import compose
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.pictures import sheet
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.core.seeding import seed_everything
 
-MODELS = sorted(listing.options("model"))
+MODELS = sorted(options.of_group("model"))
 # of the embedded world, every default
 TINY = ["data.train_images=8", "data.val_images=4", "data.test_images=4"]
 
 
 def assemble(model: str) -> tuple[dict[str, Any], Any, Any, Any]:
     """Configuration, data, module and a training batch of two."""
-    application = listing.application_of(model)
+    application = options.application_of(model)
     config: Any = OmegaConf.to_container(
         compose([f"task={application}", f"model={model}", *TINY]), resolve=True
     )
@@ -92,11 +93,12 @@ def test_the_example_is_a_batch(model: str) -> None:
     assert module.loss(module.training_outputs(example), example)["loss"].isfinite()
 
 
-@pytest.mark.parametrize("application", sorted(listing.options("task")))
+@pytest.mark.parametrize("application", sorted(options.of_group("task")))
 def test_a_run_leaves_what_test_and_predict_need(application: str, tmp_path: Path) -> None:
-    from vision_apps.core import engine, evaluate
+    from vision_apps.core import engine
     from vision_apps.core.pictures import to_pil
     from vision_apps.prediction.predict import predict
+    from vision_apps.trained import evaluate
 
     words = [
         f"task={application}",
@@ -140,7 +142,7 @@ def test_a_run_leaves_what_test_and_predict_need(application: str, tmp_path: Pat
     assert RunFolder.find(folder)[1] is None
 
 
-@pytest.mark.parametrize("application", sorted(listing.options("task")))
+@pytest.mark.parametrize("application", sorted(options.of_group("task")))
 def test_a_stopped_run_goes_on_bit_for_bit(
     application: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,19 +11,19 @@ import pytorch_lightning  # noqa: F401 - its first import sets an environment va
 
 from vision_apps.cli import COMMANDS, arguments
 from vision_apps.cli.sweep import search
-from vision_apps.core import listing
-from vision_apps.core.check import check
-from vision_apps.core.compose import compose
+from vision_apps.core.config import options
+from vision_apps.core.config.check import check
+from vision_apps.core.config.compose import compose
 
 REPOSITORY = Path(__file__).parents[1]
 
 
 def choices() -> Iterator[str]:
     """The shortest command line that chooses each file."""
-    for group in listing.groups():
-        for name in listing.options(group):
-            if group in listing.BY_APPLICATION:
-                yield f"task={listing.application_of(name)} {group}={name}"
+    for group in options.groups():
+        for name in options.of_group(group):
+            if group in options.BY_APPLICATION:
+                yield f"task={options.application_of(name)} {group}={name}"
             elif group == "callbacks":
                 yield "" if name == "default" else f"+callbacks={name}"
             else:
@@ -35,7 +35,7 @@ def test_every_file_composes_and_passes(line: str) -> None:
     check(compose(line.split()))
 
 
-@pytest.mark.parametrize("name", listing.options("sweep"))
+@pytest.mark.parametrize("name", options.of_group("sweep"))
 def test_every_space_can_be_searched(name: str) -> None:
     _, searched = search(arguments.parse([f"sweep={name}"]))
     assert searched.axes
@@ -43,15 +43,15 @@ def test_every_space_can_be_searched(name: str) -> None:
         check(compose([*searched.fixed, *sample]))
 
 
-@pytest.mark.parametrize("group", listing.BY_APPLICATION)
+@pytest.mark.parametrize("group", options.BY_APPLICATION)
 def test_every_name_begins_with_its_application(group: str) -> None:
-    strangers = [name for name in listing.options(group) if listing.application_of(name) is None]
+    strangers = [name for name in options.of_group(group) if options.application_of(name) is None]
     assert not strangers, f"conf/{group}: no application for {', '.join(strangers)}"
 
 
-@pytest.mark.parametrize("group", [*listing.groups(), "sweep"])
+@pytest.mark.parametrize("group", [*options.groups(), "sweep"])
 def test_every_file_says_what_it_is(group: str) -> None:
-    silent = [path.name for path in listing.options(group).values() if not listing.description(path)]
+    silent = [path.name for path in options.of_group(group).values() if not options.description(path)]
     assert not silent, f"conf/{group}: the first line should be a comment in {', '.join(silent)}"
 
 
@@ -68,7 +68,7 @@ def commands() -> Iterator[str]:
             # a command that is shown with its error is executed by test_documents
             refused = {line for line, answer in itertools.pairwise(lines) if answer.startswith("error")}
             yield from filter(is_ours, map(bare, (line for line in lines if line not in refused)))
-    for path in sorted(listing.conf_dir().glob("*/*.yaml")):
+    for path in sorted(options.conf_dir().glob("*/*.yaml")):
         head = (line.lstrip("# ") for line in path.read_text().splitlines() if line.startswith("#"))
         yield from filter(is_ours, map(bare, head))
 

@@ -8,10 +8,10 @@ import torch
 from omegaconf import OmegaConf
 
 from vision_apps.core.assembly import build_data
+from vision_apps.core.config.targets import resolve
 from vision_apps.core.data import SPLITS, VisionData
 from vision_apps.core.errors import DataError
 from vision_apps.core.loader import BatchLoader
-from vision_apps.core.targets import resolve
 
 CONFIGS = sorted((Path(__file__).parents[1] / "conf" / "data").glob("*.yaml"))
 

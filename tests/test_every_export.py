@@ -11,17 +11,19 @@ import pytorch_lightning  # noqa: F401 - its first import sets an environment va
 import torch
 from omegaconf import OmegaConf
 
-from vision_apps.core import assembly, evaluate, listing
-from vision_apps.core.compose import compose
+from vision_apps.core import assembly
+from vision_apps.core.config import options
+from vision_apps.core.config.compose import compose
 from vision_apps.core.errors import ConfigError
-from vision_apps.core.formats import SUFFIXES
 from vision_apps.core.pictures import to_pil
 from vision_apps.core.seeding import seed_everything
 from vision_apps.export import graphs, parity
 from vision_apps.export.export import export
 from vision_apps.prediction.predict import predict
+from vision_apps.trained import evaluate
+from vision_apps.trained.formats import SUFFIXES
 
-TASKS = sorted(listing.options("task"))
+TASKS = sorted(options.of_group("task"))
 TINY = ["data.train_images=8", "data.val_images=4", "data.test_images=9"]
 
 
@@ -122,16 +124,16 @@ def assert_same_picture(one: Path, other: Path) -> None:
 def _networks() -> list[str]:
     """The first model of each application and class of network: the others are the same code."""
     found: dict[Any, str] = {}
-    for name, path in listing.options("model").items():
+    for name, path in options.of_group("model").items():
         node: Any = OmegaConf.to_container(OmegaConf.load(path))
-        found.setdefault((listing.application_of(name), node["_target_"], node.get("name")), name)
+        found.setdefault((options.application_of(name), node["_target_"], node.get("name")), name)
     return sorted(found.values())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", _networks())
 def test_every_network_is_a_graph_or_refused(model: str, tmp_path: Path) -> None:
-    words = (f"task={listing.application_of(model)}", f"model={model}")
+    words = (f"task={options.application_of(model)}", f"model={model}")
     _, _, module = described(*words)
     reason = module.why_no_graph()
     if reason is not None:

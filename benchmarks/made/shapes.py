@@ -92,7 +92,7 @@ class Shapes(_Made):
         return TensorSamples(**{name: offered[name] for name in fields})
 
     def _searched(self, images: torch.Tensor, split: Split) -> torch.Tensor:
-        from vision_apps.datasets.proposal_cache import cached_proposals
+        from vision_apps.data.boxes.proposal_cache import cached_proposals
 
         assert self.proposals is not None
         return cached_proposals(images, self.proposals, 256, Path("runs/correctness/proposals") / split)

@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 
 import torch
 
-from vision_apps.core import assembly, evaluate
+from vision_apps.core import assembly
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.pictures import sheet, to_pil
-from vision_apps.datasets.proposals import recall
+from vision_apps.data.boxes.proposals import recall
+from vision_apps.trained import evaluate
 
 HERE = Path(__file__).parent
 TRAIN = HERE.parents[1] / "train.py"
@@ -34,7 +35,7 @@ class Detector(NamedTuple):
     paper: str  # mAP on VOC 2007 test as published
 
 
-SEARCH = "model.proposer._target_=vision_apps.detection.proposers.External"
+SEARCH = "model.proposer._target_=vision_apps.applications.detection.proposers.External"
 DETECTORS = (
     Detector("R-CNN", "detection_rcnn", (), "58.5 (AlexNet, 07)"),
     Detector("Fast R-CNN", "detection_fast_rcnn", (), "70.0 (VGG-16, 07+12)"),

@@ -14,11 +14,16 @@ from PIL import Image, ImageDraw
 CONFIG: dict[str, Any] = {
     "seed": 0,
     "precision": "auto",
-    "data": {"batch_size": 16, "seed": 0, "_target_": "vision_apps.scenes.views.Scenes", "image_size": 32},
+    "data": {
+        "batch_size": 16,
+        "seed": 0,
+        "_target_": "vision_apps.data.scenes.views.Scenes",
+        "image_size": 32,
+    },
     "run": {"root": "runs", "dir": None},
     "callbacks": {"progress": {"_target_": "vision_apps.core.progress.Progress"}},
     "logger": {},
-    "model": {"_target_": "vision_apps.classification.cnn.CNN", "width": 16},
+    "model": {"_target_": "vision_apps.applications.classification.cnn.CNN", "width": 16},
     "task": {"name": "classification", "monitor": "val/accuracy", "mode": "max"},
     "optimizer": {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 0.001, "betas": [0.9, 0.999]},
     "trainer": {"_target_": "pytorch_lightning.Trainer", "max_epochs": 5, "enable_progress_bar": False},

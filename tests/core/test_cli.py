@@ -13,8 +13,10 @@ from omegaconf import OmegaConf
 
 import vision_apps
 from vision_apps.cli import arguments, main
-from vision_apps.core import assembly, check, compose, engine, evaluate, listing
+from vision_apps.core import assembly, engine
+from vision_apps.core.config import check, compose, options
 from vision_apps.prediction import predict
+from vision_apps.trained import evaluate
 
 TOY = Path(__file__).parent / "conf"
 
@@ -98,18 +100,18 @@ def test_what_cannot_be_done_is_said_in_one_line(
 def test_nothing_said_prints_commands_that_work(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     said = capsys.readouterr().out
-    for task in listing.applications():
+    for task in options.applications():
         assert f"vision-apps train task={task} trainer=smoke\n" in said
 
 
 def test_help_lists_everything_on_disk(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    for group in listing.groups():
-        for name, path in listing.options(group).items():
-            owner = listing.application_of(name) if group in listing.BY_APPLICATION else None
+    for group in options.groups():
+        for name, path in options.of_group(group).items():
+            owner = options.application_of(name) if group in options.BY_APPLICATION else None
             shown = f"{group}={name.removeprefix(f'{owner}_')} " if owner else f"  {name} "
-            about = listing.description(path)
+            about = options.description(path)
             assert about, f"{path} does not begin with a comment that says what it is"
             assert any(shown in f"{line} " and line.endswith(about) for line in lines), f"{group}={name}"
 

@@ -16,15 +16,15 @@ from torch import Tensor
 from toy import ToyModule
 
 from vision_apps.cli import main
-from vision_apps.core import checkpoint_io, evaluate, hardware
+from vision_apps.core import checkpoint_io, hardware
 from vision_apps.core.errors import CheckpointError, ConfigError, DataError
-from vision_apps.datasets import video
-from vision_apps.datasets.images import read_image
-from vision_apps.datasets.video import Footage, VideoFile
+from vision_apps.data.images import read_image
 from vision_apps.prediction import predict as prediction
-from vision_apps.prediction import progress
+from vision_apps.prediction import progress, video
 from vision_apps.prediction.outputs import ROWS
 from vision_apps.prediction.predict import predict
+from vision_apps.prediction.video import Footage, VideoFile
+from vision_apps.trained import evaluate
 
 pytestmark = pytest.mark.usefixtures("toy")
 needs_opencv = pytest.mark.skipif(find_spec("cv2") is None, reason="an optional package")

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 import vision_apps
 from vision_apps.core import checkpoint_io, engine, metrics_file
 from vision_apps.core.checkpoint import Checkpoints, Interrupted
-from vision_apps.core.compose import compose
+from vision_apps.core.config.compose import compose
 
 HERE = Path(__file__).parent
 CONF = HERE / "conf"

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
-from vision_apps.core.compose import compose
+from vision_apps.core.config.compose import compose
 from vision_apps.core.run_list import runs
 
 REPOSITORY = Path(__file__).parents[2]

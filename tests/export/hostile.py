@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import tiny
 
-from vision_apps.core import evaluate
 from vision_apps.core.errors import CheckpointError
+from vision_apps.trained import evaluate
 
 CODE = "__import__('os').mkdir('executed')"
 MODEL = "models/model.json"

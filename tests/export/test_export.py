@@ -13,12 +13,12 @@ import torch
 from tiny import FORMATS, checkpoint, exported, here
 
 from vision_apps.cli import main
-from vision_apps.core import evaluate
-from vision_apps.core import exported as reading
 from vision_apps.core.errors import CheckpointError, ConfigError, RunError
 from vision_apps.export import export as exporting
 from vision_apps.export import graphs
 from vision_apps.export.export import export
+from vision_apps.trained import evaluate
+from vision_apps.trained import exported as reading
 
 GRAPHS = ["onnx", "torch-export"]
 WRITERS = {"onnx": "write_onnx", "torch-export": "write_program", "safetensors": "write_weights"}
@@ -323,7 +323,7 @@ def test_test_data_that_cannot_be_read(kind: str, capsys: pytest.CaptureFixture[
         ({"_target_": "torch.nn.Identity"}, "'Identity' object has no attribute 'prepare_data'"),
         (None, "'NoneType' object is not a mapping"),
         (
-            {"_target_": "vision_apps.datasets.cifar.CIFAR10", "root": "here", "download": True},
+            {"_target_": "vision_apps.data.labels.cifar.CIFAR10", "root": "here", "download": True},
             "data.root: no CIFAR-10",  # and stays without it
         ),
     ],

@@ -14,12 +14,16 @@ from hostile import archive, members, refused, with_json
 from safetensors.torch import load_file, save_file
 
 from vision_apps.cli import main
-from vision_apps.core import evaluate, exported
 from vision_apps.core.errors import CheckpointError
+from vision_apps.trained import evaluate, exported
 
 SUFFIXES = tuple(tiny.FORMATS.values())
 Described = Callable[[str | None, str], str]
-SAVE = {"_target_": "vision_apps.colorization.rebalancing.save_prior", "path": "victim.npy", "prior": None}
+SAVE = {
+    "_target_": "vision_apps.applications.colorization.rebalancing.save_prior",
+    "path": "victim.npy",
+    "prior": None,
+}
 
 
 @pytest.fixture

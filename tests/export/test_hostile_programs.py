@@ -24,8 +24,8 @@ from hostile import (
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from vision_apps.core import evaluate, exported_program
 from vision_apps.core.errors import CheckpointError
+from vision_apps.trained import evaluate, exported_program
 
 WEIGHTS = "data/weights/model_weights_config.json"
 CONSTANTS = "data/constants/model_constants_config.json"

@@ -9,8 +9,9 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from vision_apps.core import assembly, listing
-from vision_apps.core.compose import compose
+from vision_apps.core import assembly
+from vision_apps.core.config import options
+from vision_apps.core.config.compose import compose
 from vision_apps.core.errors import CheckpointError
 from vision_apps.prediction import batching
 from vision_apps.prediction.batching import Answerer, BatchSize, answered
@@ -180,7 +181,7 @@ def test_sizes_that_are_remembered_are_bounded() -> None:
     assert len(answerer.sizes) == 64
 
 
-@pytest.mark.parametrize("application", sorted(listing.options("task")))
+@pytest.mark.parametrize("application", sorted(options.of_group("task")))
 def test_answers_do_not_depend_on_the_batch(application: str) -> None:
     words = [f"task={application}", "data.train_images=8", "data.val_images=4", "data.test_images=4"]
     config: Any = OmegaConf.to_container(compose(words), resolve=True)

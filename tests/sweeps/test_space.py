@@ -3,7 +3,7 @@
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from vision_apps.core.compose import compose
+from vision_apps.core.config.compose import compose
 from vision_apps.core.errors import ConfigError
 from vision_apps.sweeps.space import space
 

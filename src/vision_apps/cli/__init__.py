@@ -7,9 +7,9 @@ from importlib import import_module
 
 from vision_apps.cli import help
 from vision_apps.cli.output import refuse
-from vision_apps.core import listing
+from vision_apps.core.config.options import conf_dirs
+from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError, UserError
-from vision_apps.core.suggest import nearest
 
 # Command, which is the name of its function, to the file of cli/ that has it.
 COMMANDS = {
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
     try:
         if not words or words[0] in ("--help", "-h"):
-            print(help.overview(listing.conf_dirs()))
+            print(help.overview(conf_dirs()))
             return 0
         command, *rest = words
         if command not in COMMANDS:

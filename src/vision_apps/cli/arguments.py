@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError
-from vision_apps.core.suggest import nearest
 
 # Options that are passed on to Hydra: name to how many values follow (None: one of a few words may follow).
 _HYDRA = {

@@ -19,9 +19,9 @@ from omegaconf import DictConfig, OmegaConf
 import vision_apps
 from vision_apps.cli import arguments
 from vision_apps.cli.output import announce
-from vision_apps.core import compose, listing, targets
+from vision_apps.core.config import compose, options, targets
+from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError, CorruptSample, DataError
-from vision_apps.core.suggest import nearest
 
 _AT_ONCE = 32  # files that a reader process opens before it tells
 _DRAWN, _PER_LINE = 16, 4  # pictures of a sheet
@@ -58,7 +58,7 @@ def data(argv: Sequence[str]) -> None:
 def of_applications() -> dict[str, Path]:
     """Command to the file that has it."""
     root = Path(vision_apps.__file__).parent
-    files = [path for task in listing.applications() for path in sorted((root / task).glob("data_*.py"))]
+    files = [path for task in options.applications() for path in sorted((root / task).glob("data_*.py"))]
     return {path.stem.removeprefix("data_"): path for path in files}
 
 
@@ -121,7 +121,8 @@ def check_data(config: DictConfig, out: str | None) -> None:
     Raises:
         DataError: some cannot be read.
     """
-    from vision_apps.core import assembly, check
+    from vision_apps.core import assembly
+    from vision_apps.core.config import check
     from vision_apps.core.data import SPLITS
 
     check.check(config)
@@ -187,7 +188,7 @@ def _open_all(opened: _Opened, split: str, workers: int) -> dict[str, str]:
 def _draw_first(opened: _Opened, facts: dict[str, Any], path: Path) -> None:
     """A sheet of the first pictures that can be read, with their boxes and masks."""
     from vision_apps.core.pictures import sheet, to_pil
-    from vision_apps.datasets.drawn import drawn
+    from vision_apps.data.drawn import drawn
 
     pictures: list[Any] = []
     for index in range(len(opened)):

@@ -8,7 +8,7 @@ from vision_apps.cli import arguments, options
 from vision_apps.cli.output import announce
 from vision_apps.cli.train import allow_targets
 from vision_apps.core.errors import ConfigError
-from vision_apps.core.formats import SUFFIXES
+from vision_apps.trained.formats import SUFFIXES
 
 _USAGE = """\
 vision-apps export RUN [--format FORMAT] [--out FILE] [module.key=value ...] [allow_targets=[PACKAGE]]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from vision_apps.core import listing
+from vision_apps.core.config import options
 
 _OPTIONS = """\
 options
@@ -15,7 +15,7 @@ options
 
 def overview(dirs: Sequence[Path]) -> str:
     """A few commands that work."""
-    tasks = listing.applications(dirs)
+    tasks = options.applications(dirs)
     lines = ["vision-apps: computer-vision applications on PyTorch Lightning", ""]
     for task in tasks:
         lines.append(f"  vision-apps train task={task} trainer=smoke")
@@ -36,17 +36,17 @@ def overview(dirs: Sequence[Path]) -> str:
 
 def train(dirs: Sequence[Path]) -> str:
     lines = ["vision-apps train [group=name ...] [key=value ...] [options]", "", "applications (task=)"]
-    for task, path in listing.options("task", dirs).items():
-        lines.append(f"  {task:<16} {listing.description(path)}")
-        for group in listing.BY_APPLICATION:
-            for name, file in listing.of_application(group, task, dirs).items():
-                lines.append(f"    {group}={name.removeprefix(f'{task}_'):<20} {listing.description(file)}")
-    for group in listing.groups(dirs):
-        if group not in ("task", *listing.BY_APPLICATION):
+    for task, path in options.of_group("task", dirs).items():
+        lines.append(f"  {task:<16} {options.description(path)}")
+        for group in options.BY_APPLICATION:
+            for name, file in options.of_application(group, task, dirs).items():
+                lines.append(f"    {group}={name.removeprefix(f'{task}_'):<20} {options.description(file)}")
+    for group in options.groups(dirs):
+        if group not in ("task", *options.BY_APPLICATION):
             lines += ["", f"{group}="]
             lines += [
-                f"  {name:<16} {listing.description(file)}"
-                for name, file in listing.options(group, dirs).items()
+                f"  {name:<16} {options.description(file)}"
+                for name, file in options.of_group(group, dirs).items()
             ]
     lines += ["", _OPTIONS, "", "examples", *(f"  {line}" for line in examples(dirs))]
     return "\n".join(line.rstrip() for line in lines)
@@ -55,8 +55,8 @@ def train(dirs: Sequence[Path]) -> str:
 def examples(dirs: Sequence[Path]) -> list[str]:
     """Commands that run without downloads."""
     lines = []
-    for task in listing.applications(dirs):
-        models = list(listing.of_application("model", task, dirs))
+    for task in options.applications(dirs):
+        models = list(options.of_application("model", task, dirs))
         lines.append(f"vision-apps train task={task} trainer=smoke")
         lines.append(
             f"vision-apps train task={task} model={models[-1]} trainer.max_epochs=3 optimizer.lr=3e-4"

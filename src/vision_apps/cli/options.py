@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError
-from vision_apps.core.suggest import nearest
 
 
 @dataclass

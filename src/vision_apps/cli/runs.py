@@ -49,7 +49,7 @@ def test(argv: Sequence[str]) -> None:
     words = arguments.Words(overrides=given.words)
     allow_targets(words)
     announce()
-    from vision_apps.core import evaluate
+    from vision_apps.trained import evaluate
 
     evaluate.test(run, words.overrides)
 

@@ -12,9 +12,9 @@ import yaml
 
 from vision_apps.cli import arguments
 from vision_apps.cli.output import announce
-from vision_apps.core import listing
+from vision_apps.core.config import options
+from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError, RunError
-from vision_apps.core.suggest import nearest
 
 if TYPE_CHECKING:
     from vision_apps.sweeps.settings import Settings
@@ -57,9 +57,9 @@ def usage() -> str:
 
     documented = (Settings.__doc__ or "").partition("Args:\n")[2]
     lines = [line[6:] for line in documented.splitlines()]
-    dirs = listing.conf_dirs()
+    dirs = options.conf_dirs()
     known = [
-        f"  {name:<18} {listing.description(path)}" for name, path in listing.options("sweep", dirs).items()
+        f"  {name:<18} {options.description(path)}" for name, path in options.of_group("sweep", dirs).items()
     ]
     return _USAGE + "\n".join([*lines, "spaces (sweep=)", *known])
 
@@ -69,7 +69,7 @@ def search(words: arguments.Words) -> tuple["Settings", "Space"]:
     from vision_apps.sweeps.settings import FIELDS, settings
     from vision_apps.sweeps.space import space
 
-    content = _chosen(words.pop("sweep"), listing.conf_dirs(words.config_dirs))
+    content = _chosen(words.pop("sweep"), options.conf_dirs(words.config_dirs))
     ours = [word for word in words.overrides if word.partition("=")[0].split(".")[0] in FIELDS]
     how = settings({key: value for key, value in content.items() if key not in _SPACE_KEYS}, ours)
     given = [word for word in words.overrides if word not in ours]
@@ -78,7 +78,7 @@ def search(words: arguments.Words) -> tuple["Settings", "Space"]:
 
 
 def _begin(words: arguments.Words) -> None:
-    from vision_apps.core import compose
+    from vision_apps.core.config import compose
     from vision_apps.core.run_folder import new_folder
 
     place = words.pop("dir")
@@ -128,7 +128,8 @@ def _go_on(folder: Path, words: arguments.Words) -> None:
 
 
 def _run(folder: Path, record: dict[str, Any], storage: str | None, changes: Sequence[str] = ()) -> None:
-    from vision_apps.core import check, compose, hardware, targets
+    from vision_apps.core import hardware
+    from vision_apps.core.config import check, compose, targets
     from vision_apps.sweeps import outcome, processes
     from vision_apps.sweeps import study as studies
     from vision_apps.sweeps.controller import Sweep
@@ -189,7 +190,7 @@ def _chosen(name: str | None, dirs: Sequence[Path]) -> dict[str, Any]:
     """The content of a file in ``conf/sweep``."""
     if name is None:
         return {}
-    known = listing.options("sweep", dirs)
+    known = options.of_group("sweep", dirs)
     if name not in known:
         raise ConfigError(
             f"sweep={name}: no such sweep{nearest(name, known)}; there are: {', '.join(known) or 'none'}"

@@ -11,7 +11,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from vision_apps.cli import arguments, help
 from vision_apps.cli.output import announce, refuse
-from vision_apps.core import compose, listing, parent, targets
+from vision_apps.core import parent
+from vision_apps.core.config import compose, options, targets
 from vision_apps.core.errors import ConfigError, UserError
 
 
@@ -19,7 +20,7 @@ def train(argv: Sequence[str]) -> None:
     parent.end_with_parent()
     words = arguments.parse(argv)
     if words.help:
-        print(help.train(listing.conf_dirs(words.config_dirs)))
+        print(help.train(options.conf_dirs(words.config_dirs)))
     elif "--replay" in words.own:
         from vision_apps.core import engine
         from vision_apps.core.checkpoint import Interrupted, Pruned
@@ -42,7 +43,7 @@ def allow_targets(words: arguments.Words) -> None:
 def _resume(run: str, words: arguments.Words) -> None:
     if words.hydra:
         raise ConfigError(f"{words.hydra[0]}: cannot be combined with resume={run}, which composes nothing")
-    groups = listing.groups()
+    groups = options.groups()
     for word in words.overrides:
         key = word.partition("=")[0]
         if word.startswith(("+", "~")) or key in groups:
@@ -63,7 +64,7 @@ def _launch(words: arguments.Words) -> None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
 
-    dirs = listing.conf_dirs(words.config_dirs)
+    dirs = options.conf_dirs(words.config_dirs)
     overrides = words.overrides if words.completes else compose.expand(words.overrides, dirs)
     extra = [compose.search_path(dirs)] if len(dirs) > 1 and not words.completes else []
     running = False

@@ -9,9 +9,9 @@ from pathlib import Path
 from vision_apps.compare import settings, statistics
 from vision_apps.compare.reading import Gathered, Run
 from vision_apps.compare.statistics import Pair
+from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.statistics import Summary
-from vision_apps.core.suggest import nearest
 
 BEST = "best "  # before the name of a monitored metric
 _SAME = 1e-5  # relative; a baseline that was summed over other batches differs by rounding

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from vision_apps.compare import logged
 from vision_apps.compare.settings import MISSING
 from vision_apps.core import run_list
+from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import CheckpointError, ConfigError
 from vision_apps.core.run_list import Listed
-from vision_apps.core.suggest import nearest
 
 KEYS = ("task", "model", "data", "status", "group", "seed")
 STATUSES = ("finished", "running", "stopped", "pruned", "failed")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from vision_apps.compare.reading import Run
-from vision_apps.core.overrides import rounded
+from vision_apps.core.config.overrides import rounded
 
 MISSING = "–"  # the setting does not exist in this run
 # A choice stands for all the keys of its group.

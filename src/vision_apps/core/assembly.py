@@ -6,12 +6,12 @@ from typing import Any
 
 from torch import nn
 
-from vision_apps.core.check import accepted
+from vision_apps.core.config.check import accepted
+from vision_apps.core.config.instantiate import build
+from vision_apps.core.config.targets import resolve, resolve_network
 from vision_apps.core.data import VisionData
 from vision_apps.core.errors import CheckpointError, ConfigError, UserError
-from vision_apps.core.instantiate import build
 from vision_apps.core.module import VisionModule
-from vision_apps.core.targets import resolve, resolve_network
 
 Node = dict[str, Any]
 

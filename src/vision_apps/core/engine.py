@@ -22,24 +22,15 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers.logger import Logger
 
-from vision_apps.core import (
-    assembly,
-    check,
-    checkpoint_io,
-    environment,
-    hardware,
-    metrics_file,
-    overrides,
-    report,
-    targets,
-)
+from vision_apps.core import assembly, checkpoint_io, environment, hardware, metrics_file, report
 from vision_apps.core.checkpoint import Checkpoints, Interrupted, Pruned
 from vision_apps.core.checkpoint_io import AtomicCheckpointIO
 from vision_apps.core.command import command
+from vision_apps.core.config import check, overrides, targets
+from vision_apps.core.config.instantiate import build
 from vision_apps.core.data import VisionData
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.finite import FiniteLoss
-from vision_apps.core.instantiate import build
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.metrics_logger import MetricsFile
 from vision_apps.core.module import VisionModule

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 
 import vision_apps
-from vision_apps.core import evaluate, exported, overrides
+from vision_apps.core.config import overrides
 from vision_apps.core.errors import CheckpointError, ConfigError, RunError
-from vision_apps.core.formats import SUFFIXES
 from vision_apps.core.module import VisionModule
 from vision_apps.export import card, graphs, parity
+from vision_apps.trained import evaluate, exported
+from vision_apps.trained.formats import SUFFIXES
 
 
 def export(place: str, kind: str, out: str | None = None, changes: Sequence[str] = ()) -> Path:

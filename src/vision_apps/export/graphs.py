@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from vision_apps.core.errors import ConfigError, RunError
-from vision_apps.core.exported import KEY
 from vision_apps.core.module import VisionModule
+from vision_apps.trained.exported import KEY
 
 INPUT = "images"
 _BATCH = 3  # while it is traced; 1 would be taken for a constant

@@ -12,7 +12,8 @@ from typing import Literal, NamedTuple
 from torch import Tensor
 
 from vision_apps.core.errors import CorruptSample, DataError
-from vision_apps.datasets import images, video
+from vision_apps.data import images
+from vision_apps.prediction import video
 from vision_apps.prediction.ahead import ahead
 
 _WEBCAM = re.compile(r"webcam(?::(\d+))?")

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.pictures import to_pil
-from vision_apps.datasets.video import VideoFile
 from vision_apps.prediction.inputs import Input, Item
+from vision_apps.prediction.video import VideoFile
 
 ROWS = "predictions.jsonl"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from vision_apps.core import evaluate, hardware
+from vision_apps.core import hardware
 from vision_apps.core.errors import DataError
 from vision_apps.core.module import VisionModule
 from vision_apps.prediction import inputs
@@ -16,6 +16,7 @@ from vision_apps.prediction.ahead import ahead
 from vision_apps.prediction.batching import Answerer, answered
 from vision_apps.prediction.outputs import ROWS, Outputs
 from vision_apps.prediction.progress import Progress
+from vision_apps.trained import evaluate
 
 _WRITERS = 2  # threads that draw and compress
 _SIZES_TOLD = 3

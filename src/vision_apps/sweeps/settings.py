@@ -9,8 +9,8 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError
-from vision_apps.core.suggest import nearest
 
 SAMPLERS = {
     "tpe": "TPESampler",

@@ -20,7 +20,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from vision_apps.core import compose, listing
+from vision_apps.core.config import compose, options
 from vision_apps.core.errors import ConfigError
 
 _SCALARS = (bool, int, float, str)
@@ -75,7 +75,7 @@ class Space(NamedTuple):
         firsts = {axis.name: axis.points[0] if axis.points else _inside(axis) for axis in self.axes}
         samples = [firsts]
         for axis in self.axes:
-            if axis.name in listing.groups(listing.conf_dirs(self.dirs)):
+            if axis.name in options.groups(options.conf_dirs(self.dirs)):
                 samples += [{**firsts, axis.name: point} for point in (axis.points or [])[1:]]
         return [self.words(sample) for sample in samples]
 
@@ -86,10 +86,10 @@ def space(words: Sequence[str], axes: Mapping[str, str], config_dirs: Sequence[P
     Raises:
         ConfigError: nothing is varied, or something cannot be.
     """
-    dirs = listing.conf_dirs(config_dirs)
+    dirs = options.conf_dirs(config_dirs)
     given = {word.partition("=")[0].lstrip("+") for word in words}
     ours = [f"{key}={text}" for key, text in axes.items() if key.lstrip("+") not in given]
-    groups = listing.groups(dirs)
+    groups = options.groups(dirs)
     parsed = [_parse(word, dirs) for word in (*ours, *words)]
     simple = [_simple(override, groups) for override in parsed]
     fixed, varied = [], []
@@ -103,7 +103,7 @@ def space(words: Sequence[str], axes: Mapping[str, str], config_dirs: Sequence[P
         raise ConfigError(
             "the space is empty: nothing varies; give a key several values, as in seed=0,1 or "
             "'optimizer.lr=tag(log,interval(1e-4,1e-2))', or choose one of conf/sweep with sweep="
-            + "|".join(listing.options("sweep", dirs))
+            + "|".join(options.of_group("sweep", dirs))
         )
     return Space(fixed, varied, list(config_dirs))
 

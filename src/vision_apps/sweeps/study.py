@@ -16,9 +16,9 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from vision_apps.core import check
+from vision_apps.core.config import check
+from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError
-from vision_apps.core.suggest import nearest
 from vision_apps.sweeps.settings import PRUNERS, SAMPLERS, Settings
 
 JOURNAL = "journal://"

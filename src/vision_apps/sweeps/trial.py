@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vision_apps.core import compose, engine, metrics_file
-from vision_apps.core.overrides import rounded
+from vision_apps.core import engine, metrics_file
+from vision_apps.core.config import compose
+from vision_apps.core.config.overrides import rounded
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.sweeps.space import Space
 

@@ -1,0 +1,198 @@
+"""The application: a network that gives one score per class."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassCalibrationError,
+    MulticlassConfusionMatrix,
+    MulticlassF1Score,
+)
+
+from vision_apps.applications.classification import pictures
+from vision_apps.applications.classification.types import AuxiliaryLogits, ClassAnswer, LabelBatch
+from vision_apps.core.errors import ConfigError
+from vision_apps.core.module import VisionModule
+
+__all__ = ["ClassAnswer", "Classification", "LabelBatch"]
+
+WHITENED = 5000  # training images that a network's first layer is measured on: patches by the million
+LARGEST_CONFUSION = 1000  # classes; the table is square, at 1,000 it takes 8 MB per stage
+
+
+class Classification(VisionModule):
+    """Cross-entropy on whole images.
+
+    A network may carry what it expects of its input in attributes ``image_size`` (pixels), ``mean`` and
+    ``std``: they go before the data's.
+
+    Args:
+        image_size: side of the square that images are brought to, pixels.
+        mean, std: of the data, 3 floats in [0, 1] units. What is used is kept in checkpoints.
+        class_counts: training images of each class, where known: what the baseline answers with.
+        label_smoothing: share of each training label that is spread evenly over all classes (Szegedy et al.
+            2016, section 7).
+        flip_test: outside training, answer with the mean logits of the image and its mirror image.
+    """
+
+    batch_type = LabelBatch
+    graph_type = ClassAnswer
+    graph_notes: ClassVar = {"probabilities": "0 to 1, of each class; a row sums to 1"}
+    column_titles = ("image", "answer")
+
+    def __init__(
+        self,
+        network: nn.Module,
+        num_classes: int,
+        class_names: Sequence[str],
+        image_size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        class_counts: Sequence[int] | None = None,
+        label_smoothing: float = 0.0,
+        flip_test: bool = False,
+        optimizer: Callable[..., torch.optim.Optimizer] | None = None,
+        scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
+    ) -> None:
+        super().__init__(network, optimizer, scheduler)
+        if num_classes < 2 or len(class_names) != num_classes:
+            raise ConfigError(
+                f"module.class_names: {len(class_names)} names for num_classes={num_classes}, expected "
+                "one name for each of at least 2 classes; leave both out and the data set gives them"
+            )
+        self.num_classes = num_classes
+        self.class_names = list(class_names)
+        self.class_counts = class_counts
+        self.label_smoothing = label_smoothing
+        self.flip_test = flip_test
+        self.image_size: int = getattr(network, "image_size", None) or image_size
+        for name, own in (("mean", mean), ("std", std)):
+            values = getattr(network, name, None) or own
+            # persistent: learned weights mean nothing under another normalisation
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float32).reshape(-1, 1, 1))
+
+    mean: Tensor
+    std: Tensor
+
+    def outputs(self, images: Tensor) -> Tensor | AuxiliaryLogits:
+        """uint8 [B, 3, H, W] -> logits [B, K]."""
+        pixels = self._normalise(images)
+        outputs: Tensor | AuxiliaryLogits = self.network(pixels)
+        if self.flip_test and not self.training:
+            outputs = (outputs + self.network(pixels.flip(-1))) / 2
+        return outputs
+
+    def _normalise(self, images: Tensor) -> Tensor:
+        """uint8 [B, 3, H, W] -> the network's type [B, 3, S, S], S = ``image_size``: the middle square,
+        resized, minus ``mean``, divided by ``std``."""
+        dtype = next(self.network.parameters()).dtype
+        size = self.image_size
+        height, width = images.shape[-2:]
+        # an exported graph takes any size, so it resizes always; to the same size that changes nothing
+        if torch.compiler.is_exporting() or (height, width) != (size, size):
+            side = torch.sym_min(height, width)
+            top, left = (height - side) // 2, (width - side) // 2
+            square = images[..., top : top + side, left : left + side].to(dtype)
+            images = F.interpolate(square, (size, size), mode="bilinear", antialias=True)
+        scale = 1 / (255 * self.std)
+        return torch.addcmul((-self.mean / self.std).to(dtype), images.to(dtype), scale.to(dtype))
+
+    @property
+    def prepare_images(self) -> int:
+        return WHITENED if hasattr(self.network, "prepare") else 0
+
+    def prepare(self, images: Tensor) -> None:
+        cast(Any, self.network).prepare(self._normalise(images))
+
+    def answer(self, outputs: Tensor | AuxiliaryLogits, images: Tensor) -> ClassAnswer:
+        logits = outputs.logits if isinstance(outputs, AuxiliaryLogits) else outputs
+        return ClassAnswer(logits.float().softmax(dim=1))
+
+    def loss(self, outputs: Tensor | AuxiliaryLogits, batch: LabelBatch) -> dict[str, Tensor]:
+        # smoothing regularises training; measured is the plain cross-entropy, comparable between runs
+        smoothing = self.label_smoothing if self.training else 0.0
+
+        def cross_entropy(logits: Tensor) -> Tensor:
+            return F.cross_entropy(logits.float(), batch.labels, label_smoothing=smoothing)
+
+        if not isinstance(outputs, AuxiliaryLogits):
+            return {"loss": cross_entropy(outputs)}
+        main = cross_entropy(outputs.logits)
+        auxiliary = torch.stack([cross_entropy(logits) for logits in outputs.auxiliary]).sum()
+        return {"loss": main + outputs.weight * auxiliary, "main": main, "auxiliary": auxiliary}
+
+    def build_metrics(self) -> MetricCollection:
+        classes = self.num_classes
+        # validate_args looks at every value and waits for the device in each update
+        unchecked: dict[str, Any] = {"num_classes": classes, "validate_args": False}
+        metrics: dict[str, Any] = {
+            "accuracy": MulticlassAccuracy(average="micro", **unchecked),
+            "f1": MulticlassF1Score(average="macro", **unchecked),
+            "ece": MulticlassCalibrationError(n_bins=15, norm="l1", **unchecked),
+        }
+        if classes > 5:
+            metrics["top5"] = MulticlassAccuracy(top_k=5, average="micro", **unchecked)
+        if classes <= LARGEST_CONFUSION:
+            metrics["confusion"] = MulticlassConfusionMatrix(**unchecked)
+        # no compute groups: they join metrics whose states agree after the first batch, such as accuracy and
+        # top5 when that batch is all right or all wrong
+        return MetricCollection(metrics, compute_groups=False)
+
+    def score(self, metrics: MetricCollection, answer: ClassAnswer, batch: LabelBatch) -> None:
+        metrics.update(answer.probabilities, hard(batch.labels))
+
+    def quality(self, answer: ClassAnswer, batch: LabelBatch) -> Tensor:
+        """The probability of the true class."""
+        return answer.probabilities.gather(1, hard(batch.labels)[:, None])[:, 0]
+
+    def baselines(self, batch: LabelBatch) -> dict[str, ClassAnswer]:
+        """``majority``: the share of each class in training, whatever the picture; even shares where
+        unknown."""
+        counts = torch.tensor(
+            self.class_counts or [1] * self.num_classes, dtype=torch.float32, device=self.device
+        )
+        return {"majority": ClassAnswer((counts / counts.sum()).expand(len(batch.images), -1))}
+
+    def draw(self, batch: LabelBatch, answer: ClassAnswer) -> list[Tensor]:
+        return self._pictures(batch.images, answer, hard(batch.labels).tolist())
+
+    def show(self, images: Tensor, answer: ClassAnswer) -> list[Tensor]:
+        return self._pictures(images, answer, [None] * len(images))
+
+    def _pictures(self, images: Tensor, answer: ClassAnswer, truths: Sequence[int | None]) -> list[Tensor]:
+        rows = zip(images.cpu(), answer.probabilities.cpu(), truths, strict=True)
+        return [pictures.sample(image, row, self.class_names, truth) for image, row, truth in rows]
+
+    def figures(self, metrics: MetricCollection) -> dict[str, Tensor]:
+        if "confusion" not in metrics:
+            return {}
+        return {"confusion": pictures.confusion(metrics["confusion"].compute().cpu(), self.class_names)}
+
+    def describe(self, answer: ClassAnswer) -> list[dict[str, Any]]:
+        """The five most likely classes, most likely first."""
+        values, indices = answer.probabilities.cpu().topk(min(5, self.num_classes), dim=1)
+        rows = []
+        for row, numbers in zip(values.tolist(), indices.tolist(), strict=True):
+            ranked = [
+                {"class": self.class_names[k], "probability": p} for k, p in zip(numbers, row, strict=True)
+            ]
+            rows.append({**ranked[0], "top5": ranked})
+        return rows
+
+    def example(self) -> LabelBatch:
+        generator = torch.Generator().manual_seed(0)
+        shape = (2, 3, self.image_size, self.image_size)
+        return LabelBatch(
+            torch.randint(256, shape, generator=generator, dtype=torch.uint8),
+            torch.randint(self.num_classes, (2,), generator=generator),
+        )
+
+
+def hard(labels: Tensor) -> Tensor:
+    """The class with the largest share: int64 [B] from int64 [B] or float [B, K]."""
+    return labels.argmax(dim=1) if labels.ndim == 2 else labels

@@ -1,0 +1,327 @@
+"""Colorization as an application: grey in, colour out."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+from torchmetrics import Metric
+
+from vision_apps.applications.colorization import metrics as measures
+from vision_apps.applications.colorization import scenes_truth
+from vision_apps.applications.colorization.ab_bins import SoftColors, ab_bins, soft_encode
+from vision_apps.applications.colorization.decode import TEMPERATURE, annealed_mean, join, upsample_ab
+from vision_apps.applications.colorization.hints import simulate_hints
+from vision_apps.applications.colorization.lab import rgb_to_ab, rgb_to_lightness
+from vision_apps.applications.colorization.losses import (
+    absolute_error,
+    is_grey,
+    soft_cross_entropy,
+    squared_error,
+)
+from vision_apps.applications.colorization.network import SIZE_MULTIPLE, ColorFeatures, ColorNetwork
+from vision_apps.applications.colorization.rebalancing import bin_mass, load_prior, rebalancing_weights
+from vision_apps.core.errors import ConfigError
+from vision_apps.core.module import VisionModule
+
+
+class ColorBatch(NamedTuple):
+    images: Tensor  # uint8 [B, 3, H, W], sRGB
+    materials: Tensor | None = None  # int [B, H, W]: of the generated world, see `scenes_truth`
+
+
+class ColorAnswer(NamedTuple):
+    images: Tensor  # uint8 [B, 3, H, W], sRGB: the lightness of the input in colour
+    ab: Tensor  # float32 [B, 2, H, W], not clipped to the gamut
+    # float32 [B], nat: mean over the pixels; 0 is certain; none after regression
+    entropy: Tensor | None = None
+
+
+class ColorGraph(NamedTuple):
+    """What an exported graph gives: a `ColorAnswer`, whose pictures are not called like the input."""
+
+    colored: Tensor
+    ab: Tensor
+    entropy: Tensor | None = None
+
+
+class Colorization(VisionModule):
+    """Learns the colours of images from their lightness (Zhang et al. 2016).
+
+    What is trained follows from the network: classes by the soft-target cross entropy, regression by its L1
+    or L2.
+
+    Args:
+        image_size: the network sees the lightness resized to about this many pixels squared, in its own
+            aspect ratio; the answer keeps the input's resolution. Null: it sees every image as it is.
+        temperature: of the annealed mean, in (0, 1].
+        neighbours: bins that a true colour is spread over: 5 in the paper, 10 in its code. Null: as its
+            network's paper.
+        rebalance: lambda of class rebalancing, in [0, 1]; 0.5 in the paper. Null: all pixels weigh alike.
+        prior: file of ``vision-apps data prior``. Null: counted over the first ``prior_images`` training
+            images. It is kept in the checkpoint.
+        drop_grey: leave images without colour, such as black-and-white photos, out of the classification
+            loss.
+    """
+
+    batch_type = ColorBatch
+    graph_type = ColorGraph
+    graph_notes: ClassVar = {
+        "colored": "sRGB, 0 to 255: the lightness of the input in colour",
+        "ab": "a and b of CIE Lab, about -110 to 110, not clipped to what can be shown",
+        "entropy": "0 and more, in nat, mean over the pixels: 0 is certain",
+    }
+    headline = ("loss", "above_floor", "auc", "auc_rebalanced", "psnr")
+    prior: Tensor
+    bins: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: Callable[..., torch.optim.Optimizer] | None = None,
+        scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
+        image_size: int | None = None,
+        temperature: float = TEMPERATURE,
+        neighbours: int | None = None,
+        rebalance: float | None = None,
+        prior: str | Path | None = None,
+        prior_images: int = 1000,
+        drop_grey: bool = True,
+    ) -> None:
+        super().__init__(network, optimizer, scheduler)
+        problems = []
+        if not 0 < temperature <= 1:
+            problems.append(f"module.temperature: {temperature}; expected above 0 and up to 1")
+        if neighbours is not None and not 1 <= neighbours <= 32:
+            problems.append(f"module.neighbours: {neighbours}; expected 1 to 32, or null")
+        if rebalance is not None and not 0 <= rebalance <= 1:
+            problems.append(f"module.rebalance: {rebalance}; expected 0 to 1, or null")
+        if prior_images < 1:
+            problems.append(f"module.prior_images: {prior_images}; expected at least 1")
+        if problems:
+            raise ConfigError("\n".join(problems))
+        self.color_network = cast(ColorNetwork, network)
+        self.image_size = image_size
+        self.temperature = temperature
+        self.neighbours = neighbours or self.color_network.neighbours
+        self.rebalance = rebalance
+        self.prior_path = prior
+        self.prior_images = prior_images
+        self.drop_grey = drop_grey
+        head = self.color_network.head
+        count = head.out_channels if head is not None else 313
+        self.register_buffer("bins", ab_bins(count), persistent=False)
+        self.register_buffer("prior", torch.zeros(count))
+
+    # ---- the network ---------------------------------------------------------------------------------------
+
+    def outputs(self, images: Tensor, *hints: Tensor) -> ColorFeatures:
+        """``hints``: for a network that takes them, ab [B, 2, H, W] and mask [B, 1, H, W] of known
+        colours."""
+        lightness = rgb_to_lightness(images)
+        size = self._working_size(*lightness.shape[-2:])
+        if torch.compiler.is_exporting() or size != tuple(lightness.shape[-2:]):
+            lightness = interpolate(lightness, size=size, mode="bilinear", antialias=True)
+            hints = tuple(interpolate(hint, size=size, mode="nearest") for hint in hints)
+        features: ColorFeatures = self.network(lightness, *hints)
+        return features
+
+    def _working_size(self, height: int, width: int) -> tuple[int, int]:
+        """About image_size^2 pixels in the same aspect ratio, so that memory is bounded for any input."""
+        if self.image_size is None:
+            return height, width
+        # of squares the rule below gives the same, but an exported graph does not know that it has one
+        if not (torch.compiler.is_exporting() and self.graph_size is None) and height == width:
+            return self.image_size, self.image_size
+        scale = self.image_size / (height * width) ** 0.5
+        tall, wide = (
+            torch.sym_max(1, math.trunc(n * scale / SIZE_MULTIPLE + 0.5)) * SIZE_MULTIPLE
+            for n in (height, width)
+        )
+        return tall, wide
+
+    @property
+    def graph_size(self) -> tuple[int, int] | None:
+        """Any, unless a square's working size is no multiple that other shapes have, too."""
+        if self.image_size is None or self.image_size % SIZE_MULTIPLE == 0:
+            return None
+        return self.image_size, self.image_size
+
+    def training_outputs(self, batch: ColorBatch) -> ColorFeatures:
+        if not self.color_network.takes_hints:
+            return self.outputs(batch.images)
+        return self.outputs(batch.images, *simulate_hints(rgb_to_ab(batch.images)))
+
+    def answer(self, outputs: ColorFeatures, images: Tensor) -> ColorAnswer:
+        size = (images.shape[-2], images.shape[-1])
+        entropy = None
+        if outputs.ab is not None:
+            ab, stride = outputs.ab, self.color_network.regression_stride
+        else:
+            head, features = self._head(outputs)
+            ab, entropies = annealed_mean(features, head.weight, _bias(head), self.bins, self.temperature)
+            stride, entropy = self.color_network.stride, entropies.mean((1, 2))
+        ab = upsample_ab(ab, stride, self._working_size(*size))
+        if torch.compiler.is_exporting() or ab.shape[-2:] != images.shape[-2:]:
+            ab = interpolate(ab, size=size, mode="bilinear", align_corners=False)
+        return self._colored(ab, images)._replace(entropy=entropy)
+
+    def _colored(self, ab: Tensor, images: Tensor) -> ColorAnswer:
+        return ColorAnswer(join(rgb_to_lightness(images), ab), ab)
+
+    def _head(self, outputs: ColorFeatures) -> tuple[nn.Conv2d, Tensor]:
+        assert self.color_network.head is not None and outputs.features is not None
+        return self.color_network.head, outputs.features
+
+    def graph(self, images: Tensor) -> ColorGraph:
+        return ColorGraph(*self(images))
+
+    def answer_through(self, graph: Callable[[Tensor], Any], images: Tensor) -> ColorAnswer:
+        return ColorAnswer(*graph(images))
+
+    # ---- the loss ------------------------------------------------------------------------------------------
+
+    def loss(self, outputs: ColorFeatures, batch: ColorBatch) -> dict[str, Tensor]:
+        """``cross_entropy`` (nat per pixel) is free of weights, so that runs can be compared; ``above_floor``
+        is what it lies above the best that is possible, which is known for the generated world."""
+        parts: dict[str, Tensor] = {}
+        losses = []
+        network = self.color_network
+        if outputs.features is not None:
+            losses.append(self._classification(outputs, batch, parts))
+        if outputs.ab is not None:
+            truth = rgb_to_ab(batch.images, network.regression_stride)
+            error = squared_error if network.regression_loss == "l2" else absolute_error
+            parts["regression"] = error(outputs.ab, truth)
+            losses.append(network.regression_weight * parts["regression"])
+        return {"loss": torch.stack(losses).sum(), **parts}
+
+    def _classification(self, outputs: ColorFeatures, batch: ColorBatch, parts: dict[str, Tensor]) -> Tensor:
+        head, features = self._head(outputs)
+        stride = self.color_network.stride
+        ab = rgb_to_ab(batch.images, stride)
+        target = soft_encode(ab, self.neighbours, len(self.bins))
+        entropy = soft_cross_entropy(
+            features, head.weight, _bias(head), target, self._pixel_weights(ab, target)
+        )
+        parts["cross_entropy"] = entropy.plain
+        if batch.materials is not None:
+            floor = scenes_truth.floor(
+                batch.materials[:, ::stride, ::stride], self.neighbours, len(self.bins)
+            )
+            parts["above_floor"] = entropy.plain - floor.mean()
+        return entropy.weighted
+
+    def _pixel_weights(self, ab: Tensor, target: SoftColors) -> Tensor | None:
+        weights = None
+        if self.rebalance is not None:
+            weights = rebalancing_weights(self._prior(), self.rebalance)[target.indices[:, 0]]
+        if self.drop_grey:
+            colored = (~is_grey(ab)).float()[:, None, None]
+            weights = colored.expand_as(ab[:, 0]) if weights is None else weights * colored
+        return weights
+
+    # ---- how common colours are ----------------------------------------------------------------------------
+
+    @property
+    def prepare_images(self) -> int:
+        return self.prior_images
+
+    def prepare(self, images: Tensor) -> None:
+        count = len(self.bins)
+        if self.prior_path is not None:
+            prior = load_prior(self.prior_path, count)
+        else:
+            # nothing is refused here: the user gave no prior that could be wrong
+            colours = (rgb_to_ab(some, self.color_network.stride) for some in images.split(64))
+            mass = torch.stack(
+                [bin_mass(soft_encode(ab, self.neighbours, count), count) for ab in colours]
+            ).sum(0)
+            prior = mass / mass.sum()
+        self.prior.copy_(prior)
+
+    def _prior(self) -> Tensor:
+        """Uniform until ``prepare`` has counted."""
+        return torch.where(self.prior.sum() > 0, self.prior, 1 / len(self.prior))
+
+    # ---- what is measured ----------------------------------------------------------------------------------
+
+    def build_metrics(self) -> dict[str, Metric]:
+        return {
+            "auc": measures.ColorAuC(),
+            "auc_rebalanced": measures.ColorAuC(rebalanced=True),
+            "auc_per_image": measures.ColorAuC(per_image=True),
+            "auc_rebalanced_per_image": measures.ColorAuC(rebalanced=True, per_image=True),
+            "psnr": measures.ImagePSNR(),
+            "ssim": measures.ImageSSIM(),
+            "colourfulness": measures.Colourfulness("signed"),
+            "colourfulness_absolute": measures.Colourfulness("absolute"),
+            "colourfulness_gap": measures.ColourfulnessGap(),
+            "ab_histogram": measures.AbHistogram(),
+        }
+
+    def score(self, metrics: Any, answer: ColorAnswer, batch: ColorBatch) -> None:
+        truth = rgb_to_ab(batch.images)
+        for metric in metrics.values():
+            on_ab = isinstance(metric, measures.ColorAuC | measures.AbHistogram)
+            metric.update(*((answer.ab, truth) if on_ab else (answer.images, batch.images)))
+
+    def baselines(self, batch: ColorBatch) -> dict[str, ColorAnswer]:
+        """``grey`` adds no colour, ``prior`` draws every pixel's from the training data's, and where the
+        truth is known
+        ``best_l2`` is what a perfect regression answers: the mean of all colours that are possible."""
+        batch_size, _, height, width = batch.images.shape
+        grey = torch.zeros(batch_size, 2, height, width, device=batch.images.device)
+        # the same draw for every batch, on every device
+        draw = torch.Generator().manual_seed(0)
+        drawn = torch.multinomial(self._prior().cpu(), height * width, replacement=True, generator=draw).to(
+            self.bins.device
+        )
+        random = self.bins[drawn].T.reshape(1, 2, height, width).expand_as(grey)
+        answers = {"grey": grey, "prior": random}
+        if batch.materials is not None:
+            answers["best_l2"] = scenes_truth.expected_ab(batch.materials)
+        return {name: self._colored(ab, batch.images) for name, ab in answers.items()}
+
+    # ---- what is shown -------------------------------------------------------------------------------------
+
+    def draw(self, batch: ColorBatch, answer: ColorAnswer) -> list[Tensor]:
+        others = self.baselines(batch)
+        columns = {"grey": others["grey"].images, "truth": batch.images, "answer": answer.images}
+        if "best_l2" in others:
+            columns["best L2"] = others["best_l2"].images
+        self.column_titles = tuple(columns)
+        return list(torch.cat(list(columns.values()), dim=3))
+
+    def figures(self, metrics: Any) -> dict[str, Tensor]:
+        return {"ab_histogram": measures.draw_histogram(metrics["ab_histogram"].compute())}
+
+    def show(self, images: Tensor, answer: ColorAnswer) -> list[Tensor]:
+        return list(answer.images)
+
+    def describe(self, answer: ColorAnswer) -> list[dict[str, Any]]:
+        """Chroma is the mean distance from grey in ab; ``certainty`` is 1 where the network is sure of every
+        pixel and 0 where it has no idea (only of networks with classes)."""
+        rows: list[dict[str, Any]] = []
+        for index, chroma in enumerate(answer.ab.square().sum(1).sqrt().mean((1, 2)).tolist()):
+            row = {"chroma": round(chroma, 2)}
+            row["colourfulness"] = round(measures.colourfulness(answer.images[index : index + 1]).item(), 2)
+            if answer.entropy is not None:
+                row["certainty"] = round(1 - answer.entropy[index].item() / math.log(len(self.bins)), 4)
+            rows.append(row)
+        return rows
+
+    def example(self) -> ColorBatch:
+        """Two pictures of soft blobs in random colours."""
+        size = self.image_size or 32
+        coarse = torch.rand(2, 3, 4, 4, device=self.device)
+        smooth = interpolate(coarse, size=(size, size), mode="bicubic", align_corners=False)
+        return ColorBatch(smooth.clamp(0, 1).mul(255).to(torch.uint8))
+
+
+def _bias(head: nn.Conv2d) -> Tensor:
+    assert head.bias is not None
+    return head.bias

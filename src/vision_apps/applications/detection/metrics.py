@@ -1,0 +1,159 @@
+"""One metric for everything that is said of detections, so that each picture is kept and matched once."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from vision_apps.applications.detection.coco_ap import CocoFigures, coco_figures
+from vision_apps.applications.detection.errors import DROPPED, Split, split_errors
+from vision_apps.applications.detection.overlaps import Found, Truths, pairwise_overlap
+from vision_apps.applications.detection.types import DetectionAnswer, DetectionBatch
+from vision_apps.applications.detection.voc_ap import VocFigures, voc_figures
+from vision_apps.core.errors import ConfigError
+from vision_apps.data.fit import Fit, unfit_boxes
+
+
+class Evaluation(NamedTuple):
+    """Of all pictures together."""
+
+    coco: CocoFigures
+    voc: VocFigures
+    errors: Split
+    objects: Tensor  # int64 [K], how many of each class count
+
+    def scalars(self) -> dict[str, float]:
+        """COCO's twelve figures (``ap`` to ``ar_large``), ``voc07_ap`` (11 points), ``voc_ap`` (all points),
+        ``precision`` and ``recall`` at the score threshold, and ``errors_<kind>``, how often each kind of
+        error occurs there.
+
+        What the data do not define, such as ``ap_large`` without a large object, is left out.
+        """
+        precision, recall = self.errors.precision_recall()
+        values = {**self.coco.figures, **self.voc.means(), "precision": precision, "recall": recall}
+        values |= {f"errors_{kind}": float(count) for kind, count in self.errors.counts().items()}
+        return {name: value for name, value in values.items() if value == value}
+
+
+class DetectionMetrics(Metric):
+    """The figures of `Evaluation.scalars`; the whole `Evaluation` is kept in ``evaluation``.
+
+    Args:
+        score: least score of the detections that precision, recall, errors and confusion are about. The
+            averages look at all.
+        fit: how the pictures were brought to their size. Objects are small or large in their file's pixels.
+    """
+
+    full_state_update = False
+    higher_is_better = True
+    evaluation: Evaluation
+    found_boxes: list[Tensor]
+    found_scores: list[Tensor]
+    found_labels: list[Tensor]
+    found_counts: list[Tensor]
+    true_boxes: list[Tensor]
+    true_labels: list[Tensor]
+    true_ignored: list[Tensor]
+    true_counts: list[Tensor]
+
+    def __init__(self, num_classes: int, score: float = 0.3, fit: Fit = "letterbox") -> None:
+        super().__init__()
+        if not 0 <= score <= 1:
+            raise ConfigError(f"module.score: {score}; expected 0 to 1")
+        self.num_classes = num_classes
+        self.score_threshold = score
+        self.fit: Fit = fit
+        # rows of all pictures one after the other, and how many each picture has
+        for name in ("boxes", "scores", "labels", "counts"):
+            self.add_state(f"found_{name}", [], dist_reduce_fx="cat")
+        for name in ("boxes", "labels", "ignored", "counts"):
+            self.add_state(f"true_{name}", [], dist_reduce_fx="cat")
+
+    def update(self, answer: DetectionAnswer, batch: DetectionBatch) -> None:
+        """The answer's boxes in pixels of ``batch.images``."""
+        found, true = answer.labels >= 0, batch.box_labels >= 0
+        found_boxes, true_boxes = (
+            unfit_boxes(boxes, batch.sizes, batch.images.shape[-2:], self.fit)
+            for boxes in (answer.boxes.float(), batch.boxes.float())
+        )
+        self.found_boxes.append(found_boxes[found])
+        self.found_scores.append(answer.scores[found].float())
+        self.found_labels.append(answer.labels[found])
+        self.found_counts.append(found.sum(1))
+        self.true_boxes.append(true_boxes[true])
+        self.true_labels.append(batch.box_labels[true])
+        self.true_ignored.append(batch.ignored[true])
+        self.true_counts.append(true.sum(1))
+
+    def tables(self) -> tuple[Found, Truths]:
+        """What was gathered so far, on the CPU."""
+
+        def table(prefix: str, *names: str) -> list[Tensor]:
+            counts = _gathered(getattr(self, f"{prefix}_counts")).long()
+            columns = [_gathered(getattr(self, f"{prefix}_{name}")) for name in names]
+            return [*columns, torch.arange(len(counts)).repeat_interleave(counts)]
+
+        boxes, scores, labels, images = table("found", "boxes", "scores", "labels")
+        found = Found(boxes.reshape(-1, 4), scores, labels.long(), images)
+        boxes, labels, ignored, images = table("true", "boxes", "labels", "ignored")
+        return found, Truths(boxes.reshape(-1, 4), labels.long(), ignored.bool(), images)
+
+    def compute(self) -> dict[str, Tensor]:
+        found, truths = self.tables()
+        self.evaluation = evaluate(found, truths, self.num_classes, self.score_threshold)
+        return {
+            name: torch.tensor(value, device=self.device) for name, value in self.evaluation.scalars().items()
+        }
+
+
+def tables_of(answer: DetectionAnswer, batch: DetectionBatch) -> tuple[Found, Truths]:
+    """The rows of one batch on the CPU, in pixels of its pictures."""
+    found, true = answer.labels >= 0, batch.box_labels >= 0
+    return (
+        Found(
+            answer.boxes[found].float().cpu(),
+            answer.scores[found].float().cpu(),
+            answer.labels[found].cpu(),
+            found.nonzero()[:, 0].cpu(),
+        ),
+        Truths(
+            batch.boxes[true].float().cpu(),
+            batch.box_labels[true].cpu(),
+            batch.ignored[true].cpu(),
+            true.nonzero()[:, 0].cpu(),
+        ),
+    )
+
+
+def panoptic_quality(split: Split, images: int) -> Tensor:
+    """The quality of each picture in 0..1, float64 [B]: the summed IoU of what is right, over the mean number
+    of objects and answers (Kirillov et al. 2019, section 4.1, with boxes); 1 where there is nothing and
+    nothing was found."""
+
+    def per_image(rows: Tensor, weights: Tensor | None = None) -> Tensor:
+        return torch.bincount(rows, weights, minlength=images).double()
+
+    right = split.matched >= 0
+    overlap = pairwise_overlap(split.found.boxes[right], split.truths.boxes[split.matched[right]])
+    counted = split.found.images[split.kinds != DROPPED]
+    total = (per_image(counted) + per_image(split.truths.images)) / 2
+    found = per_image(split.found.images[right], overlap)
+    return torch.where(total > 0, found / total.clamp_min(0.5), 1.0)
+
+
+def evaluate(found: Found, truths: Truths, num_classes: int, score: float) -> Evaluation:
+    return Evaluation(
+        coco_figures(found, truths, num_classes),
+        voc_figures(found, truths, num_classes),
+        split_errors(found, truths, num_classes, score),
+        torch.bincount(truths.labels[~truths.ignored], minlength=num_classes),
+    )
+
+
+def _gathered(state: Any) -> Tensor:
+    """A list of tensors, or what is left of it after the processes were joined."""
+    if isinstance(state, list) and not state:
+        return torch.empty(0)
+    return torch.as_tensor(dim_zero_cat(state)).cpu()

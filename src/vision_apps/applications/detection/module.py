@@ -1,0 +1,366 @@
+"""The application: what is in the picture, and where."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+from torchvision.ops import clip_boxes_to_image
+
+from vision_apps.applications.detection import curves, pictures
+from vision_apps.applications.detection.errors import split_errors
+from vision_apps.applications.detection.mean_boxes import answer_with, mean_boxes
+from vision_apps.applications.detection.metrics import DetectionMetrics, panoptic_quality, tables_of
+from vision_apps.applications.detection.overlaps import Found, Truths
+from vision_apps.applications.detection.types import (
+    Candidates,
+    DetectionAnswer,
+    DetectionBatch,
+    Detections,
+    Target,
+)
+from vision_apps.core.errors import ConfigError
+from vision_apps.core.module import VisionModule
+from vision_apps.data.boxes.coco import to_json
+from vision_apps.data.boxes.voc import to_xml
+from vision_apps.data.fit import Fit, fit_boxes, fit_picture, height_width, unfit_boxes
+
+__all__ = ["Detection", "DetectionAnswer", "DetectionBatch"]
+
+log = logging.getLogger(__name__)
+
+MEASURED = 1000  # training pictures that the mean boxes are taken of
+PATIENCE = 50  # steps without one positive, after which the user is told
+
+
+class Detection(VisionModule):
+    """Boxes with classes and scores, by a network as `types.Detector` describes it.
+
+    Pictures of any size are fitted to the network's; answers are in pixels of the picture that was given.
+
+    Args:
+        network: it, or its ``backbone``, may carry ``mean`` and ``std``, which go before the data's.
+        image_size: of the network's input in pixels, one side of a square or height and width.
+        fit: how a picture of another size is brought to it: whole with a grey rest, or each axis by itself.
+        max_detections: rows of an answer.
+        score: least score of what is drawn and described, and of what precision, recall, errors and
+            confusion are about. Average precision looks at all.
+    """
+
+    batch_type = DetectionBatch
+    graph_type = Candidates
+    graph_notes: ClassVar = {
+        "boxes": "x1, y1, x2, y2 in pixels of the input, y down",
+        "scores": "0 to 1, of each class",
+    }
+    outside_graph = ("score", "max_detections")
+    column_titles = ("truth", "answer")
+    headline = ("loss", "ap", "ap50", "ap75")
+    mean: Tensor
+    std: Tensor
+    mean_boxes: Tensor
+    frequency: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        num_classes: int,
+        class_names: Sequence[str],
+        image_size: int | Sequence[int],
+        mean: Sequence[float],
+        std: Sequence[float],
+        fit: Fit = "letterbox",
+        max_detections: int = 100,
+        score: float = 0.3,
+        optimizer: Callable[..., torch.optim.Optimizer] | None = None,
+        scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
+    ) -> None:
+        super().__init__(network, optimizer, scheduler)
+        problems = []
+        if num_classes < 1 or len(class_names) != num_classes:
+            problems.append(
+                f"module.class_names: {len(class_names)} names for num_classes={num_classes}, expected one "
+                "name for each of at least 1 class; leave both out and the data set gives them"
+            )
+        if max_detections < 1:
+            problems.append(f"module.max_detections: {max_detections}; expected at least 1, such as 100")
+        if not 0 <= score <= 1:
+            problems.append(f"module.score: {score}; expected 0 to 1, such as 0.3")
+        if problems:
+            raise ConfigError("\n".join(problems))
+        self.num_classes = num_classes
+        self.class_names = list(class_names)
+        self.size = height_width(image_size)
+        self.fit: Fit = fit
+        self.max_detections = max_detections
+        self.score_threshold = score
+        backbone = getattr(network, "backbone", None)
+        for name, of_data in (("mean", mean), ("std", std)):
+            own = [getattr(part, name, None) for part in (network, backbone)]
+            values = next((value for value in own if value is not None), of_data)
+            # persistent: learned weights mean nothing under another normalisation
+            self.register_buffer(name, torch.as_tensor(values, dtype=torch.float32).reshape(-1, 1, 1).clone())
+        self.register_buffer("mean_boxes", torch.zeros(num_classes, 4))
+        self.register_buffer("frequency", torch.zeros(num_classes))
+        self._steps = 0
+        self._without: Tensor | int = 0  # steps in a row without a positive
+        self._told = False
+
+    # ---- the network ---------------------------------------------------------------------------------------
+
+    def batch_inputs(self, batch: DetectionBatch) -> list[Tensor]:
+        return [batch.images, batch.proposals] if batch.proposals.shape[1] else [batch.images]
+
+    def outputs(self, images: Tensor, proposals: Tensor | None = None) -> Any:
+        """The network's outputs for uint8 [B, 3, H, W] and, where there are any, proposals [B, P, 4] in their
+        pixels."""
+        pixels, regions = self.network_inputs(images, proposals)
+        return self.network(pixels, proposals=regions)
+
+    def training_outputs(self, batch: DetectionBatch) -> Any:
+        """With the objects, for networks that choose the regions they learn from by them."""
+        pixels, regions = self.network_inputs(*self.batch_inputs(batch))
+        return self.network(pixels, targets=self.targets(batch), proposals=regions)
+
+    def network_inputs(
+        self, images: Tensor, proposals: Tensor | None = None
+    ) -> tuple[Tensor, list[Tensor] | None]:
+        """Normalised pixels of the network's size, and of each picture its proposals in them, if it needs
+        any."""
+        fitted = self._fit(images)
+        regions = None
+        if proposals is not None and proposals.shape[1]:
+            regions = [rows[(rows[:, 2:] > rows[:, :2]).all(1)] for rows in self._fitted(proposals, images)]
+        elif getattr(self.network, "external", False):
+            regions = self.proposals_of(fitted)
+        return (fitted.float() / 255 - self.mean) / self.std, regions
+
+    def _fit(self, images: Tensor) -> Tensor:
+        if tuple(images.shape[-2:]) == self.size:
+            return images
+        return fit_picture(images, self.size, self.fit)[0]
+
+    def proposals_of(self, images: Tensor) -> list[Tensor]:
+        """Proposals [p, 4] of uint8 pictures [B, 3, H, W] of the network's size that come without, from the
+        network's own proposer."""
+        network: Any = self.network
+        found: list[Tensor] = network.proposals_of(images)
+        return found
+
+    def _fitted(self, boxes: Tensor, images: Tensor) -> Tensor:
+        """Boxes [B, n, 4] in pixels of ``images`` to those of the network's input."""
+        return fit_boxes(boxes, self._sizes(images), self.size, self.fit)
+
+    def _sizes(self, images: Tensor) -> Tensor:
+        return torch.tensor([images.shape[-2:]] * len(images), device=images.device)
+
+    def targets(self, batch: DetectionBatch) -> list[Target]:
+        """The objects of each picture in pixels of the network's input, without padding."""
+        present = batch.box_labels >= 0
+        rows = zip(
+            self._fitted(batch.boxes.float(), batch.images),
+            batch.box_labels,
+            present & ~batch.ignored,
+            present & batch.ignored,
+            strict=True,
+        )
+        return [
+            Target(boxes[counted], labels[counted], boxes[ignored])
+            for boxes, labels, counted, ignored in rows
+        ]
+
+    def answer(self, outputs: Any, images: Tensor) -> DetectionAnswer:
+        network: Any = self.network
+        return self._answer(network.detect(outputs), images)
+
+    @property
+    def graph_size(self) -> tuple[int, int]:
+        return self.size
+
+    def why_no_graph(self) -> str | None:
+        if hasattr(self.network, "candidates"):
+            return None
+        return (
+            f"{type(self.network).__name__} gives no fixed number of candidate boxes: what it looks at or "
+            "keeps depends on the picture (model=yolo and model=yolo_v1 do not)"
+        )
+
+    def graph(self, images: Tensor) -> Candidates:
+        """Of fitted pictures; what is left to do is the suppression."""
+        network: Any = self.network
+        found: Candidates = network.candidates(self.outputs(images))
+        return found
+
+    def answer_through(self, graph: Callable[[Tensor], Any], images: Tensor) -> DetectionAnswer:
+        network: Any = self.network
+        return self._answer(network.select(graph(self._fit(images))), images)
+
+    def _answer(self, detections: list[Detections], images: Tensor) -> DetectionAnswer:
+        most = self.max_detections
+        boxes = images.new_zeros(len(images), most, 4, dtype=torch.float32)
+        scores = images.new_zeros(len(images), most, dtype=torch.float32)
+        labels = images.new_full((len(images), most), -1, dtype=torch.int64)
+        for row, found in enumerate(detections):
+            count = min(most, len(found.scores))
+            boxes[row, :count] = found.boxes[:count].float()
+            scores[row, :count] = found.scores[:count].float()
+            labels[row, :count] = found.labels[:count]
+        boxes = unfit_boxes(boxes, self._sizes(images), self.size, self.fit)
+        height, width = images.shape[-2:]
+        return DetectionAnswer(clip_boxes_to_image(boxes, (height, width)), scores, labels)
+
+    def loss(self, outputs: Any, batch: DetectionBatch) -> dict[str, Tensor]:
+        network: Any = self.network
+        parts: dict[str, Tensor] = network.loss(outputs, self.targets(batch))
+        if self.training and "positives" in parts and not self._told:
+            self._watch(parts["positives"].detach())
+        return parts
+
+    def _watch(self, positives: Tensor) -> None:
+        """A loss without positives falls nicely and teaches nothing but silence. The count stays on the
+        device: to look at it in every step would make each wait."""
+        self._steps += 1
+        self._without = torch.where(
+            positives > 0, 0, torch.as_tensor(self._without, device=positives.device) + 1
+        )
+        if self._steps % PATIENCE == 0 and int(self._without) >= PATIENCE:
+            self._told = True
+            log.warning(
+                "no object was matched to any anchor, cell or region in the last %d steps: the network "
+                "learns only what is background. Look at the boxes and at what they can be matched to: "
+                "vision-apps data check data=... model=...",
+                int(self._without),
+            )
+
+    # ---- what is measured ----------------------------------------------------------------------------------
+
+    def build_metrics(self) -> MetricCollection:
+        return MetricCollection(
+            {"detection": DetectionMetrics(self.num_classes, self.score_threshold, self.fit)}
+        )
+
+    def score(self, metrics: MetricCollection, answer: DetectionAnswer, batch: DetectionBatch) -> None:
+        metrics.update(answer, batch)
+
+    @property
+    def prepare_images(self) -> int:
+        return MEASURED
+
+    def prepare_batch(self, batch: DetectionBatch) -> None:
+        boxes, frequency = mean_boxes(batch, self.num_classes)
+        self.mean_boxes.copy_(boxes)
+        self.frequency.copy_(frequency)
+
+    def baselines(self, batch: DetectionBatch) -> dict[str, DetectionAnswer]:
+        """``mean_boxes``: in every picture the mean box of each class, with the share of the training
+        pictures that show it as its score; nothing until that is measured."""
+        return {"mean_boxes": answer_with(self.mean_boxes, self.frequency, batch.images)}
+
+    def quality(self, answer: DetectionAnswer, batch: DetectionBatch) -> Tensor:
+        found, truths = tables_of(answer, batch)
+        split = split_errors(found, truths, self.num_classes, self.score_threshold)
+        return panoptic_quality(split, len(batch.images))
+
+    def check(self, batch: DetectionBatch) -> list[str]:
+        targets = self.targets(batch)
+        boxes = torch.cat([target.boxes for target in targets])
+        find = getattr(self.network, "unmatched", None)
+        if find is None or not len(boxes):
+            return []
+        lost = find(boxes)
+        if not lost.any():
+            return []
+        width, height = (boxes[lost][0, 2:] - boxes[lost][0, :2]).tolist()
+        return [
+            f"{int(lost.sum())} of {len(boxes)} objects ({float(lost.float().mean()):.0%}) can be matched to "
+            f"nothing that {type(self.network).__name__} predicts with, such as one of {width:.0f} x "
+            f"{height:.0f} px in its input: they are never learned; choose other anchors, levels or "
+            "image_size"
+        ]
+
+    # ---- what is shown -------------------------------------------------------------------------------------
+
+    def draw(self, batch: DetectionBatch, answer: DetectionAnswer) -> list[Tensor]:
+        found, truths = tables_of(answer, batch)
+        rows = []
+        for number, image in enumerate(batch.images):
+            of_image = Found(*(field[found.images == number] for field in found))
+            objects = Truths(*(field[truths.images == number] for field in truths[:4]))
+            split = split_errors(of_image, objects, self.num_classes, self.score_threshold)
+            ignored = Truths(*(field[objects.ignored] for field in objects[:4]))
+            columns = (
+                pictures.truth_marks(split, ignored, self.class_names),
+                pictures.answer_marks(split, self.class_names),
+            )
+            rows.append(pictures.beside(*(pictures.marked(image, marks) for marks in columns)))
+        return rows
+
+    def figures(self, metrics: Any) -> dict[str, Tensor]:
+        metric: DetectionMetrics = metrics["detection"]
+        metric.compute()
+        coco, _, errors, objects = metric.evaluation
+        names = self.class_names
+        return {
+            "precision_recall": curves.precision_recall(coco.curve, coco.class_ap50, names),
+            "classes": curves.class_table(coco.class_ap, coco.class_ap50, objects, names),
+            "confusion": curves.confusion(errors.confusion, names, self.score_threshold),
+        }
+
+    def _shown(self, answer: DetectionAnswer) -> list[Found]:
+        """What reaches the score threshold, picture by picture, best first."""
+        keep = (answer.labels >= 0) & (answer.scores >= self.score_threshold)
+        fields = [[f[k].float().cpu() for f, k in zip(field, keep, strict=True)] for field in answer[:2]]
+        labels = [f[k].cpu() for f, k in zip(answer.labels, keep, strict=True)]
+        rows = zip(*fields, labels, strict=True)
+        return [Found(boxes, scores, names, torch.zeros_like(names)) for boxes, scores, names in rows]
+
+    def show(self, images: Tensor, answer: DetectionAnswer) -> list[Tensor]:
+        drawn = []
+        for image, found in zip(images, self._shown(answer), strict=True):
+            marks = pictures.found_marks(found, self.class_names)
+            drawn.append(pictures.marked(image, marks, "" if marks else "nothing found"))
+        return drawn
+
+    def describe(self, answer: DetectionAnswer) -> list[dict[str, Any]]:
+        """``objects``, best first: class, score and box (x1, y1, x2, y2 in pixels of the picture)."""
+        return [{"objects": self._objects(found)} for found in self._shown(answer)]
+
+    def _objects(self, found: Found) -> list[dict[str, Any]]:
+        rows = zip(found.boxes.tolist(), found.scores.tolist(), found.labels.tolist(), strict=True)
+        return [
+            {
+                "class": self.class_names[label],
+                "score": round(score, 4),
+                "box": [round(value, 2) for value in box],
+            }
+            for box, score, label in rows
+        ]
+
+    def files(self, image: Tensor, answer: DetectionAnswer, name: str) -> dict[str, bytes]:
+        """A VOC annotation file, in the folder where VOC has it."""
+        (objects,) = (self._objects(found) for found in self._shown(answer))
+        height, width = image.shape[-2:]
+        return {f"Annotations/{name}.xml": to_xml(f"{name}.png", width, height, objects)}
+
+    def closing_files(self, rows: Iterable[dict[str, Any]]) -> dict[str, bytes]:
+        """A COCO annotation file about all pictures, with scores."""
+        return {"annotations.json": to_json(rows, self.class_names)}
+
+    def example(self) -> DetectionBatch:
+        """Two pictures of noise, an object in the first, none in the second."""
+        generator = torch.Generator().manual_seed(0)
+        height, width = self.size
+        boxes = torch.zeros(2, 2, 4)
+        boxes[0, 0] = torch.tensor([0.2 * width, 0.25 * height, 0.7 * width, 0.6 * height])
+        labels = torch.full((2, 2), -1)
+        labels[0, 0] = 0
+        return DetectionBatch(
+            torch.randint(256, (2, 3, height, width), generator=generator, dtype=torch.uint8),
+            boxes,
+            labels,
+            torch.zeros(2, 2, dtype=torch.bool),
+            torch.tensor([[height, width]] * 2),
+            torch.zeros(2, 0, 4),
+        )

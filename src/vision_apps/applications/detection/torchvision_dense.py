@@ -1,0 +1,246 @@
+"""torchvision's detectors that look once, behind the contract of `types.Detector`: SSD, RetinaNet and FCOS.
+
+Their own resizing and normalising (`GeneralizedRCNNTransform`) is not used: pixels come as the network shall
+see them. Losses come out in training and in evaluation. Where torchvision counts the background as class 0,
+the shift happens here and nowhere else.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models.detection.fcos import FCOS
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.retinanet import RetinaNet
+from torchvision.models.detection.ssd import SSD
+from torchvision.ops import box_iou
+
+from vision_apps.applications.detection.types import Detections, Target
+
+EXCUSED = 1e4  # a logit whose loss and gradient are exactly 0
+PADDED = 32  # px: pyramids expect sides that this divides
+
+
+class Frame(NamedTuple):
+    """How the pixels that are given relate to those inside the network."""
+
+    size: tuple[int, int]  # height and width inside, without padding
+    scale: tuple[float, float]  # pixels inside to one given, along x and y
+
+
+class DenseOutputs(NamedTuple):
+    """Of N anchors (or points, as boxes around them), finest level first."""
+
+    logits: Tensor  # float32 [B, N, classes]
+    offsets: Tensor  # float32 [B, N, 4]
+    centredness: Tensor | None  # float32 [B, N, 1], logits, of FCOS
+    anchors: Tensor  # float32 [N, 4], in pixels inside
+    levels: list[int]  # anchors of each level
+    frame: Frame
+
+
+def inside(pixels: Tensor, input_size: int | Sequence[int] | None, padded: bool) -> tuple[ImageList, Frame]:
+    """Pixels [B, 3, H, W] as the network sees them: scaled to ``input_size`` if that is given, and
+    ``padded`` at the right and below to a multiple of 32 with zeros, the mean colour."""
+    given = (pixels.shape[-2], pixels.shape[-1])
+    if input_size is None:
+        size = given
+    else:
+        size = (input_size, input_size) if isinstance(input_size, int) else (input_size[0], input_size[1])
+    if size != given:
+        pixels = F.interpolate(pixels, size, mode="bilinear", antialias=True)
+    if padded:
+        pixels = F.pad(pixels, (0, -size[1] % PADDED, 0, -size[0] % PADDED))
+    frame = Frame(size, (size[1] / given[1], size[0] / given[0]))
+    return ImageList(pixels, [size] * len(pixels)), frame
+
+
+def scaled(boxes: Tensor, frame: Frame) -> Tensor:
+    """Boxes [n, 4] in given pixels to pixels inside."""
+    return boxes.float() * boxes.new_tensor(frame.scale * 2, dtype=torch.float32)
+
+
+def as_targets(targets: list[Target], frame: Frame, shift: int) -> list[dict[str, Tensor]]:
+    """As torchvision takes them, in pixels inside; what has no area is left out."""
+    found = []
+    for target in targets:
+        boxes = scaled(target.boxes, frame)
+        solid = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
+        found.append({"boxes": boxes[solid], "labels": target.labels[solid] + shift})
+    return found
+
+
+def as_detections(rows: list[dict[str, Tensor]], frame: Frame, shift: int) -> list[Detections]:
+    """From torchvision's, best first, in given pixels; what has no area after clipping is left out."""
+    found = []
+    for row in rows:
+        boxes = row["boxes"].float()
+        solid = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
+        boxes = boxes / boxes.new_tensor(frame.scale * 2)
+        found.append(Detections(boxes[solid], row["scores"].float()[solid], row["labels"][solid] - shift))
+    return found
+
+
+def in_ignored(boxes: Tensor, ignored: Tensor) -> Tensor:
+    """Which boxes [n, 4] have their centre in one of the regions [m, 4]: bool [n]."""
+    x, y = ((boxes[:, :2] + boxes[:, 2:]) / 2)[:, None].unbind(-1)
+    left, top, right, bottom = ignored[None].unbind(-1)
+    return ((x >= left) & (x < right) & (y >= top) & (y < bottom)).any(dim=1)
+
+
+class DenseDetector(nn.Module):
+    """A ``model`` of torchvision for ``num_classes`` classes.
+
+    Args:
+        model: for ``num_classes`` + 1 classes if it is an SSD, whose class 0 is the background, and for
+            ``num_classes`` otherwise.
+        input_size: side in pixels, or height and width, that pictures are brought to inside; null: as they
+        come. score_threshold, nms_iou, max_detections: of the detections; null: as torchvision has it.
+    """
+
+    model: SSD | RetinaNet | FCOS
+
+    def __init__(
+        self,
+        model: SSD | RetinaNet | FCOS,
+        num_classes: int,
+        input_size: int | Sequence[int] | None = None,
+        score_threshold: float | None = None,
+        nms_iou: float | None = None,
+        max_detections: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.num_classes = num_classes
+        self.input_size = input_size
+        self.shift = int(isinstance(model, SSD))
+        if score_threshold is not None:
+            model.score_thresh = score_threshold
+        if nms_iou is not None:
+            model.nms_thresh = nms_iou
+        if max_detections is not None:
+            model.detections_per_img = max_detections
+
+    def forward(
+        self, pixels: Tensor, targets: list[Target] | None = None, proposals: list[Tensor] | None = None
+    ) -> DenseOutputs:
+        model: Any = self.model
+        images, frame = inside(pixels, self.input_size, padded=not isinstance(model, SSD))
+        maps = list(model.backbone(images.tensors).values())
+        found = model.head(maps)
+        anchors = model.anchor_generator(images, [_float_like(features) for features in maps])[0]
+        cells = [features.shape[-2] * features.shape[-1] for features in maps]
+        if isinstance(model, SSD):
+            of_cell = model.anchor_generator.num_anchors_per_location()
+        else:
+            of_cell = [len(anchors) // sum(cells)] * len(cells)
+        centredness = found.get("bbox_ctrness")
+        return DenseOutputs(
+            found["cls_logits"].float(),
+            found["bbox_regression"].float(),
+            None if centredness is None else centredness.float(),
+            anchors,
+            [number * count for number, count in zip(cells, of_cell, strict=True)],
+            frame,
+        )
+
+    def loss(self, outputs: DenseOutputs, targets: list[Target]) -> dict[str, Tensor]:
+        """torchvision's own, and its sum. What lies in an ignored region and belongs to no object has no
+        loss."""
+        rows = as_targets(targets, outputs.frame, self.shift)
+        matched = [self._match(outputs, row["boxes"]) for row in rows]
+        logits = outputs.logits
+        if any(len(target.ignored) for target in targets):
+            excused = torch.stack(
+                [
+                    in_ignored(outputs.anchors, scaled(target.ignored, outputs.frame)) & (owner < 0)
+                    for target, owner in zip(targets, matched, strict=True)
+                ]
+            )
+            silent = torch.full_like(logits[0, 0], -EXCUSED)
+            if self.shift:
+                silent[0] = EXCUSED  # sure of the background
+            logits = torch.where(excused[..., None], silent, logits)
+        heads = {"cls_logits": logits, "bbox_regression": outputs.offsets}
+        if outputs.centredness is not None:
+            heads["bbox_ctrness"] = outputs.centredness
+        anchors = [outputs.anchors] * len(rows)
+        owner: Any = self.model if isinstance(self.model, SSD) else self.model.head
+        parts = owner.compute_loss(rows, heads, anchors, matched)
+        names = {"classification": "classes", "bbox_regression": "boxes", "bbox_ctrness": "centredness"}
+        named = {names[name]: value for name, value in parts.items()}
+        positives = torch.stack([(indices >= 0).sum() for indices in matched]).sum().float()
+        return {"loss": torch.stack(list(named.values())).sum(), **named, "positives": positives}
+
+    def _match(self, outputs: DenseOutputs, boxes: Tensor) -> Tensor:
+        """The object of each anchor: int64 [N], -1 for background, -2 for neither."""
+        if not len(boxes):
+            return torch.full_like(outputs.anchors[:, 0], -1, dtype=torch.int64)
+        if isinstance(self.model, FCOS):
+            radius = self.model.center_sampling_radius
+            return match_points(outputs.anchors, outputs.levels, boxes, radius)
+        indices: Tensor = self.model.proposal_matcher(box_iou(boxes, outputs.anchors))
+        return indices
+
+    @torch.no_grad()
+    def detect(self, outputs: DenseOutputs) -> list[Detections]:
+        model: Any = self.model
+        sizes = [outputs.frame.size] * len(outputs.logits)
+        heads: dict[str, Any] = {"cls_logits": outputs.logits, "bbox_regression": outputs.offsets}
+        anchors: list[Any] = [outputs.anchors] * len(sizes)
+        if outputs.centredness is not None:
+            heads["bbox_ctrness"] = outputs.centredness
+        if not isinstance(model, SSD):  # the best of each level
+            heads = {name: list(value.split(outputs.levels, dim=1)) for name, value in heads.items()}
+            anchors = [list(outputs.anchors.split(outputs.levels))] * len(sizes)
+        return as_detections(model.postprocess_detections(heads, anchors, sizes), outputs.frame, self.shift)
+
+    @torch.no_grad()
+    def unmatched(self, boxes: Tensor) -> Tensor:
+        """Objects [n, 4] that FCOS has no point for; the others give the best anchor to every object."""
+        lost = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
+        if not isinstance(self.model, FCOS) or not len(boxes):
+            return lost
+        height, width = (int(value) for value in boxes[:, [3, 1, 2, 0]].amax(0).ceil()[[0, 2]])
+        device = next(self.parameters()).device
+        training = self.training
+        outputs = self.eval()(torch.zeros(1, 3, height, width, device=device))
+        self.train(training)
+        for row, box in enumerate(scaled(boxes.to(device), outputs.frame)):
+            lost[row] = bool((self._match(outputs, box[None]) < 0).all())
+        return lost
+
+
+def match_points(points: Tensor, levels: Sequence[int], boxes: Tensor, radius: float) -> Tensor:
+    """The object that each point learns: int64 [N], -1 for none (Tian et al., "FCOS", ICCV 2019, section
+    3.2; the sampling near the centre is of its later version, arXiv:1904.01355v5).
+
+    A point must lie in the box and nearer than ``radius`` strides to its centre along x and y, and the
+    farthest side of the box must suit the level: 4 to 8 strides away, from 0 on the finest and to any
+    distance on the coarsest. Of several boxes the smallest wins.
+
+    Args:
+        points: as boxes [N, 4] of one stride around them.
+        levels: points of each level, finest first.
+        boxes: [M, 4], M at least 1.
+    """
+    centres, stride = (points[:, :2] + points[:, 2:]) / 2, points[:, 2] - points[:, 0]
+    sides = torch.cat((centres[:, None] - boxes[:, :2], boxes[:, 2:] - centres[:, None]), dim=-1)  # [N, M, 4]
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    near = (centres[:, None] - middle).abs().amax(dim=-1) < radius * stride[:, None]
+    nearest, farthest = 4 * stride, 8 * stride
+    nearest[: levels[0]] = 0
+    farthest[len(points) - levels[-1] :] = torch.inf
+    reach = sides.amax(dim=-1)
+    suits = (reach > nearest[:, None]) & (reach < farthest[:, None])
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
+    wanted = near & suits & (sides.amin(dim=-1) > 0)
+    smallest, owner = torch.where(wanted, area, torch.inf).min(dim=1)
+    return torch.where(smallest.isinf(), -1, owner)
+
+
+def _float_like(features: Tensor) -> Tensor:
+    """torchvision makes anchors of the features' type; in bfloat16 they would lie up to a pixel off."""
+    return torch.empty_like(features, dtype=torch.float32)

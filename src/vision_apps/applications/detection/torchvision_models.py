@@ -1,0 +1,325 @@
+"""Detectors of torchvision by name, with or without their published weights, and its SSD on any backbone."""
+
+import logging
+import re
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torchvision import models
+from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
+from torchvision.models.detection.ssd import SSD as TorchvisionSsd  # noqa: N811 - its name there
+
+from vision_apps.applications.detection.torchvision_dense import DenseDetector
+from vision_apps.applications.detection.torchvision_regions import TwoStageDetector
+from vision_apps.core.config.suggest import nearest
+from vision_apps.core.errors import ConfigError, RunError
+
+log = logging.getLogger(__name__)
+
+DENSE = (
+    "ssd300_vgg16",
+    "ssdlite320_mobilenet_v3_large",
+    "retinanet_resnet50_fpn",
+    "retinanet_resnet50_fpn_v2",
+    "fcos_resnet50_fpn",
+)
+TWO_STAGE = (
+    "fasterrcnn_mobilenet_v3_large_320_fpn",
+    "fasterrcnn_mobilenet_v3_large_fpn",
+    "fasterrcnn_resnet50_fpn",
+    "fasterrcnn_resnet50_fpn_v2",
+)
+# What a published value of another number of classes is shaped by: the last layers.
+_LAST = re.compile(
+    r"^roi_heads\.box_predictor\.|^head\.classification_head\.(cls_logits|module_list\.\d+(\.1)?)\.(weight|bias)$"
+)
+
+
+class Ssd(DenseDetector):
+    """SSD (Liu et al., ECCV 2016) of torchvision on any backbone: default boxes on each of its levels,
+    matched where IoU is at least 0.5 and once to every object, and three background boxes learned from for
+    each matched one, those with the largest loss.
+
+    Args:
+        backbone: with at least 2 levels, see ``networks.backbones``.
+        smallest, largest: side of the default boxes on the finest and the coarsest level, relative to the
+        picture;
+            evenly spaced in between (section 2.2; there 0.2 and 0.9).
+        aspects: further aspect ratios of the boxes, each both ways.
+        matched_iou: from which a default box shows an object.
+        negatives: background boxes for each matched one.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        image_size: int | Sequence[int],
+        backbone: nn.Module,
+        smallest: float = 0.15,
+        largest: float = 0.9,
+        aspects: Sequence[float] = (2, 3),
+        matched_iou: float = 0.5,
+        negatives: float = 3.0,
+        score_threshold: float = 0.01,
+        nms_iou: float = 0.45,
+        max_detections: int = 100,
+    ) -> None:
+        features: Any = backbone
+        levels = len(features.channels)
+        if levels < 2:
+            raise ConfigError(
+                f"model.backbone: SSD looks at 2 or more feature maps, this backbone has {levels}; try "
+                "model.backbone.levels=3"
+            )
+        if not 0 < smallest < largest:
+            raise ConfigError(
+                f"model.smallest: {smallest}; expected more than 0 and less than model.largest ({largest})"
+            )
+        boxes = DefaultBoxGenerator(
+            cast(list[list[int]], [list(aspects)] * levels), smallest, largest, steps=list(features.strides)
+        )
+        size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
+        model = TorchvisionSsd(
+            _Named(backbone),
+            boxes,
+            size,
+            num_classes + 1,
+            iou_thresh=matched_iou,
+            positive_fraction=1 / (1 + negatives),
+        )
+        super().__init__(model, num_classes, None, score_threshold, nms_iou, max_detections)
+        _keep_normalisation(self, backbone)
+
+
+class TorchvisionDense(DenseDetector):
+    """SSD300, SSDlite, RetinaNet or FCOS of torchvision.
+
+    Args:
+        name: one of `DENSE`.
+        class_names: with ``weights``, a class that has the name of a published one starts from it.
+        weights: null, DEFAULT or a named set of weights for COCO.
+        weights_backbone: null, DEFAULT or a named set of weights of the backbone for ImageNet.
+        input_size, score_threshold, nms_iou, max_detections: as in `DenseDetector`. The two SSDs were made
+        for 300
+            and 320 pixels.
+
+    Raises:
+        ConfigError: no such model or weights.
+        RunError: the weights cannot be downloaded.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        num_classes: int,
+        class_names: Sequence[str] = (),
+        weights: str | None = None,
+        weights_backbone: str | None = None,
+        input_size: int | Sequence[int] | None = None,
+        score_threshold: float | None = None,
+        nms_iou: float | None = None,
+        max_detections: int | None = None,
+    ) -> None:
+        _require(name, DENSE)
+        shift = int(name.startswith("ssd"))
+        model, published = _build(name, num_classes, shift, class_names, weights, weights_backbone)
+        super().__init__(model, num_classes, input_size, score_threshold, nms_iou, max_detections)
+        self.register_buffer("frozen", torch.tensor(published is not None))
+        _keep_normalisation(self, published)
+
+    frozen: Tensor
+
+    def train(self, mode: bool = True) -> "TorchvisionDense":
+        super().train(mode)
+        _freeze_statistics(self)
+        return self
+
+
+class TorchvisionFasterRcnn(TwoStageDetector):
+    """Faster R-CNN of torchvision.
+
+    Args:
+        name: one of `TWO_STAGE`.
+        class_names, weights, weights_backbone: as in `TorchvisionDense`.
+        input_size, score_threshold, nms_iou, max_detections: as in `TwoStageDetector`.
+
+    Raises:
+        ConfigError: no such model or weights.
+        RunError: the weights cannot be downloaded.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        num_classes: int,
+        class_names: Sequence[str] = (),
+        weights: str | None = None,
+        weights_backbone: str | None = None,
+        input_size: int | Sequence[int] | None = None,
+        score_threshold: float | None = None,
+        nms_iou: float | None = None,
+        max_detections: int | None = None,
+    ) -> None:
+        _require(name, TWO_STAGE)
+        model, published = _build(name, num_classes, 1, class_names, weights, weights_backbone)
+        super().__init__(model, num_classes, input_size, score_threshold, nms_iou, max_detections)
+        self.register_buffer("frozen", torch.tensor(published is not None))
+        _keep_normalisation(self, published)
+
+    frozen: Tensor
+
+    def train(self, mode: bool = True) -> "TorchvisionFasterRcnn":
+        super().train(mode)
+        _freeze_statistics(self)
+        return self
+
+
+class _Named(nn.Module):
+    """A backbone whose maps have names, as torchvision takes them."""
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.out_channels = list(cast(Any, backbone).channels)
+
+    def forward(self, pixels: Tensor) -> dict[str, Tensor]:
+        return OrderedDict((str(level), maps) for level, maps in enumerate(self.backbone(pixels)))
+
+
+def _require(name: str, names: Sequence[str]) -> None:
+    if name not in names:
+        raise ConfigError(f"model.name: {name} is none of {', '.join(names)}{nearest(name, names)}")
+
+
+def _build(
+    name: str,
+    num_classes: int,
+    shift: int,
+    class_names: Sequence[str],
+    weights: str | None,
+    weights_backbone: str | None,
+) -> tuple[Any, Any]:
+    """The model, and the published one that it starts from.
+
+    It is the same model with and without weights, so that a checkpoint fits where nothing is downloaded: all
+    its batch norms are ordinary ones, into which torchvision's frozen ones are written.
+    """
+    outputs = num_classes + shift
+    model: Any = models.get_model(name, weights=None, weights_backbone=None, num_classes=outputs)
+    if weights is None and weights_backbone is None:
+        return model, None
+    entry = _entry("weights", models.get_model_weights(name), name, weights) if weights else None
+    of_backbone = None
+    if entry is None and weights_backbone:
+        of_backbone = _entry("weights_backbone", _backbone_weights(name), name, weights_backbone)
+    classes = len(entry.meta["categories"]) if entry else outputs
+    try:
+        published: Any = models.get_model(
+            name, weights=entry, weights_backbone=of_backbone, num_classes=classes, progress=False
+        )
+    except Exception as error:  # many: no network, a broken file, a full disk
+        url = (entry or of_backbone).url  # type: ignore[union-attr]
+        target = Path(torch.hub.get_dir(), "checkpoints", Path(url).name)
+        raise RunError(
+            f"model.weights: cannot get the weights of {name} from {url} ({type(error).__name__}: {error}). "
+            f"Put that file at {target} by hand, or start from random numbers: model.weights=null "
+            "model.weights_backbone=null"
+        ) from error
+    names = entry.meta["categories"] if entry else None
+    pairs = _pairs(class_names, names, shift)
+    _take_over(model, published, pairs, outputs, classes if entry else None)
+    if entry:
+        log.info("%d of %d classes start from published ones", len(pairs) - shift, num_classes)
+    return model, published
+
+
+def _entry(key: str, published: Any, name: str, wanted: str) -> Any:
+    known = ["DEFAULT", *(entry.name for entry in published)]
+    if wanted not in known:
+        raise ConfigError(
+            f"model.{key}: {wanted} is no set of weights of {name}, which has {', '.join(known)}"
+            f"{nearest(wanted, known)}"
+        )
+    return published[wanted]
+
+
+def _backbone_weights(name: str) -> Any:
+    for part in ("vgg16", "mobilenet_v3_large", "resnet50"):
+        if part in name:
+            return models.get_model_weights(part)
+    raise AssertionError(name)
+
+
+def _take_over(
+    model: nn.Module, published: nn.Module, pairs: Mapping[int, int], outputs: int, classes: int | None
+) -> None:
+    """Write what is published into the model: of its last layers, which give ``classes`` and shall give
+    ``outputs``, the rows of ``pairs``; without ``classes`` the published detector has not learned any."""
+    state = _with_batch_norms(published)
+    for key, value in model.state_dict().items():
+        found = state.get(key)
+        if found is None:
+            continue
+        if classes is not None and _LAST.search(key):
+            _copy_classes(value, found, key, pairs, outputs, classes)
+        elif found.shape == value.shape:
+            value.copy_(found)
+
+
+def _pairs(class_names: Sequence[str], names: Sequence[str] | None, shift: int) -> dict[int, int]:
+    """Rows of ours to rows of theirs."""
+    theirs = {name.casefold(): row for row, name in reversed(list(enumerate(names or ())))}
+    pairs = {
+        row + shift: theirs[name.casefold()]
+        for row, name in enumerate(class_names)
+        if name.casefold() in theirs
+    }
+    return pairs | {0: 0} if shift else pairs  # the background
+
+
+def _copy_classes(
+    value: Tensor, found: Tensor, key: str, pairs: Mapping[int, int], ours: int, theirs: int
+) -> None:
+    """Rows come class by class for the boxes of regions, and anchor by anchor elsewhere."""
+    by_class = "bbox_pred" in key
+    shape = (ours, -1) if by_class else (-1, ours)
+    their_shape = (theirs, -1) if by_class else (-1, theirs)
+    rows = value.reshape(*shape, *value.shape[1:])
+    their_rows = found.reshape(*their_shape, *found.shape[1:])
+    for own, other in pairs.items():
+        if by_class:
+            rows[own] = their_rows[other]
+        else:
+            rows[:, own] = their_rows[:, other]
+    value.copy_(rows.reshape(value.shape))
+
+
+def _with_batch_norms(published: nn.Module) -> dict[str, Tensor]:
+    """The state with each frozen norm's own epsilon in its variance: some were published with 0."""
+    state = published.state_dict()
+    for name, part in published.named_modules():
+        epsilon = getattr(part, "eps", None)
+        if type(part).__name__ == "FrozenBatchNorm2d" and epsilon is not None:
+            state[f"{name}.running_var"] = state[f"{name}.running_var"] + epsilon - nn.BatchNorm2d(1).eps
+    return state
+
+
+def _freeze_statistics(detector: nn.Module) -> None:
+    """Batches of detection are too small for statistics; where published ones are there, they are kept."""
+    if bool(getattr(detector, "frozen", False)):
+        for part in cast(Any, detector).model.backbone.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.eval()
+
+
+def _keep_normalisation(detector: Any, published: Any) -> None:
+    """What the weights were trained with, as ``mean`` and ``std`` in [0, 1] units."""
+    transform = getattr(published, "transform", None)
+    if transform is not None:
+        detector.mean, detector.std = list(transform.image_mean), list(transform.image_std)
+    elif hasattr(published, "mean"):
+        detector.mean, detector.std = list(published.mean), list(published.std)

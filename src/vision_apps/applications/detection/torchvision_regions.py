@@ -1,0 +1,175 @@
+"""torchvision's Faster R-CNN behind the contract of `types.Detector`; see `torchvision_dense` for what that
+means."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection.faster_rcnn import FasterRCNN
+from torchvision.models.detection.roi_heads import fastrcnn_loss
+from torchvision.models.detection.rpn import concat_box_prediction_layers
+
+from vision_apps.applications.detection.torchvision_dense import (
+    Frame,
+    as_detections,
+    as_targets,
+    in_ignored,
+    inside,
+    scaled,
+)
+from vision_apps.applications.detection.types import Detections, Target
+
+SEED = 0  # of the regions that an evaluation's loss is taken of: measuring twice gives the same
+
+
+class TwoStageOutputs(NamedTuple):
+    objectness: Tensor  # float32 [B * N, 1], logits of the anchors
+    deltas: Tensor  # float32 [B * N, 4]
+    anchors: list[Tensor]  # of each picture, float32 [N, 4]
+    regions: list[Tensor]  # of each picture, float32 [p, 4]
+    logits: Tensor  # float32 [sum of p, K + 1], background first
+    offsets: Tensor  # float32 [sum of p, 4 (K + 1)]
+    frame: Frame
+    chosen: bool  # whether the regions were sampled by the objects
+
+
+class TwoStageDetector(nn.Module):
+    """A Faster R-CNN of torchvision for ``num_classes`` classes and background.
+
+    In training the objects choose the regions that are learned from, so ``forward`` needs them.
+
+    Args:
+        input_size, score_threshold, nms_iou, max_detections: as in `torchvision_dense.DenseDetector`.
+    """
+
+    def __init__(
+        self,
+        model: FasterRCNN,
+        num_classes: int,
+        input_size: int | Sequence[int] | None = None,
+        score_threshold: float | None = None,
+        nms_iou: float | None = None,
+        max_detections: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.num_classes = num_classes
+        self.input_size = input_size
+        heads: Any = model.roi_heads
+        if score_threshold is not None:
+            heads.score_thresh = score_threshold
+        if nms_iou is not None:
+            heads.nms_thresh = nms_iou
+        if max_detections is not None:
+            heads.detections_per_img = max_detections
+
+    def forward(
+        self, pixels: Tensor, targets: list[Target] | None = None, proposals: list[Tensor] | None = None
+    ) -> TwoStageOutputs:
+        rpn: Any = self.model.rpn
+        heads: Any = self.model.roi_heads
+        images, frame = inside(pixels, self.input_size, padded=True)
+        maps = self.model.backbone(images.tensors)
+        objectness, deltas = rpn.head(list(maps.values()))
+        flat = [torch.empty_like(features, dtype=torch.float32) for features in maps.values()]
+        anchors: list[Tensor] = rpn.anchor_generator(images, flat)
+        per_level = [scores[0].numel() for scores in objectness]
+        objectness, deltas = concat_box_prediction_layers(objectness, deltas)
+        objectness, deltas = objectness.float(), deltas.float()
+        with torch.no_grad():
+            boxes = rpn.box_coder.decode(deltas, anchors).view(len(pixels), -1, 4)
+            regions, _ = rpn.filter_proposals(boxes, objectness, images.image_sizes, per_level)
+            if targets is not None:
+                regions = self._sampled(regions, targets, frame)
+            # the coarsest anchor of a picture: nothing else is left of it, and every picture has an answer
+            regions = [
+                rows if len(rows) else first[-1:] for rows, first in zip(regions, anchors, strict=True)
+            ]
+        features = heads.box_head(heads.box_roi_pool(maps, regions, images.image_sizes))
+        logits, offsets = heads.box_predictor(features)
+        return TwoStageOutputs(
+            objectness, deltas, anchors, regions, logits.float(), offsets.float(), frame, targets is not None
+        )
+
+    def _labelled(
+        self, regions: list[Tensor], targets: list[Target], frame: Frame
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """For each picture's regions their object, and their class: 0 background, 1..K, -1 neither."""
+        rows = as_targets(targets, frame, shift=1)
+        heads: Any = self.model.roi_heads
+        owners, labels = heads.assign_targets_to_proposals(
+            regions, [row["boxes"] for row in rows], [row["labels"] for row in rows]
+        )
+        for boxes, classes, target in zip(regions, labels, targets, strict=True):
+            if len(target.ignored):
+                excused = in_ignored(boxes, scaled(target.ignored, frame))
+                classes[excused & (classes == 0)] = -1
+        return owners, labels
+
+    def _sampled(self, regions: list[Tensor], targets: list[Target], frame: Frame) -> list[Tensor]:
+        heads: Any = self.model.roi_heads
+        rows = as_targets(targets, frame, shift=1)
+        regions = heads.add_gt_proposals(regions, [row["boxes"] for row in rows])
+        _, labels = self._labelled(regions, targets, frame)
+        return [boxes[chosen] for boxes, chosen in zip(regions, heads.subsample(labels), strict=True)]
+
+    def loss(self, outputs: TwoStageOutputs, targets: list[Target]) -> dict[str, Tensor]:
+        """torchvision's four, and their sum: ``objectness`` and ``proposals`` (boxes) of the first stage,
+        ``classes`` and ``boxes`` of the second. ``positives`` are the regions that show an object."""
+        if outputs.chosen:
+            return self._losses(outputs, targets)
+        with torch.random.fork_rng(_cuda(outputs.logits)):
+            torch.manual_seed(SEED)
+            return self._losses(outputs, targets)
+
+    def _losses(self, outputs: TwoStageOutputs, targets: list[Target]) -> dict[str, Tensor]:
+        rpn: Any = self.model.rpn
+        heads: Any = self.model.roi_heads
+        rows = as_targets(targets, outputs.frame, shift=1)
+        kinds, nearest = rpn.assign_targets_to_anchors(outputs.anchors, rows)
+        for kind, boxes, target in zip(kinds, outputs.anchors, targets, strict=True):
+            if len(target.ignored):
+                kind[in_ignored(boxes, scaled(target.ignored, outputs.frame)) & (kind == 0)] = -1
+        wanted = rpn.box_coder.encode(nearest, outputs.anchors)
+        objectness, proposals = rpn.compute_loss(outputs.objectness, outputs.deltas, kinds, wanted)
+
+        owners, labels = self._labelled(outputs.regions, targets, outputs.frame)
+        chosen = (
+            [(classes >= 0).nonzero()[:, 0] for classes in labels]
+            if outputs.chosen
+            else heads.subsample(labels)
+        )
+        truths, picked, first = [], [], 0
+        for row, owner, those in zip(rows, owners, chosen, strict=True):
+            objects = row["boxes"] if len(row["boxes"]) else row["boxes"].new_zeros(1, 4)
+            truths.append(objects[owner[those]])
+            picked.append(first + those)
+            first += len(owner)
+        regions = [found[those] for found, those in zip(outputs.regions, chosen, strict=True)]
+        labels = [kinds[those] for kinds, those in zip(labels, chosen, strict=True)]
+        wanted = heads.box_coder.encode(truths, regions)
+        every = torch.cat(picked)
+        if len(every):
+            classes, boxes = fastrcnn_loss(outputs.logits[every], outputs.offsets[every], labels, wanted)
+        else:  # all lie in ignored regions
+            classes, boxes = outputs.logits.sum() * 0, outputs.offsets.sum() * 0
+        parts = {"objectness": objectness, "proposals": proposals, "classes": classes, "boxes": boxes}
+        positives = torch.cat(labels).gt(0).sum().float()
+        return {"loss": torch.stack(list(parts.values())).sum(), **parts, "positives": positives}
+
+    @torch.no_grad()
+    def detect(self, outputs: TwoStageOutputs) -> list[Detections]:
+        sizes = [outputs.frame.size] * len(outputs.regions)
+        boxes, scores, labels = self.model.roi_heads.postprocess_detections(
+            outputs.logits, outputs.offsets, outputs.regions, sizes
+        )
+        rows = [
+            {"boxes": box, "scores": score, "labels": label}
+            for box, score, label in zip(boxes, scores, labels, strict=True)
+        ]
+        return as_detections(rows, outputs.frame, shift=1)
+
+
+def _cuda(values: Tensor) -> list[torch.device]:
+    return [values.device] if values.is_cuda else []

@@ -1,0 +1,45 @@
+"""What localization minimises; an absent object says nothing about box and class."""
+
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.ops import generalized_box_iou_loss
+
+from vision_apps.applications.localization.types import LocalizerOutputs
+from vision_apps.applications.localization.vector import BOX, decode, decode_box
+
+BoxLoss = Literal["l1", "smooth_l1", "mse", "giou"]
+
+
+def localization_losses(
+    outputs: LocalizerOutputs, target: Tensor, box_loss: BoxLoss = "smooth_l1", beta: float = 0.1
+) -> dict[str, Tensor]:
+    """``presence``, ``class`` and ``box``, scalars: the binary cross-entropy (nat) over all pictures; the
+    cross-entropy (nat) and the loss of the box, summed over its four entries, over the pictures with an
+    object.
+
+    Args:
+        target: label vectors [B, 5 + K], see `vector`.
+        beta: of smooth L1 (Girshick 2015, equation 3, where it is 1): below this difference, relative to the
+            picture, the loss is quadratic.
+    """
+    truth = decode(target, 1, 1)
+    there = truth.presence > 0
+    count = there.sum().clamp_min(1)
+    presence = F.binary_cross_entropy_with_logits(outputs.presence.float(), truth.presence)
+    # chosen, not multiplied by zero: nothing of an absent object reaches the sum
+    classes = F.cross_entropy(
+        outputs.classes.float()[there], truth.classes[there].argmax(dim=1), reduction="sum"
+    )
+    box = box_error(outputs.box[there], target[there, :BOX], box_loss, beta)
+    return {"presence": presence, "class": classes / count, "box": box / count}
+
+
+def box_error(found: Tensor, truth: Tensor, box_loss: BoxLoss, beta: float) -> Tensor:
+    """Summed over boxes given as b_x, b_y, b_h, b_w [N, 4]."""
+    if box_loss == "giou":
+        return generalized_box_iou_loss(decode_box(found, 1, 1), decode_box(truth, 1, 1), reduction="sum")
+    if box_loss == "smooth_l1":
+        return F.smooth_l1_loss(found, truth, reduction="sum", beta=beta)
+    return (F.l1_loss if box_loss == "l1" else F.mse_loss)(found, truth, reduction="sum")

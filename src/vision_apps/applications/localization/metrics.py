@@ -1,0 +1,90 @@
+"""How a localization is scored."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.classification import BinaryAccuracy, BinaryAveragePrecision
+
+from vision_apps.applications.localization.types import MainObject
+
+
+class Mean(Metric):
+    """The mean of some values; 0 when there are none, for instance no picture with an object."""
+
+    full_state_update = False
+    total: Tensor
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, values: Tensor) -> None:
+        self.total += values.double().sum()
+        self.count += values.numel()
+
+    def compute(self) -> Tensor:
+        return (self.total / self.count.clamp_min(1)).float()
+
+
+class PresenceAveragePrecision(BinaryAveragePrecision):
+    """Area under precision over recall of "there is an object"; 0 when no picture has one."""
+
+    def compute(self) -> Any:
+        targets = self.target if isinstance(self.target, list) else [self.target]
+        return super().compute() if any(bool(part.any()) for part in targets) else torch.zeros(())
+
+
+def build() -> dict[str, Metric]:
+    """``presence_accuracy`` and ``presence_ap`` over all pictures. Over those with an object, whether or not
+    the answer says that there is one: ``class_accuracy``; ``mean_iou``; ``loc_accuracy``, the share where
+    the class is right and IoU > 0.5 (Russakovsky et al. 2015, section 4.2); ``box_mse``, the mean squared
+    error of x1, y1, x2, y2, each relative to the picture's width or height."""
+    return {
+        "loc_accuracy": Mean(),
+        "mean_iou": Mean(),
+        "class_accuracy": Mean(),
+        "box_mse": Mean(),
+        "presence_accuracy": BinaryAccuracy(validate_args=False),
+        "presence_ap": PresenceAveragePrecision(validate_args=False),
+    }
+
+
+def paired_iou(one: Tensor, other: Tensor) -> Tensor:
+    """Intersection over union of boxes [N, 4] with boxes [N, 4], pair by pair: [N]; 0 where both are
+    empty."""
+    overlap = (
+        (torch.minimum(one[:, 2:], other[:, 2:]) - torch.maximum(one[:, :2], other[:, :2]))
+        .clamp_min(0)
+        .prod(1)
+    )
+    areas = [(boxes[:, 2:] - boxes[:, :2]).clamp_min(0).prod(1) for boxes in (one, other)]
+    union = areas[0] + areas[1] - overlap
+    return torch.where(union > 0, overlap / union.clamp_min(1e-12), 0)
+
+
+def update(
+    metrics: dict[str, Any],
+    boxes: Tensor,
+    presence: Tensor,
+    probabilities: Tensor,
+    truth: MainObject,
+    height: int,
+    width: int,
+) -> None:
+    """One batch: boxes [B, 4] in pixels of pictures of ``height`` x ``width``, presence [B], probabilities
+    [B, K]."""
+    there = truth.labels >= 0
+    metrics["presence_accuracy"].update(presence, there.long())
+    metrics["presence_ap"].update(presence, there.long())
+    found, wanted = boxes[there], truth.boxes[there]
+    iou = paired_iou(found, wanted)
+    right = probabilities[there].argmax(dim=1) == truth.labels[there]
+    sides = boxes.new_tensor((width, height, width, height))
+    metrics["class_accuracy"].update(right)
+    metrics["mean_iou"].update(iou)
+    metrics["loc_accuracy"].update(right & (iou > 0.5))
+    metrics["box_mse"].update(((found - wanted) / sides).square())

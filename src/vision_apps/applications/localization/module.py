@@ -1,0 +1,285 @@
+"""The application: whether there is an object in the picture, where, and of which class."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+from torchvision.ops import clip_boxes_to_image
+
+from vision_apps.applications.localization import metrics as measures
+from vision_apps.applications.localization import pictures
+from vision_apps.applications.localization.losses import BoxLoss, localization_losses
+from vision_apps.applications.localization.types import (
+    LocalizationAnswer,
+    LocalizationBatch,
+    LocalizerOutputs,
+    MainObject,
+    main_object,
+)
+from vision_apps.applications.localization.vector import BOX, decode, encode, encode_box, mirror
+from vision_apps.core.errors import ConfigError
+from vision_apps.core.module import VisionModule
+from vision_apps.data.boxes.coco import to_json
+from vision_apps.data.boxes.voc import to_xml
+from vision_apps.data.fit import Fit, fit_boxes, fit_picture, height_width, unfit_boxes
+
+__all__ = ["Localization", "LocalizationAnswer", "LocalizationBatch"]
+
+MEASURED = 500  # training pictures that the mean box is taken of: its standard error is then below 0.02
+_NO_ANSWER = (0.25, 0.25, 0.5, 0.5, 0.5)  # until something is measured: the middle of the picture, undecided
+
+
+class Localization(VisionModule):
+    """One object per picture: its presence, its box, its class, as the label vector of `vector`.
+
+    What is to be found is the LARGEST object of a picture; the others count as background. A picture without
+    objects is learned as empty: its box and its class are free.
+
+    Args:
+        network: pixels to `LocalizerOutputs`; it may carry ``mean`` and ``std``, which go before the data's.
+        image_size: side of the network's input in pixels, or height and width.
+        fit: how a picture of another size is brought to it: each axis by itself, or whole with a grey rest.
+        box_loss, beta: see `losses`.
+        presence_weight, class_weight, box_weight: of the three losses in the sum.
+        flip_test: outside training, answer with the mean of what is told from the picture and from its mirror
+            image.
+    """
+
+    batch_type = LocalizationBatch
+    graph_type = LocalizationAnswer
+    graph_notes: ClassVar = {
+        "boxes": "x1, y1, x2, y2 in pixels of the input, y down",
+        "presence": "0 to 1: is there an object",
+        "probabilities": "0 to 1, of each class; a row sums to 1",
+        "vector": "left, lower edge (y up), height and width, 0 to 1; presence; classes",
+    }
+    column_titles = ("picture", "truth and answer")
+    headline = ("loc_accuracy", "mean_iou", "class_accuracy", "presence_accuracy")
+    mean: Tensor
+    std: Tensor
+    mean_vector: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        num_classes: int,
+        class_names: Sequence[str],
+        image_size: int | Sequence[int],
+        mean: Sequence[float],
+        std: Sequence[float],
+        fit: Fit = "stretch",
+        box_loss: BoxLoss = "smooth_l1",
+        beta: float = 0.1,
+        presence_weight: float = 1.0,
+        class_weight: float = 1.0,
+        box_weight: float = 20.0,
+        flip_test: bool = False,
+        optimizer: Callable[..., torch.optim.Optimizer] | None = None,
+        scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
+    ) -> None:
+        super().__init__(network, optimizer, scheduler)
+        problems = []
+        if num_classes < 1 or len(class_names) != num_classes:
+            problems.append(
+                f"module.class_names: {len(class_names)} names for num_classes={num_classes}, expected one "
+                "name for each of at least 1 class; leave both out and the data set gives them"
+            )
+        weights = {"presence_weight": presence_weight, "class_weight": class_weight, "box_weight": box_weight}
+        problems += [
+            f"module.{name}: {value}; expected at least 0" for name, value in weights.items() if value < 0
+        ]
+        if beta <= 0:
+            problems.append(f"module.beta: {beta}; expected above 0 (or module.box_loss=l1)")
+        if problems:
+            raise ConfigError("\n".join(problems))
+        self.num_classes = num_classes
+        self.class_names = list(class_names)
+        self.size = height_width(image_size)
+        self.fit = fit
+        self.box_loss: BoxLoss = box_loss
+        self.beta = beta
+        self.flip_test = flip_test
+        self.weights = {"presence": presence_weight, "class": class_weight, "box": box_weight}
+        for name, own in (("mean", mean), ("std", std)):
+            values = getattr(network, name, None) or own
+            # persistent: learned weights mean nothing under another normalisation
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float32).reshape(-1, 1, 1))
+        undecided = torch.tensor([*_NO_ANSWER, *[1 / num_classes] * num_classes])
+        self.register_buffer("mean_vector", undecided)
+
+    # ---- from pixels to the answer -------------------------------------------------------------------------
+
+    def outputs(self, images: Tensor) -> LocalizerOutputs:
+        """uint8 [B, 3, H, W] of any size."""
+        if tuple(images.shape[-2:]) != self.size:
+            images, _ = fit_picture(images, self.size, self.fit)
+        dtype = next(self.network.parameters()).dtype
+        scale = (1 / (255 * self.std)).to(dtype)
+        pixels = torch.addcmul((-self.mean / self.std).to(dtype), images.to(dtype), scale)
+        outputs: LocalizerOutputs = self.network(pixels)
+        if not self.flip_test or self.training:
+            return outputs
+        other: LocalizerOutputs = self.network(pixels.flip(-1))
+        pairs = zip(outputs, other._replace(box=mirror(other.box)), strict=True)
+        return LocalizerOutputs(*((one + two) / 2 for one, two in pairs))
+
+    def answer(self, outputs: LocalizerOutputs, images: Tensor) -> LocalizationAnswer:
+        presence = outputs.presence.float().sigmoid()
+        probabilities = outputs.classes.float().softmax(dim=1)
+        vector = torch.cat((outputs.box, presence[:, None], probabilities), dim=1)
+        boxes = unfit_boxes(decode(vector, *self.size).boxes, _size_of(images), self.size, self.fit)
+        return self._answer(boxes, presence, probabilities, images)
+
+    def _answer(
+        self, boxes: Tensor, presence: Tensor, probabilities: Tensor, images: Tensor
+    ) -> LocalizationAnswer:
+        height, width = images.shape[-2:]
+        boxes = clip_boxes_to_image(boxes, (height, width))
+        vector = torch.cat((encode_box(boxes, height, width), presence[:, None], probabilities), dim=1)
+        return LocalizationAnswer(boxes, presence, probabilities, vector)
+
+    @property
+    def graph_size(self) -> tuple[int, int]:
+        return self.size
+
+    def answer_through(self, graph: Callable[[Tensor], Any], images: Tensor) -> LocalizationAnswer:
+        """`graph` tells boxes of fitted pictures."""
+        if tuple(images.shape[-2:]) == self.size:
+            found: LocalizationAnswer = graph(images)
+            return found
+        found = graph(fit_picture(images, self.size, self.fit)[0])
+        boxes = unfit_boxes(found.boxes, _size_of(images), self.size, self.fit)
+        return self._answer(boxes, found.presence, found.probabilities, images)
+
+    # ---- learning and measuring ----------------------------------------------------------------------------
+
+    def loss(self, outputs: LocalizerOutputs, batch: LocalizationBatch) -> dict[str, Tensor]:
+        target = self._encoded(batch)
+        parts = localization_losses(outputs, target, self.box_loss, self.beta)
+        total = torch.stack([self.weights[name] * value for name, value in parts.items()]).sum()
+        return {"loss": total, **parts}
+
+    def _encoded(self, batch: LocalizationBatch) -> Tensor:
+        """The label vectors [B, 5 + K] in the frame that the network sees."""
+        truth = main_object(batch.boxes, batch.box_labels)
+        boxes = fit_boxes(truth.boxes, _size_of(batch.images), self.size, self.fit)
+        return encode(boxes, truth.labels, self.num_classes, *self.size)
+
+    def build_metrics(self) -> dict[str, Metric]:
+        return measures.build()
+
+    def score(self, metrics: dict[str, Any], answer: LocalizationAnswer, batch: LocalizationBatch) -> None:
+        truth = main_object(batch.boxes, batch.box_labels)
+        height, width = batch.images.shape[-2:]
+        measures.update(metrics, answer.boxes, answer.presence, answer.probabilities, truth, height, width)
+
+    def quality(self, answer: LocalizationAnswer, batch: LocalizationBatch) -> Tensor:
+        """[B], 0..1: IoU times the probability of the true class; in an empty picture, how sure the answer
+        is of that."""
+        truth = main_object(batch.boxes, batch.box_labels)
+        iou = measures.paired_iou(answer.boxes, truth.boxes)
+        probability = answer.probabilities.gather(1, truth.labels.clamp_min(0)[:, None])[:, 0]
+        return torch.where(truth.labels >= 0, iou * probability, 1 - answer.presence)
+
+    # ---- what has to be beaten -----------------------------------------------------------------------------
+
+    @property
+    def prepare_images(self) -> int:
+        return MEASURED
+
+    def prepare_batch(self, batch: LocalizationBatch) -> None:
+        """Keep the mean label vector of training pictures: of the presence over all of them, of box and
+        class over those with an object."""
+        vectors = self._encoded(batch)
+        there = vectors[:, BOX] > 0
+        if there.any():
+            self.mean_vector.copy_(vectors[there].mean(0))
+        self.mean_vector[BOX] = there.float().mean()
+
+    def baselines(self, batch: LocalizationBatch) -> dict[str, LocalizationAnswer]:
+        """``mean_box``: the mean box and the shares of the classes in training, whatever the picture.
+        ``centre``: the same with a box of half the picture's width and height in its middle."""
+        height, width = batch.images.shape[-2:]
+        centre = torch.cat((self.mean_vector.new_tensor(_NO_ANSWER[:BOX]), self.mean_vector[BOX:]))
+        answers = {}
+        for name, vector in (("mean_box", self.mean_vector), ("centre", centre)):
+            rows = decode(vector.expand(len(batch.images), -1), height, width)
+            answers[name] = self._answer(rows.boxes, rows.presence, rows.classes, batch.images)
+        return answers
+
+    # ---- pictures and rows ---------------------------------------------------------------------------------
+
+    def draw(self, batch: LocalizationBatch, answer: LocalizationAnswer) -> list[Tensor]:
+        truth = main_object(batch.boxes.cpu(), batch.box_labels.cpu())
+        overlaps = measures.paired_iou(answer.boxes.cpu(), truth.boxes).tolist()
+        rows = zip(batch.images.cpu(), self._findings(answer), self._truths(truth, overlaps), strict=True)
+        return [pictures.beside_truth(image, finding, true) for image, finding, true in rows]
+
+    def show(self, images: Tensor, answer: LocalizationAnswer) -> list[Tensor]:
+        rows = zip(images.cpu(), self._findings(answer), strict=True)
+        return [pictures.answered(image, finding) for image, finding in rows]
+
+    def _findings(self, answer: LocalizationAnswer) -> list[pictures.Finding]:
+        values, classes = answer.probabilities.max(dim=1)
+        rows = zip(
+            answer.boxes.tolist(), answer.presence.tolist(), classes.tolist(), values.tolist(), strict=True
+        )
+        return [pictures.Finding(tuple(box), there, self.class_names[k], p) for box, there, k, p in rows]
+
+    def _truths(self, truth: MainObject, overlaps: list[float]) -> list[pictures.Truth]:
+        rows = zip(truth.boxes.tolist(), truth.labels.tolist(), overlaps, strict=True)
+        return [
+            pictures.Truth(tuple(box), self.class_names[k] if k >= 0 else None, iou) for box, k, iou in rows
+        ]
+
+    def describe(self, answer: LocalizationAnswer) -> list[dict[str, Any]]:
+        """``object`` says whether there is one; class and box are what it would be in any case, the box x1,
+        y1, x2, y2 in pixels; ``vector`` is the label vector."""
+        vectors = answer.vector.tolist()
+        return [
+            {
+                "object": finding.presence >= 0.5,
+                "presence": round(finding.presence, 4),
+                "class": finding.name,
+                "probability": round(finding.probability, 4),
+                "box": [round(value, 2) for value in finding.box],
+                "vector": [round(value, 4) for value in vector],
+            }
+            for finding, vector in zip(self._findings(answer), vectors, strict=True)
+        ]
+
+    def files(self, image: Tensor, answer: LocalizationAnswer, name: str) -> dict[str, bytes]:
+        """A VOC annotation file, in the folder where VOC has it; without an object where there is none."""
+        (row,) = self.describe(answer)
+        height, width = image.shape[-2:]
+        return {f"Annotations/{name}.xml": to_xml(f"{name}.png", width, height, _objects(row))}
+
+    def closing_files(self, rows: Iterable[dict[str, Any]]) -> dict[str, bytes]:
+        """A COCO annotation file about all pictures, with scores."""
+        with_objects = (row | {"objects": _objects(row)} for row in rows)
+        return {"annotations.json": to_json(with_objects, self.class_names)}
+
+    def example(self) -> LocalizationBatch:
+        """A bright rectangle, and nothing."""
+        height, width = self.size
+        images = torch.randint(96, (2, 3, height, width), dtype=torch.uint8, device=self.device)
+        box = [width // 4, height // 4, width // 2, 3 * height // 4]
+        images[0, :, box[1] : box[3], box[0] : box[2]] += 128
+        boxes = torch.tensor([[box], [[0] * 4]], dtype=torch.float32, device=self.device)
+        return LocalizationBatch(images, boxes, torch.tensor([[0], [-1]], device=self.device))
+
+
+def _size_of(images: Tensor) -> Tensor:
+    """Height and width, int64 [2]."""
+    return torch.tensor(images.shape[-2:], device=images.device)
+
+
+def _objects(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The row of one picture as a list of what is in it, scored by the probability that it is there and of
+    that class."""
+    if not row["object"]:
+        return []
+    score = round(row["presence"] * row["probability"], 4)
+    return [{"class": row["class"], "box": row["box"], "score": score}]

@@ -1,0 +1,73 @@
+"""A backbone with two heads: is there an object and of which class; where is it."""
+
+from collections.abc import Sequence
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from vision_apps.applications.localization.types import LocalizerOutputs
+from vision_apps.applications.localization.vector import BOX
+
+
+class Localizer(nn.Module):
+    """The coarsest feature map of ``backbone``, then two heads of one hidden layer each. A sigmoid keeps the
+    box within 0..1.
+
+    What an object is does not depend on where it is, so the head of presence and class sees the largest value
+    of each channel. Where it is can hardly be told from that: the head of the box sees every place of the map
+    (``flatten``), or its mean (``gap``).
+
+    Args:
+        backbone: as in ``networks.backbones``: pixels to feature maps, with ``channels`` and ``strides``.
+        image_size: side of the input, or height and width; ``flatten`` works at this size only.
+        hidden: units of each head's hidden layer.
+        dropout: probability of dropping a feature before, and a unit of, the hidden layers.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        num_classes: int,
+        image_size: int | Sequence[int],
+        head: Literal["flatten", "gap"] = "flatten",
+        hidden: int = 64,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        for name in ("mean", "std"):  # what a backbone's weights were trained with
+            if hasattr(backbone, name):
+                setattr(self, name, getattr(backbone, name))
+        self.pool = nn.AdaptiveAvgPool2d(1) if head == "gap" else nn.Identity()
+        channels = features = cast(list[int], backbone.channels)[-1]
+        if head == "flatten":
+            height, width = self._map_size(image_size)
+            features *= height * width
+        self.class_head = _head(channels, hidden, 1 + num_classes, dropout)
+        self.box_head = _head(features, hidden, BOX, dropout)
+
+    def _map_size(self, image_size: int | Sequence[int]) -> tuple[int, int]:
+        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+        training = self.backbone.training
+        with torch.no_grad():  # in evaluation, so that no normalisation counts this picture
+            coarsest = self.backbone.eval()(torch.zeros(1, 3, height, width))[-1]
+        self.backbone.train(training)
+        return coarsest.shape[-2], coarsest.shape[-1]
+
+    def forward(self, pixels: Tensor) -> LocalizerOutputs:
+        """Normalised pixels [B, 3, H, W] -> presence, classes and box."""
+        features = self.backbone(pixels)[-1]
+        scores = self.class_head(features.amax(dim=(2, 3)))
+        box = self.box_head(self.pool(features).flatten(1))
+        return LocalizerOutputs(scores[:, 0], scores[:, 1:], box.float().sigmoid())
+
+
+def _head(features: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Dropout(dropout),
+        nn.Linear(features, hidden),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(hidden, outputs),
+    )

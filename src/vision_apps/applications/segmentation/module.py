@@ -1,0 +1,305 @@
+"""The application: a network that scores every class at every pixel."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+
+from vision_apps.applications.segmentation import figures, losses, pictures, tiles
+from vision_apps.applications.segmentation.border import border_weights
+from vision_apps.applications.segmentation.metrics import MaskAgreement, image_miou
+from vision_apps.applications.segmentation.types import (
+    IGNORED,
+    AuxiliaryLogits,
+    ScoredMasks,
+    SegmentationAnswer,
+    SegmentationBatch,
+)
+from vision_apps.core.errors import ConfigError
+from vision_apps.core.module import VisionModule
+
+__all__ = ["Segmentation", "SegmentationAnswer", "SegmentationBatch"]
+
+LossName = Literal["cross_entropy", "dice", "cross_entropy+dice", "focal", "border"]
+Logits = Tensor | AuxiliaryLogits
+
+COUNTED_PIXELS = 20_000_000  # of training images that are looked at before training: 80 MB with their masks
+COUNTED_IMAGES = (50, 1000)  # at least and at most
+PLACES = 64  # the classes' places are counted on a grid of so many cells squared
+
+
+class Segmentation(VisionModule):
+    """The class of every pixel of an image of any size.
+
+    A network may give its scores at a lower resolution; they are enlarged bilinearly. It may carry what it
+    expects of its input in attributes ``mean`` and ``std``: they go before the data's.
+
+    Args:
+        palette: red, green, blue in 0..255 of every class. Null: the colours of Pascal VOC.
+        image_size: of the data's images, px; a side, or height and width.
+        mean, std: of the data, 3 floats in [0, 1] units. What is used is kept in checkpoints.
+        loss: see ``losses``; ``border`` is the cross-entropy with U-Net's weights between touching objects,
+            for which class 0 is the background.
+        class_weights: one for every class; ``balanced`` takes median frequency balancing from training images
+            and keeps it in checkpoints. Null: all pixels weigh alike.
+        focal_gamma: of the focal loss; 0 is the cross-entropy.
+        border_weight, border_sigma: w0 and sigma (px) of the border loss; 10 and 5 in the paper.
+        tile: images with a longer side (px) are answered tile by tile, in bounded memory; null: as a whole.
+            The measured scores are always of whole images, which the loss needs.
+        overlap: px over which neighbouring tiles are blended.
+    """
+
+    batch_type = SegmentationBatch
+    graph_type = ScoredMasks
+    graph_notes: ClassVar = {
+        "masks": "the number of each pixel's class, from 0",
+        "logits": "of each class, any value; the largest wins",
+    }
+    outside_graph = ("tile", "overlap", "palette")
+    column_titles = ("image", "truth", "answer", "errors")
+    headline = ("loss", "miou", "boundary_iou", "accuracy")
+    mean: Tensor
+    std: Tensor
+    class_weights: Tensor | None
+    pixels: Tensor
+    pixels_where_present: Tensor
+    places: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        num_classes: int,
+        class_names: Sequence[str],
+        mean: Sequence[float],
+        std: Sequence[float],
+        palette: Sequence[Sequence[int]] | None = None,
+        image_size: int | Sequence[int] = 64,
+        loss: LossName = "cross_entropy",
+        class_weights: Literal["balanced"] | Sequence[float] | None = None,
+        focal_gamma: float = 2.0,
+        border_weight: float = 10.0,
+        border_sigma: float = 5.0,
+        tile: int | None = None,
+        overlap: int = 64,
+        optimizer: Callable[..., torch.optim.Optimizer] | None = None,
+        scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
+    ) -> None:
+        super().__init__(network, optimizer, scheduler)
+        self.num_classes = num_classes
+        self.class_names = list(class_names)
+        self.palette = [list(colour) for colour in palette or pictures.default_palette(num_classes)]
+        self.image_size: tuple[int, int] = (
+            (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
+        )
+        self.loss_name = loss
+        self.balanced = class_weights == "balanced"
+        self.focal_gamma = focal_gamma
+        self.border_weight, self.border_sigma = border_weight, border_sigma
+        self.tile, self.overlap = tile, overlap
+        given = None if class_weights is None or isinstance(class_weights, str) else list(class_weights)
+        self._check(loss, class_weights, given)
+        if tile is not None:
+            tiles.check(tile, overlap)
+        for name, own in (("mean", mean), ("std", std)):
+            values = getattr(network, name, None) or own
+            # persistent: learned weights mean nothing under another normalisation
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float32).reshape(-1, 1, 1))
+        weights = [1.0] * num_classes if self.balanced else given
+        self.register_buffer("class_weights", None if weights is None else torch.tensor(weights))
+        for name in ("pixels", "pixels_where_present"):
+            self.register_buffer(name, torch.zeros(num_classes, dtype=torch.int64))
+        self.register_buffer("places", torch.zeros(PLACES, PLACES, dtype=torch.uint8))
+
+    def _check(self, loss: str, class_weights: Any, given: list[float] | None) -> None:
+        problems = []
+        classes, names = self.num_classes, LossName.__args__  # type: ignore[attr-defined]
+        if not 2 <= classes < IGNORED or len(self.class_names) != classes:
+            problems.append(
+                f"module.class_names: {len(self.class_names)} names for num_classes={classes}, expected one "
+                f"name for each of 2 to {IGNORED - 1} classes; leave both out and the data set gives them"
+            )
+        if len(self.palette) != classes or any(len(colour) != 3 for colour in self.palette):
+            problems.append(
+                f"module.palette: {len(self.palette)} colours for {classes} classes, expected red, green and "
+                "blue of each; module.palette=null takes those of Pascal VOC"
+            )
+        if loss not in names:
+            problems.append(f"module.loss: {loss}; expected {', '.join(names)}")
+        if isinstance(class_weights, str) and not self.balanced:
+            problems.append(f"module.class_weights: {class_weights}; expected balanced, a list, or null")
+        if given is not None and (len(given) != classes or min(given, default=0) < 0 or not any(given)):
+            problems.append(
+                f"module.class_weights: {given}; expected {classes} weights of 0 or more, not all 0: one for "
+                f"each of {', '.join(self.class_names)}; or module.class_weights=balanced"
+            )
+        if self.focal_gamma < 0:
+            problems.append(f"module.focal_gamma: {self.focal_gamma}; expected 0 or more")
+        if self.border_weight < 0 or self.border_sigma <= 0:
+            problems.append(
+                f"module.border_weight: {self.border_weight}, module.border_sigma: {self.border_sigma}; "
+                "expected 0 or more, and more than 0 px"
+            )
+        if problems:
+            raise ConfigError("\n".join(problems))
+
+    # ---- the network ---------------------------------------------------------------------------------------
+
+    def forward(self, *inputs: Tensor) -> SegmentationAnswer:
+        (images,) = inputs
+        return self.answer_through(self.graph, images)
+
+    def graph(self, images: Tensor) -> ScoredMasks:
+        logits = _main(self.outputs(images))
+        return ScoredMasks(self.answer(logits, images).masks, logits)
+
+    def answer_through(self, graph: Callable[[Tensor], Any], images: Tensor) -> SegmentationAnswer:
+        """Larger pictures than ``tile`` in tiles, for which ``graph`` has to tell the logits."""
+        if self.tile is None or max(images.shape[-2:]) <= self.tile:
+            return SegmentationAnswer(graph(images).masks)
+        masks = tiles.tiled_masks(
+            lambda cut: graph(cut).logits, images, self.num_classes, self.tile, self.overlap
+        )
+        return SegmentationAnswer(masks)
+
+    def outputs(self, images: Tensor) -> Logits:
+        """uint8 [B, 3, H, W] -> logits [B, K, H, W]."""
+        found: Logits = self.network(self._normalise(images))
+        size = (images.shape[-2], images.shape[-1])
+        if isinstance(found, AuxiliaryLogits):
+            return found._replace(
+                logits=_enlarged(found.logits, size), auxiliary=_enlarged(found.auxiliary, size)
+            )
+        return _enlarged(found, size)
+
+    def _normalise(self, images: Tensor) -> Tensor:
+        dtype = next(self.network.parameters()).dtype
+        scale = 1 / (255 * self.std)
+        return torch.addcmul((-self.mean / self.std).to(dtype), images.to(dtype), scale.to(dtype))
+
+    def answer(self, outputs: Logits, images: Tensor) -> SegmentationAnswer:
+        return SegmentationAnswer(_main(outputs).max(dim=1).indices.to(torch.uint8))
+
+    # ---- the loss ------------------------------------------------------------------------------------------
+
+    def loss(self, outputs: Logits, batch: SegmentationBatch) -> dict[str, Tensor]:
+        border = None
+        if self.loss_name == "border":
+            border = border_weights(batch.masks, self.border_weight, self.border_sigma)
+        if not isinstance(outputs, AuxiliaryLogits):
+            return self._loss_of(outputs, batch.masks, border)
+        parts = self._loss_of(outputs.logits, batch.masks, border)
+        auxiliary = self._loss_of(outputs.auxiliary, batch.masks, border)["loss"]
+        main = parts.pop("loss")
+        return {"loss": main + outputs.weight * auxiliary, "main": main, "auxiliary": auxiliary, **parts}
+
+    def _loss_of(self, logits: Tensor, masks: Tensor, border: Tensor | None) -> dict[str, Tensor]:
+        weights = self.class_weights
+        if self.loss_name == "focal":
+            return {"loss": losses.focal(logits, masks, weights, self.focal_gamma)}
+        if self.loss_name == "dice":
+            return {"loss": losses.dice(logits, masks, weights)}
+        entropy = losses.cross_entropy(logits, masks, weights, border)
+        if self.loss_name != "cross_entropy+dice":
+            return {"loss": entropy}
+        overlap = losses.dice(logits, masks, weights)
+        return {"loss": entropy + overlap, "cross_entropy": entropy, "dice_loss": overlap}
+
+    # ---- what is counted before training -------------------------------------------------------------------
+
+    @property
+    def prepare_images(self) -> int:
+        least, most = COUNTED_IMAGES
+        height, width = self.image_size
+        return min(most, max(least, COUNTED_PIXELS // (height * width)))
+
+    def prepare_batch(self, batch: SegmentationBatch) -> None:
+        """Count the classes, where they stand, and from it the balanced weights."""
+        masks, classes = batch.masks, self.num_classes
+        counts = torch.stack([torch.bincount(mask.flatten(), minlength=256)[:classes] for mask in masks])
+        totals = counts.sum(1, keepdim=True)  # ignored pixels are none
+        self.pixels.copy_(counts.sum(0))
+        self.pixels_where_present.copy_(((counts > 0) * totals).sum(0))
+        if self.class_weights is not None and self.balanced:
+            self.class_weights.copy_(losses.balanced_weights(self.pixels, self.pixels_where_present))
+        small = F.interpolate(masks[:, None], (PLACES, PLACES), mode="nearest")[:, 0]
+        # all that is never seen at a place is the commonest class there
+        common = int(counts.sum(0).argmax())
+        most = torch.zeros(PLACES, PLACES, dtype=torch.int64, device=masks.device)
+        self.places.fill_(common)
+        for k in range(classes):
+            times = (small == k).sum(0)
+            self.places.copy_(torch.where(times > most, k, self.places.to(masks.device)))
+            most = torch.maximum(most, times)
+
+    # ---- scores and pictures -------------------------------------------------------------------------------
+
+    def build_metrics(self) -> MetricCollection:
+        return MetricCollection({"agreement": MaskAgreement(self.class_names)})
+
+    def score(self, metrics: MetricCollection, answer: SegmentationAnswer, batch: SegmentationBatch) -> None:
+        metrics.update(answer.masks, batch.masks)
+
+    def quality(self, answer: SegmentationAnswer, batch: SegmentationBatch) -> Tensor:
+        return image_miou(answer.masks, batch.masks, self.num_classes)
+
+    def baselines(self, batch: SegmentationBatch) -> dict[str, SegmentationAnswer]:
+        """``majority``: everywhere the class with the most training pixels (of this batch's truth where
+        nothing was counted); ``position``: at each place the class that was there most often in training."""
+        masks = batch.masks
+        counted = bool(self.pixels.any())
+        counts = (
+            self.pixels if counted else torch.bincount(masks.flatten(), minlength=256)[: self.num_classes]
+        )
+        found = {"majority": SegmentationAnswer(counts.argmax().to(torch.uint8).expand_as(masks))}
+        if counted:
+            places = F.interpolate(self.places[None, None], masks.shape[-2:], mode="nearest")[0]
+            found["position"] = SegmentationAnswer(places.expand_as(masks))
+        return found
+
+    def draw(self, batch: SegmentationBatch, answer: SegmentationAnswer) -> list[Tensor]:
+        rows = zip(batch.images, batch.masks, answer.masks, strict=True)
+        return [pictures.comparison(image, truth, mask, self.palette) for image, truth, mask in rows]
+
+    def show(self, images: Tensor, answer: SegmentationAnswer) -> list[Tensor]:
+        rows = zip(images, answer.masks, strict=True)
+        return [pictures.legible(image, mask, self.palette, self.class_names) for image, mask in rows]
+
+    def figures(self, metrics: MetricCollection) -> dict[str, Tensor]:
+        counts = metrics["agreement"].compute()["confusion"].cpu()
+        return {
+            "ious": figures.class_ious(counts, self.class_names, self.palette),
+            "confusion": figures.confusion(counts, self.class_names),
+        }
+
+    def describe(self, answer: SegmentationAnswer) -> list[dict[str, Any]]:
+        """The share of the picture of each class that is in it, the largest first."""
+        return [{"shares": pictures.shares(mask, self.class_names)} for mask in answer.masks]
+
+    def files(self, image: Tensor, answer: SegmentationAnswer, name: str) -> dict[str, bytes]:
+        """``masks/<name>.png``, a palette PNG whose values are the classes, and ``overlays/<name>.png``."""
+        mask = answer.masks[0]
+        return {
+            f"masks/{name}.png": pictures.palette_png(mask, self.palette),
+            f"overlays/{name}.png": pictures.overlay_png(image, mask, self.palette),
+        }
+
+    def example(self) -> SegmentationBatch:
+        generator = torch.Generator().manual_seed(0)
+        height, width = self.image_size
+        masks = torch.randint(self.num_classes, (2, height, width), generator=generator, dtype=torch.uint8)
+        masks[:, :2] = IGNORED
+        images = torch.randint(256, (2, 3, height, width), generator=generator, dtype=torch.uint8)
+        return SegmentationBatch(images, masks)
+
+
+def _main(outputs: Logits) -> Tensor:
+    return outputs.logits if isinstance(outputs, AuxiliaryLogits) else outputs
+
+
+def _enlarged(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    if logits.shape[-2:] == size:
+        return logits
+    return F.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)

@@ -1,0 +1,145 @@
+"""What segmentation draws: masks in the colours of their classes, alone, over the image and beside the
+truth."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from vision_apps.applications.segmentation.types import IGNORED
+from vision_apps.core.pictures import from_pil
+
+WRONG = (214, 39, 40)
+_HATCH = (110, 190)  # the two greys of pixels that are ignored: no palette has stripes
+_STRIPE = 3  # px
+_VOID = (224, 224, 192)  # of 255 in a palette PNG, as Pascal VOC has it
+_LONGEST, _SHORTEST = 1024, 192  # px of a panel's longer side that a person looks at
+_LINE, _LEGEND = 22, 190  # px
+
+Pixels = NDArray[np.uint8]
+
+
+def default_palette(classes: int) -> list[list[int]]:
+    """Colours of Pascal VOC: the bits of a class's number, spread over the high bits of red, green and
+    blue."""
+    return [
+        [sum((k >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(3)) for channel in range(3)]
+        for k in range(classes)
+    ]
+
+
+def coloured(mask: Pixels, palette: Sequence[Sequence[int]]) -> Pixels:
+    """uint8 [H, W] -> [H, W, 3]; ignored pixels are hatched grey."""
+    table = np.zeros((256, 3), dtype=np.uint8)
+    table[: len(palette)] = palette
+    return hatched(table[mask], mask == IGNORED)
+
+
+def hatched(pixels: Pixels, where: NDArray[np.bool_]) -> Pixels:
+    """In place: grey stripes where pixels are ignored."""
+    rows, columns = np.nonzero(where)
+    greys = np.array(_HATCH, dtype=np.uint8)[(rows + columns) // _STRIPE % 2]
+    pixels[rows, columns] = greys[:, None]
+    return pixels
+
+
+def overlay(image: Pixels, mask: Pixels, palette: Sequence[Sequence[int]]) -> Pixels:
+    """[H, W, 3]: the image and its classes' colours, half each."""
+    return ((image.astype(np.uint16) + coloured(mask, palette)) // 2).astype(np.uint8)
+
+
+def errors(image: Pixels, answer: Pixels, truth: Pixels) -> Pixels:
+    """[H, W, 3]: wrong pixels red and ignored ones hatched over the pale image."""
+    grey = np.asarray(Image.fromarray(image).convert("L"))
+    pixels = np.repeat((160 + grey // 3)[..., None], 3, axis=2).astype(np.uint8)
+    ignored = truth == IGNORED
+    pixels[(answer != truth) & ~ignored] = WRONG
+    return hatched(pixels, ignored)
+
+
+def comparison(image: Tensor, truth: Tensor, answer: Tensor, palette: Sequence[Sequence[int]]) -> Tensor:
+    """Image, truth, answer and errors side by side: uint8 [3, H, 4 W] from image uint8 [3, H, W] and masks
+    uint8 [H, W]."""
+    picture, true, mask = pixels_of(image), truth.cpu().numpy(), answer.cpu().numpy()
+    panels = [picture, coloured(true, palette), coloured(mask, palette), errors(picture, mask, true)]
+    return torch.from_numpy(np.concatenate(panels, axis=1)).permute(2, 0, 1).contiguous()
+
+
+def legible(image: Tensor, answer: Tensor, palette: Sequence[Sequence[int]], names: Sequence[str]) -> Tensor:
+    """The answer over the image, alone, and the classes it has: uint8 [3, h, w], large pictures reduced and
+    small ones enlarged by whole factors."""
+    picture, mask = Image.fromarray(pixels_of(image)), Image.fromarray(answer.cpu().numpy())
+    longest = max(picture.size)
+    if longest > _LONGEST:
+        factor = -(-longest // _LONGEST)
+        size = tuple(max(1, side // factor) for side in picture.size)
+        picture = picture.resize(size, Image.Resampling.BOX)  # type: ignore[arg-type]
+    else:
+        size = tuple(side * max(1, _SHORTEST // longest) for side in picture.size)
+        picture = picture.resize(size, Image.Resampling.NEAREST)  # type: ignore[arg-type]
+    small, shown = np.asarray(picture), np.asarray(mask.resize(size, Image.Resampling.NEAREST))  # type: ignore[arg-type]
+    panels = [overlay(small, shown, palette), coloured(shown, palette)]
+    width, height = picture.size
+    listed = shares(answer, names)
+    page = Image.new("RGB", (2 * width + _LEGEND, max(height, _LINE * len(listed) + 8)), "white")
+    for number, panel in enumerate(panels):
+        page.paste(Image.fromarray(panel), (number * width, 0))
+    _write_legend(page, 2 * width + 10, listed, palette, names)
+    return from_pil(page)
+
+
+def _write_legend(
+    page: Image.Image,
+    left: int,
+    listed: dict[str, float],
+    palette: Sequence[Sequence[int]],
+    names: Sequence[str],
+) -> None:
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(size=13)
+    for line, (name, share) in enumerate(listed.items()):
+        top = 6 + line * _LINE
+        red, green, blue = palette[list(names).index(name)]
+        pen.rectangle((left, top, left + 14, top + 14), fill=(red, green, blue), outline="black")
+        room = _LEGEND - 80
+        text = name
+        while font.getlength(text) > room:
+            text = f"{text.rstrip('.')[:-1]}..."
+        pen.text((left + 22, top), text, fill="black", font=font)
+        pen.text((left + _LEGEND - 18, top), f"{share:.1%}", fill="black", font=font, anchor="ra")
+
+
+def shares(mask: Tensor, names: Sequence[str]) -> dict[str, float]:
+    """Share of each class that a mask uint8 [H, W] has, the largest first."""
+    counts = torch.stack([(mask == k).sum() for k in range(len(names))]).tolist()
+    found = {name: count / mask.numel() for name, count in zip(names, counts, strict=True) if count}
+    return dict(sorted(found.items(), key=lambda pair: -pair[1]))
+
+
+def palette_png(mask: Tensor, palette: Sequence[Sequence[int]]) -> bytes:
+    """A mask uint8 [H, W] as a PNG whose values are the classes and whose palette are their colours: it can
+    be looked at and read back."""
+    image = Image.fromarray(mask.cpu().numpy()).convert("L")
+    table = [[0, 0, 0]] * 256
+    table[: len(palette)] = [list(colour) for colour in palette]
+    table[IGNORED] = list(_VOID)
+    image.putpalette([value for colour in table for value in colour])  # the mode becomes P
+    return encoded(image)
+
+
+def overlay_png(image: Tensor, mask: Tensor, palette: Sequence[Sequence[int]]) -> bytes:
+    return encoded(Image.fromarray(overlay(pixels_of(image), mask.cpu().numpy(), palette)))
+
+
+def encoded(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def pixels_of(image: Tensor) -> Pixels:
+    """uint8 [3, H, W] -> [H, W, 3]."""
+    return image.cpu().permute(1, 2, 0).contiguous().numpy()

@@ -1,0 +1,186 @@
+"""Segmenters of torchvision and segmentation_models_pytorch by name, with or without published weights."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from vision_apps.applications.segmentation.mirror import window
+from vision_apps.applications.segmentation.types import AuxiliaryLogits
+from vision_apps.core.errors import ConfigError, RunError
+from vision_apps.networks.published import chosen, download, unknown
+
+AUXILIARY = 0.5  # weight of the auxiliary loss: torchvision's reference training
+_STRIDE = 32  # px: what pictures are a multiple of for segmentation_models_pytorch
+_LEAST = {"pan": 128}  # px: its attention pools the coarsest maps three times
+
+
+class ZooNetwork(nn.Module):
+    """A network from elsewhere.
+
+    Attributes:
+        mean, std: of the images that the weights were trained on, 3 floats in [0, 1] units; None without
+            weights (the data's own are used then).
+    """
+
+    def __init__(self, model: nn.Module, mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
+        super().__init__()
+        self.model = model
+        self.mean = None if mean is None else list(mean)
+        self.std = None if std is None else list(std)
+
+
+class Torchvision(ZooNetwork):
+    """A segmenter of ``torchvision.models.segmentation``: FCN (Long et al. 2015), DeepLabV3 (Chen et al.
+    2017), LR-ASPP (Howard et al. 2019).
+
+    FCN and DeepLabV3 have an auxiliary head that is trained with half the weight.
+
+    Args:
+        name: for instance ``fcn_resnet50``, ``deeplabv3_resnet50``, ``lraspp_mobilenet_v3_large``.
+        weights: of the whole network: null, ``DEFAULT`` or a named set. Layers that give classes start from
+            random numbers when ``num_classes`` differs from the published 21.
+        weights_backbone: of the backbone alone, from ImageNet; goes unused where ``weights`` are given.
+
+    Raises:
+        ConfigError: no such network or weights.
+        RunError: the weights cannot be downloaded.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        num_classes: int,
+        weights: str | None = None,
+        weights_backbone: str | None = None,
+    ) -> None:
+        from torchvision import models
+
+        names = models.list_models(module=models.segmentation)
+        if name not in names:
+            raise unknown("model.name", name, names, "a segmenter of torchvision")
+        has_auxiliary = not name.startswith("lraspp")
+        arguments: dict[str, Any] = {"aux_loss": True} if has_auxiliary else {}
+        model: Any = models.get_model(
+            name, weights=None, weights_backbone=None, num_classes=num_classes, **arguments
+        )
+        mean, std = None, None
+        if weights is not None:
+            entry = chosen("model.weights", weights, models.get_model_weights(name), name)
+            state = download(entry, "model.weights", name)
+            own = model.state_dict()
+            fitting = {key: value for key, value in state.items() if own[key].shape == value.shape}
+            model.load_state_dict(fitting, strict=False)
+            preset = entry.transforms()
+            mean, std = preset.mean, preset.std
+        elif weights_backbone is not None:
+            backbone = name.partition("_")[2]
+            entry = chosen(
+                "model.weights_backbone", weights_backbone, models.get_model_weights(backbone), backbone
+            )
+            state = download(entry, "model.weights_backbone", backbone)
+            own = model.backbone.state_dict()
+            # a classifier's features are numbered below "features" where the backbone has them at its top
+            plain = {key.removeprefix("features."): value for key, value in state.items()}
+            missing = set(own) - set(plain)
+            if missing:
+                raise RunError(
+                    f"model.weights_backbone={weights_backbone}: the weights of {backbone} do not fit this "
+                    f"version of torchvision ({min(missing)} is missing); start from random numbers: "
+                    "model.weights_backbone=null"
+                )
+            model.backbone.load_state_dict({key: plain[key] for key in own})
+            preset = entry.transforms()
+            mean, std = preset.mean, preset.std
+        super().__init__(model, mean, std)
+
+    def forward(self, pixels: Tensor) -> Tensor | AuxiliaryLogits:
+        """[B, 3, H, W] -> logits [B, K, H, W]."""
+        found = self.model(pixels)
+        logits: Tensor = found["out"]
+        if self.training and "aux" in found:
+            return AuxiliaryLogits(logits, found["aux"], AUXILIARY)
+        return logits
+
+
+class Smp(ZooNetwork):
+    """Any architecture of segmentation_models_pytorch with any encoder of timm that gives feature maps.
+
+    Args:
+        name: of the architecture, for instance ``unet``, ``fpn``, ``deeplabv3plus``, ``segformer``.
+        encoder: as ``timm.list_models()`` has it, for instance ``resnet18``.
+        weights: of the encoder: null, ``DEFAULT`` or a tag such as ``a1_in1k``.
+
+    Raises:
+        ConfigError: no such architecture, encoder or weights, or the two do not fit together.
+        RunError: the weights cannot be downloaded.
+    """
+
+    def __init__(
+        self, name: str, num_classes: int, encoder: str = "resnet18", weights: str | None = None
+    ) -> None:
+        import segmentation_models_pytorch as smp
+        import timm
+        from segmentation_models_pytorch import MODEL_ARCHITECTURES_MAPPING as ARCHITECTURES
+
+        if name not in ARCHITECTURES:
+            raise unknown("model.name", name, ARCHITECTURES, "an architecture of segmentation_models_pytorch")
+        encoders = timm.list_models()
+        if encoder not in encoders:
+            raise unknown(
+                "model.encoder", encoder, encoders, "an encoder of timm (a tag goes to model.weights)"
+            )
+        tags = [tagged.removeprefix(f"{encoder}.") for tagged in timm.list_pretrained(f"{encoder}.*")]
+        known = ["DEFAULT", *tags] if tags else []
+        if weights is not None and weights not in known:
+            raise unknown("model.weights", weights, known, f"a set of published weights of {encoder}")
+        tagged = encoder if weights in (None, "DEFAULT") else f"{encoder}.{weights}"
+
+        def build(pretrained: bool) -> nn.Module:
+            model: nn.Module = smp.create_model(
+                name,
+                encoder_name=f"tu-{tagged}",
+                encoder_weights=True if pretrained else None,
+                in_channels=3,
+                classes=num_classes,
+                **({"dynamic_img_size": True} if name == "dpt" else {}),
+            )
+            return model
+
+        try:
+            with warnings.catch_warnings():
+                # DPT says so of an encoder that is no transformer, and fails in its first step
+                warnings.filterwarnings("error", message="Encoder does not have prefix tokens")
+                model = build(pretrained=False)
+        except (RuntimeError, ValueError, AssertionError, LookupError, TypeError, UserWarning) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            fitting = "vit_tiny_patch16_224" if name == "dpt" else "resnet18"
+            raise ConfigError(
+                f"model.encoder: {encoder} does not fit model.name={name} ({reason}); "
+                f"try model.encoder={fitting}"
+            ) from error
+        mean, std = None, None
+        if weights is not None:
+            try:
+                model = build(pretrained=True)
+            except Exception as error:  # what a failed download raises depends on the hub's HTTP library
+                raise RunError(
+                    f"model.weights={weights}: cannot get the weights of {encoder} "
+                    f"({type(error).__name__}: {error}). Once read they are kept in the folder that HF_HOME "
+                    "names; or start from random numbers: model.weights=null"
+                ) from error
+            published: Any = timm.get_pretrained_cfg(tagged)
+            mean, std = published.mean, published.std
+        if name == "dpt":  # the transformer's last norm and classes are read by nobody
+            parts: Any = model.encoder
+            parts.model.norm, parts.model.head = nn.Identity(), nn.Identity()
+        super().__init__(model, mean, std)
+        self.least = _LEAST.get(name, 1)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """[B, 3, H, W] -> logits [B, K, H, W]; the picture is mirrored up to a multiple of the stride."""
+        height, width = pixels.shape[-2:]
+        tall, wide = (-(-max(size, self.least) // _STRIDE) * _STRIDE for size in (height, width))
+        logits: Tensor = self.model(window(pixels, 0, tall, 0, wide))
+        return logits[..., :height, :width]

@@ -1,0 +1,70 @@
+"""From configuration to objects: the one place that calls a ``_target_``.
+
+The vocabulary is Hydra's: ``_target_``, ``_args_``, ``_partial_``. It is spoken here and not by
+``hydra.utils.instantiate`` because that copies what the engine passes (networks, parameters), hides an error
+in a constructor behind its own, and knows a block-list where safety needs an allow-list.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from vision_apps.core.config.targets import resolve
+from vision_apps.core.errors import ConfigError
+
+KEYWORDS = ("_target_", "_args_", "_partial_")
+
+
+def build(node: Any, **given: Any) -> Any:
+    """The object that a node describes, nested nodes first; plain values, lists and dicts stay what they are.
+
+    Raises:
+        ConfigError: a target that may not be named, or that lacks an argument.
+
+    Args:
+        node: a part of the configuration, interpolations included, or plain data.
+        given: further arguments of the outermost target; they win over those in the node.
+    """
+    plain = (
+        OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+        if OmegaConf.is_config(node)
+        else node
+    )
+    if given and not (isinstance(plain, dict) and "_target_" in plain):
+        raise TypeError(
+            f"{', '.join(given)} given, but the node has no _target_ that could take them: {plain!r}"
+        )
+    return _build(plain, given)
+
+
+def _build(node: Any, given: dict[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_build(item, {}) for item in node]
+    if not isinstance(node, dict):
+        return node
+    arguments = {key: _build(value, {}) for key, value in node.items() if key not in KEYWORDS}
+    if "_target_" not in node:
+        return arguments
+    target = resolve(node["_target_"])
+    positional = _build(node.get("_args_", []), {})
+    arguments |= given
+    if node.get("_partial_", False):
+        return functools.partial(target, *positional, **arguments)
+    if missing := _missing(target, positional, arguments):
+        raise ConfigError(
+            f"{node['_target_'].rsplit('.', 1)[1]} needs {', '.join(missing)}: not in the configuration, "
+            "and not among the facts of the data"
+        )
+    return target(*positional, **arguments)
+
+
+def _missing(target: Callable[..., Any], positional: list[Any], arguments: dict[str, Any]) -> list[str]:
+    try:
+        parameters = inspect.signature(target).parameters.values()
+    except ValueError:  # written in C without a signature
+        return []
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    return [p.name for p in named[len(positional) :] if p.default is p.empty and p.name not in arguments]

@@ -1,0 +1,76 @@
+"""What there is to choose from. The configuration files are the only registry: a name is a file name."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import vision_apps
+from vision_apps.core.errors import ConfigError
+
+BY_APPLICATION = ("model", "data")  # flat groups whose names start with the application
+_NO_GROUPS = {"hydra", "sweep"}  # a sweep is no part of a run
+VARIABLE = "VISION_APPS_CONF"
+
+
+def conf_dir() -> Path:
+    """The shipped configuration: ``vision_apps/conf`` in a wheel, ``conf`` beside ``src`` in a clone."""
+    package = Path(vision_apps.__file__).parent
+    for folder in (package / "conf", package.parents[1] / "conf"):
+        if (folder / "config.yaml").is_file():
+            return folder
+    raise ConfigError(
+        f"no configuration in {package / 'conf'}: install vision_apps again, or work in a clone"
+    )
+
+
+def conf_dirs(extra: Iterable[Path] = ()) -> list[Path]:
+    """The shipped configuration and the user's own: the folders in ``VISION_APPS_CONF`` (separated as in
+    ``PATH``) and ``extra``."""
+    named = [Path(text) for text in os.environ.get(VARIABLE, "").split(os.pathsep) if text]
+    folders = [conf_dir(), *(folder.absolute() for folder in (*named, *extra))]
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigError(
+                f"configuration folder {folder} does not exist; see {VARIABLE} and --config-dir"
+            )
+    return folders
+
+
+def groups(dirs: Sequence[Path] | None = None) -> list[str]:
+    """Everything that can be chosen with ``group=name``."""
+    folders = conf_dirs() if dirs is None else dirs
+    return sorted({path.parent.name for folder in folders for path in folder.glob("*/*.yaml")} - _NO_GROUPS)
+
+
+def of_group(group: str, dirs: Sequence[Path] | None = None) -> dict[str, Path]:
+    """Name to file of one group, sorted; as in Hydra the first folder that has a name wins."""
+    folders = conf_dirs() if dirs is None else dirs
+    found = {path.stem: path for folder in reversed(folders) for path in (folder / group).glob("*.yaml")}
+    return dict(sorted(found.items()))
+
+
+def applications(dirs: Sequence[Path] | None = None) -> list[str]:
+    return list(of_group("task", dirs))
+
+
+def application_of(name: str, dirs: Sequence[Path] | None = None) -> str | None:
+    """The application that a model or data set is named after."""
+    fitting = [task for task in applications(dirs) if name.startswith(f"{task}_")]
+    return max(fitting, key=len, default=None)
+
+
+def of_application(group: str, application: str, dirs: Sequence[Path] | None = None) -> dict[str, Path]:
+    """The models (``group="model"``) or data sets (``group="data"``) of one application."""
+    found = of_group(group, dirs)
+    return {name: path for name, path in found.items() if application_of(name, dirs) == application}
+
+
+def description(path: Path) -> str:
+    """The first comment line of a configuration file, without Hydra's own ``@package`` line."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            return ""
+        text = line.lstrip("# ").rstrip()
+        if text and not text.startswith("@package"):
+            return text
+    return ""

@@ -1,0 +1,187 @@
+"""Which ``_target_`` a configuration may name.
+
+A configuration can come with a downloaded checkpoint, so it must not be able to run anything but the parts
+that runs are made of. The name is compared with an allow-list before anything is imported, and what it names
+must then be a part: a class or model builder of a known kind, or something that a package of the user's
+choice defines. ``torch.load``, ``vision_apps.data.public.download`` or ``vision_apps.x.os.system`` are
+none. A trained network that comes back from a checkpoint is made of less: `resolve_network`.
+"""
+
+import importlib
+import inspect
+import os
+import pkgutil
+import typing
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any
+
+from vision_apps.core.config.suggest import nearest
+from vision_apps.core.errors import ConfigError
+
+PACKAGES = ("vision_apps", "torch", "torchvision", "torchmetrics", "pytorch_lightning", "timm")
+VARIABLE = "VISION_APPS_ALLOW"
+
+# Where the parts of torch live. Other modules have `nn.Module`s that do more than compute: remote modules,
+# compiled or loaded code.
+_HOMES = {
+    "torch": ("torch.nn.", "torch.optim."),
+    "torchvision": ("torchvision.models.", "torchvision.ops.", "torchvision.transforms."),
+    "timm": ("timm.models.", "timm.layers.", "timm.loss.", "timm.optim.", "timm.scheduler."),
+}
+
+# The engine's own functions start runs, open files and widen this very list; of the engine only callbacks,
+# loggers and schedules are parts of a run.
+_ENGINE = ("vision_apps.core", "vision_apps.cli")
+_SCHEDULES = ("vision_apps.core.schedules",)
+
+
+def allow(names: Iterable[str]) -> None:
+    """Allow the targets under further packages or modules, here and in child processes.
+
+    Only for names that the person at the keyboard gave: never for those that a saved configuration asks for.
+    """
+    listed = dict.fromkeys([*_allowed_by_user(), *names])
+    if listed:
+        os.environ[VARIABLE] = ",".join(listed)
+
+
+def _allowed_by_user() -> list[str]:
+    return [name for name in os.environ.get(VARIABLE, "").split(",") if name]
+
+
+def _under(name: str, packages: Iterable[str]) -> bool:
+    return any(name == package or name.startswith(f"{package.rstrip('.')}.") for package in packages)
+
+
+def resolve(target: Any) -> Callable[..., Any]:
+    """The class or function that a ``_target_`` names; `ConfigError` when it is not allowed or not there."""
+    if not isinstance(target, str) or "." not in target:
+        raise ConfigError(f"expected a dotted name like torch.optim.AdamW, got {target!r}")
+    if not _under(target, (*PACKAGES, *_allowed_by_user())):
+        package = target.split(".")[0]
+        raise ConfigError(
+            f"{target} is not under {', '.join(PACKAGES)}; if you trust it, add allow_targets=[{package}] "
+            f"to the command (or set {VARIABLE}={package})"
+        )
+    if any(not part.isidentifier() or part.startswith("_") for part in target.split(".")):
+        raise ConfigError(f"{target} is not a public name")
+    found = _locate(target)
+    if _is_users(target, found) or (_at_top(found) and _is_part(found)):
+        return typing.cast(Callable[..., Any], found)
+    raise ConfigError(
+        f"{target} is not a part of a run: expected a network, layer, optimizer, schedule, metric, data set, "
+        "augmentation, callback, logger, trainer or plugin, or something that an allowed package defines"
+    )
+
+
+def resolve_network(target: Any) -> Callable[..., Any]:
+    """As `resolve`, for what a trained network may be made of: modules, and functions that build models."""
+    found = resolve(target)
+    if _is_users(target, found) or _is_module(found) or _is_model_builder(found, found.__module__):
+        return found
+    raise ConfigError(f"{target} is not a part of a network: expected a network, layer, loss or metric")
+
+
+def _is_users(target: str, found: Any) -> bool:
+    by_user = _allowed_by_user()
+    return target in by_user or (_at_top(found) and _under(found.__module__, by_user))
+
+
+def _is_module(found: Any) -> bool:
+    from torch import nn
+
+    return inspect.isclass(found) and issubclass(found, nn.Module)
+
+
+def _locate(target: str) -> Any:
+    parent, name = target.rsplit(".", 1)
+    try:
+        module = importlib.import_module(parent)
+    except ModuleNotFoundError as error:
+        missing = error.name or parent
+        if not _under(target, [missing]):
+            raise ConfigError(f"{target} needs the package {missing}: pip install {missing}") from error
+        if "." not in missing:
+            raise ConfigError(
+                f"{target}: there is no package {missing}; is it installed, or on PYTHONPATH?"
+            ) from error
+        above = importlib.import_module(missing.rsplit(".", 1)[0])
+        siblings = [
+            f"{above.__name__}.{found.name}" for found in pkgutil.iter_modules(getattr(above, "__path__", []))
+        ]
+        raise ConfigError(f"there is no module {missing}{nearest(missing, siblings)}") from error
+    if not hasattr(module, name):
+        public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise ConfigError(f"{parent} has no {name!r}{nearest(name, public)}")
+    found = getattr(module, name)
+    if isinstance(found, ModuleType):
+        raise ConfigError(f"{target} is a module: add the name of a class or function in it")
+    return found
+
+
+def _at_top(found: Any) -> bool:
+    """A class or function of a module, not a method."""
+    return (inspect.isclass(found) or inspect.isfunction(found)) and "." not in found.__qualname__
+
+
+def _is_part(found: Any) -> bool:
+    home = found.__module__
+    package = home.split(".")[0]
+    if package == "vision_apps" and not _under(home, _ENGINE):
+        return _is_module(found) or _is_data(found) or _is_augmentation(found) or _is_callback(found)
+    if package == "vision_apps" or package == "pytorch_lightning":
+        return home in _SCHEDULES or (inspect.isclass(found) and issubclass(found, _lightning_kinds()))
+    if package == "torchmetrics":
+        from torchmetrics import Metric, MetricCollection
+
+        return inspect.isclass(found) and issubclass(found, Metric | MetricCollection)
+    if home.startswith(_HOMES.get(package, ())) and inspect.isclass(found):
+        from torch import nn
+        from torch.optim import Optimizer
+        from torch.optim.lr_scheduler import LRScheduler
+
+        return issubclass(found, nn.Module | Optimizer | LRScheduler)
+    return _is_model_builder(found, home)
+
+
+def _is_callback(found: Any) -> bool:
+    from pytorch_lightning import Callback
+
+    return inspect.isclass(found) and issubclass(found, Callback)
+
+
+def _is_data(found: Any) -> bool:
+    from vision_apps.core.data import VisionData
+
+    return inspect.isclass(found) and issubclass(found, VisionData)
+
+
+def _is_augmentation(found: Any) -> bool:
+    from vision_apps.core.augmentation import Augmentation
+
+    return inspect.isclass(found) and issubclass(found, Augmentation)
+
+
+def _lightning_kinds() -> tuple[type, ...]:
+    import pytorch_lightning as pl
+    from pytorch_lightning import plugins
+    from pytorch_lightning.loggers import Logger
+    from pytorch_lightning.profilers import Profiler
+    from pytorch_lightning.strategies import Strategy
+
+    kinds = (pl.Trainer, pl.Callback, Logger, Profiler, Strategy)
+    return (*kinds, plugins.Precision, plugins.CheckpointIO, plugins.LayerSync)
+
+
+def _is_model_builder(found: Any, home: str) -> bool:
+    if inspect.isfunction(found) and home.startswith("torchvision.models."):
+        from torch import nn
+
+        result = typing.get_type_hints(inspect.unwrap(found)).get("return")
+        return inspect.isclass(result) and issubclass(result, nn.Module)
+    if inspect.isfunction(found) and home.startswith("timm.models."):
+        import timm
+
+        return found.__name__ == "create_model" or bool(timm.is_model(found.__name__))
+    return False

@@ -1,0 +1,1 @@
+"""Changes of whole training batches on their device."""

@@ -1,0 +1,155 @@
+"""Four pictures in one."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from vision_apps.core.augmentation import Augmentation, share_of_run
+from vision_apps.core.errors import ConfigError
+from vision_apps.data.augmentation.objects import (
+    MIN_SHARE,
+    boxes_of,
+    follow,
+    has_objects,
+    has_proposals,
+    is_box,
+    is_object,
+    settle,
+    settle_proposals,
+)
+from vision_apps.data.augmentation.spatial import IGNORE, MASKS, AnyBatch, paint, refuse_companions, sample
+from vision_apps.data.augmentation.zooms import GREY, log_uniform, ranged
+
+
+class Mosaic(Augmentation):
+    """Four scaled pictures that meet in a random point (Bochkovskiy et al. 2020, section 3.3), at the size of
+    one: the picture itself at the top left and the three that follow it in the (shuffled) batch.
+
+    Each picture touches the point with its corner, so of a large one the far part is cut, and past a small
+    one ``mean`` is painted and masks are 255. The result has room for min(4 M, ``capacity``) objects instead
+    of M; more are left out, the last of each picture first. Proposals keep their number P alike: the first of
+    each picture stay.
+
+    Args:
+        p: probability per picture.
+        scale: range of the pictures' factor, drawn evenly in the logarithm for each of the four.
+        centre: range of where they meet, as a share of the sides.
+        capacity: largest number of object rows.
+        until: share of the run after which it is off: a network should end on pictures as they are (0.9: off
+            in the last tenth).
+        mean: RGB in [0, 1] between the pictures.
+        min_share: of an object's area that has to be left of it.
+    """
+
+    def __init__(
+        self,
+        p: float = 1.0,
+        scale: Sequence[float] = (0.4, 1.0),
+        centre: Sequence[float] = (0.25, 0.75),
+        capacity: int = 300,
+        until: float = 0.9,
+        mean: Sequence[float] = GREY,
+        min_share: float = MIN_SHARE,
+    ) -> None:
+        self.p = p
+        self.scale = ranged(self, "scale", scale)
+        self.centre = ranged(self, "centre", centre)
+        self.capacity = capacity
+        self.until = share_of_run("Mosaic", until)
+        self.mean = tuple(mean)
+        self.min_share = min_share
+
+    def __call__(self, batch: AnyBatch) -> AnyBatch:
+        refuse_companions(batch, self, "its pixels cannot be scaled", but=(MASKS,), objects=False)
+        if getattr(batch, "labels", None) is not None:
+            raise ConfigError(
+                "data.augment: Mosaic does not fit data that offers 'labels': four pictures have no single "
+                "class; use CutMix"
+            )
+        images = batch.images
+        B, _, H, W = images.shape
+        meet = torch.empty(B, 2).uniform_(*self.centre) * torch.tensor([W, H])
+        meet = meet.round()  # no pixel is of two pictures
+        scale = log_uniform(4 * B, self.scale).view(4, B)
+        alone = torch.rand(B) >= self.p
+        # a picture that stays alone is the top left one, whole
+        meet[alone], scale[:, alone] = torch.tensor([float(W), float(H)]), 1.0
+        device, fields = images.device, {}
+        rows = ((torch.arange(4)[:, None] + torch.arange(B)) % B).to(device)  # [4, B]
+        grid = _grid(meet, scale, H, W).to(device)
+        fields["images"] = sample(_side_by_side(images, rows), grid, fill=paint(self.mean))
+        masks = getattr(batch, MASKS, None)
+        if masks is not None:
+            outside = torch.tensor(float(IGNORE))
+            fields[MASKS] = sample(_side_by_side(masks, rows), grid, fill=outside, mode="nearest")
+
+        forward, seen = (part.to(device) for part in _quarters(meet, scale, H, W))
+        if has_objects(batch):
+            boxes, kept = self._together(boxes_of(batch), is_object(batch), rows, forward, seen)
+            labels = {
+                name: _interleaved(getattr(batch, name)[rows])
+                for name in ("box_labels", "ignored")
+                if getattr(batch, name, None) is not None
+            }
+            room = min(boxes.shape[1], max(self.capacity, 1))
+            settled = settle(batch, boxes, kept, **labels)
+            fields |= {name: values[:, :room] for name, values in settled.items()}
+        if has_proposals(batch):
+            proposals = batch.proposals  # type: ignore[attr-defined]
+            boxes, kept = self._together(proposals, is_box(proposals), rows, forward, seen)
+            fields["proposals"] = settle_proposals(boxes, kept)[:, : proposals.shape[1]]
+        return batch._replace(**fields)
+
+    def _together(
+        self, boxes: Tensor, there: Tensor, rows: Tensor, forward: Tensor, seen: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The boxes [B, N, 4] of all four pictures in the mosaic, [B, 4 N, 4], and which are left."""
+        pictures, forward, seen = (value.flatten(0, 1) for value in (boxes[rows], forward, seen))
+        moved, kept = follow(pictures, forward, seen, self.min_share)
+        kept = kept.unflatten(0, rows.shape) & there[rows]
+        return _interleaved(moved.unflatten(0, rows.shape)), _interleaved(kept)
+
+
+def _side_by_side(field: Tensor, rows: Tensor) -> Tensor:
+    """Four pictures of a field [B, ..., H, W] in a square, [B, ..., 2 H, 2 W]: 0 and 1 above 2 and 3.
+
+    Args:
+        rows: int64 [4, B].
+    """
+    pictures = field[rows.flatten()].unflatten(0, rows.shape)
+    upper, lower = torch.cat((pictures[0], pictures[1]), -1), torch.cat((pictures[2], pictures[3]), -1)
+    return torch.cat((upper, lower), dim=-2)
+
+
+def _grid(meet: Tensor, scale: Tensor, height: int, width: int) -> Tensor:
+    """Where each pixel of the mosaic comes from in the four pictures side by side, [B, H, W, 2] for
+    ``spatial.sample``: that square's middle, 0, is where they meet.
+
+    Args:
+        meet: x, y in pixels, [B, 2].
+        scale: [4, B].
+    """
+    x = (torch.arange(width) + 0.5 - meet[:, :1])[:, None, :].expand(-1, height, -1)
+    y = (torch.arange(height) + 0.5 - meet[:, 1:])[:, :, None].expand(-1, -1, width)
+    quarter = (x > 0) + 2 * (y > 0)
+    factor = scale.t().gather(1, quarter.flatten(1)).view_as(quarter)
+    return torch.stack((x / factor / width, y / factor / height), dim=-1)
+
+
+def _quarters(meet: Tensor, scale: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Where the pictures go, top left, top right, bottom left, bottom right: maps [4, B, 2, 3] from their
+    pixels to the mosaic's, and the quarters [4, B, 4] in pixels. Arguments as for `_grid`."""
+    side = torch.tensor([width, height])
+    # per axis, whether it lies past the meeting point
+    after = torch.tensor([[0, 0], [1, 0], [0, 1], [1, 1]])[:, None]
+    factor = scale[..., None]
+    offset = meet - (1 - after) * side * factor
+    forward = torch.cat((torch.diag_embed(factor.expand(-1, -1, 2)), offset[..., None]), dim=-1)
+    return forward, torch.cat((meet * after, torch.where(after.bool(), side, meet)), dim=-1)
+
+
+def _interleaved(parts: Tensor) -> Tensor:
+    """[4, B, N, ...] as [B, 4 N, ...]: the first rows of each picture, then the second, so that a cut at the
+    end takes from all alike."""
+    return parts.movedim(0, 2).flatten(1, 2)

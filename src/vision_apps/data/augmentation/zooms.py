@@ -1,0 +1,205 @@
+"""Zooms and crops for detection and segmentation: every picture through a window of its own, and the whole
+batch resampled once. Boxes, proposals and masks follow.
+
+A window says which part of the input the output shows. Where it reaches over the picture the colour ``mean``
+is painted and masks are 255.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from vision_apps.core.augmentation import Augmentation
+from vision_apps.core.errors import ConfigError
+from vision_apps.data.augmentation.objects import MIN_SHARE, area, boxes_of, has_objects, is_object
+from vision_apps.data.augmentation.spatial import AnyBatch, height_width, resample
+
+GREY = (0.5, 0.5, 0.5)
+
+
+def window_maps(windows: Tensor, height: int, width: int) -> Tensor:
+    """Windows x1, y1, x2, y2 [B, 4] in pixels of pictures of ``height`` x ``width`` as maps [B, 2, 3] for
+    ``spatial.warp``."""
+    side = torch.tensor([width, height], dtype=windows.dtype, device=windows.device)
+    low, high = windows[:, :2], windows[:, 2:]
+    scale, middle = (high - low) / side, (high + low) / side - 1
+    return torch.cat((torch.diag_embed(scale), middle[..., None]), dim=-1)
+
+
+def ranged(transform: object, name: str, values: Sequence[float]) -> tuple[float, float]:
+    """Two positive numbers in order."""
+    if len(values) != 2 or not 0 < values[0] <= values[1]:
+        raise ConfigError(
+            f"data.augment: {type(transform).__name__}'s {name} is {list(values)}; expected [smallest, "
+            "largest], both above 0"
+        )
+    return float(values[0]), float(values[1])
+
+
+class ZoomOut(Augmentation):
+    """Place the picture at random on a larger canvas and scale that to the picture's size: small objects for
+    SSD (Liu et al. 2016, section 3.6).
+
+    Args:
+        max_ratio: the canvas' sides are 1 to this many times the picture's, drawn evenly.
+        p: probability per picture.
+        mean: RGB in [0, 1] of the canvas.
+    """
+
+    def __init__(self, max_ratio: float = 4.0, p: float = 0.5, mean: Sequence[float] = GREY) -> None:
+        if max_ratio < 1:
+            raise ConfigError(f"data.augment: ZoomOut's max_ratio is {max_ratio}; expected 1 or more")
+        self.max_ratio = max_ratio
+        self.p = p
+        self.mean = tuple(mean)
+
+    def __call__(self, batch: AnyBatch) -> AnyBatch:
+        B, _, H, W = batch.images.shape
+        ratio = torch.empty(B).uniform_(1, self.max_ratio)
+        place = torch.rand(B, 2)
+        ratio = torch.where(torch.rand(B) < self.p, ratio, 1.0)[:, None]
+        side = torch.tensor([W, H])
+        low = (1 - ratio) * side * place
+        maps = window_maps(torch.cat((low, low + ratio * side), dim=1), H, W)
+        return resample(batch, self, maps, H, W, fill=self.mean)
+
+
+class RandomZoom(Augmentation):
+    """Scale the picture around its middle and shift it, at its size (scale jitter, as of Ghiasi et al. 2021).
+
+    Args:
+        scale: range of the factor, drawn evenly in the logarithm: below 1 the picture shrinks.
+        translate: largest shift to either side, as a share of the side.
+        p: probability per picture.
+        mean: RGB in [0, 1] of what lies outside.
+        min_share: of an object's area that has to be left of it.
+    """
+
+    def __init__(
+        self,
+        scale: Sequence[float] = (0.5, 1.5),
+        translate: float = 0.1,
+        p: float = 1.0,
+        mean: Sequence[float] = GREY,
+        min_share: float = MIN_SHARE,
+    ) -> None:
+        self.scale = ranged(self, "scale", scale)
+        self.translate = translate
+        self.p = p
+        self.mean = tuple(mean)
+        self.min_share = min_share
+
+    def __call__(self, batch: AnyBatch) -> AnyBatch:
+        B, _, H, W = batch.images.shape
+        scale = log_uniform(B, self.scale)
+        shift = self.translate * (2 * torch.rand(B, 2) - 1)
+        chosen = torch.rand(B) < self.p
+        scale = torch.where(chosen, scale, 1.0)[:, None]
+        shift = shift * chosen[:, None]
+        side = torch.tensor([W, H])
+        middle, half = (0.5 - shift / scale) * side, side / scale / 2
+        maps = window_maps(torch.cat((middle - half, middle + half), dim=1), H, W)
+        return resample(batch, self, maps, H, W, fill=self.mean, min_share=self.min_share)
+
+
+class ScaleCrop(Augmentation):
+    """Scale the picture by a random factor and cut a window of ``size`` at a random place: the common
+    augmentation of segmentation (Chen et al. 2017, section 4.1). A picture smaller than the window lies
+    somewhere in it.
+
+    Args:
+        size: of the result in pixels: a side, or height and width; not that of whole pictures.
+        scale: range of the factor, drawn evenly in the logarithm.
+        mean: RGB in [0, 1] of what lies outside.
+        min_share: of an object's area that has to be left of it.
+    """
+
+    def __init__(
+        self,
+        size: int | Sequence[int],
+        scale: Sequence[float] = (0.5, 2.0),
+        mean: Sequence[float] = GREY,
+        min_share: float = MIN_SHARE,
+    ) -> None:
+        self.height, self.width = height_width(size, "size")
+        self.scale = ranged(self, "scale", scale)
+        self.mean = tuple(mean)
+        self.min_share = min_share
+
+    def __call__(self, batch: AnyBatch) -> AnyBatch:
+        B, _, H, W = batch.images.shape
+        seen = torch.tensor([self.width, self.height]) / log_uniform(B, self.scale)[:, None]
+        low = (torch.tensor([W, H]) - seen) * torch.rand(B, 2)  # inside where it fits, around it elsewhere
+        maps = window_maps(torch.cat((low, low + seen), dim=1), H, W)
+        return resample(batch, self, maps, self.height, self.width, fill=self.mean, min_share=self.min_share)
+
+
+class IoUCrop(Augmentation):
+    """Cut a patch that overlaps an object by at least a drawn amount and scale it to the picture's size (Liu
+    et al. 2016, section 2.2, "Data augmentation").
+
+    For every picture one of ``overlaps`` or "no patch" is drawn evenly, then the first of ``trials`` patches
+    that fits is taken: with sides of 0.3 to 1 times the picture's and a shape of 1:2 to 2:1, an IoU of at
+    least that with some object, and the middle of some object inside. Objects whose middle is in the patch
+    stay. Without such a patch the picture stays as it is; of a picture without objects any patch will do.
+
+    Args:
+        overlaps: smallest IoUs; 0 stands for any patch.
+        min_side: smallest side as a share of the picture's.
+        trials: patches that are drawn for each picture.
+    """
+
+    def __init__(
+        self,
+        overlaps: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9, 0.0),
+        min_side: float = 0.3,
+        trials: int = 50,
+    ) -> None:
+        if not overlaps or not all(0 <= value <= 1 for value in overlaps):
+            raise ConfigError(f"data.augment: IoUCrop's overlaps are {list(overlaps)}; expected IoUs, 0 to 1")
+        self.overlaps = torch.tensor([*overlaps, torch.inf])  # no patch reaches the last
+        self.min_side = min_side
+        self.trials = trials
+
+    def __call__(self, batch: AnyBatch) -> AnyBatch:
+        images = batch.images
+        B, _, H, W = images.shape
+        needed = self.overlaps[torch.randint(0, len(self.overlaps), (B,))][:, None]  # [B, 1]
+        side = torch.tensor([W, H])
+        extent = torch.empty(B, self.trials, 2).uniform_(self.min_side, 1) * side
+        low = (side - extent) * torch.rand(B, self.trials, 2)
+        patches = torch.cat((low, low + extent), dim=-1)  # [B, T, 4]
+        aspect = extent[..., 0] / extent[..., 1]
+        fits = (aspect >= 0.5) & (aspect <= 2) & needed.isfinite()
+        # from here on the device, for which the objects are
+        patches, fits, needed = (values.to(images.device) for values in (patches, fits, needed))
+        if has_objects(batch) and boxes_of(batch).shape[1]:
+            there, ignored = is_object(batch), getattr(batch, "ignored", None)
+            there = there if ignored is None else there & ~ignored
+            overlap, inside = patch_overlaps(patches, boxes_of(batch))
+            most = overlap.masked_fill(~there[:, None], 0).amax(-1)
+            some = (inside & there[:, None]).any(-1)
+            fits &= ((most >= needed) & some) | ~there.any(1, keepdim=True)
+        first = fits.byte().argmax(1)[:, None, None].expand(-1, -1, 4)
+        whole = torch.tensor([0.0, 0.0, W, H], device=images.device)
+        chosen = torch.where(fits.any(1, keepdim=True), patches.gather(1, first)[:, 0], whole)
+        return resample(batch, self, window_maps(chosen, H, W), H, W, min_share=0.0, centred=True)
+
+
+def log_uniform(count: int, limits: tuple[float, float]) -> Tensor:
+    """float32 [count], drawn evenly in the logarithm."""
+    low, high = torch.tensor(limits).log().tolist()
+    return torch.empty(count).uniform_(low, high).exp()
+
+
+def patch_overlaps(patches: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """IoU of every patch [B, T, 4] with every box [B, M, 4] of the same picture, and whether the box's middle
+    lies in the patch: float32 and bool [B, T, M]."""
+    low = torch.maximum(patches[:, :, None, :2], boxes[:, None, :, :2])
+    high = torch.minimum(patches[:, :, None, 2:], boxes[:, None, :, 2:])
+    common = (high - low).clamp(min=0).prod(-1)
+    union = area(patches)[:, :, None] + area(boxes)[:, None] - common
+    middle = ((boxes[..., :2] + boxes[..., 2:]) / 2)[:, None]
+    inside = (middle >= patches[:, :, None, :2]) & (middle < patches[:, :, None, 2:])
+    return common / union, inside.all(-1)

@@ -1,0 +1,1 @@
+"""Pictures with boxes: one file per format, their samples and what looks wrong in them."""

@@ -1,0 +1,339 @@
+"""Boxes in COCO's JSON (Lin et al. 2014): any such files, the public COCO, and how predictions are written.
+
+Categories in the order of their ids become 0..K-1; a box of a crowd is ignored. Segmentations are not read.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vision_apps.core.data import SPLITS, Split
+from vision_apps.core.errors import DataError
+from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation
+from vision_apps.data.boxes.data import BoxData
+from vision_apps.data.boxes.fakes import CLASS_NAMES, FakePicture, fake_pictures
+
+# Where exports of common tools put the file of a split, and one file of everything.
+_FILES: dict[Split, tuple[str, ...]] = {
+    "train": (
+        *("annotations/train.json", "annotations/instances_train.json", "train.json"),
+        *("train/_annotations.coco.json", "annotations/instances_default.json"),
+        *("annotations.json", "result.json", "_annotations.coco.json"),
+    ),
+    "val": (
+        *("annotations/val.json", "annotations/instances_val.json", "val.json"),
+        *("valid/_annotations.coco.json", "val/_annotations.coco.json"),
+    ),
+    "test": (
+        *("annotations/test.json", "annotations/instances_test.json", "test.json"),
+        "test/_annotations.coco.json",
+    ),
+}
+
+
+class CocoJson(BoxData):
+    """Pictures with one JSON file per split, or one of which the other splits are held out.
+
+    Args:
+        train_json, val_json, test_json: below ``root``; looked for under the usual names where null.
+        images: folder of the pictures, below ``root``; by default the first of ``images/<split>``,
+            ``images``, ``<split>`` and the JSON's own folder that has them.
+    """
+
+    title = "COCO annotations"
+    layout = (
+        "root/annotations/{train,val,test}.json (or train.json, train/_annotations.coco.json, or one "
+        "annotations.json of which val and test are held out) with 'images', 'annotations' and 'categories'"
+    )
+    remedy = "Say where it is: data.root=/path/to/it    Or name the files: data.train_json=my.json"
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        train_json: str | None = None,
+        val_json: str | None = None,
+        test_json: str | None = None,
+        images: str | None = None,
+        **boxes: Any,
+    ) -> None:
+        super().__init__(root, **boxes)
+        self.given: dict[Split, str | None] = {"train": train_json, "val": val_json, "test": test_json}
+        self.images = images
+
+    def files(self) -> dict[Split, Path]:
+        """The JSON file of each split that has one."""
+        found: dict[Split, Path] = {}
+        for split in SPLITS:
+            given = self.given[split]
+            if given is not None and not (self.root / given).is_file():
+                raise self.problem(f"data.{split}_json: there is no file {(self.root / given).absolute()}")
+            for name in _FILES[split] if given is None else (given,):
+                if (self.root / name).is_file():
+                    found[split] = self.root / name
+                    break
+        if "train" not in found:
+            raise self.problem("there is no JSON file to train on")
+        return found
+
+    def folder(self, split: Split, file: Path, first: str) -> Path:
+        """Where the pictures of a split are, given the name of one."""
+        if self.images is not None:
+            return self.root / self.images
+        candidates = [self.root / "images" / split, self.root / "images", self.root / split, file.parent]
+        return next((place for place in candidates if (place / first).is_file()), candidates[1])
+
+    def read(self) -> Annotated:
+        names: list[str] | None = None
+        splits: dict[Split, list[Annotation]] = {}
+        for split, file in self.files().items():
+            own, pictures = read_json(file)
+            if names is not None and own != names:
+                raise DataError(
+                    f"{file}: its categories are {', '.join(own)}; those to train on are {', '.join(names)}: "
+                    "all files of a data set need the same categories with the same ids"
+                )
+            names = own
+            folder = self.folder(split, file, pictures[0].path) if pictures else self.root
+            placed = [item._replace(path=str(folder / item.path)) for item in pictures]
+            sizes = self.sizes_of(item.path for item in placed if not (item.height and item.width))
+            splits[split] = [
+                item._replace(height=sizes[item.path][0], width=sizes[item.path][1])
+                if item.path in sizes
+                else item
+                for item in placed
+            ]
+        return Annotated(names or [], splits)
+
+    @classmethod
+    def fake(cls, root: Path, *, size: int = 32) -> dict[str, Any]:
+        """A JSON file and a folder of pictures for each split."""
+        for seed, split in enumerate(SPLITS):
+            _write_fake(root / "images" / split, root / "annotations" / f"{split}.json", 12, size, seed)
+        return {"root": str(root), "image_size": size}
+
+
+class Coco(CocoJson):
+    """The public COCO of 2017. The official validation pictures are the test split, because results are
+    reported on them; those to choose a checkpoint with are ``val_fraction`` of the training pictures."""
+
+    title = "COCO 2017"
+    layout = "root/train2017/*.jpg, root/val2017/*.jpg and root/annotations/instances_{train,val}2017.json"
+    remedy = (
+        "Its pictures belong to their Flickr authors, so it is not fetched for you: 19 GB train2017.zip, "
+        "1 GB val2017.zip and 0.25 GB annotations_trainval2017.zip from "
+        "https://cocodataset.org/#download; unzip them into one folder, then data.root=/path/to/it"
+    )
+
+    def __init__(self, root: str, *, val_fraction: float = 0.02, **boxes: Any) -> None:
+        super().__init__(root, val_fraction=val_fraction, **boxes)
+
+    def files(self) -> dict[Split, Path]:
+        annotations = self.root / "annotations"
+        found: dict[Split, Path] = {
+            "train": annotations / "instances_train2017.json",
+            "test": annotations / "instances_val2017.json",
+        }
+        for file in found.values():
+            if not file.is_file():
+                raise self.problem(f"there is no file {file.absolute()}")
+        return found
+
+    def folder(self, split: Split, file: Path, first: str) -> Path:
+        return self.root / ("train2017" if split == "train" else "val2017")
+
+    @classmethod
+    def fake(cls, root: Path, *, size: int = 32) -> dict[str, Any]:
+        for seed, name in enumerate(("train2017", "val2017")):
+            _write_fake(root / name, root / "annotations" / f"instances_{name}.json", 16, size, seed)
+        return {"root": str(root), "image_size": size, "val_fraction": 0.25}
+
+
+def read_json(file: Path) -> tuple[list[str], list[Annotation]]:
+    """Class names, and the pictures with paths as they stand in the file, in its order.
+
+    Raises:
+        DataError: no JSON, a key is missing, an id is there twice, or one is referred to that is not there.
+    """
+    try:
+        content = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{file}: cannot be read as JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{file}: expected an object with 'images', 'annotations' and 'categories'")
+    if not isinstance(content.get("annotations"), list) and "images" not in content:
+        raise DataError(f"{file}: it has no list 'images': is it a file of results, not of annotations?")
+    images, categories, objects = (
+        _by_id(content, name, file) for name in ("images", "categories", "annotations")
+    )
+    order = {number: label for label, number in enumerate(sorted(categories))}
+    names = [str(_value(categories[number], "name", "category", file)) for number in order]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{file}: two categories are called {twice!r}")
+    of_image: dict[Any, list[tuple[list[float], int, bool]]] = defaultdict(list)
+    for entry in objects.values():
+        image_id = _value(entry, "image_id", "annotation", file)
+        if image_id not in images:
+            raise DataError(
+                f"{file}: annotation {entry['id']} has image_id {image_id!r}, which is not in 'images'"
+            )
+        category = _value(entry, "category_id", "annotation", file)
+        if category not in order:
+            raise DataError(
+                f"{file}: annotation {entry['id']} has category_id {category!r}, which is not in "
+                f"'categories' ({', '.join(map(str, list(order)[:10]))}{', ...' if len(order) > 10 else ''})"
+            )
+        box = _corners(_value(entry, "bbox", "annotation", file), entry["id"], file)
+        of_image[image_id].append((box, order[category], bool(entry.get("iscrowd", 0))))
+    return names, [
+        annotation(
+            _value(image, "file_name", "image", file),
+            (_side(image, "height", file), _side(image, "width", file)),
+            *_columns(of_image[number]),
+            image_id=number,
+            source=f"{file}, image {number} ({image['file_name']})",
+        )
+        for number, image in images.items()
+    ]
+
+
+def _columns(
+    found: Sequence[tuple[list[float], int, bool]],
+) -> tuple[list[list[float]], list[int], list[bool]]:
+    return [box for box, _, _ in found], [label for _, label, _ in found], [crowd for _, _, crowd in found]
+
+
+def _by_id(content: Mapping[str, Any], name: str, file: Path) -> dict[Any, dict[str, Any]]:
+    entries = content.get(name)
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise DataError(f"{file}: expected a list of objects under {name!r}")
+    found: dict[Any, dict[str, Any]] = {}
+    for place, entry in enumerate(entries):
+        number = entry.get("id")
+        if not isinstance(number, int | str):
+            raise DataError(f"{file}: entry {place} of {name!r} has no 'id'")
+        if number in found:
+            raise DataError(f"{file}: two entries of {name!r} have the id {number!r}")
+        found[number] = entry
+    if name == "categories" and len({type(number) for number in found}) > 1:
+        raise DataError(f"{file}: the ids of 'categories' are numbers and texts; expected one of both")
+    return found
+
+
+def _value(entry: Mapping[str, Any], key: str, kind: str, file: Path) -> Any:
+    if entry.get(key) is None:
+        raise DataError(f"{file}: {kind} {entry['id']} has no {key!r}")
+    return entry[key]
+
+
+def _side(image: Mapping[str, Any], key: str, file: Path) -> int:
+    """In pixels; 0 where the file does not say."""
+    value = image.get(key)
+    if value is not None and (not isinstance(value, int) or value < 1):
+        raise DataError(
+            f"{file}: image {image['id']}: expected a whole number of pixels as {key!r}, not {value!r}"
+        )
+    return value or 0
+
+
+def _corners(box: Any, number: Any, file: Path) -> list[float]:
+    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(v, int | float) for v in box):
+        raise DataError(f"{file}: annotation {number}: expected 'bbox' as [x, y, width, height], not {box!r}")
+    x, y, width, height = box
+    return [x, y, x + width, y + height]
+
+
+def to_json(rows: Iterable[Mapping[str, Any]], class_names: Sequence[str]) -> bytes:
+    """Predictions as a COCO annotation file, which our reader and COCO's tools read; each annotation has its
+    ``score`` besides.
+
+    Args:
+        rows: one per picture, with ``file``, ``width``, ``height`` and ``objects``: each with ``class`` (a
+            name), ``box`` (x1, y1, x2, y2 in pixels) and, where there is one, ``score``.
+    """
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, row in enumerate(rows, 1):
+        size = {"width": row["width"], "height": row["height"]}
+        images.append({"id": number, "file_name": row["file"], **size})
+        for found in row["objects"]:
+            result = _result(number, found, class_names)
+            width, height = result["bbox"][2:]
+            result |= {"id": len(annotations) + 1, "area": round(width * height, 2), "iscrowd": 0}
+            annotations.append(result)
+    categories = [{"id": number, "name": name} for number, name in enumerate(class_names, 1)]
+    return _encoded({"images": images, "annotations": annotations, "categories": categories})
+
+
+def to_results(
+    rows: Iterable[Mapping[str, Any]],
+    class_names: Sequence[str],
+    image_ids: Mapping[str, int | str] | None = None,
+    category_ids: Sequence[int] | None = None,
+) -> bytes:
+    """Predictions as COCO's list of results, for ``COCO.loadRes`` and evaluation servers.
+
+    Args:
+        rows: as of `to_json`.
+        image_ids: file to the id that the ground truth gives it; by default 1, 2, ... as `to_json` gives.
+        category_ids: of the classes in the ground truth; by default 1, 2, ...
+    """
+    results = []
+    for number, row in enumerate(rows, 1):
+        image = number if image_ids is None else image_ids[row["file"]]
+        results += [_result(image, found, class_names, category_ids) for found in row["objects"]]
+    return _encoded(results)
+
+
+def _result(
+    image: int | str,
+    found: Mapping[str, Any],
+    class_names: Sequence[str],
+    category_ids: Sequence[int] | None = None,
+) -> dict[str, Any]:
+    label = list(class_names).index(found["class"])
+    x1, y1, x2, y2 = found["box"]
+    result = {
+        "image_id": image,
+        "category_id": label + 1 if category_ids is None else category_ids[label],
+        "bbox": [round(value, 2) for value in (x1, y1, x2 - x1, y2 - y1)],
+    }
+    return result | ({"score": found["score"]} if "score" in found else {})
+
+
+def _encoded(content: Any) -> bytes:
+    return (json.dumps(content, ensure_ascii=False) + "\n").encode()
+
+
+def _write_fake(pictures: Path, file: Path, count: int, size: int, seed: int) -> None:
+    """Category and image ids neither begin at 1 nor are without gaps, as in the real data."""
+    pictures.mkdir(parents=True)
+    file.parent.mkdir(exist_ok=True)
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, picture in enumerate(fake_pictures(count, size, seed)):
+        image_id, name = 100 * seed + 3 * number + 7, f"{seed}{number:05d}.jpg"
+        picture.image.save(pictures / name)
+        width, height = picture.image.size
+        images.append({"id": image_id, "file_name": name, "width": width, "height": height})
+        annotations += [
+            entry | {"id": 1000 * number + place} for place, entry in enumerate(_entries(picture, image_id))
+        ]
+    categories = [{"id": 3 * label + 2, "name": name} for label, name in enumerate(CLASS_NAMES)]
+    file.write_bytes(_encoded({"images": images, "annotations": annotations, "categories": categories}))
+
+
+def _entries(picture: FakePicture, image_id: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "image_id": image_id,
+            "category_id": 3 * label + 2,
+            "bbox": [x1, y1, x2 - x1, y2 - y1],
+            "area": (x2 - x1) * (y2 - y1),
+            "iscrowd": int(crowd),
+        }
+        for (x1, y1, x2, y2), label, crowd in zip(picture.boxes, picture.labels, picture.ignored, strict=True)
+    ]

@@ -1,0 +1,118 @@
+"""From annotations to samples: pictures fitted to one size, boxes with them, padded to one number."""
+
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vision_apps.core.errors import CorruptSample
+from vision_apps.data.boxes.annotation import Annotation
+from vision_apps.data.fit import Fit, Size, fit_boxes, fit_picture
+from vision_apps.data.images import read_image
+
+
+class Listing(NamedTuple):
+    """The pictures of a split as few arrays: a list of many objects gets copied into every worker."""
+
+    files: np.ndarray  # encoded paths [N]
+    sizes: Tensor  # int64 [N, 2]: height and width in the file
+    boxes: Tensor  # float32 [T, 4]: of all pictures, in pixels of the fitted ones
+    labels: Tensor  # int64 [T]
+    ignored: Tensor  # bool [T]
+    starts: Tensor  # int64 [N + 1]: where a picture's boxes begin
+
+
+def list_annotations(items: Sequence[Annotation], size: Size, fit: Fit) -> Listing:
+    sizes = torch.tensor([[item.height, item.width] for item in items], dtype=torch.int64)
+    counts = torch.tensor([len(item.labels) for item in items], dtype=torch.int64)
+    boxes = torch.from_numpy(np.concatenate([item.boxes for item in items]))
+    each = sizes.repeat_interleave(counts, 0)
+    return Listing(
+        np.array([os.fsencode(item.path) for item in items]),
+        sizes,
+        fit_boxes(boxes.unsqueeze(1), each, size, fit).squeeze(1),
+        torch.from_numpy(np.concatenate([item.labels for item in items])),
+        torch.from_numpy(np.concatenate([item.ignored for item in items])),
+        torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)]),
+    )
+
+
+class Regions(Protocol):
+    """Region proposals of the same pictures."""
+
+    def of(self, index: int, image: Tensor) -> Tensor:
+        """float32 [P, 4] of the fitted picture uint8 [3, H, W]; zero rows are none."""
+
+
+class BoxSamples:
+    """Reads and fits one picture at a time; run in loader workers, or by threads.
+
+    Args:
+        rows: of boxes per picture; the rows past a picture's objects are empty.
+    """
+
+    def __init__(
+        self,
+        listing: Listing,
+        fields: Sequence[str],
+        size: Size,
+        fit: Fit,
+        rows: int,
+        max_pixels: int,
+    ) -> None:
+        self.listing = listing
+        self.fields = tuple(fields)
+        self.size = size
+        self.fit = fit
+        self.rows = rows
+        self.max_pixels = max_pixels
+        self.regions: Regions | None = None
+
+    def __len__(self) -> int:
+        return len(self.listing.files)
+
+    def picture(self, index: int) -> Tensor:
+        """Fitted: uint8 [3, H, W].
+
+        Raises:
+            CorruptSample: the file cannot be decoded, or its size is not the annotated one.
+        """
+        path = os.fsdecode(self.listing.files[index])
+        image = read_image(path, self.max_pixels)
+        height, width = self.listing.sizes[index].tolist()
+        if image.shape[-2:] != (height, width):
+            raise CorruptSample(
+                path,
+                f"it has {image.shape[-1]} x {image.shape[-2]} pixels and is annotated as {width} x "
+                f"{height}: the boxes are of another picture, or of this one before it was scaled or turned",
+            )
+        return fit_picture(image, self.size, self.fit)[0]
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        own = slice(*self.listing.starts[index : index + 2].tolist())
+        makers: dict[str, Callable[[], Tensor]] = {
+            "images": partial(self.picture, index),
+            "boxes": lambda: _padded(self.listing.boxes[own], self.rows, 0),
+            "box_labels": lambda: _padded(self.listing.labels[own], self.rows, -1),
+            "ignored": lambda: _padded(self.listing.ignored[own], self.rows, False),
+            "sizes": lambda: self.listing.sizes[index].clone(),
+        }
+        sample = {name: makers[name]() for name in self.fields if name in makers}
+        if "proposals" in self.fields:
+            sample["proposals"] = self._regions(index, sample.get("images"))
+        return sample
+
+    def _regions(self, index: int, image: Tensor | None) -> Tensor:
+        if self.regions is None:
+            return torch.zeros(0, 4)
+        return self.regions.of(index, self.picture(index) if image is None else image)
+
+
+def _padded(values: Tensor, rows: int, fill: float) -> Tensor:
+    whole = values.new_full((rows, *values.shape[1:]), fill)
+    whole[: len(values)] = values
+    return whole

@@ -1,0 +1,344 @@
+"""Boxes in PASCAL VOC's XML (Everingham et al. 2010): any such folder, the public VOC 2007 and 2012, and how
+predictions are written.
+
+The files are parsed without entities: one with a document type is refused. ``difficult`` objects are ignored.
+VOC itself counts pixels from 1 and its second corner is part of the object (``one_based``): x1 - 1, y1 - 1,
+x2, y2 are our corners. Most tools that export to its format write plain coordinates.
+"""
+
+import os
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NoReturn
+
+from vision_apps.core.data import Split
+from vision_apps.core.errors import ConfigError, DataError
+from vision_apps.data import public
+from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation
+from vision_apps.data.boxes.data import BoxData
+from vision_apps.data.boxes.fakes import CLASS_NAMES, FakePicture, fake_pictures
+from vision_apps.data.images import EXTENSIONS
+
+VOC_CLASSES = (
+    "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
+    "pottedplant sheep sofa train tvmonitor"
+).split()
+
+_PICTURES = ("JPEGImages", "images", "Images")
+_LISTS: dict[Split, tuple[str, ...]] = {"train": ("train", "trainval"), "val": ("val",), "test": ("test",)}
+
+
+class Parsed:
+    """An annotation file: the picture's size (0 where it does not say), and its objects."""
+
+    def __init__(self, file: Path, one_based: bool) -> None:
+        root = _parse(file)
+        self.file = file
+        self.filename = (root.findtext("filename") or "").strip()
+        self.height, self.width = (
+            _number(root.findtext(f"size/{name}") or "0", f"size/{name}", file)
+            for name in ("height", "width")
+        )
+        self.names: list[str] = []
+        self.boxes: list[list[float]] = []
+        self.difficult: list[bool] = []
+        for number, found in enumerate(root.iter("object")):
+            name = (found.findtext("name") or "").strip()
+            if not name:
+                raise DataError(f"{file}: object {number} has no <name>")
+            corners = [found.findtext(f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax")]
+            if None in corners:
+                raise DataError(f"{file}: object {number} has no <bndbox> with xmin, ymin, xmax, ymax")
+            x1, y1, x2, y2 = (_number(corner or "", "bndbox", file) for corner in corners)
+            self.names.append(name)
+            self.boxes.append([x1 - one_based, y1 - one_based, x2, y2])
+            self.difficult.append((found.findtext("difficult") or "0").strip() == "1")
+
+
+class _Plain(ET.TreeBuilder):
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> NoReturn:
+        raise ValueError("it declares a document type, which can hold entities; not read")
+
+
+def _parse(file: Path) -> ET.Element:
+    try:
+        return ET.fromstring(file.read_bytes(), ET.XMLParser(target=_Plain()))
+    except (OSError, ET.ParseError, ValueError, LookupError) as error:
+        raise DataError(f"{file}: cannot be read as XML: {error}") from error
+
+
+def _number(text: str, what: str, file: Path) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise DataError(f"{file}: expected numbers in <{what}>, found {text!r}") from None
+
+
+class VocFolder(BoxData):
+    """``Annotations/*.xml`` with pictures of the same names beside them.
+
+    Splits are the lists in ``ImageSets/Main``; one without a list is held out of the training pictures, and
+    without any list all pictures are for training. A picture without an XML file has no objects.
+
+    Args:
+        classes: names in the order of their numbers; by default those in the files, sorted.
+        one_based: pixels count from 1 and the second corner belongs to the object, as in VOC itself.
+    """
+
+    title = "VOC annotations"
+    layout = (
+        "root/Annotations/*.xml and root/JPEGImages/*.jpg (or root/images), with lists of names in "
+        "root/ImageSets/Main/{train,val,test}.txt where the splits are given"
+    )
+
+    def __init__(
+        self, root: str, *, classes: Sequence[str] | None = None, one_based: bool = False, **boxes: Any
+    ) -> None:
+        super().__init__(root, **boxes)
+        self.classes = list(classes) if classes is not None else None
+        if self.classes is not None and (not self.classes or len(set(self.classes)) < len(self.classes)):
+            raise ConfigError(f"data.classes: expected different names, not {self.classes}")
+        self.one_based = one_based
+
+    def read(self) -> Annotated:
+        lists = self._lists(self.root)
+        return self._annotated(
+            {split: self._folder(self.root, names) for split, names in lists.items()}
+            if lists
+            else {"train": self._folder(self.root, None)}
+        )
+
+    def _lists(self, devkit: Path) -> dict[Split, list[str]]:
+        found: dict[Split, list[str]] = {}
+        for split, names in _LISTS.items():
+            for name in names:
+                file = devkit / "ImageSets" / "Main" / f"{name}.txt"
+                if file.is_file() and split not in found:
+                    found[split] = read_list(file)
+        if found and "train" not in found:
+            raise self.problem("ImageSets/Main has neither train.txt nor trainval.txt")
+        return found
+
+    def _folder(self, devkit: Path, names: Sequence[str] | None) -> list[tuple[str, Parsed | None]]:
+        """Of each picture its path and what its file says; None without a file."""
+        files = devkit / "Annotations"
+        if not files.is_dir():
+            raise self.problem(f"there is no folder {files.absolute()}")
+        folder = next((devkit / name for name in _PICTURES if (devkit / name).is_dir()), files)
+        pictures = {
+            os.path.splitext(name)[0]: name
+            for name in sorted(os.listdir(folder))
+            if name.lower().endswith(EXTENSIONS)
+        }
+        if names is None:
+            names = sorted({path.stem for path in files.glob("*.xml")} | set(pictures))
+        found = []
+        for name in names:
+            file = files / f"{name}.xml"
+            parsed = Parsed(file, self.one_based) if file.is_file() else None
+            if parsed is None and name not in pictures:
+                raise self.problem(f"{name!r} is listed and has neither {file} nor a picture in {folder}")
+            # a file that was renamed still says its old name, so the XML's own name comes first
+            picture = pictures.get(name) or (parsed.filename if parsed else "") or f"{name}.jpg"
+            found.append((str(folder / picture), parsed))
+        return found
+
+    def _annotated(self, splits: Mapping[Split, list[tuple[str, Parsed | None]]]) -> Annotated:
+        entries = [entry for own in splits.values() for entry in own]
+        names = self.classes or sorted({name for _, parsed in entries if parsed for name in parsed.names})
+        if not names:
+            raise self.problem(
+                "no file names an object, so there are no classes; data.classes=[a,b] lists them"
+            )
+        unmeasured = [path for path, parsed in entries if not (parsed and parsed.height and parsed.width)]
+        sizes = self.sizes_of(unmeasured)
+        return Annotated(
+            names,
+            {
+                split: [self._picture(path, parsed, names, sizes) for path, parsed in own]
+                for split, own in splits.items()
+            },
+        )
+
+    def _picture(
+        self, path: str, parsed: Parsed | None, names: Sequence[str], sizes: Mapping[str, tuple[int, int]]
+    ) -> Annotation:
+        name = Path(path).stem
+        if parsed is None:
+            return annotation(path, sizes.get(path, (0, 0)), [], [], image_id=name, source=path)
+        if unknown := next((name for name in parsed.names if name not in names), None):
+            raise DataError(
+                f"{parsed.file}: class {unknown!r} is not among {', '.join(names)}; "
+                "add it to data.classes, or leave data.classes null to take all that occur"
+            )
+        given = (int(parsed.height), int(parsed.width))
+        return annotation(
+            path,
+            given if all(given) else sizes.get(path, (0, 0)),
+            parsed.boxes,
+            [names.index(own) for own in parsed.names],
+            parsed.difficult,
+            image_id=name,
+            source=parsed.file,
+        )
+
+    @classmethod
+    def fake(cls, root: Path, *, size: int = 32) -> dict[str, Any]:
+        """A folder with lists of all splits; a picture without objects has no XML file."""
+        _write_fake(root, {"train": 12, "val": 6, "test": 6}, CLASS_NAMES, size, one_based=False)
+        return {"root": str(root), "image_size": size}
+
+
+class Voc(VocFolder):
+    """PASCAL VOC 2007 and 2012, 20 classes.
+
+    ``2007`` has official lists of all splits. The test annotations of ``2012`` are not public: its val is the
+    test split, and ``val_fraction`` of its train is held out. ``07+12`` trains on trainval of both, less
+    ``val_fraction``, and tests on 2007.
+
+    Args:
+        root: the folder that holds ``VOCdevkit``.
+        year: ``2007``, ``2012`` or ``07+12``.
+        download: fetch and unpack the official archives of the year when they are not there.
+    """
+
+    title = "PASCAL VOC"
+    layout = "root/VOCdevkit/VOC{2007,2012}/{Annotations,JPEGImages,ImageSets/Main}"
+    weight: ClassVar[str] = "2007: 440 + 430 MB, 2012: 1,910 MB"
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        year: Literal[2007, 2012, "07+12"] = 2007,
+        download: bool = False,
+        **boxes: Any,
+    ) -> None:
+        super().__init__(root, classes=VOC_CLASSES, one_based=True, **boxes)
+        self.year = year
+        self.download = download
+
+    @property
+    def lists(self) -> list[tuple[Split, str, str]]:
+        """Split, year and list of each part of the data."""
+        if self.year == 2007:
+            return [("train", "2007", "train"), ("val", "2007", "val"), ("test", "2007", "test")]
+        if self.year == 2012:
+            return [("train", "2012", "train"), ("test", "2012", "val")]
+        return [("train", "2007", "trainval"), ("train", "2012", "trainval"), ("test", "2007", "test")]
+
+    def _devkit(self, year: str) -> Path:
+        return self.root / "VOCdevkit" / f"VOC{year}"
+
+    def _missing(self) -> list[Path]:
+        files = [self._devkit(year) / "ImageSets" / "Main" / f"{name}.txt" for _, year, name in self.lists]
+        return [file for file in files if not file.is_file()]
+
+    def prepare_data(self) -> None:
+        if self.download and self._missing():
+            self._fetch()
+        if missing := self._missing():
+            expected = f"{self.layout}, and of it {', '.join(str(file) for file in missing)}"
+            raise public.not_found(self.title, self.root, expected, self.weight)
+        super().prepare_data()
+
+    def _fetch(self) -> None:
+        from torchvision.datasets.voc import DATASET_YEAR_DICT
+
+        wanted = {
+            f"{year}-test" if (year, name) == ("2007", "test") else year for _, year, name in self.lists
+        }
+        for year in sorted(wanted):
+            known = DATASET_YEAR_DICT[year]
+            archive = public.download([known["url"]], self.root, known["filename"], known["md5"])
+            public.unpack(archive, self.root)
+
+    def read(self) -> Annotated:
+        splits: dict[Split, list[tuple[str, Parsed | None]]] = {}
+        for split, year, name in self.lists:
+            names = read_list(self._devkit(year) / "ImageSets" / "Main" / f"{name}.txt")
+            splits.setdefault(split, []).extend(self._folder(self._devkit(year), names))
+        return self._annotated(splits)
+
+    @classmethod
+    def fake(cls, root: Path, *, size: int = 32) -> dict[str, Any]:
+        for seed, year in enumerate(("2007", "2012")):
+            counts = {"train": 12, "val": 6} | ({"test": 6} if year == "2007" else {})
+            folder = root / "VOCdevkit" / f"VOC{year}"
+            _write_fake(folder, counts, VOC_CLASSES[:2], size, one_based=True, seed=10 * seed)
+        return {"root": str(root), "image_size": size}
+
+
+def read_list(file: Path) -> list[str]:
+    """Names in a list, one a line; a second column (-1, 0, 1 in the lists of one class) is not read."""
+    return [line.split()[0] for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def to_xml(
+    file: str,
+    width: int,
+    height: int,
+    objects: Iterable[Mapping[str, Any]],
+    *,
+    one_based: bool = False,
+) -> bytes:
+    """The objects of one picture as a VOC annotation file, to hundredths of a pixel.
+
+    Args:
+        objects: each with ``class`` (a name), ``box`` (x1, y1, x2, y2 in pixels) and, where there are,
+            ``score`` and ``difficult``.
+        one_based: as of `VocFolder`.
+    """
+    root = ET.Element("annotation")
+    ET.SubElement(root, "filename").text = os.path.basename(file)
+    size = ET.SubElement(root, "size")
+    for key, value in (("width", width), ("height", height), ("depth", 3)):
+        ET.SubElement(size, key).text = str(value)
+    for found in objects:
+        node = ET.SubElement(root, "object")
+        ET.SubElement(node, "name").text = found["class"]
+        ET.SubElement(node, "difficult").text = str(int(found.get("difficult", False)))
+        if "score" in found:
+            ET.SubElement(node, "score").text = str(found["score"])
+        box = ET.SubElement(node, "bndbox")
+        x1, y1, x2, y2 = found["box"]
+        corners = (x1 + one_based, y1 + one_based, x2, y2)
+        for key, corner in zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True):
+            ET.SubElement(box, key).text = f"{round(corner, 2):g}" if abs(corner) < 1e4 else f"{corner:.2f}"
+    ET.indent(root)
+    content: bytes = ET.tostring(root, encoding="utf-8")
+    return content + b"\n"
+
+
+def _write_fake(
+    folder: Path,
+    counts: Mapping[str, int],
+    class_names: Sequence[str],
+    size: int,
+    *,
+    one_based: bool,
+    seed: int = 0,
+) -> None:
+    for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
+        (folder / name).mkdir(parents=True)
+    listed: dict[str, list[str]] = {}
+    for shift, (split, count) in enumerate(counts.items()):
+        listed[split] = [f"{seed + shift:02d}{number:04d}" for number in range(count)]
+        for name, picture in zip(listed[split], fake_pictures(count, size, seed + shift), strict=True):
+            picture.image.save(folder / "JPEGImages" / f"{name}.jpg")
+            if picture.labels:
+                content = to_xml(
+                    f"{name}.jpg", *picture.image.size, _objects(picture, class_names), one_based=one_based
+                )
+                (folder / "Annotations" / f"{name}.xml").write_bytes(content)
+    listed["trainval"] = listed["train"] + listed["val"]
+    for split, names in listed.items():
+        (folder / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(names) + "\n")
+
+
+def _objects(picture: FakePicture, class_names: Sequence[str]) -> list[dict[str, Any]]:
+    found = zip(picture.boxes, picture.labels, picture.ignored, strict=True)
+    return [
+        {"class": class_names[label], "box": box, "difficult": difficult} for box, label, difficult in found
+    ]

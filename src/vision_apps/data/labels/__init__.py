@@ -1,0 +1,1 @@
+"""Pictures with a class: one file per format or public set."""

@@ -1,0 +1,125 @@
+"""Cityscapes (Cordts et al. 2016): 3,475 finely labelled street scenes of 21 cities, 19 classes."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vision_apps.core.data import Split
+from vision_apps.core.seeding import mix
+from vision_apps.data.masks.coding import IGNORE, MaskCoding
+from vision_apps.data.masks.data import MaskData, Pairs, fake_pair, fraction
+
+# name: number in *_labelIds.png, and colour; as cityscapesScripts' labels.py has them, in order of "trainId"
+_CLASSES = {
+    "road": (7, (128, 64, 128)),
+    "sidewalk": (8, (244, 35, 232)),
+    "building": (11, (70, 70, 70)),
+    "wall": (12, (102, 102, 156)),
+    "fence": (13, (190, 153, 153)),
+    "pole": (17, (153, 153, 153)),
+    "traffic light": (19, (250, 170, 30)),
+    "traffic sign": (20, (220, 220, 0)),
+    "vegetation": (21, (107, 142, 35)),
+    "terrain": (22, (152, 251, 152)),
+    "sky": (23, (70, 130, 180)),
+    "person": (24, (220, 20, 60)),
+    "rider": (25, (255, 0, 0)),
+    "car": (26, (0, 0, 142)),
+    "truck": (27, (0, 0, 70)),
+    "bus": (28, (0, 60, 100)),
+    "train": (31, (0, 80, 100)),
+    "motorcycle": (32, (0, 0, 230)),
+    "bicycle": (33, (119, 11, 32)),
+}
+_IDS = 34  # 0 to 33; those that are no class above are not evaluated
+_IMAGE, _MASK = "_leftImg8bit.png", "_gtFine_labelIds.png"
+
+
+class Cityscapes(MaskData):
+    """``root/leftImg8bit/<split>/<city>/*_leftImg8bit.png`` and
+    ``root/gtFine/<split>/<city>/*_gtFine_labelIds.png``.
+
+    The official validation pictures are the test split, since the masks of the official test pictures are
+    not public. To choose a checkpoint, whole training cities are held out by ``seed`` until they are
+    ``val_fraction`` of the pictures: pictures of one drive resemble each other.
+    """
+
+    title = "Cityscapes"
+    layout = (
+        "root/leftImg8bit/{train,val}/<city>/*_leftImg8bit.png and "
+        "root/gtFine/{train,val}/<city>/*_gtFine_labelIds.png"
+    )
+    remedy = (
+        "Cityscapes has terms of its own and is not fetched for you: leftImg8bit_trainvaltest.zip (11 GB) "
+        "and gtFine_trainvaltest.zip (241 MB) from https://www.cityscapes-dataset.com; unpack both into one "
+        "folder, then data.root=/path/to/it"
+    )
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        image_size: int | Sequence[int] = (512, 1024),
+        val_fraction: float = 0.1,
+        **data: Any,
+    ) -> None:
+        super().__init__(root, image_size=image_size, **data)
+        self.val_fraction = fraction("val_fraction", val_fraction)
+
+    def list_pairs(self) -> dict[Split, Pairs]:
+        cities = self._cities("train")
+        names = sorted(cities)
+        if len(names) < 2:
+            raise self.problem("train needs at least 2 cities, one of them to hold out for val")
+        order = torch.randperm(
+            len(names), generator=torch.Generator().manual_seed(mix(self.seed, len(names)))
+        )
+        wanted = self.val_fraction * sum(map(len, cities.values()))
+        held: list[tuple[Path, Path]] = []
+        kept = [names[index] for index in order.tolist()]
+        while len(kept) > 1 and len(held) < wanted:
+            held += cities[kept.pop()]
+        train = [pair for name in sorted(kept) for pair in cities[name]]
+        test = [pair for pairs in self._cities("val").values() for pair in pairs]
+        return {"train": Pairs.of(train), "val": Pairs.of(held), "test": Pairs.of(test)}
+
+    def _cities(self, split: str) -> dict[str, list[tuple[Path, Path]]]:
+        images, masks = self.root / "leftImg8bit" / split, self.root / "gtFine" / split
+        for folder in (images, masks):
+            if not folder.is_dir():
+                raise self.problem(f"there is no {folder.absolute()}")
+        found: dict[str, list[tuple[Path, Path]]] = {}
+        for path in sorted(images.glob(f"*/*{_IMAGE}")):
+            mask = masks / path.parent.name / (path.name.removesuffix(_IMAGE) + _MASK)
+            found.setdefault(path.parent.name, []).append((path, mask))
+        self.existing([pair for pairs in found.values() for pair in pairs], str(images.absolute()))
+        return found
+
+    @property
+    def class_names(self) -> list[str]:
+        return list(_CLASSES)
+
+    @property
+    def palette(self) -> list[list[int]]:
+        return [list(colour) for _, colour in _CLASSES.values()]
+
+    @cached_property
+    def coding(self) -> MaskCoding:
+        classes = {number: index for index, (number, _) in enumerate(_CLASSES.values())}
+        return MaskCoding(len(_CLASSES), values=dict.fromkeys(range(_IDS), IGNORE) | classes)
+
+    @classmethod
+    def fake(cls, root: Path, *, size: int = 32, pictures: int = 6) -> dict[str, Any]:
+        """Small pictures of two cities to train on and one to measure with."""
+        numbers = [0, 3, *(number for number, _ in _CLASSES.values())]
+        for start, (split, city) in enumerate((("train", "aachen"), ("train", "bochum"), ("val", "lindau"))):
+            for number in range(pictures):
+                name = f"{city}/{city}_{number:06d}_000019"
+                image = root / "leftImg8bit" / split / f"{name}{_IMAGE}"
+                mask = root / "gtFine" / split / f"{name}{_MASK}"
+                seed = start * pictures + number
+                fake_pair(image, mask, seed, size, numbers[seed % 5 :][:16])
+        return {"root": str(root), "image_size": size}

@@ -1,0 +1,240 @@
+"""From one mask file to the class of every pixel, and back to a picture that one can look at.
+
+Masks come as index pictures (grey or palette), as colour maps (RGB, a colour per class) and as binary
+pictures (0 and 255). The numbers in the file are the truth: a palette is never looked through, levels are
+never scaled, and a number or colour that is no class is an error that names it.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from vision_apps.core.errors import CorruptSample
+from vision_apps.data.fit import Fit, Size, content_sizes, height_width
+from vision_apps.data.images import MAX_PIXELS, decoding, open_image
+
+IGNORE = 255  # in a mask: neither trained on nor counted
+Colours = Sequence[Sequence[int]]  # r, g, b in 0..255
+
+_INTEGERS = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
+_LOSSY = ("JPEG", "MPO", "WEBP")
+_SPREAD = {"L;2": 85, "L;4": 17}  # Pillow spreads 2 and 4 bits over 0..255; this takes it back
+_LEVELS = 65_536
+
+
+def voc_colours(count: int) -> list[list[int]]:
+    """The colour map of PASCAL VOC (Everingham et al. 2010, development kit): distinct colours for up to 256
+    indices. Its first is black and its last, for ``IGNORE``, is cream."""
+    return [
+        [sum((index >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(8)) for channel in range(3)]
+        for index in range(count)
+    ]
+
+
+class MaskCoding:
+    """What the numbers or colours of mask files mean.
+
+    Args:
+        num_classes: K, at most 255.
+        values: number in the file to class 0..K-1 or ``IGNORE``, complete; by default the classes stand for
+            themselves and 255 for ``IGNORE``.
+        colours: colour to class or ``IGNORE``, for masks that are RGB pictures. Without any, an RGB picture
+            is accepted if its channels are equal, and read as numbers.
+        value_hint, colour_hint: what to do about a number or a colour that is no class, added to the error;
+            ``{}`` in it is the number.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        values: Mapping[int, int] | None = None,
+        colours: Mapping[tuple[int, int, int], int] | None = None,
+        value_hint: str = "",
+        colour_hint: str = "",
+    ) -> None:
+        self.num_classes = num_classes
+        self.values = dict(identity(num_classes) if values is None else values)
+        self.value_hint = value_hint
+        self.colour_hint = colour_hint
+        self._table = np.full(_LEVELS, -1, np.int16)
+        for value, target in self.values.items():
+            self._table[value] = target
+        packed = sorted(((r << 16) | (g << 8) | b, target) for (r, g, b), target in (colours or {}).items())
+        self._colours = np.array([colour for colour, _ in packed], np.int64)
+        self._targets = np.array([target for _, target in packed], np.int16)
+
+    @property
+    def has_colours(self) -> bool:
+        return len(self._colours) > 0
+
+    def codes(self, values: NDArray[Any], path: str | Path) -> NDArray[np.int16]:
+        """What `read_values` gives -> the class of every pixel [H, W]; -1 where it is none.
+
+        Raises:
+            CorruptSample: it is an RGB picture and nothing says what its colours mean.
+        """
+        if values.ndim == 3 and self.has_colours:
+            packed = _packed(values)
+            place = np.searchsorted(self._colours, packed).clip(max=len(self._colours) - 1)
+            codes: NDArray[np.int16] = np.where(self._colours[place] == packed, self._targets[place], -1)
+            return codes
+        if values.ndim == 3:
+            if (values != values[..., :1]).any():
+                raise CorruptSample(
+                    path, f"an RGB picture, and no palette says which colour is which class{self.colour_hint}"
+                )
+            values = values[..., 0]
+        if values.dtype == np.uint8:
+            return self._table[values]
+        inside = (values >= 0) & (values < _LEVELS)
+        return np.where(inside, self._table[np.where(inside, values, 0)], -1)
+
+    def classes(self, values: NDArray[Any], path: str | Path) -> NDArray[np.uint8]:
+        """As `codes`, uint8 [H, W] with ``IGNORE``.
+
+        Raises:
+            CorruptSample: a pixel is no class; names its number or colour, its place and what was expected.
+        """
+        codes = self.codes(values, path)
+        if codes.min(initial=0) < 0:
+            raise CorruptSample(path, self._unknown(values, codes))
+        return codes.astype(np.uint8)
+
+    def _unknown(self, values: NDArray[Any], codes: NDArray[np.int16]) -> str:
+        row, column = (int(place[0]) for place in np.nonzero(codes < 0))
+        found = values[row, column].tolist()
+        where = f"at row {row}, column {column} is none of the {self.num_classes} classes"
+        if values.ndim == 3 and self.has_colours:
+            return f"colour {found} {where}{self.colour_hint}"
+        found = found[0] if isinstance(found, list) else found
+        return f"value {found} {where}: expected {self.expected()}{self.value_hint.replace('{}', str(found))}"
+
+    def expected(self) -> str:
+        """The numbers that a mask may hold, for instance ``0 to 10, 255 (ignored)``."""
+        ignored = sorted(value for value, target in self.values.items() if target == IGNORE)
+        runs: list[list[int]] = []
+        for value in sorted(self.values.keys() - set(ignored)):
+            if runs and value == runs[-1][1] + 1:
+                runs[-1][1] = value
+            else:
+                runs.append([value, value])
+        texts = [str(first) if first == last else f"{first} to {last}" for first, last in runs]
+        return ", ".join(texts + [f"{value} (ignored)" for value in ignored])
+
+
+def identity(num_classes: int) -> dict[int, int]:
+    """Classes stand for themselves, 255 for ``IGNORE``."""
+    return {**{index: index for index in range(num_classes)}, IGNORE: IGNORE}
+
+
+def _packed(colours: NDArray[Any]) -> NDArray[np.int64]:
+    """[H, W, 3] -> one number per colour [H, W]."""
+    red, green, blue = (colours[..., channel].astype(np.int64) for channel in range(3))
+    return (red << 16) | (green << 8) | blue
+
+
+def read_values(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[Any]:
+    """The numbers of a mask file, whole [H, W] (the indices of a palette picture; 0 and 1 of one bit), or its
+    colours, uint8 [H, W, 3]; turned as its EXIF orientation says.
+
+    Raises:
+        CorruptSample: the file is missing, truncated, larger than ``max_pixels``, lossy (JPEG, WebP) or
+            half transparent, which leaves the class open.
+    """
+    with decoding(path, max_pixels), open(path, "rb") as file:
+        image = open_image(file, path, max_pixels)
+        if image.format in _LOSSY:
+            raise CorruptSample(path, f"{image.format} changes the values of a mask; store it as PNG")
+        tiles = getattr(image, "tile", None)
+        layout = tiles[0].args if tiles else None
+        spread = _SPREAD.get(layout if isinstance(layout, str) else str(layout and layout[0]), 1)
+        image = ImageOps.exif_transpose(image)
+        if image.mode in _INTEGERS:
+            values = np.array(image)
+            return (
+                values.astype(np.uint8) if image.mode == "1" else values // spread if spread > 1 else values
+            )
+        if image.mode in ("LA", "RGBA"):
+            *_, opacity = image.split()
+            if opacity.getextrema() != (255, 255):
+                raise CorruptSample(
+                    path, "transparent pixels have no agreed class; store the mask without alpha"
+                )
+            return np.array(image.convert(image.mode[:-1]))
+        if image.mode == "RGB":
+            return np.array(image)
+        raise CorruptSample(
+            path, f"pixels of mode {image.mode} are no classes; store an index or RGB picture"
+        )
+
+
+def read_mask(path: str | Path, coding: MaskCoding, max_pixels: int = MAX_PIXELS) -> Tensor:
+    """The class of every pixel, uint8 [H, W], ``IGNORE`` included.
+
+    Raises:
+        CorruptSample: as `read_values`, or a pixel is no class.
+    """
+    return torch.from_numpy(coding.classes(read_values(path, max_pixels), path))
+
+
+def other_size(mask: Sequence[int], picture: Sequence[int], path: str | Path) -> str:
+    """What is said of a mask that does not cover its picture.
+
+    Args:
+        mask, picture: height and width.
+        path: of the picture.
+    """
+    turned = tuple(mask) == tuple(picture)[::-1] and mask[0] != mask[1]
+    hint = "; the picture may be turned by its EXIF orientation and the mask not" if turned else ""
+    return f"the mask is {mask[1]} x {mask[0]} pixels, its picture {path} {picture[1]} x {picture[0]}{hint}"
+
+
+def fit_mask(mask: Tensor, size: Size, fit: Fit = "letterbox") -> Tensor:
+    """Bring a mask, uint8 [h, w], to where `fit_picture` brings its picture: the nearest pixel's class, and
+    ``IGNORE`` in the letterbox's rest; uint8 [H, W]."""
+    height, width = height_width(size)
+    inner, across = content_sizes(torch.tensor(mask.shape), size, fit).tolist()
+    if (inner, across) != tuple(mask.shape):
+        mask = F.interpolate(mask[None, None], [inner, across], mode="nearest-exact")[0, 0]
+    return F.pad(mask, (0, width - across, 0, height - inner), value=IGNORE)
+
+
+def mask_palette(path: str | Path, max_pixels: int = MAX_PIXELS) -> list[list[int]] | None:
+    """The colours of a palette picture, by index; None where the mask has no palette.
+
+    Raises:
+        CorruptSample: as `read_values`.
+    """
+    with decoding(path, max_pixels), open(path, "rb") as file:
+        image = open_image(file, path, max_pixels)
+        image.load()  # only then is the palette known
+        flat = image.getpalette() if image.mode == "P" else None
+    return None if flat is None else [flat[start : start + 3] for start in range(0, len(flat), 3)]
+
+
+def encode_palette_png(mask: Tensor, palette: Colours) -> bytes:
+    """A PNG whose pixels are the classes of ``mask``, uint8 [H, W], and whose palette makes them visible:
+    ``palette`` for the first classes, the colours of `voc_colours` for the other numbers, ``IGNORE`` cream.
+
+    Raises:
+        ValueError: the mask holds a number that is neither ``IGNORE`` nor a class of the palette.
+    """
+    classes = mask.cpu().numpy()
+    strange = classes[(classes >= len(palette)) & (classes != IGNORE)]
+    if strange.size:
+        raise ValueError(f"class {strange[0]} has no colour in a palette of {len(palette)}")
+    colours = [list(colour) for colour in palette] + voc_colours(256)[len(palette) :]
+    image = Image.fromarray(np.ascontiguousarray(classes))
+    image.putpalette([level for colour in colours for level in colour])
+    encoded = io.BytesIO()
+    image.save(encoded, "PNG")
+    return encoded.getvalue()

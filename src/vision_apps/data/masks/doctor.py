@@ -1,0 +1,138 @@
+"""What looks wrong in masks on disk, found by opening every one."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vision_apps.core.errors import CorruptSample
+from vision_apps.data.images import EXTENSIONS
+from vision_apps.data.leakage import leakage
+from vision_apps.data.masks.coding import IGNORE, MaskCoding, mask_palette, other_size, read_values
+from vision_apps.data.sizes import picture_size
+
+_MOST = 5  # lines of one kind; more of the same say nothing new
+
+PathPairs = Sequence[tuple[str, str]]  # of pictures and their masks
+
+
+def findings(
+    splits: Mapping[str, PathPairs], coding: MaskCoding, class_names: Sequence[str], max_pixels: int
+) -> Iterator[str]:
+    """One line each: the share of every class, numbers that are no class, masks of another size than their
+    picture, masks without a class, palettes that contradict each other, and pictures in two splits.
+
+    Files that cannot be read are passed over: whoever reads samples names them.
+    """
+    values: Counter[int] = Counter()
+    lines: dict[str, list[str]] = {}
+    palettes, unsure = _Palettes(), 0
+    for split, pairs in splits.items():
+        pixels = np.zeros(256, np.int64)
+        for image, mask in pairs:
+            try:
+                found = read_values(mask, max_pixels)
+                codes = coding.codes(found, mask)
+                size = picture_size(image, max_pixels)
+                colours = mask_palette(mask, max_pixels)
+            except CorruptSample:
+                continue
+            pixels += np.bincount(codes[codes >= 0], minlength=256)
+            if found.ndim == 2:
+                values.update(counts := _counts(found))
+                unsure += set(counts) == {0, IGNORE}
+            if (codes < 0).any():
+                lines.setdefault("of unknown values", []).append(_unknown(mask, found, codes, coding))
+            if (codes == IGNORE).all():
+                lines.setdefault("that are all ignored", []).append(f"{mask}: every pixel is ignored")
+            if size != found.shape[:2]:
+                text = f"{mask}: {other_size(found.shape[:2], size, image)}"
+                lines.setdefault("of another size", []).append(text)
+            if colours is not None and (doubt := palettes.contradiction(colours, found, mask)):
+                lines.setdefault("with another palette", []).append(doubt)
+        yield _histogram(split, len(pairs), pixels, class_names)
+    for kind, told in lines.items():
+        yield from told[:_MOST]
+        if len(told) > _MOST:
+            yield f"{len(told) - _MOST} further masks {kind}"
+    yield from about_values(values, unsure, coding)
+    pictures = {split: [image for image, _ in pairs] for split, pairs in splits.items()}
+    yield from leakage(pictures, max_pixels=max_pixels)
+
+
+def strays(listed: PathPairs) -> Iterator[str]:
+    """A line for every picture and mask that lies beside the listed ones and belongs to no pair."""
+    for kind, other, paths in (
+        ("mask", "picture", {mask for _, mask in listed}),
+        ("picture", "mask", {image for image, _ in listed}),
+    ):
+        found: list[str] = []
+        for folder in sorted({os.path.dirname(path) for path in paths}):
+            for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+                known = entry.path in paths or entry.name.startswith(".") or not entry.is_file()
+                if not known and entry.name.lower().endswith(EXTENSIONS):
+                    found.append(f"{entry.path}: a {kind} without a {other} or in no list, not used")
+        yield from found[:_MOST]
+        if len(found) > _MOST:
+            yield f"{len(found) - _MOST} further {kind}s without a {other}"
+
+
+def about_values(values: Mapping[int, int], unsure: int, coding: MaskCoding) -> Iterator[str]:
+    """What the numbers of all masks together give away.
+
+    Args:
+        values: number to how many pixels have it.
+        unsure: masks with no other numbers than 0 and 255.
+    """
+    K = coding.num_classes
+    seen = set(values) - {IGNORE}
+    if seen and K in seen and 0 not in seen and max(seen) == K and K not in coding.values:
+        moved = ",".join(f"{value}:{value - 1}" for value in range(1, K + 1))
+        yield f"masks: the values begin at 1, the classes at 0; say so with 'data.values={{{moved}}}'"
+    if unsure and coding.values.get(IGNORE) == IGNORE and (K == 2 or set(values) == {0, IGNORE}):
+        yield (
+            f"masks: {unsure} hold only 0 and 255, as binary masks do, and 255 is ignored; if it is a class, "
+            "say so, for instance 'data.values={255:1}'"
+        )
+
+
+class _Palettes:
+    """An index stands for one colour in all masks of a set; programs that write as few colours as possible
+    number them anew in every file."""
+
+    def __init__(self) -> None:
+        self.first: dict[int, tuple[list[int], str]] = {}
+
+    def contradiction(self, colours: list[list[int]], found: NDArray[Any], mask: str) -> str | None:
+        for index in np.unique(found).tolist():
+            if index < len(colours):
+                colour, where = self.first.setdefault(index, (colours[index], mask))
+                if colour != colours[index]:
+                    return (
+                        f"{mask}: index {index} is the colour {colours[index]}, in {where} it is {colour}; "
+                        "the indices of this palette may mean other classes"
+                    )
+        return None
+
+
+def _counts(found: NDArray[Any]) -> dict[int, int]:
+    numbers, counts = np.unique(found, return_counts=True)
+    return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+
+
+def _unknown(mask: str, found: NDArray[Any], codes: NDArray[np.int16], coding: MaskCoding) -> str:
+    strange = found[codes < 0]
+    kind = "colours" if found.ndim == 3 and coding.has_colours else "values"
+    names = np.unique(strange, axis=0).tolist()
+    shown = ", ".join(map(str, names[:_MOST])) + (", ..." if len(names) > _MOST else "")
+    share = len(strange) / codes.size
+    return f"{mask}: {share:.2%} of the pixels have {kind} that are no class: {shown}"
+
+
+def _histogram(split: str, masks: int, pixels: NDArray[np.int64], class_names: Sequence[str]) -> str:
+    total = max(1, int(pixels.sum()))
+    shares = [f"{name} {pixels[index] / total:.2%}" for index, name in enumerate(class_names)]
+    return f"{split}: {masks} masks; {', '.join(shares)}; ignored {pixels[IGNORE] / total:.2%}"

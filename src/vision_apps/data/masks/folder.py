@@ -1,0 +1,289 @@
+"""Image and mask folders: the user's own pictures with the class of every pixel."""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vision_apps.core.data import SPLITS, Split
+from vision_apps.core.errors import ConfigError, CorruptSample
+from vision_apps.data.images import EXTENSIONS
+from vision_apps.data.masks.coding import (
+    IGNORE,
+    Colours,
+    MaskCoding,
+    identity,
+    mask_palette,
+    read_values,
+    voc_colours,
+)
+from vision_apps.data.masks.data import MaskData, Pairs, fake_pair, fraction, some
+from vision_apps.data.masks.doctor import strays
+from vision_apps.data.masks.pair_lists import Classes, listed_pairs, read_classes
+
+log = logging.getLogger(__name__)
+
+_SPLIT_NAMES: dict[Split, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test",),
+}
+_LOOKED_AT = 200  # masks, before a set without the value 1 is taken for binary
+_SHOWN = 8  # masks whose values are told where there are no class names
+
+
+class MaskFolder(MaskData):
+    """Pictures and masks that belong together by name: ``images/a/b.jpg`` and ``masks/a/b.png``.
+
+    They lie in ``root/images`` and ``root/masks``; in the same two folders of ``root/train``, ``root/val``,
+    ``root/test``; or anywhere, if ``root`` has lists ``train.txt``, ``val.txt``, ``test.txt`` with a line
+    ``image mask`` each. A split that is not there is held out of the training pictures.
+
+    A mask holds the number of the class (grey or palette picture; 255 is ignored) or its colour. Where there
+    are two classes, ``values`` says nothing of 255 and no mask of the first 200 holds a 1 but some a 255, the
+    masks are binary: 255 is class 1. A 1 in a later mask is then an error, so that nothing is guessed.
+
+    Args:
+        class_names: of class 0, 1, ...; by default from ``root/classes.txt``, a line ``name`` or
+            ``name r g b`` each.
+        values: number in the mask to class, or to 255 for ignored; other numbers stand for themselves.
+        palette: a colour per class (r, g, b in 0..255): of masks that are RGB pictures, and to draw with. By
+            default from ``classes.txt``, the first palette mask, or the colour map of PASCAL VOC.
+        void_colour: the colour that is ignored in RGB masks.
+        images, masks: names of the two folders.
+        mask_suffix: what a mask's name has after its picture's, for instance ``_mask``.
+        val_fraction, test_fraction: of the training pictures, held out by ``seed`` where there is no such
+            split.
+    """
+
+    title = "pictures with masks"
+    layout = (
+        "root/images/*.jpg with root/masks/*.png of the same names, root/{train,val,test}/{images,masks}, "
+        "or lists root/{train,val,test}.txt with a line 'image mask' each"
+    )
+    remedy = "Say where they are: data.root=/path/to/it"
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        image_size: int | Sequence[int] = 128,
+        class_names: Sequence[str] | None = None,
+        values: Mapping[int, int] | None = None,
+        palette: Sequence[Sequence[int]] | None = None,
+        void_colour: Sequence[int] | None = None,
+        images: str = "images",
+        masks: str = "masks",
+        mask_suffix: str = "",
+        val_fraction: float = 0.1,
+        test_fraction: float = 0.1,
+        **data: Any,
+    ) -> None:
+        super().__init__(root, image_size=image_size, **data)
+        self.given_names = list(class_names) if class_names is not None else None
+        self.values = {int(value): target for value, target in (values or {}).items()}
+        self.given_palette = None if palette is None else [list(colour) for colour in palette]
+        self.void_colour = None if void_colour is None else list(void_colour)
+        self.folders = (images, masks)
+        self.mask_suffix = mask_suffix
+        self.fractions = {
+            "val": fraction("val_fraction", val_fraction),
+            "test": fraction("test_fraction", test_fraction),
+        }
+
+    def list_pairs(self) -> dict[Split, Pairs]:
+        found = {split: pairs for split in SPLITS if (pairs := self._of_split(split)) is not None}
+        if not found:
+            images, masks = (self.root / name for name in self.folders)
+            if not images.is_dir():
+                raise self.problem(f"there is no {images.absolute()}, and no folder or list of a split")
+            found["train"] = self._matched(images, masks)
+        if "train" not in found:
+            raise self.problem(f"found {' and '.join(found)} without train")
+        for split in SPLITS[1:]:
+            if split not in found:
+                found["train"], found[split] = self.hold_out(found["train"], self.fractions[split], split)
+        return found
+
+    def _of_split(self, split: Split) -> Pairs | None:
+        for name in _SPLIT_NAMES[split]:
+            path, (images, masks) = (
+                self.root / f"{name}.txt",
+                (self.root / name / part for part in self.folders),
+            )
+            if path.is_file():
+                return self.existing(listed_pairs(path, self.root), str(path.absolute()))
+            if images.is_dir():
+                return self._matched(images, masks)
+        return None
+
+    def _matched(self, images: Path, masks: Path) -> Pairs:
+        if not masks.is_dir():
+            raise self.problem(f"there is no {masks.absolute()}")
+        pictures, found = self._by_name(images, ""), self._by_name(masks, self.mask_suffix)
+        if not pictures:
+            raise self.problem(f"{images.absolute()} holds no pictures ({' '.join(EXTENSIONS)})")
+        if missing := [path for name, path in pictures.items() if name not in found]:
+            raise self.problem(
+                f"{some(missing)} of {len(pictures)} pictures have no mask in {masks.absolute()}; "
+                f"{missing[0].name} needs {missing[0].stem}{self.mask_suffix}.png (data.mask_suffix)"
+            )
+        return Pairs.of((path, found[name]) for name, path in pictures.items())
+
+    def _by_name(self, folder: Path, suffix: str) -> dict[str, Path]:
+        """Path below ``folder`` without ``suffix`` and extension, to file; sorted."""
+        found: dict[str, Path] = {}
+        for place, folders, files in sorted(os.walk(folder)):
+            folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+            for name in sorted(files):
+                path = Path(place, name)
+                if name.startswith(".") or path.suffix.lower() not in EXTENSIONS:
+                    continue
+                if not path.stem.endswith(suffix):
+                    continue
+                stem = str(path.relative_to(folder).with_suffix("")).removesuffix(suffix)
+                if stem in found:
+                    raise self.problem(
+                        f"{path} and {found[stem].name} have the same name; remove one of them"
+                    )
+                found[stem] = path
+        return found
+
+    @cached_property
+    def _classes(self) -> Classes:
+        path = self.root / "classes.txt"
+        in_file = read_classes(path) if path.is_file() else None
+        names = self.given_names if self.given_names is not None else in_file and in_file.names
+        if names is None:
+            raise self._no_names()
+        if len(names) < 2 or len(names) > IGNORE or len(set(names)) < len(names):
+            raise ConfigError(
+                f"data.class_names: expected 2 to {IGNORE} different names, of the background too, for "
+                f"instance [background,object]; found {', '.join(names) or 'none'}"
+            )
+        colours = self.given_palette or (in_file and in_file.colours)
+        if colours is not None:
+            self._refuse_palette(colours, names)
+        return Classes(list(names), colours)
+
+    def _no_names(self) -> ConfigError:
+        seen: set[Any] = set()
+        for _, mask in list(self.pairs["train"].paths())[:_SHOWN]:
+            values = read_values(mask, self.max_pixels)
+            if values.ndim == 3:
+                seen |= set(map(tuple, np.unique(values.reshape(-1, 3), axis=0).tolist()))
+            else:
+                seen |= set(np.unique(values).tolist())
+        shown = ", ".join(
+            map(str, sorted(seen, key=lambda value: (isinstance(value, tuple), value))[:_SHOWN])
+        ) + (", ..." if len(seen) > _SHOWN else "")
+        return ConfigError(
+            f"data.class_names: the classes have no names and {self.root.absolute()} no classes.txt; the "
+            f"first masks hold {shown}; name the classes in order: data.class_names=[background,object]"
+        )
+
+    def _refuse_palette(self, colours: Colours, names: Sequence[str]) -> None:
+        every = [*colours, *([self.void_colour] if self.void_colour is not None else [])]
+        valid = all(len(colour) == 3 and all(0 <= level <= 255 for level in colour) for colour in every)
+        if not valid or len(colours) != len(names) or len({tuple(colour) for colour in every}) < len(every):
+            raise ConfigError(
+                f"data.palette: expected {len(names)} different colours [r,g,b] of 0 to 255, one for each of "
+                f"{', '.join(names)}, and data.void_colour different from them"
+            )
+
+    @property
+    def class_names(self) -> list[str]:
+        return self._classes.names
+
+    @cached_property
+    def palette(self) -> list[list[int]]:
+        count = len(self.class_names)
+        if self._classes.colours is not None:
+            return [list(colour) for colour in self._classes.colours]
+        _, first = next(self.pairs["train"].paths())
+        try:
+            found = mask_palette(first, self.max_pixels) or []
+        except CorruptSample:  # told when it is read
+            found = []
+        return (found + voc_colours(count)[len(found) :])[:count]
+
+    @cached_property
+    def binary(self) -> bool:
+        """255 is class 1: see the class."""
+        if len(self.class_names) != 2 or IGNORE in self.values:
+            return False
+        seen: set[int] = set()
+        for number, (_, mask) in enumerate(self.pairs["train"].paths()):
+            if number >= _LOOKED_AT and IGNORE in seen:
+                break
+            try:
+                values = read_values(mask, self.max_pixels)
+            except CorruptSample:  # told when it is read
+                continue
+            if values.ndim == 3 and self._classes.colours is not None:
+                return False
+            seen |= set(np.unique(values).tolist())
+            if not seen <= {0, IGNORE}:
+                return False
+        return IGNORE in seen
+
+    @cached_property
+    def coding(self) -> MaskCoding:
+        names, colours = self._classes
+        for value, target in self.values.items():
+            if not 0 <= value < 65_536 or not (0 <= target < len(names) or target == IGNORE):
+                raise ConfigError(
+                    f"data.values: {value}: {target}; expected a number of the masks (0 to 65535) to a class "
+                    f"(0 to {len(names) - 1}) or to {IGNORE}, which is ignored"
+                )
+        hint = "; say what it is: 'data.values={{}:255}' to ignore it"
+        values = identity(len(names))
+        if self.binary:
+            log.warning("%s", self._about_binary())
+            hint = "; the masks were taken for binary: if 255 is ignored, say 'data.values={255:255}'"
+            values = {0: 0, IGNORE: 1}
+        meanings = {(r, g, b): index for index, (r, g, b) in enumerate(colours or [])}
+        if self.void_colour is not None:
+            red, green, blue = self.void_colour
+            meanings[red, green, blue] = IGNORE
+        return MaskCoding(
+            len(names),
+            values=values | self.values,
+            colours=meanings,
+            value_hint=hint,
+            colour_hint="; name it in data.palette or data.void_colour",
+        )
+
+    def _about_binary(self) -> str:
+        background, target = self.class_names
+        return (
+            f"masks: binary, 0 is {background!r} and 255 is {target!r} (none of those looked at has a 1); "
+            "if 255 is to be ignored: 'data.values={255:255}'"
+        )
+
+    def doctor(self) -> Iterator[str]:
+        if self.binary:
+            yield self._about_binary()
+        yield from super().doctor()
+        yield from strays([pair for pairs in self.pairs.values() for pair in pairs.paths()])
+
+    @classmethod
+    def fake(cls, root: Path, *, size: int = 32, pictures: int = 16) -> dict[str, Any]:
+        """Two folders of small pictures in several formats and shapes, palette masks of three classes and
+        ignored pixels, and the names of the classes."""
+        for number in range(pictures):
+            suffix = (".jpg", ".png")[number % 2]
+            fake_pair(
+                root / "images" / f"{number:03d}{suffix}",
+                root / "masks" / f"{number:03d}.png",
+                number,
+                size,
+                (0, 1, 2, IGNORE),
+                palette=True,
+            )
+        (root / "classes.txt").write_text("background\nsquare\nbar\n", encoding="utf-8")
+        return {"root": str(root), "image_size": size}

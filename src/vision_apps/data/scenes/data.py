@@ -1,0 +1,110 @@
+"""The generated world as a data set: nothing to download, nothing stored, any number of samples."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from vision_apps.core.data import Split, TensorSamples, VisionData
+from vision_apps.core.errors import ConfigError
+from vision_apps.data.scenes.kinds import KINDS
+from vision_apps.data.scenes.render import Picture, render
+from vision_apps.data.scenes.world import Scene, World
+
+MOST_OBJECTS = 8  # more do not fit without hiding each other
+LEAST_PIXELS = 16  # below, shapes can no longer be told apart
+MEASURED = 256  # training pictures from which mean and std are taken: enough for two digits
+
+
+class Scenes(VisionData):
+    """Pictures of `scenes.world`, rendered into memory when a split is first used (about 1 ms each at 64 px).
+
+    Offers ``images`` uint8 [3, S, S]; ``labels`` int64, the kind of the main object; ``materials`` int16
+    [S, S], each pixel's row of `scenes.colours.palette`, from which the exact truth about its colour
+    follows.
+
+    Args:
+        image_size: side of the pictures, px.
+        objects: the least and greatest number of objects, 0..8; labels need at least one.
+        colours_by_kind: whether a kind has its own colours, or every kind any colour.
+        world_seed: of the pictures; apart from ``seed``, so that runs with different seeds see the same ones.
+    """
+
+    fields: ClassVar[tuple[str, ...]] = ("images", "labels", "materials")
+
+    def __init__(
+        self,
+        image_size: int = 64,
+        train_images: int = 4000,
+        val_images: int = 500,
+        test_images: int = 500,
+        objects: Sequence[int] = (1, 3),
+        colours_by_kind: bool = True,
+        world_seed: int = 0,
+        **loader: Any,
+    ) -> None:
+        super().__init__(**loader)
+        counts: dict[Split, int] = {"train": train_images, "val": val_images, "test": test_images}
+        problems = [f"data.{split}_images: {n}; expected at least 1" for split, n in counts.items() if n < 1]
+        if image_size < LEAST_PIXELS:
+            problems.append(f"data.image_size: {image_size} px; expected at least {LEAST_PIXELS}")
+        if len(objects) != 2 or not 0 <= objects[0] <= objects[1] <= MOST_OBJECTS:
+            problems.append(f"data.objects: {list(objects)}; expected [least, most] within 0..{MOST_OBJECTS}")
+        if not 0 <= world_seed < 2**63:
+            problems.append(f"data.world_seed: {world_seed}; expected 0 to 2^63 - 1")
+        if problems:
+            raise ConfigError("\n".join(problems))
+        self.image_size = image_size
+        self.counts = counts
+        self.world = World(world_seed, (objects[0], objects[1]), colours_by_kind)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        mean, std = self._statistics
+        return {
+            "num_classes": len(KINDS),
+            "class_names": [kind.name for kind in KINDS],
+            "image_size": self.image_size,
+            "mean": mean,
+            "std": std,
+        }
+
+    def load(self, split: Split, fields: tuple[str, ...]) -> TensorSamples:
+        if "labels" in fields and self.world.objects[0] == 0:
+            raise ConfigError(
+                f"data.objects: {list(self.world.objects)} allows empty pictures, which have no label; "
+                f"try data.objects=[1,{max(1, self.world.objects[1])}]"
+            )
+        return TensorSamples(**self._render(split, self.counts[split], fields))
+
+    def pictures(self, split: Split, count: int) -> Iterator[tuple[Scene, Picture]]:
+        for index in range(count):
+            scene = self.world.scene(split, index)
+            yield scene, render(scene, self.image_size)
+
+    @classmethod
+    def fake(cls, root: Path) -> dict[str, Any]:
+        """Nothing is on disk: these arguments make a tiny world."""
+        return {"image_size": 32, "train_images": 16, "val_images": 8, "test_images": 8}
+
+    def _render(self, split: Split, count: int, fields: tuple[str, ...]) -> dict[str, torch.Tensor]:
+        size = self.image_size
+        images = np.empty((count, 3, size, size), dtype=np.uint8)
+        materials = np.empty((count, size, size), dtype=np.int16)
+        labels = np.empty(count, dtype=np.int64)
+        for index, (scene, picture) in enumerate(self.pictures(split, count)):
+            images[index], materials[index] = picture.image, picture.materials
+            labels[index] = scene.things[-1].kind if scene.things else -1
+        offered = {"images": images, "labels": labels, "materials": materials}
+        return {name: torch.from_numpy(offered[name]) for name in fields}
+
+    @cached_property
+    def _statistics(self) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation of the channels, in [0, 1] units."""
+        some = self.pictures("train", min(MEASURED, self.counts["train"]))
+        images = torch.from_numpy(np.stack([picture.image for _, picture in some]))
+        std, mean = torch.std_mean(images.double() / 255, dim=(0, 2, 3))
+        return [round(value, 3) for value in mean.tolist()], [round(value, 3) for value in std.tolist()]

@@ -1,1 +1,0 @@
-"""What is on disk: one file per format or public set, and the augmentation of whole batches."""

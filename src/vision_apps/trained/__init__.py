@@ -1,0 +1,1 @@
+"""Finding and opening a trained run, a checkpoint or an exported file."""

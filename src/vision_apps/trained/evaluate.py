@@ -1,0 +1,105 @@
+"""Score a trained run again, from its folder or checkpoint alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+
+from vision_apps.core import assembly, checkpoint_io, hardware, report
+from vision_apps.core.config import check, overrides
+from vision_apps.core.config.instantiate import build
+from vision_apps.core.errors import CheckpointError
+from vision_apps.core.module import VisionModule
+from vision_apps.core.pictures import Pictures
+from vision_apps.core.run_folder import RunFolder
+from vision_apps.trained import exported
+
+_NEEDED = ("data", "trainer", "precision", "channels_last", "keep_memory")
+
+
+class Trained(NamedTuple):
+    """A checkpoint to judge or to use."""
+
+    path: Path
+    checkpoint: dict[str, Any]
+    run: RunFolder | None  # none where the checkpoint lies outside of a run's folder
+    graph: exported.Graph | None = None  # of an exported file, instead of weights
+
+    def module(self, changes: Sequence[str] = ()) -> VisionModule:
+        """The trained module; ``changes`` are ``module.key=value``, for what is chosen when it is used."""
+        if self.graph is not None:
+            return exported.module(self.checkpoint, self.graph, changes, str(self.path))
+        config = self.checkpoint.get("config")
+        if changes and isinstance(config, dict):
+            changed = overrides.apply(config, list(changes))
+            return assembly.rebuild({**self.checkpoint, "config": changed}, str(self.path))
+        return assembly.rebuild(self.checkpoint, str(self.path))
+
+    def beside(self, name: str) -> Path:
+        """A folder for results that belong to no run, below the current one."""
+        return Path(f"{self.path.stem}-{name}")
+
+
+def load(place: str) -> Trained:
+    """The checkpoint to judge a run by: the named one, or the best, or the newest. Or an exported file."""
+    folder, path = RunFolder.find(place)
+    if path is not None and exported.is_exported(path):
+        content, graph = exported.load(path)
+        return Trained(path, content, None, graph)
+    if path is not None:
+        in_run = path.absolute().parent == folder.checkpoints.absolute()
+        return Trained(path, checkpoint_io.load(path), folder if in_run else None)
+    names = (checkpoint_io.BEST, checkpoint_io.LAST, checkpoint_io.PREVIOUS)
+    path, checkpoint, _ = checkpoint_io.newest(folder.checkpoints, names)
+    return Trained(path, checkpoint, folder)
+
+
+def test(place: str, changes: list[str]) -> dict[str, float]:
+    """Test metrics of the best weights, written to ``test.json`` of the run, or for a checkpoint outside of a
+    run into ``<checkpoint>-test`` here.
+
+    ``changes`` are ``key=value`` overrides of the saved configuration (``data.root=...``).
+    """
+    trained = load(place)
+    if trained.graph is not None:
+        raise CheckpointError(
+            f"{place} holds a graph of the answers, and the loss is no part of it; test the run itself, or "
+            "export its weights: vision-apps export RUN --format safetensors"
+        )
+    module = trained.module([change for change in changes if change.startswith("module.")])
+    config = overrides.apply(trained.checkpoint["config"], changes)
+    missing = [name for name in _NEEDED if name not in config]
+    if missing:
+        raise CheckpointError(
+            f"{trained.path}: its config lacks {', '.join(missing)}: it was not written by a vision_apps run"
+        )
+    folder = trained.run or RunFolder(trained.beside("test"))
+    check.check(config)
+    settings = hardware.resolve(config)
+    data = assembly.build_data(config)
+    data.batch_type = module.batch_type
+    node = {
+        name: config["trainer"][name] for name in ("_target_", "accelerator") if name in config["trainer"]
+    }
+    trainer: pl.Trainer = build(
+        node,
+        devices=1,  # measured on one device, so that no sample is counted twice
+        logger=False,
+        callbacks=[Pictures(folder=folder.images)],
+        precision=settings.precision,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=str(folder.path),
+    )
+    if settings.channels_last:  # as the run measured: in another layout bfloat16 rounds differently
+        module.network.to(memory_format=torch.channels_last)
+    trainer.test(module, datamodule=data, verbose=False)
+    values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    report.table(values)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    folder.write_json("test.json", values)
+    print(f"test.json and images/ in {folder.path}")
+    return values

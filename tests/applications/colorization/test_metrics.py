@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from vision_apps.applications.colorization.ab_bins import ab_bins
+from vision_apps.applications.colorization.lab import rgb_to_ab
+from vision_apps.applications.colorization.metrics import (
+    AbHistogram,
+    ColorAuC,
+    Colourfulness,
+    ColourfulnessGap,
+    ImagePSNR,
+    ImageSSIM,
+    draw_histogram,
+)
+
+
+def images(seed: int, count: int = 4, size: int = 16) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8, generator=generator)
+
+
+def areas(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Area under each pixel's step function by the trapezoidal rule over 151 thresholds, in [0, 1]."""
+    distance = np.sqrt(((predicted - truth) ** 2).sum(1))
+    within = distance[..., None] <= np.arange(151)
+    return np.trapezoid(within.astype(float), axis=-1) / 150
+
+
+@pytest.fixture
+def ab() -> tuple[torch.Tensor, torch.Tensor]:
+    truth = rgb_to_ab(images(0))
+    predicted = truth + 30 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(1))
+    predicted[0, :, :3] = truth[0, :, :3]  # exactly right
+    predicted[1, :, :2] = 500  # beyond every threshold
+    return predicted, truth
+
+
+def test_raw_auc_is_the_mean_area(ab):
+    predicted, truth = ab
+    for metric in (ColorAuC(), ColorAuC(per_image=True)):
+        metric.update(predicted[:3], truth[:3])
+        metric.update(predicted[3:], truth[3:])
+        expected = 100 * areas(predicted.numpy(), truth.numpy()).mean()
+        assert metric.compute().item() == pytest.approx(expected, abs=1e-4)
+
+
+def test_rebalanced_auc_weighs_by_the_inverse_frequency_of_the_true_colour(ab):
+    predicted, truth = ab
+    area = areas(predicted.double().numpy(), truth.double().numpy())
+    distance = torch.cdist(truth.permute(0, 2, 3, 1).reshape(-1, 2), ab_bins())
+    bins = distance.argmin(1).numpy().reshape(area.shape)
+    weight = 1 / np.bincount(bins.ravel(), minlength=313).clip(1)[bins]
+    pooled, per_image = ColorAuC(rebalanced=True), ColorAuC(rebalanced=True, per_image=True)
+    for part in (slice(0, 1), slice(1, 4)):
+        pooled.update(predicted[part], truth[part])
+        per_image.update(predicted[part], truth[part])
+    assert pooled.compute().item() == pytest.approx(100 * (area * weight).sum() / weight.sum(), abs=1e-4)
+    expected = ((area * weight).sum((1, 2)) / weight.sum((1, 2))).mean()
+    assert per_image.compute().item() == pytest.approx(100 * expected, abs=1e-4)
+
+
+def test_the_truth_has_an_auc_of_100():
+    truth = rgb_to_ab(images(0))
+    for rebalanced in (False, True):
+        metric = ColorAuC(rebalanced)
+        metric.update(truth, truth)
+        assert metric.compute().item() == pytest.approx(100)
+
+
+def test_psnr_is_the_mean_over_images():
+    predicted, truth = images(0), images(1)
+    metric = ImagePSNR()
+    metric.update(predicted, truth)
+    expected = [peak_signal_noise_ratio(t.numpy(), p.numpy()) for p, t in zip(predicted, truth, strict=True)]
+    assert metric.compute().item() == pytest.approx(np.mean(expected), abs=1e-4)
+
+
+def test_psnr_of_a_perfect_image_is_finite():
+    metric = ImagePSNR()
+    metric.update(images(0), images(0))
+    assert metric.compute().item() == pytest.approx(58.92, abs=0.01)
+
+
+def test_ssim_agrees_with_scikit_image():
+    truth = images(0, size=32)
+    predicted = (truth.float() * 0.8 + 20).to(torch.uint8)
+    metric = ImageSSIM()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        metric.update(predicted, truth)
+    expected = [
+        structural_similarity(
+            t.numpy(), p.numpy(), channel_axis=0, data_range=255, gaussian_weights=True, sigma=1.5,
+            use_sample_covariance=False,
+        )
+        for p, t in zip(predicted, truth, strict=True)
+    ]  # fmt: skip
+    assert metric.compute().item() == pytest.approx(np.mean(expected), abs=2e-3)
+
+
+def reference_colourfulness(image: np.ndarray, absolute: bool) -> float:
+    red, green, blue = image.astype(float)
+    first, second = red - green, 0.5 * (red + green) - blue
+    if absolute:
+        first, second = np.abs(first), np.abs(second)
+    return float(np.hypot(first.std(), second.std()) + 0.3 * np.hypot(first.mean(), second.mean()))
+
+
+def test_both_forms_of_colourfulness():
+    pictures = images(0)
+    for form in ("signed", "absolute"):
+        metric = Colourfulness(form)
+        metric.update(pictures, pictures)
+        expected = np.mean([reference_colourfulness(p, form == "absolute") for p in pictures.numpy()])
+        assert metric.compute().item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_gap_is_between_means():
+    predicted, truth = images(0) // 2, images(1)
+    metric = ColourfulnessGap()
+    metric.update(predicted, truth)
+    means = [np.mean([reference_colourfulness(p, True) for p in x.numpy()]) for x in (predicted, truth)]
+    assert metric.compute().item() == pytest.approx(abs(means[0] - means[1]), rel=1e-4)
+
+
+def test_histogram_counts_every_pixel_and_is_drawn():
+    truth = rgb_to_ab(images(0))
+    metric = AbHistogram()
+    metric.update(torch.zeros_like(truth), truth)
+    counts = metric.compute()
+    assert counts.sum((1, 2)).tolist() == [4 * 256, 4 * 256]
+    assert counts[0, 22, 22] == 4 * 256
+    expected, _, _ = np.histogram2d(
+        *truth.transpose(0, 1).flatten(1).numpy(), bins=44, range=[[-110, 110]] * 2
+    )
+    assert np.array_equal(counts[1].numpy(), expected)
+    picture = draw_histogram(counts)
+    assert picture.dtype == torch.uint8 and picture.shape == (3, 264, 534)
+    assert picture[:, 130, 134].float().min() > 200  # the one grey cell, in the middle of the left half

@@ -1,0 +1,186 @@
+"""The one metric of detection: its scalars, and that they do not depend on how they were gathered."""
+
+from typing import Any
+
+import pytest
+import pytorch_lightning  # noqa: F401 - its first import sets an environment variable, which no test may do
+import torch
+from torch import Tensor
+from torchmetrics import MetricCollection
+
+from vision_apps.applications.detection.coco_ap import NAMES, coco_figures
+from vision_apps.applications.detection.errors import KINDS, split_errors
+from vision_apps.applications.detection.metrics import DetectionMetrics, evaluate, panoptic_quality, tables_of
+from vision_apps.applications.detection.overlaps import Found, Truths
+from vision_apps.applications.detection.types import DetectionAnswer, DetectionBatch
+from vision_apps.applications.detection.voc_ap import voc_figures
+from vision_apps.core.errors import ConfigError
+from vision_apps.data.fit import fit_boxes
+
+
+def padded(
+    found: Found, truths: Truths, images: int, side: int = 400
+) -> tuple[DetectionAnswer, DetectionBatch]:
+    """Flat tables as an answer and a batch."""
+
+    def rows(field: Tensor, numbers: Tensor, fill: float) -> Tensor:
+        most = max(1, int(torch.bincount(numbers, minlength=images).max()))
+        out = torch.full((images, most, *field.shape[1:]), fill, dtype=field.dtype)
+        for image in range(images):
+            own = field[numbers == image]
+            out[image, : len(own)] = own
+        return out
+
+    answer = DetectionAnswer(
+        rows(found.boxes.float(), found.images, 0),
+        rows(found.scores.float(), found.images, 0),
+        rows(found.labels, found.images, -1),
+    )
+    batch = DetectionBatch(
+        torch.zeros(images, 3, side, side, dtype=torch.uint8),
+        rows(truths.boxes.float(), truths.images, 0),
+        rows(truths.labels, truths.images, -1),
+        rows(truths.ignored, truths.images, False),
+        torch.full((images, 2), side),
+        torch.zeros(images, 0, 4),
+    )
+    return answer, batch
+
+
+def part(values: Any, rows: slice) -> Any:
+    return type(values)(*(field[rows] for field in values))
+
+
+def plain(values: dict[str, Tensor]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items()}
+
+
+def test_scalars_are_those_of_the_functions(random_tables: Any) -> None:
+    answer, batch = padded(*random_tables(5), images=12)
+    metrics = MetricCollection({"detection": DetectionMetrics(3, score=0.4)})
+    metrics.update(answer, batch)
+    values = plain(metrics.compute())
+
+    found, truths = tables_of(answer, batch)
+    expected = coco_figures(found, truths, 3).figures | voc_figures(found, truths, 3).means()
+    split = split_errors(found, truths, 3, 0.4)
+    expected["precision"], expected["recall"] = split.precision_recall()
+    expected |= {f"errors_{kind}": count for kind, count in split.counts().items()}
+    assert values == pytest.approx(expected, abs=1e-6)
+    assert set(values) == {*NAMES, "voc07_ap", "voc_ap", "precision", "recall"} | {
+        f"errors_{kind}" for kind in KINDS
+    }
+
+
+def test_parts_that_are_merged_equal_the_whole(random_tables: Any) -> None:
+    answer, batch = padded(*random_tables(6), images=12)
+    whole = DetectionMetrics(3)
+    whole.update(answer, batch)
+    halves = []
+    for rows in (slice(0, 5), slice(5, 12)):
+        half = DetectionMetrics(3)
+        for one in range(rows.start, rows.stop):  # picture by picture: some without objects or answers
+            half.update(part(answer, slice(one, one + 1)), part(batch, slice(one, one + 1)))
+        halves.append(half)
+    halves[1].merge_state(halves[0])  # puts what it is given first
+    for ours, theirs in zip(halves[1].tables(), whole.tables(), strict=True):
+        for a, b in zip(ours[:4], theirs[:4], strict=True):
+            assert torch.equal(a, b)
+    assert plain(halves[1].compute()) == plain(whole.compute())
+
+
+def test_processes_that_are_joined_equal_the_whole(random_tables: Any) -> None:
+    """As torchmetrics joins them: each state is gathered and concatenated."""
+    answer, batch = padded(*random_tables(7), images=12)
+    whole = DetectionMetrics(3)
+    whole.update(answer, batch)
+    ranks = []
+    for rows in (slice(0, 4), slice(4, 12)):
+        ranks.append(DetectionMetrics(3))
+        ranks[-1].update(part(answer, rows), part(batch, rows))
+    gathered = {
+        id(a[0]): [a[0], b[0]]
+        for name in ranks[0]._defaults
+        for a, b in [(getattr(ranks[0], name), getattr(ranks[1], name))]
+    }
+    ranks[0]._sync_dist(dist_sync_fn=lambda value, group: gathered[id(value)])
+    assert plain(ranks[0].compute()) == plain(whole.compute())
+
+
+def test_objects_are_small_in_the_pixels_of_their_file() -> None:
+    # 60 px of a file of 1200 x 800, seen at 300: 15 px, which is small only there
+    sizes = torch.tensor([[800, 1200]])
+    in_file = torch.tensor([[[100, 100, 160, 160.0]]])
+    for fit in ("letterbox", "stretch"):
+        boxes = fit_boxes(in_file, sizes, 300, fit)
+        batch = DetectionBatch(
+            torch.zeros(1, 3, 300, 300, dtype=torch.uint8),
+            boxes,
+            torch.zeros(1, 1).long(),
+            torch.zeros(1, 1, dtype=torch.bool),
+            sizes,
+            torch.zeros(1, 0, 4),
+        )
+        metric = DetectionMetrics(1, fit=fit)
+        metric.update(DetectionAnswer(boxes, torch.ones(1, 1), torch.zeros(1, 1).long()), batch)
+        values = plain(metric.compute())
+        assert values["ap_medium"] == pytest.approx(1) and "ap_small" not in values
+
+
+def test_nothing_at_all_and_a_new_start() -> None:
+    metric = DetectionMetrics(2)
+    nothing = Found(torch.empty(0, 4), torch.empty(0), torch.empty(0).long(), torch.empty(0).long())
+    none = Truths(
+        torch.empty(0, 4), torch.empty(0).long(), torch.empty(0, dtype=torch.bool), torch.empty(0).long()
+    )
+    metric.update(*padded(nothing, none, images=3))
+    values = plain(metric.compute())
+    assert "ap" not in values and values["errors_missed"] == 0
+    metric.reset()
+    one = none._replace(
+        boxes=torch.tensor([[0, 0, 9, 9.0]]),
+        labels=torch.ones(1).long(),
+        ignored=torch.zeros(1, dtype=torch.bool),
+        images=torch.ones(1).long(),
+    )
+    metric.update(*padded(nothing, one, images=3))
+    values = plain(metric.compute())
+    assert values["ap"] == values["recall"] == values["precision"] == 0 and values["errors_missed"] == 1
+    assert all(value == value for value in values.values())
+
+
+def test_the_evaluation_is_kept_for_figures(random_tables: Any) -> None:
+    found, truths = random_tables(8)
+    metric = DetectionMetrics(3)
+    metric.update(*padded(found, truths, images=12))
+    metric.compute()
+    assert (
+        metric.evaluation.objects.tolist()
+        == torch.bincount(truths.labels[~truths.ignored], minlength=3).tolist()
+    )
+    assert metric.evaluation.coco.class_ap.shape == (3,)
+
+
+def test_a_threshold_outside_of_scores_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"module.score: 30; expected 0 to 1"):
+        DetectionMetrics(2, score=30)
+
+
+def test_quality_of_pictures() -> None:
+    boxes = torch.tensor([[0, 0, 10, 10], [20, 20, 30, 30], [0, 0, 10, 8], [0, 0, 5, 5.0]])
+    truths = Truths(boxes[:2], torch.zeros(2).long(), torch.zeros(2, dtype=torch.bool), torch.tensor([0, 0]))
+    found = Found(boxes[2:], torch.ones(2), torch.zeros(2).long(), torch.tensor([0, 1]))
+    quality = panoptic_quality(split_errors(found, truths, 1, 0.5), 3)
+    # one of two found with IoU .8 and nothing else; one answer where nothing is; nothing where nothing is
+    assert quality.tolist() == pytest.approx([0.8 / 1.5, 0, 1])
+
+
+def test_evaluation_of_a_perfect_answer(random_tables: Any) -> None:
+    _, truths = random_tables(9)
+    truths = truths._replace(ignored=torch.zeros_like(truths.ignored))
+    found = Found(truths.boxes, torch.ones(len(truths.labels)), truths.labels, truths.images)
+    values = evaluate(found, truths, 3, 0.5).scalars()
+    assert all(
+        values[name] == pytest.approx(1) for name in ("ap", "voc_ap", "voc07_ap", "precision", "recall")
+    )
+    assert all(values[f"errors_{kind}"] == 0 for kind in KINDS)

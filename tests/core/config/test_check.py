@@ -1,0 +1,215 @@
+"""All problems of a configuration at once, from the signatures of what it names."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Optional, Union
+
+import pytest
+import pytorch_lightning  # noqa: F401 - its first import sets an environment variable, which no test may do
+from omegaconf import OmegaConf
+from torch import Tensor, nn
+from torchvision.models import ResNet18_Weights
+
+from vision_apps.core.config.check import accepted, check, check_fit, find_problems
+from vision_apps.core.config.types import fits, spell
+from vision_apps.core.errors import ConfigError
+
+
+def test_all_problems_in_one_error() -> None:
+    config = OmegaConf.create(
+        {
+            "trainer": {
+                "_target_": "pytorch_lightning.Trainer",
+                "devicse": 2,
+                "max_epochs": "abc",
+                "precision": 16,
+            },
+            "optimizer": {
+                "_target_": "torch.optim.AdamW",
+                "_partial_": True,
+                "lr": "high",
+                "weight_deacy": 0.1,
+            },
+            "callbacks": {"stop": {"_target_": "pytorch_lightning.callbacks.EarlyStopping"}},
+            "data": {"root": "???"},
+            "other": {"_target_": "os.system", "command": "true"},
+        }
+    )
+    with pytest.raises(ConfigError) as error:
+        check(config)
+    assert str(error.value).splitlines() == [
+        "8 problems in the configuration:",
+        "  trainer.devicse: Trainer has no parameter 'devicse'; did you mean 'devices'?",
+        "  trainer.max_epochs: expected int or null, got 'abc' (str)",
+        "  trainer.precision: the run passes it; say precision=...",
+        "  optimizer.lr: expected float or Tensor, got 'high' (str)",
+        "  optimizer.weight_deacy: AdamW has no parameter 'weight_deacy'; did you mean 'weight_decay'?",
+        "  callbacks.stop.monitor: EarlyStopping needs it: callbacks.stop.monitor=...",
+        "  data.root: must be set: data.root=...",
+        "  other._target_: os.system is not under vision_apps, torch, torchvision, torchmetrics, "
+        "pytorch_lightning, "
+        "timm; if you trust it, add allow_targets=[os] to the command (or set VISION_APPS_ALLOW=os)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("node", "problem"),
+    [
+        (
+            {"_target_": "torch.nn.Linear", "in_features": 1},
+            "out_features: Linear needs it: out_features=...",
+        ),
+        ({"_target_": "torch.nn.Linear", "_args_": [1, 2]}, None),
+        ({"_target_": "torch.nn.Linear", "_partial_": True}, None),
+        (
+            {"_target_": "torch.nn.Linear", "in_features": 1.5, "out_features": 1},
+            "in_features: expected int, got 1.5 (float)",
+        ),
+        ({"_target_": "torch.nn.Dropout", "p": 1}, None),
+        ({"_target_": "torch.nn.Dropout", "p": True}, "p: expected float, got True (bool)"),
+        ({"_target_": "torch.nn.Dropout", "p": None}, "p: expected float, got null"),
+        ({"a": "${b}"}, "a: Interpolation key 'b' not found"),
+        (
+            {"a": [{"_target_": "torch.nn.ReLU", "in_place": True}]},
+            "a[0].in_place: ReLU has no parameter 'in_place'; did you mean 'inplace'?",
+        ),
+        (
+            {
+                "run": {"dir": None},
+                "l": {"_target_": "pytorch_lightning.loggers.CSVLogger", "save_dir": "${run.dir}"},
+            },
+            None,
+        ),
+    ],
+)
+def test_one_problem(node: dict[str, Any], problem: str | None) -> None:
+    assert list(find_problems(OmegaConf.create(node))) == ([problem] if problem else [])
+
+
+def test_the_engine_fills_parts_and_facts(toy: None) -> None:
+    node = {"_target_": "toy.ToyModule"}
+    assert not list(find_problems(node))
+    assert not list(find_problems({**node, "num_classes": None}))
+    assert list(find_problems(node, filled=())) == [
+        "network: ToyModule needs it: network=...",
+        "num_classes: ToyModule needs it: num_classes=...",
+    ]
+
+
+class Base:
+    def __init__(self, *, batch_size: int = 64, seed: int = 0) -> None: ...
+
+
+class Child(Base):
+    def __init__(self, root: str, **loader: Any) -> None: ...
+
+
+class Grandchild(Child):
+    def __init__(self, size: int = 3, **rest: Any) -> None: ...
+
+
+class Open:
+    def __init__(self, a: int = 1, **anything: Any) -> None: ...
+
+
+class Net(nn.Module):
+    def __init__(self, width: int, *args: Any, **kwargs: Any) -> None: ...
+
+
+def test_keyword_arguments_are_followed_up_the_bases() -> None:
+    assert list(accepted(Grandchild).parameters) == ["batch_size", "seed", "root", "size"]
+    assert not accepted(Grandchild).anything
+    assert accepted(Grandchild).required == []
+    assert accepted(Child).required == ["root"]
+    assert accepted(Open).anything
+    assert not accepted(Net).anything, "nn.Module takes no keyword arguments"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "good", "bad"),
+    [
+        (int, [0, -3], [1.0, True, "1", None, [1], {}]),
+        (float, [0, 1.5], [False, "1.5", None]),
+        (bool, [True], [1, "true", None]),
+        (str, ["", "a"], [1, None, ["a"]]),
+        (Path, ["a/b"], [1, None]),
+        (int | None, [1, None], ["x"]),
+        (Optional[float], [1, None], ["x"]),  # noqa: UP045 - both spellings are met in other packages
+        (Union[int, str], [1, "x"], [1.5, None]),  # noqa: UP007
+        (Literal["a", 1], ["a", 1], ["b", True, None]),
+        (list[int], [[], [1]], [["a"], 1, "ab"]),
+        (Sequence[float], [[1, 2.5]], ["ab", {"a": 1}]),
+        (tuple[float, float], [[1, 2]], [[1], [1, 2, 3], ["a", 1]]),
+        (tuple[int, ...], [[], [1, 2, 3]], [["a"]]),
+        (dict[str, int], [{}, {"a": 1}], [{"a": "b"}, [1]]),
+        (Mapping[str, Any], [{"a": None}], [[1]]),
+        (Tensor, [{"_target_": "x"}], [1, "a", None, {}]),
+        (float | Tensor, [1], ["abc", None]),
+        (Callable[..., Any] | None, [None, {"_target_": "x", "_partial_": True}], ["relu", 3]),
+        (ResNet18_Weights | None, [None, "DEFAULT", "IMAGENET1K_V1"], ["V1", 3]),
+        (Any, [None, 1, "a", [1]], []),
+        ("Unreadable", [None, 1, "a"], []),
+    ],
+)
+def test_values_against_annotations(annotation: Any, good: list[Any], bad: list[Any]) -> None:
+    assert [value for value in good if not fits(value, annotation)] == []
+    assert [value for value in bad if fits(value, annotation)] == []
+
+
+@pytest.mark.parametrize(
+    ("annotation", "text"),
+    [
+        (int, "int"),
+        (int | None, "int or null"),
+        (None | int | str, "int, str or null"),
+        (Literal["refuse", "skip"], "'refuse' or 'skip'"),
+        (tuple[float, float], "[float, float]"),
+        (list[int] | dict[str, float], "list of int or dict of float"),
+        (float | Tensor, "float or Tensor"),
+    ],
+)
+def test_annotations_in_words(annotation: Any, text: str) -> None:
+    assert spell(annotation) == text
+
+
+class Batch(NamedTuple):
+    images: Tensor
+    boxes: Tensor
+    masks: Tensor | None = None
+
+
+class Module:
+    batch_type = Batch
+
+
+class Pictures:
+    fields = ("images",)
+
+
+class Boxes:
+    fields = ("images", "boxes")
+
+
+def test_a_model_that_the_data_cannot_feed() -> None:
+    check_fit(Module, Boxes)
+    with pytest.raises(ConfigError) as error:
+        check_fit(Module, Pictures)
+    assert str(error.value) == "data: Pictures offers images, but Module takes Batch, which also needs boxes"
+
+
+def test_the_data_that_would_fit_is_listed(
+    toy: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "blind.py").write_text("class Blind:\n    fields = ('images',)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("VISION_APPS_ALLOW", "toy,blind")
+    monkeypatch.setenv("VISION_APPS_CONF", str(Path(__file__).parents[1] / "conf"))
+    config = {
+        "task": {"name": "toy"},
+        "module": {"_target_": "toy.ToyModule"},
+        "data": {"_target_": "blind.Blind"},
+    }
+    assert list(find_problems(config)) == [
+        "data: Blind offers images, but ToyModule takes ToyBatch, which also needs labels; data that fit: "
+        "toy_pictures"
+    ]

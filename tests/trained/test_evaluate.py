@@ -1,0 +1,104 @@
+"""Where ``test`` and ``predict`` write, and which files they leave alone."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning  # noqa: F401 - its first import sets an environment variable, which no test may do
+import toy_run
+from omegaconf import OmegaConf
+from PIL import Image
+
+from vision_apps.cli import main
+from vision_apps.core import assembly, checkpoint_io
+from vision_apps.core.errors import CheckpointError
+from vision_apps.prediction.predict import predict
+from vision_apps.trained import evaluate
+
+pytestmark = pytest.mark.usefixtures("toy")
+
+
+def saved(path: str, **changes: Any) -> str:
+    """A checkpoint of the untrained toy."""
+    changes = {name.replace("__", "."): value for name, value in changes.items()}
+    config: Any = OmegaConf.to_container(toy_run.configure(None, changes), resolve=True)
+    facts = {"num_classes": 2, "image_size": 8}
+    state = assembly.build_module(config, facts, trainable=False).state_dict()
+    checkpoint_io.save({"state_dict": state, "config": config, "facts": facts}, Path(path))
+    return path
+
+
+def photo(name: str, brightness: int) -> bytes:
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (12, 10), (brightness,) * 3).save(name)
+    return Path(name).read_bytes()
+
+
+def made() -> set[str]:
+    return {str(path) for path in Path().rglob("*") if path.is_file()}
+
+
+def test_a_checkpoint_outside_of_a_run_gets_nothing_beside_it(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("downloads").mkdir()
+    Path("downloads/config.yaml").write_text("of something else: 1")
+    # it was trained on two devices; it is measured on one
+    place = saved("downloads/mine.ckpt", trainer__devices=2, trainer__strategy="ddp")
+    photo("a.png", 200)
+    before = made()
+
+    values = evaluate.test(place, [])
+    assert json.loads(Path("mine-test/test.json").read_text()) == values
+    assert "test.json and images/ in mine-test" in capsys.readouterr().out
+    assert list(Path("mine-test/images").glob("test-sheet*.png"))
+
+    assert predict(place, ["a.png"]) == Path("mine-predictions")
+    assert {name.split("/")[0] for name in made() - before} == {"mine-test", "mine-predictions"}
+
+
+def test_a_checkpoint_in_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = saved("run/checkpoints/best.ckpt")
+    assert evaluate.load(place).run is None  # there is no configuration: it only looks like a run
+    Path("run/config.yaml").touch()
+    for run in (evaluate.load(place).run, evaluate.load("run").run):
+        assert run is not None and run.path == Path("run")
+    monkeypatch.chdir("run/checkpoints")
+    run = evaluate.load("best.ckpt").run
+    assert run is not None and run.path.samefile("..")
+
+
+def test_inputs_and_strangers_are_never_overwritten() -> None:
+    place = saved("mine.ckpt")
+    originals = {name: photo(name, level) for name, level in (("in/a.png", 10), ("in/b.jpg", 90))}
+    originals["in/b.png"] = photo("in/b.png", 50)  # beside the inputs, but none
+
+    def answer() -> list[str]:
+        folder = predict(place, ["in/a.png", "in/b.jpg"], "in")
+        rows = (folder / "predictions.jsonl").read_text().splitlines()
+        return [json.loads(row)["picture"] for row in rows]
+
+    assert answer() == ["a-2.png", "b-2.png"]
+    assert answer() == ["a-2.png", "b-2.png"]  # ours may be replaced
+    for name, content in originals.items():
+        assert Path(name).read_bytes() == content
+    Path("in/predictions.jsonl").write_text("not ours")
+    assert answer() == ["a-3.png", "b-3.png"]
+
+
+def test_a_checkpoint_without_what_a_test_needs() -> None:
+    checkpoint = checkpoint_io.load(saved("mine.ckpt"))
+    del checkpoint["config"]["data"], checkpoint["config"]["precision"]
+    checkpoint_io.save(checkpoint, Path("mine.ckpt"))
+    with pytest.raises(CheckpointError, match=r"^mine\.ckpt: its config lacks data, precision: it was not"):
+        evaluate.test("mine.ckpt", [])
+
+
+def test_predict_takes_allow_targets(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = saved("mine.ckpt")
+    photo("a.png", 200)
+    monkeypatch.setenv("VISION_APPS_ALLOW", "")
+    with pytest.raises(CheckpointError, match=r"allow_targets=\[toy\]"):
+        predict(place, ["a.png"], "out")
+    assert main(["predict", place, "a.png", "allow_targets=[toy]", "--out", "out"]) in (None, 0)
+    (row,) = Path("out/predictions.jsonl").read_text().splitlines()
+    assert json.loads(row)["file"] == "a.png"
