@@ -10,44 +10,62 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
+MAKE = shutil.which("make") or "make"
+USED = "sh rm touch mkdir cp find sed expand".split()  # by the Makefile and below, and no uv of the machine
 
-# Stands in for uv: keeps a journal, makes the folder, and fails to install while the file `broken` exists.
-INSTALLER = """#!/bin/sh
-echo "$1" >> journal
-case "$1" in
-    venv) mkdir -p .venv ;;
-    pip) [ ! -e broken ] ;;
+# Stands in for Python with its venv and pip, and for uv: keeps a journal, and fails at a step while the file
+# `broken STEP` exists.
+INSTALLER = f"""#!/bin/sh
+case "${{0##*/}} $*" in
+    *" -m venv "*" --without-pip "*) step="venv without pip" ;;
+    *" -m venv "*) step=venv ;;
+    *" -m pip "*" uv") step="pip uv" ;;
+    *" -m pip "*" --editable "*) step=pip ;;
+    "uv pip "*" --editable "*) step=uv ;;
+    *) exec "{sys.executable}" "$@" ;;
 esac
+echo "$step" >> journal
+case "$step" in venv*) mkdir -p .venv/bin; cp "$0" .venv/bin/python ;; esac
+[ ! -e "broken $step" ] || exit 1
+[ "$step" != "pip uv" ] || cp "$0" .venv/bin/uv
 """
 
 
 class Clone:
-    """A folder with the Makefile and what it depends on, and the installer above in front of any other."""
+    """A folder with the Makefile and what it depends on, and the installer above in place of Python."""
 
     def __init__(self, folder: Path) -> None:
         for name in ("Makefile", "pyproject.toml", "constraints.txt"):
             shutil.copy2(REPOSITORY / name, folder)
-        tools = folder / "tools"
-        tools.mkdir()
-        (tools / "uv").write_text(INSTALLER)
-        (tools / "uv").chmod(0o755)
         self.folder = folder
-        self.path = f"{tools}{os.pathsep}{os.environ['PATH']}"
+        self.tools = folder / "tools"
+        self.tools.mkdir()
+        for name in USED:
+            (self.tools / name).symlink_to(shutil.which(name) or name)
+        self.add("python")
+
+    def add(self, tool: str) -> None:
+        (self.tools / tool).write_text(INSTALLER)
+        (self.tools / tool).chmod(0o755)
+
+    def breaks(self, *steps: str) -> None:
+        for step in steps:
+            (self.folder / f"broken {step}").touch()
 
     def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         # Without MAKEFLAGS and its kin: the tests themselves run under `make test`.
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
         }
-        environment.update(PATH=self.path, PYTHON=sys.executable)
+        environment.update(PATH=str(self.tools), PYTHON="python")
         return subprocess.run(
-            ["make", *arguments], cwd=self.folder, env=environment, capture_output=True, text=True
+            [MAKE, *arguments], cwd=self.folder, env=environment, capture_output=True, text=True
         )
 
     def journal(self) -> list[str]:
         """What the installer was asked for since the last look."""
         file = self.folder / "journal"
-        lines = file.read_text().split() if file.exists() else []
+        lines = file.read_text().splitlines() if file.exists() else []
         file.unlink(missing_ok=True)
         return lines
 
@@ -59,7 +77,7 @@ def clone(tmp_path: Path) -> Clone:
 
 def test_environment_is_made_once(clone: Clone) -> None:
     assert clone.make(".venv/ready").returncode == 0
-    assert clone.journal() == ["venv", "pip"]
+    assert clone.journal() == ["venv", "pip uv", "uv"]
     assert clone.make(".venv/ready").returncode == 0
     assert clone.journal() == []
 
@@ -71,19 +89,45 @@ def test_new_constraints_are_installed_into_the_same_environment(clone: Clone) -
     later = (clone.folder / ".venv" / "ready").stat().st_mtime + 10
     os.utime(clone.folder / "constraints.txt", (later, later))
     assert clone.make(".venv/ready").returncode == 0
-    assert clone.journal() == ["pip"]
+    assert clone.journal() == ["pip uv", "uv"]
     assert (clone.folder / ".venv" / "kept").exists()
 
 
 def test_install_that_was_cut_short_starts_anew(clone: Clone) -> None:
-    (clone.folder / "broken").touch()
+    clone.breaks("uv", "pip")
     assert clone.make(".venv/ready").returncode != 0
     (clone.folder / ".venv" / "half").touch()
-    (clone.folder / "broken").unlink()
+    (clone.folder / "broken uv").unlink()
     clone.journal()
     assert clone.make(".venv/ready").returncode == 0
-    assert clone.journal() == ["venv", "pip"]
+    assert clone.journal() == ["venv", "pip uv", "uv"]
     assert not (clone.folder / ".venv" / "half").exists()
+
+
+@pytest.mark.parametrize(
+    ("broken", "steps"),
+    [
+        (["pip uv"], ["venv", "pip uv", "pip"]),
+        (["uv"], ["venv", "pip uv", "uv", "pip"]),  # it reaches nothing, where pip is told how
+    ],
+)
+def test_pip_installs_where_uv_cannot(clone: Clone, broken: list[str], steps: list[str]) -> None:
+    clone.breaks(*broken)
+    made = clone.make(".venv/ready")
+    assert made.returncode == 0, made.stderr
+    assert clone.journal() == steps
+    assert "pip installs, which takes minutes" in made.stderr
+    assert (clone.folder / ".venv" / "ready").exists()
+
+
+def test_python_without_ensurepip(clone: Clone) -> None:
+    """As Debian's where python3-venv is not installed: with a uv of the machine, or not at all."""
+    clone.breaks("venv", "pip uv")
+    assert clone.make(".venv/ready").returncode != 0
+    assert clone.journal() == ["venv"]
+    clone.add("uv")
+    assert clone.make(".venv/ready").returncode == 0
+    assert clone.journal() == ["venv", "venv without pip", "pip uv", "uv"]
 
 
 def test_unsuitable_python_is_refused_before_anything_is_removed(clone: Clone) -> None:
