@@ -56,7 +56,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "$(VENV): installing; the first time takes a minute, and 6 GB on Linux, where torch brings CUDA along"
 	@set -x; [ -d $(VENV) ] || $(PYTHON) -m venv $(VENV) || \
 		{ command -v uv && $(PYTHON) -m venv --clear --without-pip $(VENV); }
-	@set -x; PATH="$(CURDIR)/$(VENV)/bin:$$PATH"; \
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH"; set -x; \
 		$(PIP) install --constraint constraints.txt uv; \
 		uv pip $(INSTALL) --python $(RUN) || { \
 			: "no uv, or it failed: pip installs, which takes minutes"; $(PIP) $(INSTALL); }
