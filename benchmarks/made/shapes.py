@@ -70,7 +70,7 @@ class Shapes(_Made):
 
     @property
     def facts(self) -> dict[str, Any]:
-        return super().facts | {"fit": "letterbox", "proposals": self.proposals}
+        return super().facts | {"resize_mode": "letterbox", "proposals": self.proposals}
 
     def load(self, split: Split, fields: tuple[str, ...]) -> TensorSamples:
         count, most, size = self.counts[split], max(1, self.objects[1]), self.image_size

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from vision_apps.core.errors import CorruptSample
-from vision_apps.data.images import fit_square, read_image
+from vision_apps.data.images import read_image
 
 
 def picture(height: int = 12, width: int = 20) -> Image.Image:
@@ -173,24 +173,3 @@ def test_every_single_flipped_byte_decodes_or_is_a_corrupt_sample(tmp_path: Path
                 continue
             assert decoded.shape[0] == 3
             assert decoded[0].numel() <= 10_000
-
-
-def test_fit_square_keeps_the_middle() -> None:
-    image = torch.zeros(3, 20, 60, dtype=torch.uint8)
-    image[..., 20:40] = 200
-    assert torch.equal(fit_square(image, 20), image[..., 20:40])
-    inner = fit_square(image, 20, resize=40)
-    assert inner.shape == (3, 20, 20)
-    assert inner.min() == 200
-
-
-def test_fit_square_smooths_before_shrinking() -> None:
-    stripes = torch.zeros(3, 64, 64, dtype=torch.uint8)
-    stripes[..., ::2] = 200
-    assert (fit_square(stripes, 8).int() - 100).abs().max() <= 5  # unsmoothed: 100
-
-
-def test_a_thread_of_pixels_does_not_blow_up() -> None:
-    thread = torch.full((3, 1, 2_000_000), 7, dtype=torch.uint8)
-    assert fit_square(thread, 32).shape == (3, 32, 32)  # unguarded: 32 x 64,000,000 pixels
-    assert fit_square(thread.transpose(1, 2), 32, resize=40).unique().tolist() == [7]

@@ -17,7 +17,6 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.io import ImageReadMode, decode_jpeg
-from torchvision.transforms.v2 import functional as v2
 
 from vision_apps.core.errors import CorruptSample
 
@@ -26,7 +25,6 @@ MAX_PIXELS = 50_000_000  # above every common camera's picture; 150 MB once deco
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 _DIRECT_JPEG = ("RGB", "L")  # CMYK needs Adobe's inversion flag, which Pillow honours
-_LONGEST = 8  # sides: a longer strip is cut before resizing, which would otherwise blow it up to any size
 _SOURCE_LINE = re.compile(r"^\S+, \S+\.cpp:\d+, ")  # what torchvision puts in front of its reasons
 
 
@@ -100,14 +98,3 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
     return image.convert("RGB")
-
-
-def fit_square(image: Tensor, size: int, resize: int | None = None) -> Tensor:
-    """Scale the short side to ``resize`` pixels (``size`` by default), antialiased, and cut the central
-    square out: uint8 [3, H, W] -> [3, size, size]."""
-    height, width = image.shape[-2:]
-    limit = _LONGEST * min(height, width)
-    if max(height, width) > limit:
-        image = v2.center_crop(image, [min(height, limit), min(width, limit)])
-    image = v2.resize(image, [resize or size], antialias=True)
-    return v2.center_crop(image, [size, size])

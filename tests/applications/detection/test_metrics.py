@@ -15,7 +15,7 @@ from vision_apps.applications.detection.overlaps import Found, Truths
 from vision_apps.applications.detection.types import DetectionAnswer, DetectionBatch
 from vision_apps.applications.detection.voc_ap import voc_figures
 from vision_apps.core.errors import ConfigError
-from vision_apps.data.fit import fit_boxes
+from vision_apps.data.resizing import resize_boxes
 
 
 def padded(
@@ -111,8 +111,8 @@ def test_objects_are_small_in_the_pixels_of_their_file() -> None:
     # 60 px of a file of 1200 x 800, seen at 300: 15 px, which is small only there
     sizes = torch.tensor([[800, 1200]])
     in_file = torch.tensor([[[100, 100, 160, 160.0]]])
-    for fit in ("letterbox", "stretch"):
-        boxes = fit_boxes(in_file, sizes, 300, fit)
+    for resize_mode in ("letterbox", "stretch"):
+        boxes = resize_boxes(in_file, sizes, 300, resize_mode)
         batch = DetectionBatch(
             torch.zeros(1, 3, 300, 300, dtype=torch.uint8),
             boxes,
@@ -121,7 +121,7 @@ def test_objects_are_small_in_the_pixels_of_their_file() -> None:
             sizes,
             torch.zeros(1, 0, 4),
         )
-        metric = DetectionMetrics(1, fit=fit)
+        metric = DetectionMetrics(1, resize_mode=resize_mode)
         metric.update(DetectionAnswer(boxes, torch.ones(1, 1), torch.zeros(1, 1).long()), batch)
         values = plain(metric.compute())
         assert values["ap_medium"] == pytest.approx(1) and "ap_small" not in values

@@ -17,7 +17,7 @@ from vision_apps.core.errors import ConfigError
 from vision_apps.core.pictures import sheet, to_pil
 from vision_apps.data.boxes.coco import CocoJson
 from vision_apps.data.boxes.voc import VocFolder
-from vision_apps.data.fit import GREY
+from vision_apps.data.resizing import LETTERBOX_GREY
 
 NAMES = ["cat", "dog", "emu"]
 
@@ -111,7 +111,7 @@ def test_a_picture_of_another_size_is_fitted_and_its_boxes_come_back() -> None:
     made = module(network, max_detections=4)
     pixels = made.outputs(images).pixels
     assert pixels.shape == (1, 3, 64, 64)
-    assert torch.allclose(pixels[..., 32:, :], torch.tensor((GREY / 255 - 0.5) / 0.25))
+    assert torch.allclose(pixels[..., 32:, :], torch.tensor((LETTERBOX_GREY / 255 - 0.5) / 0.25))
     answer = made(images)
     expected = [[0, 0, 200, 100], [100, 25, 150, 50], [187.5, 62.5, 200, 100], [0, 0, 0, 0]]
     assert torch.allclose(answer.boxes[0], torch.tensor(expected, dtype=torch.float32), atol=1e-3)
@@ -121,7 +121,7 @@ def test_a_picture_of_another_size_is_fitted_and_its_boxes_come_back() -> None:
 
 def test_stretched_pictures_of_a_size_that_is_not_square() -> None:
     network = Made([found([[0, 0, 32, 48]], [0.9], [0])])
-    made = module(network, image_size=[48, 32], fit="stretch")
+    made = module(network, image_size=[48, 32], resize_mode="stretch")
     images = torch.zeros(1, 3, 100, 200, dtype=torch.uint8)
     assert made.outputs(images).pixels.shape == (1, 3, 48, 32)
     assert made(images).boxes[0, 0].tolist() == [0, 0, 200, 100]

@@ -55,16 +55,16 @@ def test_the_network_gets_normalised_pixels_of_its_size() -> None:
     torch.testing.assert_close(network.seen, torch.full((2, 3, 16, 24), 2.0))
 
 
-@pytest.mark.parametrize("fit", ["stretch", "letterbox"])
+@pytest.mark.parametrize("resize_mode", ["stretch", "letterbox"])
 @pytest.mark.parametrize("given", [(32, 32), (64, 128), (100, 50), (16, 24)])
-def test_boxes_come_back_in_pixels_of_the_given_picture(fit: Any, given: tuple[int, int]) -> None:
+def test_boxes_come_back_in_pixels_of_the_given_picture(resize_mode: Any, given: tuple[int, int]) -> None:
     """What is encoded in the frame of the network is answered in the frame of the picture."""
     height, width = given
     box = torch.tensor([[[0.25 * width, 0.5 * height, 0.75 * width, 0.875 * height]]])
     batch = LocalizationBatch(torch.zeros(1, 3, height, width, dtype=torch.uint8), box, torch.tensor([[1]]))
-    module = application(Fixed([0.0] * 8), fit=fit)
+    module = application(Fixed([0.0] * 8), resize_mode=resize_mode)
     vector = module._encoded(batch)[0]
-    exact = application(Fixed([*vector[:4].tolist(), 9.0, 0.0, 9.0, 0.0]), fit=fit)
+    exact = application(Fixed([*vector[:4].tolist(), 9.0, 0.0, 9.0, 0.0]), resize_mode=resize_mode)
     answer = exact(batch.images)
     torch.testing.assert_close(answer.boxes, box[:, 0], atol=1e-3, rtol=0)
     torch.testing.assert_close(

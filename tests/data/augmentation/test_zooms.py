@@ -228,10 +228,13 @@ def test_iou_crop_cuts_pictures_without_objects_too() -> None:
         (lambda: ZoomOut(0.5), "ZoomOut's max_ratio is 0.5; expected 1 or more"),
         (lambda: RandomZoom((2, 1)), r"RandomZoom's scale is \[2, 1\]; expected \[smallest, largest\]"),
         (lambda: ScaleCrop(8, (0, 1)), "ScaleCrop's scale .* both above 0"),
-        (lambda: ScaleCrop([8, 8, 8]), r"data.augment: size is \[8, 8, 8\]; expected a side or"),
+        (
+            lambda: ScaleCrop([8, 8, 8]),
+            r"ScaleCrop's size: expected a side or \[height, width\] in pixels, not \[8, 8, 8\]",
+        ),
         (
             lambda: RandomResizedCrop([8, 8, 8]),
-            r"image_size is \[8, 8, 8\]; expected a side or \[height, width\]",
+            r"data.augment: RandomResizedCrop's image_size: expected a side or \[height, width\]",
         ),
         (lambda: IoUCrop([0.5, 1.5]), r"IoUCrop's overlaps are \[0.5, 1.5\]; expected IoUs"),
         (lambda: Flip(axis="diagonal"), "Flip's axis is 'diagonal'; expected horizontal or vertical"),

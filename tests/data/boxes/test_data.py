@@ -85,19 +85,19 @@ def test_samples_are_fitted_and_padded(tmp_path: Path) -> None:
 
 def test_stretched_pictures(tmp_path: Path) -> None:
     data = prepared(
-        tmp_path, [picture(tmp_path, "one", [[10, 4, 30, 20]])], image_size=[20, 160], fit="stretch"
+        tmp_path, [picture(tmp_path, "one", [[10, 4, 30, 20]])], image_size=[20, 160], resize_mode="stretch"
     )
     sample = data.load("train", data.fields)[0]
     assert sample["images"].shape == (3, 20, 160)
     assert sample["boxes"].tolist() == [[20, 2, 60, 10]]
-    assert data.facts["image_size"] == [20, 160] and data.facts["fit"] == "stretch"
+    assert data.facts["image_size"] == [20, 160] and data.facts["resize_mode"] == "stretch"
     assert prepared(tmp_path, [picture(tmp_path, "one", [])], image_size=[24, 24]).facts["image_size"] == 24
 
 
-@pytest.mark.parametrize("fit", ["letterbox", "stretch"])
-def test_memory_and_files_give_the_same(tmp_path: Path, fit: str) -> None:
+@pytest.mark.parametrize("resize_mode", ["letterbox", "stretch"])
+def test_memory_and_files_give_the_same(tmp_path: Path, resize_mode: str) -> None:
     root = tmp_path / "data"
-    node = VocFolder.fake(root) | {"fit": fit}
+    node = VocFolder.fake(root) | {"resize_mode": resize_mode}
     files, memory = (VocFolder(**node, in_memory=in_memory) for in_memory in (False, True))
     for data in (files, memory):
         data.prepare_data()

@@ -15,20 +15,20 @@ from hypothesis.extra import numpy as npst
 from PIL import Image
 from torchvision import datasets
 
+from vision_apps.core.conventions import IGNORE_INDEX
 from vision_apps.core.errors import CorruptSample
-from vision_apps.data.fit import fit_picture
 from vision_apps.data.masks.coding import (
-    IGNORE,
     MaskCoding,
     encode_palette_png,
-    fit_mask,
     identity,
     mask_palette,
     other_size,
     read_mask,
     read_values,
+    resize_mask,
     voc_colours,
 )
+from vision_apps.data.resizing import resize_picture
 
 CLASSES = np.array([[0, 1, 2], [3, 255, 0]], np.uint8)
 
@@ -95,7 +95,7 @@ def test_few_bits_are_not_spread(path: Path, bits: int, row: int) -> None:
 
 def test_sixteen_bits_are_not_scaled(path: Path) -> None:
     Image.fromarray(np.array([[0, 1], [300, 65_535]], np.uint16)).save(path)
-    coding = MaskCoding(3, values={0: 0, 1: 1, 300: 2, 65_535: IGNORE})
+    coding = MaskCoding(3, values={0: 0, 1: 1, 300: 2, 65_535: IGNORE_INDEX})
     assert read_mask(path, coding).tolist() == [[0, 1], [2, 255]]
     assert reason(path) == (
         "value 300 at row 1, column 0 is none of the 4 classes: expected 0 to 3, 255 (ignored)"
@@ -104,7 +104,7 @@ def test_sixteen_bits_are_not_scaled(path: Path) -> None:
 
 def test_values_are_mapped(path: Path) -> None:
     Image.fromarray(np.array([[0, 11, 2]], np.uint8)).save(path)
-    assert read_mask(path, MaskCoding(3, values=identity(3) | {11: IGNORE})).tolist() == [[0, 255, 2]]
+    assert read_mask(path, MaskCoding(3, values=identity(3) | {11: IGNORE_INDEX})).tolist() == [[0, 255, 2]]
 
 
 def test_an_unknown_value_is_named_with_its_place(path: Path) -> None:
@@ -117,12 +117,12 @@ def test_an_unknown_value_is_named_with_its_place(path: Path) -> None:
 
 
 def test_the_expected_values_are_told_in_runs() -> None:
-    coding = MaskCoding(4, values={0: IGNORE, 1: 0, 2: 1, 3: 2, 7: 3, 8: IGNORE})
+    coding = MaskCoding(4, values={0: IGNORE_INDEX, 1: 0, 2: 1, 3: 2, 7: 3, 8: IGNORE_INDEX})
     assert coding.expected() == "1 to 3, 7, 0 (ignored), 8 (ignored)"
 
 
 def test_a_colour_map_is_matched_exactly(path: Path) -> None:
-    colours = {(0, 0, 0): 0, (128, 0, 0): 1, (0, 128, 0): 2, (224, 224, 192): IGNORE}
+    colours = {(0, 0, 0): 0, (128, 0, 0): 1, (0, 128, 0): 2, (224, 224, 192): IGNORE_INDEX}
     order = [*colours]
     picture = np.array([[order[0], order[1]], [order[2], order[3]]], np.uint8)
     Image.fromarray(picture).save(path)
@@ -200,7 +200,7 @@ def test_masks_are_turned_as_their_pictures_are(path: Path) -> None:
 @given(st.integers(1, 255), st.data())
 def test_what_is_written_is_read_back(tmp_path: Path, count: int, data: st.DataObject) -> None:
     shape = data.draw(npst.array_shapes(min_dims=2, max_dims=2, max_side=12))
-    known = st.sampled_from([*range(count), IGNORE])
+    known = st.sampled_from([*range(count), IGNORE_INDEX])
     mask = data.draw(npst.arrays(np.uint8, shape, elements=known))
     palette = data.draw(npst.arrays(np.uint8, (count, 3))).tolist()
     path = tmp_path / "written.png"
@@ -224,7 +224,7 @@ def test_the_colours_of_voc() -> None:
     assert colours[:4] == [[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0]]
     assert colours[15] == [192, 128, 128]  # a person is pink
     assert colours[20] == [0, 64, 128]
-    assert colours[IGNORE] == [224, 224, 192]
+    assert colours[IGNORE_INDEX] == [224, 224, 192]
     assert len({tuple(colour) for colour in colours}) == 256
 
 
@@ -237,16 +237,16 @@ def test_a_grey_mask_has_no_palette(path: Path) -> None:
     height=st.integers(1, 20),
     width=st.integers(1, 20),
     target=st.tuples(st.integers(2, 24), st.integers(2, 24)),
-    fit=st.sampled_from(["letterbox", "stretch"]),
+    resize_mode=st.sampled_from(["letterbox", "stretch"]),
 )
 def test_masks_lie_where_their_pictures_lie(
-    height: int, width: int, target: tuple[int, int], fit: str
+    height: int, width: int, target: tuple[int, int], resize_mode: str
 ) -> None:
     mask = torch.arange(height * width, dtype=torch.uint8).view(height, width) % 200
-    fitted = fit_mask(mask, target, fit)
-    white, _ = fit_picture(torch.full((3, height, width), 255, dtype=torch.uint8), target, fit)
+    fitted = resize_mask(mask, target, resize_mode)
+    white, _ = resize_picture(torch.full((3, height, width), 255, dtype=torch.uint8), target, resize_mode)
     assert fitted.dtype == torch.uint8
-    assert torch.equal(fitted == IGNORE, white[0] == 114)
+    assert torch.equal(fitted == IGNORE_INDEX, white[0] == 114)
     inner, across = int((white[0, :, 0] != 114).sum()), int((white[0, 0] != 114).sum())
     rows = [int((row + 0.5) * height / inner) for row in range(inner)]
     columns = [int((column + 0.5) * width / across) for column in range(across)]
@@ -260,9 +260,9 @@ def test_masks_lie_where_their_pictures_lie(
 
 def test_a_mask_that_fits_is_not_touched() -> None:
     mask = torch.from_numpy(CLASSES)
-    assert torch.equal(fit_mask(mask, (2, 3)), mask)
-    assert fit_mask(mask, 6).tolist()[:2] == [[0, 0, 1, 1, 2, 2]] * 2
-    assert fit_mask(mask, 6).tolist()[4:] == [[IGNORE] * 6] * 2
+    assert torch.equal(resize_mask(mask, (2, 3)), mask)
+    assert resize_mask(mask, 6).tolist()[:2] == [[0, 0, 1, 1, 2, 2]] * 2
+    assert resize_mask(mask, 6).tolist()[4:] == [[IGNORE_INDEX] * 6] * 2
 
 
 def test_other_sizes_are_told_with_both() -> None:

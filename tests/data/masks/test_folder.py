@@ -97,7 +97,7 @@ def test_the_rest_of_a_letterbox_is_ignored(tmp_path: Path) -> None:
         assert sample["images"][:, 4:].unique().tolist() == [114]
         assert sample["masks"][4:].unique().tolist() == [255]
         assert sample["masks"][0].tolist() == [0, 0, 1, 1, 1, 1]
-    for sample in every(prepared(tmp_path, image_size=6, fit="stretch")):
+    for sample in every(prepared(tmp_path, image_size=6, resize_mode="stretch")):
         assert sample["masks"][:, 0].tolist() == [0] * 6
 
 

@@ -46,7 +46,7 @@ def values(data: MaskData, split: Any) -> set[int]:
 
 
 def test_camvid_ignores_what_is_unlabelled(tmp_path: Path) -> None:
-    data = made(CamVid, tmp_path, fit="stretch")
+    data = made(CamVid, tmp_path, resize_mode="stretch")
     assert counts(data) == [8, 8, 8]
     assert all(values(data, split) == {*range(11), 255} for split in SPLITS)
     assert data.facts["num_classes"] == 11
@@ -229,11 +229,11 @@ def test_cityscapes_says_what_is_missing(tmp_path: Path) -> None:
 
 
 def test_the_border_of_pets_is_ignored_or_a_class(tmp_path: Path) -> None:
-    data = made(OxfordPet, tmp_path, fit="stretch")
+    data = made(OxfordPet, tmp_path, resize_mode="stretch")
     assert counts(data) == [11, 1, 12]
     assert data.class_names == ["background", "pet"]
     assert values(data, "test") == {0, 1, 255}
-    three = opened(OxfordPet, root=str(tmp_path), border="class", image_size=32, fit="stretch")
+    three = opened(OxfordPet, root=str(tmp_path), border="class", image_size=32, resize_mode="stretch")
     assert three.class_names == ["background", "pet", "border"]
     assert values(three, "test") == {0, 1, 2}
     trimap = np.array([[1, 2, 3]], np.uint8)

@@ -13,7 +13,7 @@ from vision_apps.applications.detection.overlaps import Found, Truths, pairwise_
 from vision_apps.applications.detection.types import DetectionAnswer, DetectionBatch
 from vision_apps.applications.detection.voc_ap import VocFigures, voc_figures
 from vision_apps.core.errors import ConfigError
-from vision_apps.data.fit import Fit, unfit_boxes
+from vision_apps.data.resizing import ResizeMode, restore_boxes
 
 
 class Evaluation(NamedTuple):
@@ -43,7 +43,8 @@ class DetectionMetrics(Metric):
     Args:
         score: least score of the detections that precision, recall, errors and confusion are about. The
             averages look at all.
-        fit: how the pictures were brought to their size. Objects are small or large in their file's pixels.
+        resize_mode: how the pictures were brought to their size. Objects are small or large in the
+            pixels of their file.
     """
 
     full_state_update = False
@@ -58,13 +59,13 @@ class DetectionMetrics(Metric):
     true_ignored: list[Tensor]
     true_counts: list[Tensor]
 
-    def __init__(self, num_classes: int, score: float = 0.3, fit: Fit = "letterbox") -> None:
+    def __init__(self, num_classes: int, score: float = 0.3, resize_mode: ResizeMode = "letterbox") -> None:
         super().__init__()
         if not 0 <= score <= 1:
             raise ConfigError(f"module.score: {score}; expected 0 to 1")
         self.num_classes = num_classes
         self.score_threshold = score
-        self.fit: Fit = fit
+        self.resize_mode: ResizeMode = resize_mode
         # rows of all pictures one after the other, and how many each picture has
         for name in ("boxes", "scores", "labels", "counts"):
             self.add_state(f"found_{name}", [], dist_reduce_fx="cat")
@@ -75,7 +76,7 @@ class DetectionMetrics(Metric):
         """The answer's boxes in pixels of ``batch.images``."""
         found, true = answer.labels >= 0, batch.box_labels >= 0
         found_boxes, true_boxes = (
-            unfit_boxes(boxes, batch.sizes, batch.images.shape[-2:], self.fit)
+            restore_boxes(boxes, batch.sizes, batch.images.shape[-2:], self.resize_mode)
             for boxes in (answer.boxes.float(), batch.boxes.float())
         )
         self.found_boxes.append(found_boxes[found])

@@ -21,11 +21,12 @@ from vision_apps.applications.detection.types import (
     Detections,
     Target,
 )
+from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.module import VisionModule
 from vision_apps.data.boxes.coco import to_json
 from vision_apps.data.boxes.voc import to_xml
-from vision_apps.data.fit import Fit, fit_boxes, fit_picture, height_width, unfit_boxes
+from vision_apps.data.resizing import ResizeMode, resize_boxes, resize_picture, restore_boxes
 
 __all__ = ["Detection", "DetectionAnswer", "DetectionBatch"]
 
@@ -43,7 +44,7 @@ class Detection(VisionModule):
     Args:
         network: it, or its ``backbone``, may carry ``mean`` and ``std``, which go before the data's.
         image_size: of the network's input in pixels, one side of a square or height and width.
-        fit: how a picture of another size is brought to it: whole with a grey rest, or each axis by itself.
+        resize_mode: ``letterbox`` keeps the aspect and fills the rest with grey, ``stretch`` does not.
         max_detections: rows of an answer.
         score: least score of what is drawn and described, and of what precision, recall, errors and
             confusion are about. Average precision looks at all.
@@ -71,7 +72,7 @@ class Detection(VisionModule):
         image_size: int | Sequence[int],
         mean: Sequence[float],
         std: Sequence[float],
-        fit: Fit = "letterbox",
+        resize_mode: ResizeMode = "letterbox",
         max_detections: int = 100,
         score: float = 0.3,
         optimizer: Callable[..., torch.optim.Optimizer] | None = None,
@@ -92,8 +93,8 @@ class Detection(VisionModule):
             raise ConfigError("\n".join(problems))
         self.num_classes = num_classes
         self.class_names = list(class_names)
-        self.size = height_width(image_size)
-        self.fit: Fit = fit
+        self.size = height_width(image_size, "module.image_size")
+        self.resize_mode: ResizeMode = resize_mode
         self.max_detections = max_detections
         self.score_threshold = score
         backbone = getattr(network, "backbone", None)
@@ -140,7 +141,7 @@ class Detection(VisionModule):
     def _fit(self, images: Tensor) -> Tensor:
         if tuple(images.shape[-2:]) == self.size:
             return images
-        return fit_picture(images, self.size, self.fit)[0]
+        return resize_picture(images, self.size, self.resize_mode)[0]
 
     def proposals_of(self, images: Tensor) -> list[Tensor]:
         """Proposals [p, 4] of uint8 pictures [B, 3, H, W] of the network's size that come without, from the
@@ -151,7 +152,7 @@ class Detection(VisionModule):
 
     def _fitted(self, boxes: Tensor, images: Tensor) -> Tensor:
         """Boxes [B, n, 4] in pixels of ``images`` to those of the network's input."""
-        return fit_boxes(boxes, self._sizes(images), self.size, self.fit)
+        return resize_boxes(boxes, self._sizes(images), self.size, self.resize_mode)
 
     def _sizes(self, images: Tensor) -> Tensor:
         return torch.tensor([images.shape[-2:]] * len(images), device=images.device)
@@ -207,7 +208,7 @@ class Detection(VisionModule):
             boxes[row, :count] = found.boxes[:count].float()
             scores[row, :count] = found.scores[:count].float()
             labels[row, :count] = found.labels[:count]
-        boxes = unfit_boxes(boxes, self._sizes(images), self.size, self.fit)
+        boxes = restore_boxes(boxes, self._sizes(images), self.size, self.resize_mode)
         height, width = images.shape[-2:]
         return DetectionAnswer(clip_boxes_to_image(boxes, (height, width)), scores, labels)
 
@@ -238,7 +239,7 @@ class Detection(VisionModule):
 
     def build_metrics(self) -> MetricCollection:
         return MetricCollection(
-            {"detection": DetectionMetrics(self.num_classes, self.score_threshold, self.fit)}
+            {"detection": DetectionMetrics(self.num_classes, self.score_threshold, self.resize_mode)}
         )
 
     def score(self, metrics: MetricCollection, answer: DetectionAnswer, batch: DetectionBatch) -> None:

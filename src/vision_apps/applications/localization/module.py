@@ -19,11 +19,12 @@ from vision_apps.applications.localization.types import (
     main_object,
 )
 from vision_apps.applications.localization.vector import BOX, decode, encode, encode_box, mirror
+from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.module import VisionModule
 from vision_apps.data.boxes.coco import to_json
 from vision_apps.data.boxes.voc import to_xml
-from vision_apps.data.fit import Fit, fit_boxes, fit_picture, height_width, unfit_boxes
+from vision_apps.data.resizing import ResizeMode, resize_boxes, resize_picture, restore_boxes
 
 __all__ = ["Localization", "LocalizationAnswer", "LocalizationBatch"]
 
@@ -40,7 +41,7 @@ class Localization(VisionModule):
     Args:
         network: pixels to `LocalizerOutputs`; it may carry ``mean`` and ``std``, which go before the data's.
         image_size: side of the network's input in pixels, or height and width.
-        fit: how a picture of another size is brought to it: each axis by itself, or whole with a grey rest.
+        resize_mode: ``letterbox`` keeps the aspect and fills the rest with grey, ``stretch`` does not.
         box_loss, beta: see `losses`.
         presence_weight, class_weight, box_weight: of the three losses in the sum.
         flip_test: outside training, answer with the mean of what is told from the picture and from its mirror
@@ -69,7 +70,7 @@ class Localization(VisionModule):
         image_size: int | Sequence[int],
         mean: Sequence[float],
         std: Sequence[float],
-        fit: Fit = "stretch",
+        resize_mode: ResizeMode = "stretch",
         box_loss: BoxLoss = "smooth_l1",
         beta: float = 0.1,
         presence_weight: float = 1.0,
@@ -96,8 +97,8 @@ class Localization(VisionModule):
             raise ConfigError("\n".join(problems))
         self.num_classes = num_classes
         self.class_names = list(class_names)
-        self.size = height_width(image_size)
-        self.fit = fit
+        self.size = height_width(image_size, "module.image_size")
+        self.resize_mode = resize_mode
         self.box_loss: BoxLoss = box_loss
         self.beta = beta
         self.flip_test = flip_test
@@ -114,7 +115,7 @@ class Localization(VisionModule):
     def outputs(self, images: Tensor) -> LocalizerOutputs:
         """uint8 [B, 3, H, W] of any size."""
         if tuple(images.shape[-2:]) != self.size:
-            images, _ = fit_picture(images, self.size, self.fit)
+            images, _ = resize_picture(images, self.size, self.resize_mode)
         dtype = next(self.network.parameters()).dtype
         scale = (1 / (255 * self.std)).to(dtype)
         pixels = torch.addcmul((-self.mean / self.std).to(dtype), images.to(dtype), scale)
@@ -129,7 +130,7 @@ class Localization(VisionModule):
         presence = outputs.presence.float().sigmoid()
         probabilities = outputs.classes.float().softmax(dim=1)
         vector = torch.cat((outputs.box, presence[:, None], probabilities), dim=1)
-        boxes = unfit_boxes(decode(vector, *self.size).boxes, _size_of(images), self.size, self.fit)
+        boxes = restore_boxes(decode(vector, *self.size).boxes, _size_of(images), self.size, self.resize_mode)
         return self._answer(boxes, presence, probabilities, images)
 
     def _answer(
@@ -149,8 +150,8 @@ class Localization(VisionModule):
         if tuple(images.shape[-2:]) == self.size:
             found: LocalizationAnswer = graph(images)
             return found
-        found = graph(fit_picture(images, self.size, self.fit)[0])
-        boxes = unfit_boxes(found.boxes, _size_of(images), self.size, self.fit)
+        found = graph(resize_picture(images, self.size, self.resize_mode)[0])
+        boxes = restore_boxes(found.boxes, _size_of(images), self.size, self.resize_mode)
         return self._answer(boxes, found.presence, found.probabilities, images)
 
     # ---- learning and measuring ----------------------------------------------------------------------------
@@ -164,7 +165,7 @@ class Localization(VisionModule):
     def _encoded(self, batch: LocalizationBatch) -> Tensor:
         """The label vectors [B, 5 + K] in the frame that the network sees."""
         truth = main_object(batch.boxes, batch.box_labels)
-        boxes = fit_boxes(truth.boxes, _size_of(batch.images), self.size, self.fit)
+        boxes = resize_boxes(truth.boxes, _size_of(batch.images), self.size, self.resize_mode)
         return encode(boxes, truth.labels, self.num_classes, *self.size)
 
     def build_metrics(self) -> dict[str, Metric]:

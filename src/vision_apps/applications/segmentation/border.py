@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from vision_apps.applications.segmentation.types import IGNORED
+from vision_apps.core.conventions import IGNORE_INDEX
 
 W0, SIGMA = 10.0, 5.0  # the paper's
 _NEGLIGIBLE = 6  # sigmas: farther from an object the weight is below 1.6e-7
@@ -33,7 +33,7 @@ def _of_one(mask: NDArray[np.integer], w0: float, sigma: float) -> NDArray[np.fl
     second = np.full(mask.shape, np.inf)
     margin = int(np.ceil(_NEGLIGIBLE * sigma))
     for value in np.unique(mask):
-        if value in (0, IGNORED):
+        if value in (0, IGNORE_INDEX):
             continue
         components, _ = ndimage.label(mask == value)
         for number, (rows, columns) in enumerate(ndimage.find_objects(components), 1):

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vision_apps.applications.segmentation.types import IGNORED
+from vision_apps.core.conventions import IGNORE_INDEX
 
 _TINY = 1e-12
 
@@ -22,7 +22,7 @@ def cross_entropy(
         class_weights: [K].
         pixel_weights: [B, H, W], added to the weight of the pixel's class (U-Net, equation 2).
     """
-    losses = F.cross_entropy(logits.float(), masks.long(), reduction="none", ignore_index=IGNORED)
+    losses = F.cross_entropy(logits.float(), masks.long(), reduction="none", ignore_index=IGNORE_INDEX)
     return _weighted_mean(losses, masks, class_weights, pixel_weights)
 
 
@@ -30,7 +30,7 @@ def focal(logits: Tensor, masks: Tensor, class_weights: Tensor | None = None, ga
     """Cross-entropy times (1 - p)^gamma, p the probability of the true class: easy pixels count less (Lin et
     al. 2017, equations 4 and 5, with a softmax; their alpha is the class weight). Mean as in
     `cross_entropy`."""
-    losses = F.cross_entropy(logits.float(), masks.long(), reduction="none", ignore_index=IGNORED)
+    losses = F.cross_entropy(logits.float(), masks.long(), reduction="none", ignore_index=IGNORE_INDEX)
     # 1 - p, without the loss of digits near p = 1
     return _weighted_mean((-torch.expm1(-losses)).clamp_min(0) ** gamma * losses, masks, class_weights)
 
@@ -46,7 +46,7 @@ def dice(logits: Tensor, masks: Tensor, class_weights: Tensor | None = None) -> 
         class_weights: [K], of the mean over classes.
     """
     truth = masks[:, None] == torch.arange(logits.shape[1], device=masks.device).reshape(-1, 1, 1)
-    probabilities = logits.float().softmax(dim=1) * (masks != IGNORED)[:, None]
+    probabilities = logits.float().softmax(dim=1) * (masks != IGNORE_INDEX)[:, None]
     pixels = truth.sum((0, 2, 3))
     both = (probabilities * truth).sum((0, 2, 3))
     either = probabilities.sum((0, 2, 3)) + pixels
@@ -79,7 +79,7 @@ def balanced_weights(pixels: Tensor, pixels_where_present: Tensor) -> Tensor:
 def _weighted_mean(
     losses: Tensor, masks: Tensor, class_weights: Tensor | None, pixel_weights: Tensor | None = None
 ) -> Tensor:
-    counted = masks != IGNORED
+    counted = masks != IGNORE_INDEX
     weights = counted.float()
     if class_weights is not None:
         weights = class_weights[torch.where(counted, masks, 0).long()] * weights

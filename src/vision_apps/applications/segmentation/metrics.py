@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric
 
-from vision_apps.applications.segmentation.types import IGNORED
+from vision_apps.core.conventions import IGNORE_INDEX
 from vision_apps.core.errors import DataError
 
 BOUNDARY = 0.02  # of the diagonal: Cheng et al. 2021
@@ -83,13 +83,13 @@ class MaskAgreement(Metric):
 
 def confusion(answer: Tensor, truth: Tensor, classes: int) -> Tensor:
     """How many pixels of each true class (row) were given each class (column): int64 [K, K]."""
-    counted = truth != IGNORED
+    counted = truth != IGNORE_INDEX
     pairs = truth[counted].long() * classes + answer[counted].long()
     counts = torch.bincount(pairs, minlength=classes**2)
     if len(counts) > classes**2:
         raise DataError(
             f"masks: the value {int(truth[counted].max())} is no class; expected 0 to {classes - 1}, or "
-            f"{IGNORED} for pixels that are ignored; look at the masks: vision-apps data check data=..."
+            f"{IGNORE_INDEX} for pixels that are ignored; look at the masks: vision-apps data check data=..."
         )
     return counts.reshape(classes, classes)
 
@@ -116,7 +116,7 @@ def boundary(masks: Tensor, distance: int) -> Tensor:
     H, W]; for each class what eroding it by a square of 2 distance + 1 takes away. Ignored pixels are neither
     boundary nor another class."""
     labels = masks[:, None].float()
-    ignored = labels == IGNORED
+    ignored = labels == IGNORE_INDEX
     height, width = masks.shape[-2:]
     least = -_largest(torch.where(ignored, -torch.inf, -labels), distance)
     most = _largest(torch.where(ignored, -torch.inf, labels), distance)
@@ -130,8 +130,8 @@ def boundary_counts(
     answer: Tensor, truth: Tensor, classes: int, distance: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Boundary pixels of each class in both, in the truth and in the answer: int64 [K] each."""
-    ignored = truth == IGNORED
-    answer = torch.where(ignored, IGNORED, answer)
+    ignored = truth == IGNORE_INDEX
+    answer = torch.where(ignored, IGNORE_INDEX, answer)
     of_truth, of_answer = boundary(truth, distance), boundary(answer, distance)
     both = of_truth & of_answer & (truth == answer)
 

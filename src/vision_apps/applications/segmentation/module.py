@@ -12,12 +12,12 @@ from vision_apps.applications.segmentation import figures, losses, pictures, til
 from vision_apps.applications.segmentation.border import border_weights
 from vision_apps.applications.segmentation.metrics import MaskAgreement, image_miou
 from vision_apps.applications.segmentation.types import (
-    IGNORED,
     AuxiliaryLogits,
     ScoredMasks,
     SegmentationAnswer,
     SegmentationBatch,
 )
+from vision_apps.core.conventions import IGNORE_INDEX
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.module import VisionModule
 
@@ -116,10 +116,10 @@ class Segmentation(VisionModule):
     def _check(self, loss: str, class_weights: Any, given: list[float] | None) -> None:
         problems = []
         classes, names = self.num_classes, LossName.__args__  # type: ignore[attr-defined]
-        if not 2 <= classes < IGNORED or len(self.class_names) != classes:
+        if not 2 <= classes < IGNORE_INDEX or len(self.class_names) != classes:
             problems.append(
                 f"module.class_names: {len(self.class_names)} names for num_classes={classes}, expected one "
-                f"name for each of 2 to {IGNORED - 1} classes; leave both out and the data set gives them"
+                f"for each of 2 to {IGNORE_INDEX - 1} classes; leave both out and the data set gives them"
             )
         if len(self.palette) != classes or any(len(colour) != 3 for colour in self.palette):
             problems.append(
@@ -290,7 +290,7 @@ class Segmentation(VisionModule):
         generator = torch.Generator().manual_seed(0)
         height, width = self.image_size
         masks = torch.randint(self.num_classes, (2, height, width), generator=generator, dtype=torch.uint8)
-        masks[:, :2] = IGNORED
+        masks[:, :2] = IGNORE_INDEX
         images = torch.randint(256, (2, 3, height, width), generator=generator, dtype=torch.uint8)
         return SegmentationBatch(images, masks)
 

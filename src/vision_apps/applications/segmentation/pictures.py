@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from vision_apps.applications.segmentation.types import IGNORED
+from vision_apps.core.conventions import IGNORE_INDEX
 from vision_apps.core.pictures import from_pil
 
 WRONG = (214, 39, 40)
@@ -36,7 +36,7 @@ def coloured(mask: Pixels, palette: Sequence[Sequence[int]]) -> Pixels:
     """uint8 [H, W] -> [H, W, 3]; ignored pixels are hatched grey."""
     table = np.zeros((256, 3), dtype=np.uint8)
     table[: len(palette)] = palette
-    return hatched(table[mask], mask == IGNORED)
+    return hatched(table[mask], mask == IGNORE_INDEX)
 
 
 def hatched(pixels: Pixels, where: NDArray[np.bool_]) -> Pixels:
@@ -56,7 +56,7 @@ def errors(image: Pixels, answer: Pixels, truth: Pixels) -> Pixels:
     """[H, W, 3]: wrong pixels red and ignored ones hatched over the pale image."""
     grey = np.asarray(Image.fromarray(image).convert("L"))
     pixels = np.repeat((160 + grey // 3)[..., None], 3, axis=2).astype(np.uint8)
-    ignored = truth == IGNORED
+    ignored = truth == IGNORE_INDEX
     pixels[(answer != truth) & ~ignored] = WRONG
     return hatched(pixels, ignored)
 
@@ -125,7 +125,7 @@ def palette_png(mask: Tensor, palette: Sequence[Sequence[int]]) -> bytes:
     image = Image.fromarray(mask.cpu().numpy()).convert("L")
     table = [[0, 0, 0]] * 256
     table[: len(palette)] = [list(colour) for colour in palette]
-    table[IGNORED] = list(_VOID)
+    table[IGNORE_INDEX] = list(_VOID)
     image.putpalette([value for colour in table for value in colour])  # the mode becomes P
     return encoded(image)
 

@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-IGNORED = 255  # in a mask: neither trained on nor counted
-
 
 class SegmentationBatch(NamedTuple):
     images: Tensor  # uint8 [B, 3, H, W], sRGB

@@ -24,7 +24,7 @@ FILLED = frozenset(
     {"network", "optimizer", "scheduler", "params", "total_steps", "folder"}
     | {"run_name", "run_id", "run_group", "tags_of_run"}
     | {"num_classes", "class_names", "class_counts", "image_size", "mean", "std"}
-    | {"palette", "fit", "proposals"}
+    | {"palette", "resize_mode", "proposals"}
 )
 # What the engine passes to the Trainer whatever stands there: where it is said instead.
 _ELSEWHERE = {

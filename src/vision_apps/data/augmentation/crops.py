@@ -15,13 +15,13 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from vision_apps.core.augmentation import Augmentation
+from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import ConfigError
 from vision_apps.data.augmentation.objects import MIN_SHARE
 from vision_apps.data.augmentation.spatial import (
     MASKS,
     AnyBatch,
     companions,
-    height_width,
     move_pixels,
     pad_border,
     refuse_companions,
@@ -150,7 +150,9 @@ class RandomResizedCrop(Augmentation):
         ratio: Sequence[float] = (3 / 4, 4 / 3),
         min_share: float = MIN_SHARE,
     ) -> None:
-        self.height, self.width = height_width(image_size)
+        self.height, self.width = height_width(
+            image_size, f"data.augment: {type(self).__name__}'s image_size"
+        )
         self.scale = tuple(scale)
         self.ratio = tuple(ratio)
         self.min_share = min_share

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from vision_apps.core.augmentation import Augmentation, share_of_run
+from vision_apps.core.conventions import IGNORE_INDEX
 from vision_apps.core.errors import ConfigError
 from vision_apps.data.augmentation.objects import (
     MIN_SHARE,
@@ -18,8 +19,8 @@ from vision_apps.data.augmentation.objects import (
     settle,
     settle_proposals,
 )
-from vision_apps.data.augmentation.spatial import IGNORE, MASKS, AnyBatch, paint, refuse_companions, sample
-from vision_apps.data.augmentation.zooms import GREY, log_uniform, ranged
+from vision_apps.data.augmentation.spatial import MASKS, AnyBatch, paint, refuse_companions, sample
+from vision_apps.data.augmentation.zooms import MID_GREY, log_uniform, ranged
 
 
 class Mosaic(Augmentation):
@@ -49,7 +50,7 @@ class Mosaic(Augmentation):
         centre: Sequence[float] = (0.25, 0.75),
         capacity: int = 300,
         until: float = 0.9,
-        mean: Sequence[float] = GREY,
+        mean: Sequence[float] = MID_GREY,
         min_share: float = MIN_SHARE,
     ) -> None:
         self.p = p
@@ -81,7 +82,7 @@ class Mosaic(Augmentation):
         fields["images"] = sample(_side_by_side(images, rows), grid, fill=paint(self.mean))
         masks = getattr(batch, MASKS, None)
         if masks is not None:
-            outside = torch.tensor(float(IGNORE))
+            outside = torch.tensor(float(IGNORE_INDEX))
             fields[MASKS] = sample(_side_by_side(masks, rows), grid, fill=outside, mode="nearest")
 
         forward, seen = (part.to(device) for part in _quarters(meet, scale, H, W))

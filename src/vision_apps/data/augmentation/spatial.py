@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vision_apps.core.conventions import IGNORE_INDEX
 from vision_apps.core.errors import ConfigError
 from vision_apps.data.augmentation.objects import MIN_SHARE, move_objects, object_fields
 
 MASKS = "masks"  # the field uint8 [B, H, W] of class numbers: may be scaled by the nearest pixel
-IGNORE = 255  # in masks: neither trained on nor counted
 
 
 class ImageBatch(Protocol):
@@ -89,22 +89,13 @@ def move_pixels(
         forward: float32 [B, 2, 3], the same move from input to output in pixels.
         min_share: of an object's area that has to be left of it.
     """
-    moved = {name: move(value, IGNORE if name == MASKS else 0) for name, value in companions(batch).items()}
+    moved = {
+        name: move(value, IGNORE_INDEX if name == MASKS else 0) for name, value in companions(batch).items()
+    }
     images = move(batch.images, 0)
     H, W = images.shape[-2:]
     moved |= move_objects(batch, forward, H, W, min_share)
     return batch._replace(images=images, **moved)
-
-
-def height_width(size: int | Sequence[int], name: str = "image_size") -> tuple[int, int]:
-    """Of a configured size: a side, or height and width."""
-    if isinstance(size, int):
-        return size, size
-    if len(size) != 2:
-        raise ConfigError(
-            f"data.augment: {name} is {list(size)}; expected a side or [height, width], in pixels"
-        )
-    return int(size[0]), int(size[1])
 
 
 def shifted(left: Tensor, top: Tensor) -> Tensor:
@@ -210,7 +201,7 @@ def resample(
     Args:
         transform: who asks, for errors: other fields over the pixels are refused.
         maps: float [B, 2, 3] as for `warp`.
-        fill: RGB in [0, 1] of what lies outside, where masks are ``IGNORE``; by default the border goes on.
+        fill: RGB in [0, 1] of what lies outside, where masks become 255; by default the border goes on.
         min_share, centred: which objects are dropped, see ``objects.follow``.
     """
     refuse_companions(
@@ -224,7 +215,7 @@ def resample(
     fields["images"] = sample(images, grid, "border", None if fill is None else paint(fill))
     masks = getattr(batch, MASKS, None)
     if masks is not None:
-        outside = None if fill is None else torch.tensor(float(IGNORE))
+        outside = None if fill is None else torch.tensor(float(IGNORE_INDEX))
         fields[MASKS] = sample(masks, grid, "border", outside, "nearest")
     return batch._replace(**fields)
 

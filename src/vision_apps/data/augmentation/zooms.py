@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from vision_apps.core.augmentation import Augmentation
+from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import ConfigError
 from vision_apps.data.augmentation.objects import MIN_SHARE, area, boxes_of, has_objects, is_object
-from vision_apps.data.augmentation.spatial import AnyBatch, height_width, resample
+from vision_apps.data.augmentation.spatial import AnyBatch, resample
 
-GREY = (0.5, 0.5, 0.5)
+MID_GREY = (0.5, 0.5, 0.5)  # RGB in [0, 1], of what lies outside a picture
 
 
 def window_maps(windows: Tensor, height: int, width: int) -> Tensor:
@@ -47,7 +48,7 @@ class ZoomOut(Augmentation):
         mean: RGB in [0, 1] of the canvas.
     """
 
-    def __init__(self, max_ratio: float = 4.0, p: float = 0.5, mean: Sequence[float] = GREY) -> None:
+    def __init__(self, max_ratio: float = 4.0, p: float = 0.5, mean: Sequence[float] = MID_GREY) -> None:
         if max_ratio < 1:
             raise ConfigError(f"data.augment: ZoomOut's max_ratio is {max_ratio}; expected 1 or more")
         self.max_ratio = max_ratio
@@ -81,7 +82,7 @@ class RandomZoom(Augmentation):
         scale: Sequence[float] = (0.5, 1.5),
         translate: float = 0.1,
         p: float = 1.0,
-        mean: Sequence[float] = GREY,
+        mean: Sequence[float] = MID_GREY,
         min_share: float = MIN_SHARE,
     ) -> None:
         self.scale = ranged(self, "scale", scale)
@@ -119,10 +120,10 @@ class ScaleCrop(Augmentation):
         self,
         size: int | Sequence[int],
         scale: Sequence[float] = (0.5, 2.0),
-        mean: Sequence[float] = GREY,
+        mean: Sequence[float] = MID_GREY,
         min_share: float = MIN_SHARE,
     ) -> None:
-        self.height, self.width = height_width(size, "size")
+        self.height, self.width = height_width(size, f"data.augment: {type(self).__name__}'s size")
         self.scale = ranged(self, "scale", scale)
         self.mean = tuple(mean)
         self.min_share = min_share

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from vision_apps.core.conventions import height_width
 from vision_apps.core.data import SPLITS, Split, TensorSamples, VisionData, split_indices
 from vision_apps.core.errors import ConfigError, CorruptSample, DataError
 from vision_apps.core.loader import BatchLoader
@@ -20,9 +21,9 @@ from vision_apps.data.boxes.annotation import Annotated, Annotation, BadBox, OnB
 from vision_apps.data.boxes.proposal_cache import PictureProposals, proposals_of
 from vision_apps.data.boxes.proposals import Mode
 from vision_apps.data.boxes.samples import BoxSamples, list_annotations
-from vision_apps.data.fit import Fit, height_width
 from vision_apps.data.images import MAX_PIXELS
 from vision_apps.data.leakage import leakage
+from vision_apps.data.resizing import ResizeMode
 from vision_apps.data.sizes import picture_sizes, threads
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class BoxData(VisionData):
     Args:
         root: folder of the data.
         image_size: side of the square, or height and width, that pictures are fitted to, px.
-        fit: ``letterbox`` keeps the aspect and fills the rest with grey, ``stretch`` does not.
+        resize_mode: ``letterbox`` keeps the aspect and fills the rest with grey, ``stretch`` does not.
         only: ``single`` leaves out pictures with more than one object.
         in_memory: decode once and keep the pictures of a split as one tensor.
         val_fraction, test_fraction: of all pictures, held out by ``seed`` where the data has no such split.
@@ -65,7 +66,7 @@ class BoxData(VisionData):
         root: str,
         *,
         image_size: int | Sequence[int] = 320,
-        fit: Fit = "letterbox",
+        resize_mode: ResizeMode = "letterbox",
         only: Literal["single"] | None = None,
         in_memory: bool = False,
         val_fraction: float = 0.1,
@@ -93,7 +94,7 @@ class BoxData(VisionData):
             raise ConfigError("\n".join(problems))
         self.root = Path(root)
         self.image_size = sides[0] if len(set(sides)) == 1 else sides
-        self.fit = fit
+        self.resize_mode = resize_mode
         self.only = only
         self.in_memory = in_memory
         self.fractions: dict[Split, float] = {"test": test_fraction, "val": val_fraction}
@@ -231,7 +232,7 @@ class BoxData(VisionData):
             "image_size": self.image_size,
             "mean": list(_MEAN),
             "std": list(_STD),
-            "fit": self.fit,
+            "resize_mode": self.resize_mode,
             "proposals": self.proposals,
         }
 
@@ -243,10 +244,10 @@ class BoxData(VisionData):
     def load(self, split: Split, fields: tuple[str, ...]) -> BoxSamples | TensorSamples:
         items = self.annotations[split][: self.limits[split]]
         samples = BoxSamples(
-            list_annotations(items, self.image_size, self.fit),
+            list_annotations(items, self.image_size, self.resize_mode),
             fields,
             self.image_size,
-            self.fit,
+            self.resize_mode,
             self.most_objects,
             self.max_pixels,
         )
@@ -306,7 +307,7 @@ class BoxData(VisionData):
             picture,
             self.proposals,
             self.proposals_limit,
-            self.proposals_cache / f"{height}x{width}-{self.fit}",
+            self.proposals_cache / f"{height}x{width}-{self.resize_mode}",
             skip_broken=self.on_corrupt == "skip",
         )
 

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vision_apps.core.conventions import Size
 from vision_apps.core.errors import CorruptSample
 from vision_apps.data.boxes.annotation import Annotation
-from vision_apps.data.fit import Fit, Size, fit_boxes, fit_picture
 from vision_apps.data.images import read_image
+from vision_apps.data.resizing import ResizeMode, resize_boxes, resize_picture
 
 
 class Listing(NamedTuple):
@@ -26,7 +27,7 @@ class Listing(NamedTuple):
     starts: Tensor  # int64 [N + 1]: where a picture's boxes begin
 
 
-def list_annotations(items: Sequence[Annotation], size: Size, fit: Fit) -> Listing:
+def list_annotations(items: Sequence[Annotation], size: Size, mode: ResizeMode) -> Listing:
     sizes = torch.tensor([[item.height, item.width] for item in items], dtype=torch.int64)
     counts = torch.tensor([len(item.labels) for item in items], dtype=torch.int64)
     boxes = torch.from_numpy(np.concatenate([item.boxes for item in items]))
@@ -34,7 +35,7 @@ def list_annotations(items: Sequence[Annotation], size: Size, fit: Fit) -> Listi
     return Listing(
         np.array([os.fsencode(item.path) for item in items]),
         sizes,
-        fit_boxes(boxes.unsqueeze(1), each, size, fit).squeeze(1),
+        resize_boxes(boxes.unsqueeze(1), each, size, mode).squeeze(1),
         torch.from_numpy(np.concatenate([item.labels for item in items])),
         torch.from_numpy(np.concatenate([item.ignored for item in items])),
         torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)]),
@@ -60,14 +61,14 @@ class BoxSamples:
         listing: Listing,
         fields: Sequence[str],
         size: Size,
-        fit: Fit,
+        resize_mode: ResizeMode,
         rows: int,
         max_pixels: int,
     ) -> None:
         self.listing = listing
         self.fields = tuple(fields)
         self.size = size
-        self.fit = fit
+        self.resize_mode = resize_mode
         self.rows = rows
         self.max_pixels = max_pixels
         self.regions: Regions | None = None
@@ -90,7 +91,7 @@ class BoxSamples:
                 f"it has {image.shape[-1]} x {image.shape[-2]} pixels and is annotated as {width} x "
                 f"{height}: the boxes are of another picture, or of this one before it was scaled or turned",
             )
-        return fit_picture(image, self.size, self.fit)[0]
+        return resize_picture(image, self.size, self.resize_mode)[0]
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         own = slice(*self.listing.starts[index : index + 2].tolist())

@@ -14,8 +14,9 @@ from torch import Tensor
 from vision_apps.core.data import SPLITS, Split, VisionData, split_indices
 from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.core.seeding import mix
-from vision_apps.data.images import EXTENSIONS, MAX_PIXELS, fit_square, read_image
+from vision_apps.data.images import EXTENSIONS, MAX_PIXELS, read_image
 from vision_apps.data.labels.classes import count_classes
+from vision_apps.data.resizing import resize_and_center_crop
 
 _SPLIT_FOLDERS: dict[Split, tuple[str, ...]] = {
     "train": ("train", "training"),
@@ -61,7 +62,7 @@ class FileSamples:
         sample: dict[str, Tensor] = {}
         if "images" in self.fields:
             image = read_image(os.fsdecode(self.listing.files[index]), self.max_pixels)
-            sample["images"] = fit_square(image, self.size, self.resize)
+            sample["images"] = resize_and_center_crop(image, self.size, self.resize)
         if "labels" in self.fields and self.listing.labels is not None:
             sample["labels"] = self.listing.labels[index]
         return sample

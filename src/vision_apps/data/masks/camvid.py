@@ -5,8 +5,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from vision_apps.core.conventions import IGNORE_INDEX
 from vision_apps.core.data import SPLITS, Split
-from vision_apps.data.masks.coding import IGNORE, MaskCoding, identity
+from vision_apps.data.masks.coding import MaskCoding, identity
 from vision_apps.data.masks.data import MaskData, Pairs, fake_pair
 from vision_apps.data.masks.doctor import strays
 from vision_apps.data.masks.pair_lists import listed_pairs
@@ -77,7 +78,7 @@ class CamVid(MaskData):
 
     @cached_property
     def coding(self) -> MaskCoding:
-        return MaskCoding(len(_CLASSES), values=identity(len(_CLASSES)) | {_UNLABELLED: IGNORE})
+        return MaskCoding(len(_CLASSES), values=identity(len(_CLASSES)) | {_UNLABELLED: IGNORE_INDEX})
 
     def doctor(self) -> Iterator[str]:
         yield from super().doctor()

@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
+from vision_apps.core.conventions import IGNORE_INDEX
 from vision_apps.core.data import Split
 from vision_apps.core.seeding import mix
-from vision_apps.data.masks.coding import IGNORE, MaskCoding
+from vision_apps.data.masks.coding import MaskCoding
 from vision_apps.data.masks.data import MaskData, Pairs, fake_pair, fraction
 
 # name: number in *_labelIds.png, and colour; as cityscapesScripts' labels.py has them, in order of "trainId"
@@ -109,7 +110,7 @@ class Cityscapes(MaskData):
     @cached_property
     def coding(self) -> MaskCoding:
         classes = {number: index for index, (number, _) in enumerate(_CLASSES.values())}
-        return MaskCoding(len(_CLASSES), values=dict.fromkeys(range(_IDS), IGNORE) | classes)
+        return MaskCoding(len(_CLASSES), values=dict.fromkeys(range(_IDS), IGNORE_INDEX) | classes)
 
     @classmethod
     def fake(cls, root: Path, *, size: int = 32, pictures: int = 6) -> dict[str, Any]:

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from vision_apps.core.conventions import IGNORE_INDEX, Size, height_width
 from vision_apps.core.errors import CorruptSample
-from vision_apps.data.fit import Fit, Size, content_sizes, height_width
 from vision_apps.data.images import MAX_PIXELS, decoding, open_image
+from vision_apps.data.resizing import ResizeMode, content_sizes
 
-IGNORE = 255  # in a mask: neither trained on nor counted
 Colours = Sequence[Sequence[int]]  # r, g, b in 0..255
 
 _INTEGERS = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
@@ -32,7 +32,7 @@ _LEVELS = 65_536
 
 def voc_colours(count: int) -> list[list[int]]:
     """The colour map of PASCAL VOC (Everingham et al. 2010, development kit): distinct colours for up to 256
-    indices. Its first is black and its last, for ``IGNORE``, is cream."""
+    indices. Its first is black and its last, for `IGNORE_INDEX`, is cream."""
     return [
         [sum((index >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(8)) for channel in range(3)]
         for index in range(count)
@@ -44,10 +44,10 @@ class MaskCoding:
 
     Args:
         num_classes: K, at most 255.
-        values: number in the file to class 0..K-1 or ``IGNORE``, complete; by default the classes stand for
-            themselves and 255 for ``IGNORE``.
-        colours: colour to class or ``IGNORE``, for masks that are RGB pictures. Without any, an RGB picture
-            is accepted if its channels are equal, and read as numbers.
+        values: number in the file to class 0..K-1 or `IGNORE_INDEX`, complete; by default the classes and
+            `IGNORE_INDEX` stand for themselves.
+        colours: colour to class or `IGNORE_INDEX`, for masks that are RGB pictures. Without any, an RGB
+            picture is accepted if its channels are equal, and read as numbers.
         value_hint, colour_hint: what to do about a number or a colour that is no class, added to the error;
             ``{}`` in it is the number.
     """
@@ -99,7 +99,7 @@ class MaskCoding:
         return np.where(inside, self._table[np.where(inside, values, 0)], -1)
 
     def classes(self, values: NDArray[Any], path: str | Path) -> NDArray[np.uint8]:
-        """As `codes`, uint8 [H, W] with ``IGNORE``.
+        """As `codes`, uint8 [H, W] with `IGNORE_INDEX`.
 
         Raises:
             CorruptSample: a pixel is no class; names its number or colour, its place and what was expected.
@@ -120,7 +120,7 @@ class MaskCoding:
 
     def expected(self) -> str:
         """The numbers that a mask may hold, for instance ``0 to 10, 255 (ignored)``."""
-        ignored = sorted(value for value, target in self.values.items() if target == IGNORE)
+        ignored = sorted(value for value, target in self.values.items() if target == IGNORE_INDEX)
         runs: list[list[int]] = []
         for value in sorted(self.values.keys() - set(ignored)):
             if runs and value == runs[-1][1] + 1:
@@ -132,8 +132,8 @@ class MaskCoding:
 
 
 def identity(num_classes: int) -> dict[int, int]:
-    """Classes stand for themselves, 255 for ``IGNORE``."""
-    return {**{index: index for index in range(num_classes)}, IGNORE: IGNORE}
+    """Number in the file to class, where classes and `IGNORE_INDEX` stand for themselves."""
+    return {**{index: index for index in range(num_classes)}, IGNORE_INDEX: IGNORE_INDEX}
 
 
 def _packed(colours: NDArray[Any]) -> NDArray[np.int64]:
@@ -178,7 +178,7 @@ def read_values(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[Any]:
 
 
 def read_mask(path: str | Path, coding: MaskCoding, max_pixels: int = MAX_PIXELS) -> Tensor:
-    """The class of every pixel, uint8 [H, W], ``IGNORE`` included.
+    """The class of every pixel, uint8 [H, W], `IGNORE_INDEX` included.
 
     Raises:
         CorruptSample: as `read_values`, or a pixel is no class.
@@ -198,14 +198,14 @@ def other_size(mask: Sequence[int], picture: Sequence[int], path: str | Path) ->
     return f"the mask is {mask[1]} x {mask[0]} pixels, its picture {path} {picture[1]} x {picture[0]}{hint}"
 
 
-def fit_mask(mask: Tensor, size: Size, fit: Fit = "letterbox") -> Tensor:
-    """Bring a mask, uint8 [h, w], to where `fit_picture` brings its picture: the nearest pixel's class, and
-    ``IGNORE`` in the letterbox's rest; uint8 [H, W]."""
+def resize_mask(mask: Tensor, size: Size, mode: ResizeMode = "letterbox") -> Tensor:
+    """A mask, uint8 [h, w], brought to where `resizing.resize_picture` brings its picture: uint8 [H, W] with
+    the class of the nearest pixel, and `IGNORE_INDEX` in the letterbox's rest."""
     height, width = height_width(size)
-    inner, across = content_sizes(torch.tensor(mask.shape), size, fit).tolist()
+    inner, across = content_sizes(torch.tensor(mask.shape), size, mode).tolist()
     if (inner, across) != tuple(mask.shape):
         mask = F.interpolate(mask[None, None], [inner, across], mode="nearest-exact")[0, 0]
-    return F.pad(mask, (0, width - across, 0, height - inner), value=IGNORE)
+    return F.pad(mask, (0, width - across, 0, height - inner), value=IGNORE_INDEX)
 
 
 def mask_palette(path: str | Path, max_pixels: int = MAX_PIXELS) -> list[list[int]] | None:
@@ -223,13 +223,14 @@ def mask_palette(path: str | Path, max_pixels: int = MAX_PIXELS) -> list[list[in
 
 def encode_palette_png(mask: Tensor, palette: Colours) -> bytes:
     """A PNG whose pixels are the classes of ``mask``, uint8 [H, W], and whose palette makes them visible:
-    ``palette`` for the first classes, the colours of `voc_colours` for the other numbers, ``IGNORE`` cream.
+    ``palette`` for the first classes, the colours of `voc_colours` for the other numbers, so that pixels of
+    `IGNORE_INDEX` are cream.
 
     Raises:
-        ValueError: the mask holds a number that is neither ``IGNORE`` nor a class of the palette.
+        ValueError: the mask holds a number that is neither `IGNORE_INDEX` nor a class of the palette.
     """
     classes = mask.cpu().numpy()
-    strange = classes[(classes >= len(palette)) & (classes != IGNORE)]
+    strange = classes[(classes >= len(palette)) & (classes != IGNORE_INDEX)]
     if strange.size:
         raise ValueError(f"class {strange[0]} has no colour in a palette of {len(palette)}")
     colours = [list(colour) for colour in palette] + voc_colours(256)[len(palette) :]

@@ -14,20 +14,21 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from vision_apps.core.conventions import Size, height_width
 from vision_apps.core.data import Split, TensorSamples, VisionData, split_indices
 from vision_apps.core.errors import ConfigError, CorruptSample, DataError
 from vision_apps.core.seeding import mix
-from vision_apps.data.fit import Fit, Size, fit_picture, height_width
 from vision_apps.data.images import MAX_PIXELS, read_image
 from vision_apps.data.masks.coding import (
     MaskCoding,
     encode_palette_png,
-    fit_mask,
     other_size,
     read_mask,
+    resize_mask,
     voc_colours,
 )
 from vision_apps.data.masks.doctor import findings
+from vision_apps.data.resizing import ResizeMode, resize_picture
 
 log = logging.getLogger(__name__)
 
@@ -62,13 +63,19 @@ class MaskSamples:
     """Reads and fits one picture and its mask at a time; run in loader workers."""
 
     def __init__(
-        self, pairs: Pairs, fields: Sequence[str], coding: MaskCoding, size: Size, fit: Fit, max_pixels: int
+        self,
+        pairs: Pairs,
+        fields: Sequence[str],
+        coding: MaskCoding,
+        size: Size,
+        resize_mode: ResizeMode,
+        max_pixels: int,
     ) -> None:
         self.pairs = pairs
         self.fields = tuple(fields)
         self.coding = coding
         self.size = size
-        self.fit = fit
+        self.resize_mode = resize_mode
         self.max_pixels = max_pixels
 
     def __len__(self) -> int:
@@ -84,7 +91,7 @@ class MaskSamples:
         sample: dict[str, Tensor] = {}
         image = read_image(os.fsdecode(self.pairs.images[index]), self.max_pixels)
         if "images" in self.fields:
-            sample["images"] = fit_picture(image, self.size, self.fit)[0]
+            sample["images"] = resize_picture(image, self.size, self.resize_mode)[0]
         if "masks" in self.fields:
             path = os.fsdecode(self.pairs.masks[index])
             mask = read_mask(path, self.coding, self.max_pixels)
@@ -92,7 +99,7 @@ class MaskSamples:
                 raise CorruptSample(
                     path, other_size(mask.shape, image.shape[-2:], os.fsdecode(self.pairs.images[index]))
                 )
-            sample["masks"] = fit_mask(mask, self.size, self.fit)
+            sample["masks"] = resize_mask(mask, self.size, self.resize_mode)
         return sample
 
 
@@ -146,7 +153,7 @@ class MaskData(VisionData):
 
     Args:
         image_size: pixels that pictures and masks are brought to: a side, or height and width.
-        fit: ``letterbox`` keeps the aspect and fills the rest, ``stretch`` scales each axis by itself.
+        resize_mode: ``letterbox`` keeps a picture's aspect and fills the rest, ``stretch`` does not.
         in_memory: decode everything once and keep it: height x width x 4 bytes for every picture.
         max_pixels: a larger picture is refused before it is decoded.
     """
@@ -163,7 +170,7 @@ class MaskData(VisionData):
         root: str,
         *,
         image_size: int | Sequence[int],
-        fit: Fit = "letterbox",
+        resize_mode: ResizeMode = "letterbox",
         in_memory: bool = False,
         max_pixels: int = MAX_PIXELS,
         **loader: Any,
@@ -176,7 +183,7 @@ class MaskData(VisionData):
             )
         self.root = Path(root)
         self.image_size: Size = image_size if isinstance(image_size, int) else (sides[0], sides[1])
-        self.fit = fit
+        self.resize_mode = resize_mode
         self.in_memory = in_memory
         self.max_pixels = max_pixels
 
@@ -260,7 +267,7 @@ class MaskData(VisionData):
         pairs = self.pairs[split]
         if self.in_memory:  # only what is used
             pairs = pairs.take(torch.arange(len(pairs.images))[: self.limits[split]])
-        samples = MaskSamples(pairs, fields, self.coding, self.image_size, self.fit, self.max_pixels)
+        samples = MaskSamples(pairs, fields, self.coding, self.image_size, self.resize_mode, self.max_pixels)
         return in_memory(samples, self.on_corrupt) if self.in_memory else samples
 
     def doctor(self) -> Iterator[str]:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vision_apps.core.conventions import IGNORE_INDEX
 from vision_apps.core.errors import CorruptSample
 from vision_apps.data.images import EXTENSIONS
 from vision_apps.data.leakage import leakage
-from vision_apps.data.masks.coding import IGNORE, MaskCoding, mask_palette, other_size, read_values
+from vision_apps.data.masks.coding import MaskCoding, mask_palette, other_size, read_values
 from vision_apps.data.sizes import picture_size
 
 _MOST = 5  # lines of one kind; more of the same say nothing new
@@ -43,10 +44,10 @@ def findings(
             pixels += np.bincount(codes[codes >= 0], minlength=256)
             if found.ndim == 2:
                 values.update(counts := _counts(found))
-                unsure += set(counts) == {0, IGNORE}
+                unsure += set(counts) == {0, IGNORE_INDEX}
             if (codes < 0).any():
                 lines.setdefault("of unknown values", []).append(_unknown(mask, found, codes, coding))
-            if (codes == IGNORE).all():
+            if (codes == IGNORE_INDEX).all():
                 lines.setdefault("that are all ignored", []).append(f"{mask}: every pixel is ignored")
             if size != found.shape[:2]:
                 text = f"{mask}: {other_size(found.shape[:2], size, image)}"
@@ -88,11 +89,15 @@ def about_values(values: Mapping[int, int], unsure: int, coding: MaskCoding) -> 
         unsure: masks with no other numbers than 0 and 255.
     """
     K = coding.num_classes
-    seen = set(values) - {IGNORE}
+    seen = set(values) - {IGNORE_INDEX}
     if seen and K in seen and 0 not in seen and max(seen) == K and K not in coding.values:
         moved = ",".join(f"{value}:{value - 1}" for value in range(1, K + 1))
         yield f"masks: the values begin at 1, the classes at 0; say so with 'data.values={{{moved}}}'"
-    if unsure and coding.values.get(IGNORE) == IGNORE and (K == 2 or set(values) == {0, IGNORE}):
+    if (
+        unsure
+        and coding.values.get(IGNORE_INDEX) == IGNORE_INDEX
+        and (K == 2 or set(values) == {0, IGNORE_INDEX})
+    ):
         yield (
             f"masks: {unsure} hold only 0 and 255, as binary masks do, and 255 is ignored; if it is a class, "
             "say so, for instance 'data.values={255:1}'"
@@ -135,4 +140,4 @@ def _unknown(mask: str, found: NDArray[Any], codes: NDArray[np.int16], coding: M
 def _histogram(split: str, masks: int, pixels: NDArray[np.int64], class_names: Sequence[str]) -> str:
     total = max(1, int(pixels.sum()))
     shares = [f"{name} {pixels[index] / total:.2%}" for index, name in enumerate(class_names)]
-    return f"{split}: {masks} masks; {', '.join(shares)}; ignored {pixels[IGNORE] / total:.2%}"
+    return f"{split}: {masks} masks; {', '.join(shares)}; ignored {pixels[IGNORE_INDEX] / total:.2%}"

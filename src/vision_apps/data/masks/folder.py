@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from vision_apps.core.conventions import IGNORE_INDEX
 from vision_apps.core.data import SPLITS, Split
 from vision_apps.core.errors import ConfigError, CorruptSample
 from vision_apps.data.images import EXTENSIONS
 from vision_apps.data.masks.coding import (
-    IGNORE,
     Colours,
     MaskCoding,
     identity,
@@ -160,9 +160,9 @@ class MaskFolder(MaskData):
         names = self.given_names if self.given_names is not None else in_file and in_file.names
         if names is None:
             raise self._no_names()
-        if len(names) < 2 or len(names) > IGNORE or len(set(names)) < len(names):
+        if len(names) < 2 or len(names) > IGNORE_INDEX or len(set(names)) < len(names):
             raise ConfigError(
-                f"data.class_names: expected 2 to {IGNORE} different names, of the background too, for "
+                f"data.class_names: expected 2 to {IGNORE_INDEX} different names, of the background too, for "
                 f"instance [background,object]; found {', '.join(names) or 'none'}"
             )
         colours = self.given_palette or (in_file and in_file.colours)
@@ -214,11 +214,11 @@ class MaskFolder(MaskData):
     @cached_property
     def binary(self) -> bool:
         """255 is class 1: see the class."""
-        if len(self.class_names) != 2 or IGNORE in self.values:
+        if len(self.class_names) != 2 or IGNORE_INDEX in self.values:
             return False
         seen: set[int] = set()
         for number, (_, mask) in enumerate(self.pairs["train"].paths()):
-            if number >= _LOOKED_AT and IGNORE in seen:
+            if number >= _LOOKED_AT and IGNORE_INDEX in seen:
                 break
             try:
                 values = read_values(mask, self.max_pixels)
@@ -227,29 +227,29 @@ class MaskFolder(MaskData):
             if values.ndim == 3 and self._classes.colours is not None:
                 return False
             seen |= set(np.unique(values).tolist())
-            if not seen <= {0, IGNORE}:
+            if not seen <= {0, IGNORE_INDEX}:
                 return False
-        return IGNORE in seen
+        return IGNORE_INDEX in seen
 
     @cached_property
     def coding(self) -> MaskCoding:
         names, colours = self._classes
         for value, target in self.values.items():
-            if not 0 <= value < 65_536 or not (0 <= target < len(names) or target == IGNORE):
+            if not 0 <= value < 65_536 or not (0 <= target < len(names) or target == IGNORE_INDEX):
                 raise ConfigError(
                     f"data.values: {value}: {target}; expected a number of the masks (0 to 65535) to a class "
-                    f"(0 to {len(names) - 1}) or to {IGNORE}, which is ignored"
+                    f"(0 to {len(names) - 1}) or to {IGNORE_INDEX}, which is ignored"
                 )
         hint = "; say what it is: 'data.values={{}:255}' to ignore it"
         values = identity(len(names))
         if self.binary:
             log.warning("%s", self._about_binary())
             hint = "; the masks were taken for binary: if 255 is ignored, say 'data.values={255:255}'"
-            values = {0: 0, IGNORE: 1}
+            values = {0: 0, IGNORE_INDEX: 1}
         meanings = {(r, g, b): index for index, (r, g, b) in enumerate(colours or [])}
         if self.void_colour is not None:
             red, green, blue = self.void_colour
-            meanings[red, green, blue] = IGNORE
+            meanings[red, green, blue] = IGNORE_INDEX
         return MaskCoding(
             len(names),
             values=values | self.values,
@@ -282,7 +282,7 @@ class MaskFolder(MaskData):
                 root / "masks" / f"{number:03d}.png",
                 number,
                 size,
-                (0, 1, 2, IGNORE),
+                (0, 1, 2, IGNORE_INDEX),
                 palette=True,
             )
         (root / "classes.txt").write_text("background\nsquare\nbar\n", encoding="utf-8")

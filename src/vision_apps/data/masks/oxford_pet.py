@@ -5,10 +5,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from vision_apps.core.conventions import IGNORE_INDEX
 from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError
 from vision_apps.data import public
-from vision_apps.data.masks.coding import IGNORE, MaskCoding
+from vision_apps.data.masks.coding import MaskCoding
 from vision_apps.data.masks.data import MaskData, Pairs, fake_pair, fraction
 from vision_apps.data.masks.pair_lists import numbered_lines
 
@@ -94,7 +95,7 @@ class OxfordPet(MaskData):
 
     @cached_property
     def coding(self) -> MaskCoding:
-        border = 2 if self.border == "class" else IGNORE
+        border = 2 if self.border == "class" else IGNORE_INDEX
         return MaskCoding(len(self.class_names), values={_PET: 1, _BACKGROUND: 0, _BORDER: border})
 
     @classmethod

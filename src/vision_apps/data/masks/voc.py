@@ -5,10 +5,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from vision_apps.core.conventions import IGNORE_INDEX
 from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError
 from vision_apps.data import public
-from vision_apps.data.masks.coding import IGNORE, MaskCoding, voc_colours
+from vision_apps.data.masks.coding import MaskCoding, voc_colours
 from vision_apps.data.masks.data import MaskData, Pairs, fake_pair, fraction
 from vision_apps.data.masks.pair_lists import numbered_lines
 
@@ -108,7 +109,7 @@ class VOCSegmentation(MaskData):
                     folder / "JPEGImages" / f"{name}.jpg",
                     folder / "SegmentationClass" / f"{name}.png",
                 )
-                values = (0, IGNORE, 1 + number % 20, 20)
+                values = (0, IGNORE_INDEX, 1 + number % 20, 20)
                 fake_pair(image, mask, start * pictures + number, size, values, palette=True)
             (lists / f"{split}.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
         return {"root": str(root), "image_size": size}

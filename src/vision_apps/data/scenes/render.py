@@ -14,7 +14,7 @@ from vision_apps.data.scenes.world import Cloud, Scene, Surface, Thing
 RIM = 0.024  # width of an object's dark outline, of the picture
 RIM_DEPTH = 24.0  # L*: how much darker it is
 STEPS = 8  # steps per unit of L* in the table of greys
-GREY = np.rint(grey_of_lightness(np.arange(100 * STEPS + 1) / STEPS)).astype(np.int16)
+GREY_TABLE = np.rint(grey_of_lightness(np.arange(100 * STEPS + 1) / STEPS)).astype(np.int16)
 
 
 class Picture(NamedTuple):
@@ -76,7 +76,7 @@ class _Canvas:
         texture: Field,
     ) -> None:
         lightness = np.clip(surface.lightness + texture, 0, 100)
-        rows = GREY[(lightness * STEPS).astype(np.int16)] + MATERIAL_ROWS[surface.material]
+        rows = GREY_TABLE[(lightness * STEPS).astype(np.int16)] + MATERIAL_ROWS[surface.material]
         self.rows[window][where] = np.broadcast_to(rows, self.rows[window].shape)[where]
         self.parts[window][where] = len(self.drawn)
         self.drawn.append(surface.colour)

@@ -49,7 +49,7 @@ class SceneBoxes(Scenes):
 
     @property
     def facts(self) -> dict[str, Any]:
-        return super().facts | {"fit": "letterbox", "proposals": None}
+        return super().facts | {"resize_mode": "letterbox", "proposals": None}
 
     def _render(self, split: Split, count: int, fields: tuple[str, ...]) -> dict[str, torch.Tensor]:
         size, most = self.image_size, max(1, self.world.objects[1])

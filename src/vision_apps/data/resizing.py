@@ -5,7 +5,6 @@
 before, so that the edges of the picture, and a box that covers it, map to each other exactly.
 """
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -13,31 +12,27 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torchvision.transforms.v2 import functional as v2
 
-Fit = Literal["letterbox", "stretch"]
-Size = int | Sequence[int]
+from vision_apps.core.conventions import Size, height_width
 
-GREY = 114  # of the letterbox's rest, near the mean of photographs
+ResizeMode = Literal["letterbox", "stretch"]
 
-
-def height_width(size: Size) -> tuple[int, int]:
-    """Height and width in pixels of ``image_size``, which is one side of a square or both."""
-    if isinstance(size, int):
-        return size, size
-    height, width = size
-    return height, width
+LETTERBOX_GREY = 114  # of the rest, near the mean of photographs
+_LONGEST = 8  # sides: a longer strip is cut before resizing, which would otherwise blow it up to any size
 
 
-def content_sizes(sizes: Tensor, size: Size, fit: Fit) -> Tensor:
+def content_sizes(sizes: Tensor, size: Size, mode: ResizeMode) -> Tensor:
     """What pictures of these sizes cover once fitted: int64 [..., 2] height and width -> the same."""
     target = torch.tensor(height_width(size), dtype=torch.float64, device=sizes.device)
-    if fit == "stretch":
+    if mode == "stretch":
         return target.long().expand(sizes.shape).clone()
     scale = (target / sizes.double()).amin(-1, keepdim=True)
     # at least one pixel of a strip; never more than there is room for
     return (sizes.double() * scale).round().clamp(min=1).minimum(target).long()
 
 
-def fit_picture(image: Tensor, size: Size, fit: Fit = "letterbox") -> tuple[Tensor, tuple[float, float]]:
+def resize_picture(
+    image: Tensor, size: Size, mode: ResizeMode = "letterbox"
+) -> tuple[Tensor, tuple[float, float]]:
     """Scale pictures, antialiased and bilinear.
 
     Args:
@@ -48,31 +43,42 @@ def fit_picture(image: Tensor, size: Size, fit: Fit = "letterbox") -> tuple[Tens
     """
     height, width = height_width(size)
     before = torch.tensor(image.shape[-2:])
-    inner, across = content_sizes(before, size, fit).tolist()
+    inner, across = content_sizes(before, size, mode).tolist()
     if (inner, across) != tuple(image.shape[-2:]):
         image = v2.resize(image, [inner, across], antialias=True)
     if (inner, across) != (height, width):
-        image = pad(image, (0, width - across, 0, height - inner), value=GREY)
+        image = pad(image, (0, width - across, 0, height - inner), value=LETTERBOX_GREY)
     return image, (across / int(before[1]), inner / int(before[0]))
 
 
-def _scales(sizes: Tensor, size: Size, fit: Fit) -> Tensor:
+def _scales(sizes: Tensor, size: Size, mode: ResizeMode) -> Tensor:
     """Of x, y, x, y: float64 [..., 1, 4], for boxes [..., n, 4]."""
-    scale = content_sizes(sizes, size, fit).double() / sizes.double()
+    scale = content_sizes(sizes, size, mode).double() / sizes.double()
     return scale.flip(-1).repeat_interleave(2, -1).unflatten(-1, (2, 2)).mT.flatten(-2).unsqueeze(-2)
 
 
-def fit_boxes(boxes: Tensor, sizes: Tensor, size: Size, fit: Fit = "letterbox") -> Tensor:
+def resize_boxes(boxes: Tensor, sizes: Tensor, size: Size, mode: ResizeMode = "letterbox") -> Tensor:
     """Boxes in pixels of the file to boxes in pixels of the fitted picture.
 
     Args:
         boxes: x1, y1, x2, y2, float [..., n, 4].
         sizes: height and width of the files, int64 [..., 2].
     """
-    return (boxes.double() * _scales(sizes, size, fit)).to(boxes.dtype)
+    return (boxes.double() * _scales(sizes, size, mode)).to(boxes.dtype)
 
 
-def unfit_boxes(boxes: Tensor, sizes: Tensor, size: Size, fit: Fit = "letterbox") -> Tensor:
-    """The inverse of `fit_boxes`: back to the pixels of the file. What lies in the grey rest comes back
+def restore_boxes(boxes: Tensor, sizes: Tensor, size: Size, mode: ResizeMode = "letterbox") -> Tensor:
+    """The inverse of `resize_boxes`: back to the pixels of the file. What lies in the grey rest comes back
     outside the picture: clip it where that matters."""
-    return (boxes.double() / _scales(sizes, size, fit)).to(boxes.dtype)
+    return (boxes.double() / _scales(sizes, size, mode)).to(boxes.dtype)
+
+
+def resize_and_center_crop(image: Tensor, size: int, resize: int | None = None) -> Tensor:
+    """Scale the short side to ``resize`` pixels (``size`` by default), antialiased, and cut the central
+    square out: uint8 [3, H, W] -> [3, size, size]."""
+    height, width = image.shape[-2:]
+    limit = _LONGEST * min(height, width)
+    if max(height, width) > limit:
+        image = v2.center_crop(image, [min(height, limit), min(width, limit)])
+    image = v2.resize(image, [resize or size], antialias=True)
+    return v2.center_crop(image, [size, size])
