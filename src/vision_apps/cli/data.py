@@ -1,6 +1,6 @@
 """``vision-apps data``: look at a data set, or derive from it what an application needs.
 
-An application adds a command with a file: ``vision_apps/<task>/data_<command>.py`` that has
+An application adds a command with a file: ``vision_apps/applications/<task>/data_<command>.py`` that has
 ``run(config, out, command)``: the composed configuration, what ``out=`` says, and the words that compose the
 same configuration again, for a shell.
 """
@@ -52,12 +52,13 @@ def data(argv: Sequence[str]) -> None:
     if command == "check":
         check_data(config, out)
     else:
-        import_module(f"vision_apps.{config.task.name}.data_{command}").run(config, out, _again(words))
+        module = import_module(f"vision_apps.applications.{config.task.name}.data_{command}")
+        module.run(config, out, _again(words))
 
 
 def of_applications() -> dict[str, Path]:
     """Command to the file that has it."""
-    root = Path(vision_apps.__file__).parent
+    root = Path(vision_apps.__file__).parent / "applications"
     files = [path for task in options.applications() for path in sorted((root / task).glob("data_*.py"))]
     return {path.stem.removeprefix("data_"): path for path in files}
 
