@@ -19,12 +19,14 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from vision_apps.applications.detection.coco_ap import NAMES, coco_figures
-from vision_apps.applications.detection.overlaps import Found, Truths
+from vision_apps.applications.detection.overlaps import DetectionTable, GroundTruthTable
 
 TOLERANCE = 1e-6
 
 
-def tables(annotations: dict[str, Any], results: list[dict[str, Any]]) -> tuple[Found, Truths, int]:
+def tables(
+    annotations: dict[str, Any], results: list[dict[str, Any]]
+) -> tuple[DetectionTable, GroundTruthTable, int]:
     """Both as flat tables in double precision, and the number of classes."""
     classes = sorted({row["id"] for row in annotations["categories"]})
     images = sorted({row["id"] for row in annotations["images"]})
@@ -37,12 +39,12 @@ def tables(annotations: dict[str, Any], results: list[dict[str, Any]]) -> tuple[
 
     boxes, labels, numbers = columns(results)
     scores = torch.tensor([row["score"] for row in results], dtype=torch.float64)
-    found = Found(boxes, scores, labels, numbers)
+    found = DetectionTable(boxes, scores, labels, numbers)
     rows = annotations["annotations"]
     boxes, labels, numbers = columns(rows)
     ignored = torch.tensor([bool(row.get("iscrowd", 0)) for row in rows], dtype=torch.bool)
     areas = torch.tensor([row["area"] for row in rows], dtype=torch.float64)
-    return found, Truths(boxes, labels, ignored, numbers, areas), len(classes)
+    return found, GroundTruthTable(boxes, labels, ignored, numbers, areas), len(classes)
 
 
 def reference(annotations: Path, results: Path) -> list[float]:

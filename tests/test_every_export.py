@@ -61,7 +61,7 @@ def answers(place: Path, out: str) -> tuple[list[dict[str, Any]], list[Path]]:
         noise = torch.rand(3, 6, 6, generator=torch.Generator().manual_seed(len(name)))
         smooth = torch.nn.functional.interpolate(noise[None], size, mode="bilinear")[0]
         to_pil((smooth * 255).to(torch.uint8)).save(pictures[-1])
-    changes = ["module.score=0"] if "detection" in str(place) else []
+    changes = ["module.score_threshold=0"] if "detection" in str(place) else []
     folder = predict(str(place), pictures, out, changes)
     rows = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
     return rows, [folder / row["picture"] for row in rows]

@@ -6,17 +6,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from vision_apps.applications.detection.overlaps import Found, Truths
+from vision_apps.applications.detection.overlaps import DetectionTable, GroundTruthTable
 
 
 @pytest.fixture(scope="session")
-def random_tables() -> Callable[..., tuple[Found, Truths]]:
+def random_tables() -> Callable[..., tuple[DetectionTable, GroundTruthTable]]:
     return make_tables
 
 
 def make_tables(
     seed: int, images: int = 12, classes: int = 3, objects: int = 6, answers: int = 15, size: float = 200
-) -> tuple[Found, Truths]:
+) -> tuple[DetectionTable, GroundTruthTable]:
     """Some pictures without objects, some without answers, crowds, tied scores, small and large boxes."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -42,4 +42,6 @@ def make_tables(
         marks = torch.where(rand(number) < 0.6, own, other)
         found.append((moved.round(decimals=1), scores, marks, torch.full((number,), image)))
     join = [torch.cat(columns) for columns in zip(*found, strict=True)]
-    return Found(*join), Truths(*(torch.cat(columns) for columns in zip(*truths, strict=True)))
+    return DetectionTable(*join), GroundTruthTable(
+        *(torch.cat(columns) for columns in zip(*truths, strict=True))
+    )

@@ -14,10 +14,10 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from vision_apps.applications.detection.coco_ap import MOST, NAMES, coco_figures
-from vision_apps.applications.detection.overlaps import Found, Truths
+from vision_apps.applications.detection.overlaps import DetectionTable, GroundTruthTable
 
 
-def reference(found: Found, truths: Truths, images: Sequence[int]) -> Any:
+def reference(found: DetectionTable, truths: GroundTruthTable, images: Sequence[int]) -> Any:
     """pycocotools on the same tables."""
 
     def xywh(box: Sequence[float]) -> list[float]:
@@ -54,7 +54,9 @@ def reference(found: Found, truths: Truths, images: Sequence[int]) -> Any:
     return evaluator
 
 
-def assert_equal(found: Found, truths: Truths, images: Sequence[int], classes: int) -> None:
+def assert_equal(
+    found: DetectionTable, truths: GroundTruthTable, images: Sequence[int], classes: int
+) -> None:
     evaluator = reference(found, truths, images)
     ours = coco_figures(found, truths, classes)
     values = [ours.figures[name] for name in NAMES]
@@ -98,8 +100,10 @@ def test_the_order_of_rows_and_the_numbers_of_pictures_do_not_matter(random_tabl
     expected = coco_figures(found, truths, 3)
     shuffled = [torch.randperm(len(rows[0])) for rows in (found, truths)]
     again = coco_figures(
-        Found(*(field[shuffled[0]] for field in found))._replace(images=found.images[shuffled[0]] * 7 + 2),
-        Truths(*(field[shuffled[1]] for field in truths[:4]))._replace(
+        DetectionTable(*(field[shuffled[0]] for field in found))._replace(
+            images=found.images[shuffled[0]] * 7 + 2
+        ),
+        GroundTruthTable(*(field[shuffled[1]] for field in truths[:4]))._replace(
             images=truths.images[shuffled[1]] * 7 + 2
         ),
         3,
@@ -110,22 +114,22 @@ def test_the_order_of_rows_and_the_numbers_of_pictures_do_not_matter(random_tabl
 def test_perfect_answers() -> None:
     boxes = torch.tensor([[0, 0, 20, 20], [5, 5, 60, 50.0], [0, 0, 150, 150]])
     labels, images = torch.tensor([0, 1, 1]), torch.tensor([0, 0, 3])
-    truths = Truths(boxes, labels, torch.zeros(3, dtype=torch.bool), images)
-    figures = coco_figures(Found(boxes, torch.ones(3), labels, images), truths, 3)
+    truths = GroundTruthTable(boxes, labels, torch.zeros(3, dtype=torch.bool), images)
+    figures = coco_figures(DetectionTable(boxes, torch.ones(3), labels, images), truths, 3)
     assert figures.figures == pytest.approx(dict.fromkeys(NAMES, 1.0))
     assert figures.class_ap.isnan().tolist() == [False, False, True]
 
 
 def test_nothing_found_is_zero_and_nothing_to_find_is_undefined() -> None:
-    nothing = Found(torch.empty(0, 4), torch.empty(0), torch.empty(0).long(), torch.empty(0).long())
+    nothing = DetectionTable(torch.empty(0, 4), torch.empty(0), torch.empty(0).long(), torch.empty(0).long())
     box = torch.tensor([[0, 0, 20, 20.0]])
     zero = torch.zeros(1).long()
-    one = Truths(box, zero, torch.zeros(1, dtype=torch.bool), zero)
+    one = GroundTruthTable(box, zero, torch.zeros(1, dtype=torch.bool), zero)
     figures = coco_figures(nothing, one, 2).figures
     assert figures["ap"] == figures["ar100"] == figures["ap_small"] == 0 and np.isnan(figures["ap_large"])
-    none = Truths(*(field[:0] for field in one[:4]))
+    none = GroundTruthTable(*(field[:0] for field in one[:4]))
     assert all(np.isnan(value) for value in coco_figures(nothing, none, 2).figures.values())
-    found = Found(box, torch.ones(1), zero, zero)
+    found = DetectionTable(box, torch.ones(1), zero, zero)
     assert all(np.isnan(value) for value in coco_figures(found, none, 2).figures.values())
     # a crowd alone is no object
     crowd = one._replace(ignored=torch.ones(1, dtype=torch.bool))
@@ -133,7 +137,7 @@ def test_nothing_found_is_zero_and_nothing_to_find_is_undefined() -> None:
 
 
 def test_a_crowd_hides_what_lies_in_it() -> None:
-    truths = Truths(
+    truths = GroundTruthTable(
         torch.tensor([[0, 0, 40, 40], [100, 100, 200, 200.0]]),
         torch.zeros(2).long(),
         torch.tensor([False, True]),
@@ -141,5 +145,5 @@ def test_a_crowd_hides_what_lies_in_it() -> None:
     )
     # two answers in the crowd, the better ones, then the object
     boxes = torch.tensor([[100, 100, 120, 120], [150, 150, 180, 190], [0, 0, 40, 40.0]])
-    found = Found(boxes, torch.tensor([0.9, 0.8, 0.7]), torch.zeros(3).long(), torch.zeros(3).long())
+    found = DetectionTable(boxes, torch.tensor([0.9, 0.8, 0.7]), torch.zeros(3).long(), torch.zeros(3).long())
     assert coco_figures(found, truths, 1).figures["ap"] == pytest.approx(1.0)

@@ -10,30 +10,32 @@ from hypothesis import strategies as st
 from torchvision.ops import box_iou
 
 from vision_apps.applications.detection.errors import DROPPED, KINDS, RIGHT, Split, split_errors
-from vision_apps.applications.detection.overlaps import Found, Truths
+from vision_apps.applications.detection.overlaps import DetectionTable, GroundTruthTable
 
 OBJECT = [0, 0, 100, 100.0]
 
 
 def split(
-    truths: list[tuple[list[float], int, bool]], found: list[tuple[list[float], float, int]], score: float = 0
+    truths: list[tuple[list[float], int, bool]],
+    found: list[tuple[list[float], float, int]],
+    score_threshold: float = 0,
 ) -> Split:
     """All in one picture."""
     boxes, labels, ignored = zip(*truths, strict=True) if truths else ([], [], [])
-    truth = Truths(
+    truth = GroundTruthTable(
         torch.tensor(boxes).reshape(-1, 4),
         torch.tensor(labels, dtype=torch.int64),
         torch.tensor(ignored, dtype=torch.bool),
         torch.zeros(len(truths), dtype=torch.int64),
     )
     boxes, scores, marks = zip(*found, strict=True) if found else ([], [], [])
-    answers = Found(
+    answers = DetectionTable(
         torch.tensor(boxes).reshape(-1, 4),
         torch.tensor(scores, dtype=torch.float32),
         torch.tensor(marks, dtype=torch.int64),
         torch.zeros(len(found), dtype=torch.int64),
     )
-    return split_errors(answers, truth, 2, score)
+    return split_errors(answers, truth, 2, score_threshold)
 
 
 def kind(made: Split) -> list[str]:
@@ -68,10 +70,10 @@ def test_the_second_answer_is_a_duplicate() -> None:
 
 
 def test_what_scores_too_little_is_not_there() -> None:
-    made = split([(OBJECT, 0, False)], [(OBJECT, 0.29, 0)], score=0.3)
+    made = split([(OBJECT, 0, False)], [(OBJECT, 0.29, 0)], score_threshold=0.3)
     assert kind(made) == [] and made.counts()["missed"] == 1
     assert made.precision_recall() == (0.0, 0.0)
-    assert kind(split([(OBJECT, 0, False)], [(OBJECT, 0.3, 0)], score=0.3)) == ["right"]
+    assert kind(split([(OBJECT, 0, False)], [(OBJECT, 0.3, 0)], score_threshold=0.3)) == ["right"]
 
 
 def test_a_picture_without_objects() -> None:
@@ -134,7 +136,7 @@ def test_everything_is_counted_once(seed: int, score: float, random_tables: Any)
 @given(seed=st.integers(0, 10**6))
 def test_kinds_as_the_definition_has_them(seed: int, random_tables: Any) -> None:
     found, truths = random_tables(seed)
-    truths = Truths(*(field[~truths.ignored] for field in truths[:4]))
+    truths = GroundTruthTable(*(field[~truths.ignored] for field in truths[:4]))
     made = split_errors(found, truths, 3, 0.0)
     names = Counter[str]()
     for row in range(len(made.kinds)):

@@ -11,7 +11,7 @@ from torchmetrics import MetricCollection
 from vision_apps.applications.detection.coco_ap import NAMES, coco_figures
 from vision_apps.applications.detection.errors import KINDS, split_errors
 from vision_apps.applications.detection.metrics import DetectionMetrics, evaluate, panoptic_quality, tables_of
-from vision_apps.applications.detection.overlaps import Found, Truths
+from vision_apps.applications.detection.overlaps import DetectionTable, GroundTruthTable
 from vision_apps.applications.detection.types import DetectionAnswer, DetectionBatch
 from vision_apps.applications.detection.voc_ap import voc_figures
 from vision_apps.core.errors import ConfigError
@@ -19,7 +19,7 @@ from vision_apps.data.resizing import resize_boxes
 
 
 def padded(
-    found: Found, truths: Truths, images: int, side: int = 400
+    found: DetectionTable, truths: GroundTruthTable, images: int, side: int = 400
 ) -> tuple[DetectionAnswer, DetectionBatch]:
     """Flat tables as an answer and a batch."""
 
@@ -52,12 +52,12 @@ def part(values: Any, rows: slice) -> Any:
 
 
 def plain(values: dict[str, Tensor]) -> dict[str, float]:
-    return {name: float(value) for name, value in values.items()}
+    return {name: float(value) for name, value in values.items() if value.ndim == 0}
 
 
 def test_scalars_are_those_of_the_functions(random_tables: Any) -> None:
     answer, batch = padded(*random_tables(5), images=12)
-    metrics = MetricCollection({"detection": DetectionMetrics(3, score=0.4)})
+    metrics = MetricCollection({"detection": DetectionMetrics(3, score_threshold=0.4)})
     metrics.update(answer, batch)
     values = plain(metrics.compute())
 
@@ -129,8 +129,8 @@ def test_objects_are_small_in_the_pixels_of_their_file() -> None:
 
 def test_nothing_at_all_and_a_new_start() -> None:
     metric = DetectionMetrics(2)
-    nothing = Found(torch.empty(0, 4), torch.empty(0), torch.empty(0).long(), torch.empty(0).long())
-    none = Truths(
+    nothing = DetectionTable(torch.empty(0, 4), torch.empty(0), torch.empty(0).long(), torch.empty(0).long())
+    none = GroundTruthTable(
         torch.empty(0, 4), torch.empty(0).long(), torch.empty(0, dtype=torch.bool), torch.empty(0).long()
     )
     metric.update(*padded(nothing, none, images=3))
@@ -149,27 +149,35 @@ def test_nothing_at_all_and_a_new_start() -> None:
     assert all(value == value for value in values.values())
 
 
-def test_the_evaluation_is_kept_for_figures(random_tables: Any) -> None:
+@pytest.mark.parametrize("classes", [1, 3])
+def test_what_figures_are_drawn_from(random_tables: Any, classes: int) -> None:
+    """torchmetrics makes a scalar of a tensor with one value, which of one class these must not be."""
     found, truths = random_tables(8)
-    metric = DetectionMetrics(3)
-    metric.update(*padded(found, truths, images=12))
-    metric.compute()
-    assert (
-        metric.evaluation.objects.tolist()
-        == torch.bincount(truths.labels[~truths.ignored], minlength=3).tolist()
-    )
-    assert metric.evaluation.coco.class_ap.shape == (3,)
+    found, truths = (table._replace(labels=table.labels % classes) for table in (found, truths))
+    metric = DetectionMetrics(classes)
+    answer, batch = padded(found, truths, images=12)
+    metric.update(answer, batch)
+    values = metric.compute()
+    found, truths = tables_of(answer, batch)
+    coco = coco_figures(found, truths, classes)
+    assert torch.equal(values["class_ap"], torch.stack((coco.class_ap, coco.class_ap50)))
+    assert torch.equal(values["precision_curve"], coco.curve)
+    assert torch.equal(values["confusion"], split_errors(found, truths, classes, 0.3).confusion)
+    objects = torch.bincount(truths.labels[~truths.ignored], minlength=classes)
+    assert values["confusion"][:-1].sum(1).tolist() == objects.tolist()
 
 
 def test_a_threshold_outside_of_scores_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"module.score: 30; expected 0 to 1"):
-        DetectionMetrics(2, score=30)
+    with pytest.raises(ConfigError, match=r"module.score_threshold: 30; expected 0 to 1"):
+        DetectionMetrics(2, score_threshold=30)
 
 
 def test_quality_of_pictures() -> None:
     boxes = torch.tensor([[0, 0, 10, 10], [20, 20, 30, 30], [0, 0, 10, 8], [0, 0, 5, 5.0]])
-    truths = Truths(boxes[:2], torch.zeros(2).long(), torch.zeros(2, dtype=torch.bool), torch.tensor([0, 0]))
-    found = Found(boxes[2:], torch.ones(2), torch.zeros(2).long(), torch.tensor([0, 1]))
+    truths = GroundTruthTable(
+        boxes[:2], torch.zeros(2).long(), torch.zeros(2, dtype=torch.bool), torch.tensor([0, 0])
+    )
+    found = DetectionTable(boxes[2:], torch.ones(2), torch.zeros(2).long(), torch.tensor([0, 1]))
     quality = panoptic_quality(split_errors(found, truths, 1, 0.5), 3)
     # one of two found with IoU .8 and nothing else; one answer where nothing is; nothing where nothing is
     assert quality.tolist() == pytest.approx([0.8 / 1.5, 0, 1])
@@ -178,8 +186,8 @@ def test_quality_of_pictures() -> None:
 def test_evaluation_of_a_perfect_answer(random_tables: Any) -> None:
     _, truths = random_tables(9)
     truths = truths._replace(ignored=torch.zeros_like(truths.ignored))
-    found = Found(truths.boxes, torch.ones(len(truths.labels)), truths.labels, truths.images)
-    values = evaluate(found, truths, 3, 0.5).scalars()
+    found = DetectionTable(truths.boxes, torch.ones(len(truths.labels)), truths.labels, truths.images)
+    values = evaluate(found, truths, 3, 0.5)
     assert all(
         values[name] == pytest.approx(1) for name in ("ap", "voc_ap", "voc07_ap", "precision", "recall")
     )

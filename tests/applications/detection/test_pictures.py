@@ -9,26 +9,29 @@ import torch
 from vision_apps.applications.detection import curves, pictures
 from vision_apps.applications.detection.coco_ap import coco_figures
 from vision_apps.applications.detection.errors import split_errors
-from vision_apps.applications.detection.overlaps import Found, Truths
+from vision_apps.applications.detection.overlaps import DetectionTable, GroundTruthTable
 from vision_apps.applications.detection.pictures import MISSED, RIGHT, WRONG, Mark
+from vision_apps.applications.detection.types import Detections
 
 NAMES = ["a cat", "a dog"]
 
 
-def one_split() -> tuple[Any, Truths]:
-    truths = Truths(
+def one_split() -> tuple[Any, GroundTruthTable]:
+    truths = GroundTruthTable(
         torch.tensor([[0, 0, 40, 40], [50, 50, 90, 90], [0, 60, 20, 80.0]]),
         torch.tensor([0, 1, 1]),
         torch.tensor([False, False, True]),
         torch.zeros(3).long(),
     )
-    found = Found(
+    found = DetectionTable(
         torch.tensor([[0, 0, 40, 38], [50, 50, 90, 88], [0, 60, 20, 80], [60, 0, 70, 10.0]]),
         torch.tensor([0.9, 0.8, 0.7, 0.2]),
         torch.tensor([0, 0, 1, 1]),
         torch.zeros(4).long(),
     )
-    return split_errors(found, truths, 2, 0.3), Truths(*(field[truths.ignored] for field in truths[:4]))
+    return split_errors(found, truths, 2, 0.3), GroundTruthTable(
+        *(field[truths.ignored] for field in truths[:4])
+    )
 
 
 def test_marks_say_what_was_right_wrong_and_not_found() -> None:
@@ -49,7 +52,7 @@ def test_marks_say_what_was_right_wrong_and_not_found() -> None:
 
 def test_found_marks_have_a_colour_for_each_class() -> None:
     split, _ = one_split()
-    marks = pictures.found_marks(split.found, NAMES)
+    marks = pictures.found_marks(Detections(*split.found[:3]), NAMES)
     assert [mark.text for mark in marks] == ["a dog 0.70", "a cat 0.80", "a cat 0.90"]
     assert marks[1].colour == marks[2].colour != marks[0].colour
 

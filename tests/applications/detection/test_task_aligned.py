@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from vision_apps.applications.detection.objects import Objects, excused, overlap, pad, within
+from vision_apps.applications.detection.objects import Objects, excused, pad, within
 from vision_apps.applications.detection.task_aligned import Assignment, assign
 from vision_apps.applications.detection.types import Target
 from vision_apps.applications.detection.yolo import grid
@@ -192,11 +192,3 @@ def test_points_in_boxes_and_regions() -> None:
     ]  # the right edge is outside
     assert excused(ROW, boxes).tolist() == [[True, True, False, False], [False] * 4]
     assert excused(ROW, boxes[:, :0]).tolist() == [[False] * 4, [False] * 4]
-
-
-def test_overlap_is_the_iou() -> None:
-    generator = torch.Generator().manual_seed(0)
-    corner = torch.rand(2, 30, 2, generator=generator) * 20
-    first, second = torch.cat([corner, corner + torch.rand(2, 30, 2, generator=generator) * 20], dim=-1)
-    torch.testing.assert_close(overlap(first[:, None], second[None]), box_iou(first, second))
-    assert overlap(torch.zeros(4), torch.zeros(4)) == 0

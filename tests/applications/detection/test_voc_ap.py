@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vision_apps.applications.detection.overlaps import Found, Truths
+from vision_apps.applications.detection.overlaps import DetectionTable, GroundTruthTable
 from vision_apps.applications.detection.voc_ap import all_points, eleven_points, judge, voc_figures
 
 
@@ -40,14 +40,14 @@ def test_the_ends(average: Callable[[torch.Tensor, int], float]) -> None:
     assert average(torch.ones(3, dtype=torch.bool), 3) == pytest.approx(1)
 
 
-def one_picture(boxes: list[list[float]], ignored: list[bool]) -> Truths:
+def one_picture(boxes: list[list[float]], ignored: list[bool]) -> GroundTruthTable:
     zeros = torch.zeros(len(boxes)).long()
-    return Truths(torch.tensor(boxes), zeros, torch.tensor(ignored), zeros)
+    return GroundTruthTable(torch.tensor(boxes), zeros, torch.tensor(ignored), zeros)
 
 
-def answers(boxes: list[list[float]], scores: list[float]) -> Found:
+def answers(boxes: list[list[float]], scores: list[float]) -> DetectionTable:
     zeros = torch.zeros(len(boxes)).long()
-    return Found(torch.tensor(boxes), torch.tensor(scores), zeros, zeros)
+    return DetectionTable(torch.tensor(boxes), torch.tensor(scores), zeros, zeros)
 
 
 def test_duplicates_are_wrong_and_difficult_objects_count_neither_way() -> None:
@@ -74,7 +74,7 @@ def test_an_iou_of_exactly_one_half_is_enough() -> None:
     assert judge(answers([[0, 0, 10, 4.9]], [0.9]), truths).right.tolist() == [False]
 
 
-def written_out(found: Found, truths: Truths, label: int) -> tuple[list[bool], int]:
+def written_out(found: DetectionTable, truths: GroundTruthTable, label: int) -> tuple[list[bool], int]:
     """The assignment for one class, box by box."""
 
     def iou(a: list[float], b: list[float]) -> float:

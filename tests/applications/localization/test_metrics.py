@@ -1,10 +1,7 @@
 """Scores against torchvision, scikit-learn and counts by hand."""
 
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
-from torchvision.ops import box_iou
 
 from vision_apps.applications.localization import metrics as measures
 from vision_apps.applications.localization.types import MainObject, main_object
@@ -14,20 +11,6 @@ def some_boxes(count: int, seed: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     corners = torch.rand(count, 2, 2, generator=generator) * 40
     return torch.cat((corners.amin(1), corners.amax(1)), dim=1)
-
-
-@given(seed=st.integers(0, 10**6))
-def test_paired_iou_is_the_diagonal_of_torchvision_s(seed: int) -> None:
-    one, other = some_boxes(6, seed), some_boxes(6, seed + 1)
-    torch.testing.assert_close(measures.paired_iou(one, other), box_iou(one, other).diagonal())
-    torch.testing.assert_close(measures.paired_iou(one, one), torch.ones(6))
-
-
-def test_an_empty_box_overlaps_nothing() -> None:
-    assert measures.paired_iou(torch.zeros(2, 4), torch.tensor([[0.0, 0, 0, 0], [0, 0, 5, 5]])).tolist() == [
-        0,
-        0,
-    ]
 
 
 def test_scores_by_hand() -> None:

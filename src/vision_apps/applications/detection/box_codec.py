@@ -9,9 +9,8 @@ import math
 import torch
 from torch import Tensor
 
-LARGEST = math.log(
-    1000 / 16
-)  # of dw and dh: a reference grows at most 62.5 times, whatever an untrained net says
+# of dw and dh: a reference grows at most 62.5 times, whatever an untrained net says
+LARGEST = math.log(1000 / 16)
 
 
 def encode(boxes: Tensor, references: Tensor, weights: tuple[float, float, float, float]) -> Tensor:
@@ -34,13 +33,6 @@ def decode(deltas: Tensor, references: Tensor, weights: tuple[float, float, floa
     centre = own_centre + deltas[..., :2] * own_size
     half = 0.5 * own_size * deltas[..., 2:].clamp(max=LARGEST).exp()
     return torch.cat([centre - half, centre + half], dim=-1)
-
-
-def clip(boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Boxes [..., 4] cut at the border of a picture of ``size`` = (height, width), out of place."""
-    height, width = size
-    limit = boxes.new_tensor([width, height, width, height])
-    return boxes.clamp(min=0).minimum(limit)
 
 
 def _size_and_centre(boxes: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from vision_apps.applications.detection.overlaps import (
-    Found,
-    Truths,
-    box_areas,
+    DetectionTable,
+    GroundTruthTable,
     group_pairs,
     pairwise_overlap,
+    pick,
 )
+from vision_apps.networks.boxes import area
 
 MOST = 100  # detections of one class that count in one picture
 NAMES = (
@@ -33,7 +34,7 @@ class CocoFigures(NamedTuple):
     curve: Tensor  # float64 [101, K], precision at IoU .5 for recall 0, .01, ..., 1
 
 
-def coco_figures(found: Found, truths: Truths, num_classes: int) -> CocoFigures:
+def coco_figures(found: DetectionTable, truths: GroundTruthTable, num_classes: int) -> CocoFigures:
     """COCO's twelve figures, with crowds where ``truths.ignored``.
 
     Boxes are in pixels of the picture's file: small is below 32 x 32, large above 96 x 96. Pictures come in
@@ -50,9 +51,9 @@ def coco_figures(found: Found, truths: Truths, num_classes: int) -> CocoFigures:
     precision = torch.from_numpy(evaluation["precision"])  # [IoU, recall, class, area range, most]
     recall = torch.from_numpy(evaluation["recall"])  # [IoU, class, area range, most]
     values = [precision[..., 0, 2], precision[0, ..., 0, 2], precision[5, ..., 0, 2]]
-    values += [precision[..., area, 2] for area in (1, 2, 3)]
+    values += [precision[..., size, 2] for size in (1, 2, 3)]
     values += [recall[..., 0, most] for most in (0, 1, 2)]
-    values += [recall[..., area, 2] for area in (1, 2, 3)]
+    values += [recall[..., size, 2] for size in (1, 2, 3)]
     for name, value in zip(NAMES, values, strict=True):
         result.figures[name] = _defined_mean(value)
     for column, label in enumerate(classes.tolist()):
@@ -69,30 +70,30 @@ def _defined_mean(values: Tensor) -> float:
     return float(defined.mean()) if len(defined) else float("nan")
 
 
-def _ranked(found: Found, classes: Tensor, num_classes: int) -> Found:
+def _ranked(found: DetectionTable, classes: Tensor, num_classes: int) -> DetectionTable:
     """By picture, class and falling score, at most ``MOST`` of a class and picture; without the classes that
     have no object, which no figure counts."""
-    keep = torch.isin(found.labels, classes)
-    found = Found(*(field[keep] for field in found))
+    found = pick(found, torch.isin(found.labels, classes))
     order = found.scores.argsort(descending=True, stable=True)
     groups = (found.images * num_classes + found.labels)[order]
     by_group = groups.argsort(stable=True)
     order, groups = order[by_group], groups[by_group]
     rank = torch.arange(len(groups)) - torch.searchsorted(groups, groups)
-    order = order[rank < MOST]
-    return Found(*(field[order] for field in found))
+    return pick(found, order[rank < MOST])
 
 
-def _evaluated(found: Found, truths: Truths, num_classes: int, classes: list[int]) -> dict[str, Any]:
+def _evaluated(
+    found: DetectionTable, truths: GroundTruthTable, num_classes: int, classes: list[int]
+) -> dict[str, Any]:
     images = torch.cat([found.images, truths.images]).unique().tolist()
-    areas = box_areas(truths.boxes.double()) if truths.areas is None else truths.areas.double()
+    areas = area(truths.boxes.double()) if truths.areas is None else truths.areas.double()
     true_rows = _rows(
         image_id=truths.images, category_id=truths.labels, area=areas, iscrowd=truths.ignored.long()
     )
     found_rows = _rows(
         image_id=found.images,
         category_id=found.labels,
-        area=box_areas(found.boxes.double()),
+        area=area(found.boxes.double()),
         score=found.scores.double(),
     )
     evaluator = _evaluator()(
@@ -112,7 +113,9 @@ def _rows(**columns: Tensor) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in values]
 
 
-def _blocks(found: Found, truths: Truths, num_classes: int) -> dict[tuple[int, int], list[list[float]]]:
+def _blocks(
+    found: DetectionTable, truths: GroundTruthTable, num_classes: int
+) -> dict[tuple[int, int], list[list[float]]]:
     """The overlaps [found][true] of each picture and class that has both."""
     groups = found.images * num_classes + found.labels
     rows, columns = group_pairs(groups, truths.images * num_classes + truths.labels)

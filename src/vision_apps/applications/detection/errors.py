@@ -10,7 +10,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vision_apps.applications.detection.overlaps import Found, Pairs, Truths, best_first, greedy, overlapping
+from vision_apps.applications.detection.overlaps import (
+    DetectionTable,
+    GroundTruthTable,
+    Pairs,
+    best_first,
+    greedy,
+    overlapping,
+    pick,
+)
 
 RIGHT_IOU, BACKGROUND_IOU = 0.5, 0.1
 KINDS = ("localization", "classification", "duplicate", "background", "both", "missed")
@@ -18,13 +26,11 @@ RIGHT, DROPPED = -1, -2  # in `Split.kinds`: no error; on an ignored region, whe
 
 
 class Split(NamedTuple):
-    found: Found  # at or above the score threshold, best first
-    truths: Truths  # without the ignored ones
+    found: DetectionTable  # at or above the score threshold, best first
+    truths: GroundTruthTable  # without the ignored ones
     matched: Tensor  # int64 [N], the object (row of ``truths``) that a found box is right about, else -1
     kinds: Tensor  # int64 [N], index into ``KINDS``, or ``RIGHT`` or ``DROPPED``
-    missed: (
-        Tensor  # bool [G]: objects without a right box, and without one that is wrong in place or class alone
-    )
+    missed: Tensor  # bool [G]: objects without a right box or one that is wrong in place or in class alone
     confusion: Tensor  # int64 [K + 1, K + 1], rows are truth, columns answers, the last is background
 
     def counts(self) -> dict[str, int]:
@@ -40,7 +46,9 @@ class Split(NamedTuple):
         return right / max(1, answers), right / objects if objects else float("nan")
 
 
-def split_errors(found: Found, truths: Truths, num_classes: int, score: float) -> Split:
+def split_errors(
+    found: DetectionTable, truths: GroundTruthTable, num_classes: int, score_threshold: float
+) -> Split:
     """Match as COCO does at IoU .5 (best score first, the largest overlap among the free objects of its
     class) and name each error.
 
@@ -50,19 +58,17 @@ def split_errors(found: Found, truths: Truths, num_classes: int, score: float) -
     both: the rest, another class's object hit badly; missed: objects that are behind none of the first two.
     Unmatched boxes that lie by half in an ignored region of their class are dropped.
     """
-    keep = found.scores >= score
-    found = best_first(Found(*(field[keep] for field in found)))
-    regions = Truths(*(field[truths.ignored] for field in truths[:4]))
-    objects = Truths(*(field[~truths.ignored] for field in truths[:4]))
+    found = best_first(pick(found, found.scores >= score_threshold))
+    regions, objects = pick(truths, truths.ignored), pick(truths, ~truths.ignored)
     answers, count = len(found.labels), len(objects.labels)
 
     pairs = overlapping(found, objects, BACKGROUND_IOU, same_class=False)
     same = found.labels[pairs.found] == objects.labels[pairs.truth]
     good = pairs.overlap >= RIGHT_IOU
-    matched = greedy(_some(pairs, same & good), answers, count)
+    matched = greedy(pick(pairs, same & good), answers, count)
 
-    best_same, object_same = _best(_some(pairs, same), answers)
-    best_other, object_other = _best(_some(pairs, ~same), answers)
+    best_same, object_same = _best(pick(pairs, same), answers)
+    best_other, object_other = _best(pick(pairs, ~same), answers)
     kinds = torch.full((answers,), KINDS.index("both"))
     # the reverse order: what is tried first has the last word
     kinds[torch.maximum(best_same, best_other) < BACKGROUND_IOU] = KINDS.index("background")
@@ -77,12 +83,8 @@ def split_errors(found: Found, truths: Truths, num_classes: int, score: float) -
     missed[matched[matched >= 0]] = False
     missed[object_same[kinds == KINDS.index("localization")]] = False
     missed[object_other[kinds == KINDS.index("classification")]] = False
-    confusion = _confusion(found, objects, matched, kinds, _some(pairs, good), num_classes)
+    confusion = _confusion(found, objects, matched, kinds, pick(pairs, good), num_classes)
     return Split(found, objects, matched, kinds, missed, confusion)
-
-
-def _some(pairs: Pairs, keep: Tensor) -> Pairs:
-    return Pairs(*(field[keep] for field in pairs))
 
 
 def _best(pairs: Pairs, found: int) -> tuple[Tensor, Tensor]:
@@ -97,7 +99,12 @@ def _best(pairs: Pairs, found: int) -> tuple[Tensor, Tensor]:
 
 
 def _confusion(
-    found: Found, objects: Truths, matched: Tensor, kinds: Tensor, pairs: Pairs, num_classes: int
+    found: DetectionTable,
+    objects: GroundTruthTable,
+    matched: Tensor,
+    kinds: Tensor,
+    pairs: Pairs,
+    num_classes: int,
 ) -> Tensor:
     """What is right comes first; what is then left is matched whatever its class, so that an object that was
     taken for another class stands in that class's column, and once."""
@@ -105,7 +112,7 @@ def _confusion(
     free_objects = torch.ones(count, dtype=torch.bool)
     free_objects[matched[matched >= 0]] = False
     free = (matched < 0) & (kinds != DROPPED)
-    second = greedy(_some(pairs, free[pairs.found] & free_objects[pairs.truth]), answers, count)
+    second = greedy(pick(pairs, free[pairs.found] & free_objects[pairs.truth]), answers, count)
     match = torch.where(matched >= 0, matched, second)
     with_object = match >= 0
     free_objects[match[with_object]] = False

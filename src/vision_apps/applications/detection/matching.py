@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from vision_apps.networks.boxes import area, intersection
+
 BACKGROUND = -1
 BETWEEN = -2  # neither positive nor negative: left out of the loss
 
@@ -35,11 +37,8 @@ def match(overlaps: Tensor, low: float, high: float, best_of_each: bool = False)
 
 def coverage(boxes: Tensor, regions: Tensor) -> Tensor:
     """Share of each box's own area that lies in each region: float [n, m] from [n, 4] and [m, 4]."""
-    corner = torch.maximum(boxes[:, None, :2], regions[None, :, :2])
-    other = torch.minimum(boxes[:, None, 2:], regions[None, :, 2:])
-    inside = (other - corner).clamp(min=0).prod(dim=-1)
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(dim=-1).clamp(min=torch.finfo(boxes.dtype).tiny)
-    return inside / area[:, None]
+    own = area(boxes).clamp(min=torch.finfo(boxes.dtype).tiny)
+    return intersection(boxes[:, None], regions) / own[:, None]
 
 
 def assign(

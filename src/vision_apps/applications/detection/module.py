@@ -13,7 +13,7 @@ from vision_apps.applications.detection import curves, pictures
 from vision_apps.applications.detection.errors import split_errors
 from vision_apps.applications.detection.mean_boxes import answer_with, mean_boxes
 from vision_apps.applications.detection.metrics import DetectionMetrics, panoptic_quality, tables_of
-from vision_apps.applications.detection.overlaps import Found, Truths
+from vision_apps.applications.detection.overlaps import pick
 from vision_apps.applications.detection.types import (
     Candidates,
     DetectionAnswer,
@@ -46,7 +46,7 @@ class Detection(VisionModule):
         image_size: of the network's input in pixels, one side of a square or height and width.
         resize_mode: ``letterbox`` keeps the aspect and fills the rest with grey, ``stretch`` does not.
         max_detections: rows of an answer.
-        score: least score of what is drawn and described, and of what precision, recall, errors and
+        score_threshold: least score of what is drawn and described, and of what precision, recall, errors and
             confusion are about. Average precision looks at all.
     """
 
@@ -56,7 +56,7 @@ class Detection(VisionModule):
         "boxes": "x1, y1, x2, y2 in pixels of the input, y down",
         "scores": "0 to 1, of each class",
     }
-    outside_graph = ("score", "max_detections")
+    outside_graph = ("score_threshold", "max_detections")
     column_titles = ("truth", "answer")
     headline = ("loss", "ap", "ap50", "ap75")
     mean: Tensor
@@ -74,7 +74,7 @@ class Detection(VisionModule):
         std: Sequence[float],
         resize_mode: ResizeMode = "letterbox",
         max_detections: int = 100,
-        score: float = 0.3,
+        score_threshold: float = 0.3,
         optimizer: Callable[..., torch.optim.Optimizer] | None = None,
         scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
     ) -> None:
@@ -87,8 +87,8 @@ class Detection(VisionModule):
             )
         if max_detections < 1:
             problems.append(f"module.max_detections: {max_detections}; expected at least 1, such as 100")
-        if not 0 <= score <= 1:
-            problems.append(f"module.score: {score}; expected 0 to 1, such as 0.3")
+        if not 0 <= score_threshold <= 1:
+            problems.append(f"module.score_threshold: {score_threshold}; expected 0 to 1, such as 0.3")
         if problems:
             raise ConfigError("\n".join(problems))
         self.num_classes = num_classes
@@ -96,7 +96,7 @@ class Detection(VisionModule):
         self.size = height_width(image_size, "module.image_size")
         self.resize_mode: ResizeMode = resize_mode
         self.max_detections = max_detections
-        self.score_threshold = score
+        self.score_threshold = score_threshold
         backbone = getattr(network, "backbone", None)
         for name, of_data in (("mean", mean), ("std", std)):
             own = [getattr(part, name, None) for part in (network, backbone)]
@@ -287,35 +287,32 @@ class Detection(VisionModule):
         found, truths = tables_of(answer, batch)
         rows = []
         for number, image in enumerate(batch.images):
-            of_image = Found(*(field[found.images == number] for field in found))
-            objects = Truths(*(field[truths.images == number] for field in truths[:4]))
+            of_image = pick(found, found.images == number)
+            objects = pick(truths, truths.images == number)
             split = split_errors(of_image, objects, self.num_classes, self.score_threshold)
-            ignored = Truths(*(field[objects.ignored] for field in objects[:4]))
             columns = (
-                pictures.truth_marks(split, ignored, self.class_names),
+                pictures.truth_marks(split, pick(objects, objects.ignored), self.class_names),
                 pictures.answer_marks(split, self.class_names),
             )
             rows.append(pictures.beside(*(pictures.marked(image, marks) for marks in columns)))
         return rows
 
-    def figures(self, metrics: Any) -> dict[str, Tensor]:
-        metric: DetectionMetrics = metrics["detection"]
-        metric.compute()
-        coco, _, errors, objects = metric.evaluation
-        names = self.class_names
+    def figures(self, metrics: MetricCollection) -> dict[str, Tensor]:
+        values = metrics.compute()
+        class_ap, confusion, names = values["class_ap"], values["confusion"], self.class_names
         return {
-            "precision_recall": curves.precision_recall(coco.curve, coco.class_ap50, names),
-            "classes": curves.class_table(coco.class_ap, coco.class_ap50, objects, names),
-            "confusion": curves.confusion(errors.confusion, names, self.score_threshold),
+            "precision_recall": curves.precision_recall(values["precision_curve"], class_ap[1], names),
+            "classes": curves.class_table(class_ap[0], class_ap[1], confusion[:-1].sum(1), names),
+            "confusion": curves.confusion(confusion, names, self.score_threshold),
         }
 
-    def _shown(self, answer: DetectionAnswer) -> list[Found]:
+    def _shown(self, answer: DetectionAnswer) -> list[Detections]:
         """What reaches the score threshold, picture by picture, best first."""
         keep = (answer.labels >= 0) & (answer.scores >= self.score_threshold)
         fields = [[f[k].float().cpu() for f, k in zip(field, keep, strict=True)] for field in answer[:2]]
         labels = [f[k].cpu() for f, k in zip(answer.labels, keep, strict=True)]
         rows = zip(*fields, labels, strict=True)
-        return [Found(boxes, scores, names, torch.zeros_like(names)) for boxes, scores, names in rows]
+        return [Detections(*row) for row in rows]
 
     def show(self, images: Tensor, answer: DetectionAnswer) -> list[Tensor]:
         drawn = []
@@ -328,7 +325,7 @@ class Detection(VisionModule):
         """``objects``, best first: class, score and box (x1, y1, x2, y2 in pixels of the picture)."""
         return [{"objects": self._objects(found)} for found in self._shown(answer)]
 
-    def _objects(self, found: Found) -> list[dict[str, Any]]:
+    def _objects(self, found: Detections) -> list[dict[str, Any]]:
         rows = zip(found.boxes.tolist(), found.scores.tolist(), found.labels.tolist(), strict=True)
         return [
             {

@@ -42,14 +42,3 @@ def excused(points: Tensor, ignored: Tensor) -> Tensor:
     if ignored.shape[1] == 0:
         return torch.zeros(len(ignored), len(points), dtype=torch.bool, device=points.device)
     return within(points, ignored).any(dim=1)
-
-
-def overlap(first: Tensor, second: Tensor) -> Tensor:
-    """IoU of boxes [..., 4] and [..., 4], leading dimensions broadcast: in [0, 1], 0 without an area."""
-    left, top, right, bottom = first.unbind(-1)
-    other_left, other_top, other_right, other_bottom = second.unbind(-1)
-    width = torch.minimum(right, other_right).sub_(torch.maximum(left, other_left)).clamp_(min=0)
-    height = torch.minimum(bottom, other_bottom).sub_(torch.maximum(top, other_top)).clamp_(min=0)
-    common = width.mul_(height)
-    union = (right - left) * (bottom - top) + (other_right - other_left) * (other_bottom - other_top) - common
-    return common / union.clamp_(min=torch.finfo(union.dtype).tiny)

@@ -1,25 +1,25 @@
-"""Answers and truths of many pictures as flat tables, and how their boxes overlap.
+"""Detections and ground truth of many pictures as flat tables, and how their boxes overlap.
 
 The measures of detection all work on these tables: a row is a box and names its picture.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
+from vision_apps.networks.boxes import area, intersection, iou
 
-class Truths(NamedTuple):
+
+class GroundTruthTable(NamedTuple):
     boxes: Tensor  # float [G, 4], x1, y1, x2, y2
     labels: Tensor  # int64 [G], 0..K-1
     ignored: Tensor  # bool [G]: COCO's crowds, VOC's difficult objects
     images: Tensor  # int64 [G], the picture's number
-    areas: Tensor | None = (
-        None  # float [G], px: for data whose areas are not those of the boxes (COCO's masks)
-    )
+    areas: Tensor | None = None  # float [G], px: where they are not those of the boxes (COCO's masks)
 
 
-class Found(NamedTuple):
+class DetectionTable(NamedTuple):
     boxes: Tensor  # float [N, 4]
     scores: Tensor  # float [N]
     labels: Tensor  # int64 [N], 0..K-1
@@ -34,10 +34,17 @@ class Pairs(NamedTuple):
     overlap: Tensor  # float64 [P]
 
 
-def best_first(found: Found) -> Found:
+Table = TypeVar("Table", DetectionTable, GroundTruthTable, Pairs)
+
+
+def pick(table: Table, rows: Tensor) -> Table:
+    """The rows of a table with these numbers, int64 [n], or where a bool mask of its length says so."""
+    return type(table)._make(None if column is None else column[rows] for column in table)
+
+
+def best_first(found: DetectionTable) -> DetectionTable:
     """The rows by falling score; equal scores keep their order."""
-    order = found.scores.argsort(descending=True, stable=True)
-    return Found(*(field[order] for field in found))
+    return pick(found, found.scores.argsort(descending=True, stable=True))
 
 
 def group_pairs(found_groups: Tensor, truth_groups: Tensor) -> tuple[Tensor, Tensor]:
@@ -53,29 +60,22 @@ def group_pairs(found_groups: Tensor, truth_groups: Tensor) -> tuple[Tensor, Ten
 
 
 def pairwise_overlap(found: Tensor, truth: Tensor, crowd: Tensor | None = None) -> Tensor:
-    """Intersection over union of boxes [P, 4] row by row, float64 [P].
+    """Intersection over union of boxes [P, 4] row by row, float64 [P]; 0 without an area.
 
     Args:
         crowd: bool [P], where the intersection is taken over the found box's area alone, as COCO does: a box
             inside of a crowd overlaps it wholly.
     """
-    a, b = found.double(), truth.double()
-    sides = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp_min(0)
-    intersection = sides.prod(1)
-    area_a, area_b = box_areas(a), box_areas(b)
-    union = area_a + area_b - intersection
-    if crowd is not None:
-        union = torch.where(crowd, area_a, union)
-    return torch.where(union > 0, intersection / union, 0.0)
-
-
-def box_areas(boxes: Tensor) -> Tensor:
-    """[P] of [P, 4]."""
-    return (boxes[:, 2:] - boxes[:, :2]).clamp_min(0).prod(1)
+    found, truth = found.double(), truth.double()
+    overlap = iou(found, truth)
+    if crowd is None:
+        return overlap
+    own = intersection(found, truth) / area(found).clamp(min=torch.finfo(torch.float64).tiny)
+    return torch.where(crowd, own, overlap)
 
 
 def overlapping(
-    found: Found, truths: Truths, least: float, *, same_class: bool, crowd: bool = False
+    found: DetectionTable, truths: GroundTruthTable, least: float, *, same_class: bool, crowd: bool = False
 ) -> Pairs:
     """The pairs of one picture whose boxes overlap by at least ``least``.
 
@@ -95,7 +95,7 @@ def overlapping(
         found.boxes[rows], truths.boxes[columns], truths.ignored[columns] if crowd else None
     )
     keep = overlap >= least
-    return Pairs(rows[keep], columns[keep], overlap[keep])
+    return pick(Pairs(rows, columns, overlap), keep)
 
 
 def greedy(pairs: Pairs, found: int, truths: int) -> Tensor:

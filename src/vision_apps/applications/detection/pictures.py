@@ -9,7 +9,8 @@ from torch import Tensor
 
 from vision_apps.applications.detection.errors import DROPPED, KINDS, Split
 from vision_apps.applications.detection.errors import RIGHT as NO_ERROR
-from vision_apps.applications.detection.overlaps import Found, Truths
+from vision_apps.applications.detection.overlaps import GroundTruthTable
+from vision_apps.applications.detection.types import Detections
 from vision_apps.core.pictures import from_pil, shortened
 
 SIDE = 360  # px of the longer side: room for a class and a score on a small object
@@ -39,7 +40,7 @@ class Mark(NamedTuple):
     dashed: bool = False
 
 
-def truth_marks(split: Split, ignored: Truths, class_names: Sequence[str]) -> list[Mark]:
+def truth_marks(split: Split, ignored: GroundTruthTable, class_names: Sequence[str]) -> list[Mark]:
     """The objects of one picture: green where found, orange where not; what does not count is dashed."""
     marks = [
         Mark(box, f"{class_names[label]}, ignored", FAINT, dashed=True)
@@ -69,9 +70,9 @@ def answer_marks(split: Split, class_names: Sequence[str]) -> list[Mark]:
     return marks[::-1]
 
 
-def found_marks(found: Found, class_names: Sequence[str]) -> list[Mark]:
+def found_marks(found: Detections, class_names: Sequence[str]) -> list[Mark]:
     """What was found in one picture, the best on top, a colour for each class."""
-    rows = zip(*(field.tolist() for field in found[:3]), strict=True)
+    rows = zip(*(field.tolist() for field in found), strict=True)
     return [
         Mark(box, f"{class_names[label]} {score:.2f}", COLOURS[label % len(COLOURS)])
         for box, score, label in rows

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import batched_nms
+from torchvision.ops import batched_nms, clip_boxes_to_image
 
 from vision_apps.applications.detection import box_codec, matching
 from vision_apps.applications.detection.anchors import anchors
@@ -188,7 +188,7 @@ class Rpn(Proposer):
 
     @torch.no_grad()
     def _propose(self, outputs: RpnOutputs, lengths: list[int], size: tuple[int, int]) -> list[Tensor]:
-        decoded = box_codec.clip(box_codec.decode(outputs.deltas, outputs.anchors, UNIT), size)
+        decoded = clip_boxes_to_image(box_codec.decode(outputs.deltas, outputs.anchors, UNIT), size)
         scores, boxes, levels = [], [], []
         parts = zip(outputs.objectness.split(lengths, 1), decoded.split(lengths, 1), strict=True)
         for number, (level_scores, level_boxes) in enumerate(parts):

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import FeaturePyramidNetwork, box_iou
+from torchvision.ops import FeaturePyramidNetwork, box_iou, clip_boxes_to_image
 
 from vision_apps.applications.detection import box_codec, matching
 from vision_apps.applications.detection.proposers import Proposer, Rpn, RpnOutputs
@@ -230,7 +230,7 @@ class RegionDetector(nn.Module):
         boxes = torch.cat(outputs.regions)
         if deltas is not None:
             boxes = box_codec.decode(deltas, boxes[:, None], WEIGHTS)
-        boxes = box_codec.clip(boxes, outputs.size)
+        boxes = clip_boxes_to_image(boxes, outputs.size)
         lengths = [len(regions) for regions in outputs.regions]
         limits = (self.score_threshold, self.iou_threshold, self.max_detections)
         pictures = zip(boxes.split(lengths), scores.split(lengths), strict=True)

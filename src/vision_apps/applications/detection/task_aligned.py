@@ -6,7 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vision_apps.applications.detection.objects import Objects, overlap, within
+from vision_apps.applications.detection.objects import Objects, within
+from vision_apps.networks.boxes import iou
 
 
 class Assignment(NamedTuple):
@@ -47,7 +48,7 @@ def assign(
     inside = within(points, torch.cat([centres - sides, centres + sides], dim=-1))
     inside &= objects.present.unsqueeze(-1)
 
-    overlaps = overlap(objects.boxes.unsqueeze(2), predicted.unsqueeze(1).float())  # [B, M, N]
+    overlaps = iou(objects.boxes.unsqueeze(2), predicted.unsqueeze(1).float())  # [B, M, N]
     of_class = objects.labels.unsqueeze(-1).expand(-1, -1, number)
     alignment = scores.float().transpose(1, 2).gather(1, of_class).pow(alpha) * overlaps.pow(beta)
 

@@ -9,7 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vision_apps.applications.detection.overlaps import Found, Truths, best_first, overlapping
+from vision_apps.applications.detection.overlaps import (
+    DetectionTable,
+    GroundTruthTable,
+    best_first,
+    overlapping,
+)
 
 IOU = 0.5
 
@@ -31,7 +36,7 @@ class Verdicts(NamedTuple):
     counted: Tensor  # bool [N]: false for those on ignored objects
 
 
-def voc_figures(found: Found, truths: Truths, num_classes: int) -> VocFigures:
+def voc_figures(found: DetectionTable, truths: GroundTruthTable, num_classes: int) -> VocFigures:
     """Both averages of each class. The boxes of ``truths.ignored`` (VOC's difficult) count neither as found
     nor as missed.
 
@@ -48,7 +53,7 @@ def voc_figures(found: Found, truths: Truths, num_classes: int) -> VocFigures:
     return VocFigures(*figures)
 
 
-def judge(found: Found, truths: Truths) -> Verdicts:
+def judge(found: DetectionTable, truths: GroundTruthTable) -> Verdicts:
     """The development kit's assignment: each found box goes to the object of its class that it overlaps most,
     by at least ``IOU``, whether that is free or not. The best found box of an object is right, further ones
     are wrong."""

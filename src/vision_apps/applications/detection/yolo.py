@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import complete_box_iou_loss
+from torchvision.ops import clip_boxes_to_image, complete_box_iou_loss
 
-from vision_apps.applications.detection.box_codec import clip
 from vision_apps.applications.detection.dfl import distribution_focal_loss, expectation
 from vision_apps.applications.detection.objects import Objects, excused, pad
 from vision_apps.applications.detection.pan import PathAggregation, convolution
@@ -155,7 +154,8 @@ class Yolo(nn.Module):
         return {"loss": loss, **parts, "positives": found.positive.sum().float()}
 
     def candidates(self, outputs: PointOutputs) -> Candidates:
-        boxes = clip(self.boxes(outputs.sides, outputs.points, outputs.strides), outputs.size)
+        boxes = self.boxes(outputs.sides, outputs.points, outputs.strides)
+        boxes = clip_boxes_to_image(boxes, outputs.size)
         return Candidates(boxes, outputs.logits.sigmoid())
 
     def select(self, candidates: Candidates) -> list[Detections]:

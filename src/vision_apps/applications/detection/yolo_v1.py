@@ -5,12 +5,13 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torchvision.ops import clip_boxes_to_image
 
-from vision_apps.applications.detection.box_codec import clip
-from vision_apps.applications.detection.objects import Objects, excused, overlap, pad
+from vision_apps.applications.detection.objects import Objects, excused, pad
 from vision_apps.applications.detection.suppression import suppress
 from vision_apps.applications.detection.types import Candidates, Detections, Target
 from vision_apps.core.errors import ConfigError
+from vision_apps.networks.boxes import iou
 
 Confidence = Literal["iou", "one"]
 
@@ -143,7 +144,7 @@ class YoloV1(nn.Module):
         )
 
     def candidates(self, outputs: GridOutputs) -> Candidates:
-        boxes = clip(decode(outputs, self.stride), outputs.size).flatten(1, 2)
+        boxes = clip_boxes_to_image(decode(outputs, self.stride), outputs.size).flatten(1, 2)
         # equation 1: class probability times confidence; regression keeps neither within 0 and 1
         scores = outputs.confidences.clamp(0, 1).unsqueeze(-1) * outputs.classes.clamp(0, 1).unsqueeze(2)
         return Candidates(boxes, scores.flatten(1, 2))
@@ -246,7 +247,7 @@ def sum_squared_loss(
     error = (outputs.boxes - torch.cat([in_cell, roots], dim=-1).unsqueeze(2)).square().sum(dim=-1)
 
     with torch.no_grad():
-        overlaps = overlap(decode(outputs, stride), truth.unsqueeze(2))  # [B, C, N]
+        overlaps = iou(decode(outputs, stride), truth.unsqueeze(2))  # [B, C, N]
         best = overlaps == overlaps.amax(dim=-1, keepdim=True)
         first = torch.where(best, error, torch.inf).argmin(dim=-1, keepdim=True)
         responsible = torch.zeros_like(best).scatter_(-1, first, True) & occupied.unsqueeze(-1)

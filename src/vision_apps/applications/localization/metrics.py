@@ -1,6 +1,6 @@
 """How a localization is scored."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -8,6 +8,7 @@ from torchmetrics import Metric
 from torchmetrics.classification import BinaryAccuracy, BinaryAveragePrecision
 
 from vision_apps.applications.localization.types import MainObject
+from vision_apps.networks.boxes import iou
 
 
 class Mean(Metric):
@@ -33,7 +34,7 @@ class Mean(Metric):
 class PresenceAveragePrecision(BinaryAveragePrecision):
     """Area under precision over recall of "there is an object"; 0 when no picture has one."""
 
-    def compute(self) -> Any:
+    def compute(self) -> Tensor:  # type: ignore[override]  # its base class gives a curve
         targets = self.target if isinstance(self.target, list) else [self.target]
         return super().compute() if any(bool(part.any()) for part in targets) else torch.zeros(())
 
@@ -53,21 +54,8 @@ def build() -> dict[str, Metric]:
     }
 
 
-def paired_iou(one: Tensor, other: Tensor) -> Tensor:
-    """Intersection over union of boxes [N, 4] with boxes [N, 4], pair by pair: [N]; 0 where both are
-    empty."""
-    overlap = (
-        (torch.minimum(one[:, 2:], other[:, 2:]) - torch.maximum(one[:, :2], other[:, :2]))
-        .clamp_min(0)
-        .prod(1)
-    )
-    areas = [(boxes[:, 2:] - boxes[:, :2]).clamp_min(0).prod(1) for boxes in (one, other)]
-    union = areas[0] + areas[1] - overlap
-    return torch.where(union > 0, overlap / union.clamp_min(1e-12), 0)
-
-
 def update(
-    metrics: dict[str, Any],
+    metrics: Mapping[str, Metric],
     boxes: Tensor,
     presence: Tensor,
     probabilities: Tensor,
@@ -81,10 +69,10 @@ def update(
     metrics["presence_accuracy"].update(presence, there.long())
     metrics["presence_ap"].update(presence, there.long())
     found, wanted = boxes[there], truth.boxes[there]
-    iou = paired_iou(found, wanted)
+    overlap = iou(found, wanted)
     right = probabilities[there].argmax(dim=1) == truth.labels[there]
     sides = boxes.new_tensor((width, height, width, height))
     metrics["class_accuracy"].update(right)
-    metrics["mean_iou"].update(iou)
-    metrics["loc_accuracy"].update(right & (iou > 0.5))
+    metrics["mean_iou"].update(overlap)
+    metrics["loc_accuracy"].update(right & (overlap > 0.5))
     metrics["box_mse"].update(((found - wanted) / sides).square())

@@ -25,6 +25,7 @@ from vision_apps.core.module import VisionModule
 from vision_apps.data.boxes.coco import to_json
 from vision_apps.data.boxes.voc import to_xml
 from vision_apps.data.resizing import ResizeMode, resize_boxes, resize_picture, restore_boxes
+from vision_apps.networks.boxes import iou
 
 __all__ = ["Localization", "LocalizationAnswer", "LocalizationBatch"]
 
@@ -180,9 +181,9 @@ class Localization(VisionModule):
         """[B], 0..1: IoU times the probability of the true class; in an empty picture, how sure the answer
         is of that."""
         truth = main_object(batch.boxes, batch.box_labels)
-        iou = measures.paired_iou(answer.boxes, truth.boxes)
+        overlap = iou(answer.boxes, truth.boxes)
         probability = answer.probabilities.gather(1, truth.labels.clamp_min(0)[:, None])[:, 0]
-        return torch.where(truth.labels >= 0, iou * probability, 1 - answer.presence)
+        return torch.where(truth.labels >= 0, overlap * probability, 1 - answer.presence)
 
     # ---- what has to be beaten -----------------------------------------------------------------------------
 
@@ -214,7 +215,7 @@ class Localization(VisionModule):
 
     def draw(self, batch: LocalizationBatch, answer: LocalizationAnswer) -> list[Tensor]:
         truth = main_object(batch.boxes.cpu(), batch.box_labels.cpu())
-        overlaps = measures.paired_iou(answer.boxes.cpu(), truth.boxes).tolist()
+        overlaps = iou(answer.boxes.cpu(), truth.boxes).tolist()
         rows = zip(batch.images.cpu(), self._findings(answer), self._truths(truth, overlaps), strict=True)
         return [pictures.beside_truth(image, finding, true) for image, finding, true in rows]
 

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torchvision.ops import box_iou
 
 from vision_apps.core.augmentation import Augmentation
 from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import ConfigError
-from vision_apps.data.augmentation.objects import MIN_SHARE, area, boxes_of, has_objects, is_object
+from vision_apps.data.augmentation.objects import MIN_SHARE, boxes_of, has_objects, is_object
 from vision_apps.data.augmentation.spatial import AnyBatch, resample
 
 MID_GREY = (0.5, 0.5, 0.5)  # RGB in [0, 1], of what lies outside a picture
@@ -197,10 +198,6 @@ def log_uniform(count: int, limits: tuple[float, float]) -> Tensor:
 def patch_overlaps(patches: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     """IoU of every patch [B, T, 4] with every box [B, M, 4] of the same picture, and whether the box's middle
     lies in the patch: float32 and bool [B, T, M]."""
-    low = torch.maximum(patches[:, :, None, :2], boxes[:, None, :, :2])
-    high = torch.minimum(patches[:, :, None, 2:], boxes[:, None, :, 2:])
-    common = (high - low).clamp(min=0).prod(-1)
-    union = area(patches)[:, :, None] + area(boxes)[:, None] - common
     middle = ((boxes[..., :2] + boxes[..., 2:]) / 2)[:, None]
     inside = (middle >= patches[:, :, None, :2]) & (middle < patches[:, :, None, 2:])
-    return common / union, inside.all(-1)
+    return box_iou(patches, boxes), inside.all(-1)
