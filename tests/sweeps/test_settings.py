@@ -21,7 +21,6 @@ from vision_apps.sweeps.settings import Settings, settings
 @pytest.fixture(autouse=True)
 def light(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "command", stand_in.command)
-    monkeypatch.setenv("STAND_IN_SECONDS", "0.001")
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
