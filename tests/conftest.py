@@ -21,6 +21,7 @@ import pytest
 import torch
 
 REPOSITORY = Path(__file__).parents[1]
+PATIENCE = 120  # s; only what is stuck takes so long, also on a busy machine
 
 # One fake home per session, made before anything reads it; the workers of pytest-xdist inherit it. No
 # account, netrc or user configuration of the machine can reach a test or a process that a test starts.
@@ -28,6 +29,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["HOME"] = tempfile.mkdtemp(prefix="vision-apps-home-")
     os.environ["WANDB_ERROR_REPORTING"] = "false"
     os.environ["WANDB_SILENT"] = "true"
+    os.environ["WANDB__SERVICE_WAIT"] = "600"  # s for its process to start; 30 are few on a busy machine
     for name in (
         "WANDB_API_KEY",
         "WANDB_MODE",
@@ -77,7 +79,7 @@ def environment_restored() -> Iterator[None]:
 def nothing_left_running() -> Iterator[None]:
     threads, children = set(threading.enumerate()), child_processes()
     yield
-    patience = time.monotonic() + 5  # loader workers and writers need a moment to end
+    patience = time.monotonic() + PATIENCE  # loader workers and writers need a moment to end
     while left := running_since(threads, children):
         assert time.monotonic() < patience, f"the test left these running: {', '.join(left)}"
         time.sleep(0.02)

@@ -123,7 +123,7 @@ def test_it_trains(own: Path) -> None:
         cwd=own,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert result.returncode == 0, result.stderr
     assert (own / "runs/classification").is_dir()

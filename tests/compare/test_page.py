@@ -32,7 +32,7 @@ DISTRIBUTIONS = {
 
 def drawn(browser: Chrome) -> list[dict[str, Any]]:
     """The curves as Plotly has drawn them."""
-    WebDriverWait(browser, 20).until(lambda b: b.execute_script(f"return !!{CURVES}._fullData"))
+    WebDriverWait(browser, 600).until(lambda b: b.execute_script(f"return !!{CURVES}._fullData"))
     return browser.execute_script(
         f"return {CURVES}._fullData.map(t => ({{name: t.name, level: t.meta.level, run: t.meta.run, "
         "title: t.yaxis, last: t.y[t.y.length - 1], count: t.y.length}))"

@@ -145,7 +145,7 @@ def test_a_crash_gives_the_signals_back(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    patience = time.monotonic() + 300
+    patience = time.monotonic() + 600
     while not path.exists():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < patience
@@ -159,7 +159,7 @@ def test_signal_to_a_process(number: signal.Signals) -> None:
     process = subprocess.Popen(words, env=toy_run.environment(), stderr=subprocess.PIPE, text=True)
     wait_for(FOLDER / "last.ckpt", process)
     process.send_signal(number)
-    _, text = process.communicate(timeout=300)
+    _, text = process.communicate(timeout=600)
     assert process.returncode == 130
     assert "stopping after this step; once more to stop at once" in text
     assert f"stopped by {number.name}; continue with: " in text

@@ -273,6 +273,6 @@ def test_answers_and_refusals_import_nothing_heavy() -> None:
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     assert result.returncode == 0, result.stderr

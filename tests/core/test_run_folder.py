@@ -57,7 +57,7 @@ def test_processes_at_the_same_moment() -> None:
     for process in processes:
         process.start()
     for process in processes:
-        process.join(30)
+        process.join()
     assert [process.exitcode for process in processes] == [0] * 8
     assert [int(name.split("-")[0]) for name in sorted(os.listdir("runs/toy"))] == list(range(1, 41))
 

@@ -17,7 +17,7 @@ from vision_apps.core import parent
 from vision_apps.core.run_folder import RunFolder
 
 EPOCHS = 4
-WAITS = "STAND_IN_WAITS"  # trials from this number on save their first epoch and go no further until they are stopped
+WAITS = "STAND_IN_WAITS"  # trials from this number on save their first epoch and wait until they are stopped
 FAILS, PRUNED, DIES, NAN, SILENT = 13, 17, 19, 23, 29  # widths
 
 

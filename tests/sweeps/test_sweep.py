@@ -164,8 +164,8 @@ def test_max_time_stops_and_keeps(
 
 
 def killed_sweep(words: list[str], first: int, jobs: int) -> None:
-    """Start a sweep in a process of its own, and kill it when ``jobs`` trials from the ``first`` on have saved
-    one epoch and wait."""
+    """Start a sweep in a process of its own, and kill it when ``jobs`` trials from ``first`` on have saved one
+    epoch and wait."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", stand_in.WAITS: str(first)}
     process = subprocess.Popen(
         [sys.executable, str(Path(stand_in.__file__)), "sweep", *words, f"jobs={jobs}"],

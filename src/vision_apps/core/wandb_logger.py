@@ -17,7 +17,8 @@ from vision_apps.core.run_folder import RunFolder
 log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 3.0
-_INIT_SECONDS = 20.0
+_INIT_SECONDS = 20.0  # for a server to answer
+_LOCAL_SECONDS = 600.0  # for a process of this machine, which may be busy
 _STEP = "trainer/global_step"  # Lightning logs it with everything
 _LOSS = "val/loss"
 _DATA = "WANDB_DATA_DIR"
@@ -63,6 +64,13 @@ def choose_mode() -> tuple[str, str]:
     return "online", host
 
 
+def _settings(mode: str) -> Any:
+    import wandb
+
+    patience = _INIT_SECONDS if mode == "online" else _LOCAL_SECONDS
+    return wandb.Settings(init_timeout=patience, console="off", silent=True)
+
+
 class WandbLogger(LightningWandbLogger):
     """Lightning's logger with the mode chosen by what is there.
 
@@ -92,8 +100,6 @@ class WandbLogger(LightningWandbLogger):
         monitor: str | None = None,
         direction: str = "min",
     ) -> None:
-        import wandb
-
         self.mode, self.reason = choose_mode()
         self.folder = RunFolder(folder)
         self.agent = "WANDB_SWEEP_ID" in os.environ
@@ -109,7 +115,7 @@ class WandbLogger(LightningWandbLogger):
             notes=notes,
             mode=self.mode,
             resume="allow" if self.mode == "online" else None,
-            settings=wandb.Settings(init_timeout=_INIT_SECONDS, console="off", silent=True),
+            settings=_settings(self.mode),
         )
         self._wandb_init.pop("anonymous")  # Lightning always passes it, and W&B warns that it goes
         if self.agent:
@@ -129,7 +135,7 @@ class WandbLogger(LightningWandbLogger):
             )
             wandb.teardown()  # its service still holds the run's id
             self.mode = "offline"
-            self._wandb_init |= {"mode": "offline", "resume": None}
+            self._wandb_init |= {"mode": "offline", "resume": None, "settings": _settings("offline")}
             run = super().experiment
         if new and self._experiment is not None:
             self._introduce(run)
