@@ -164,7 +164,7 @@ def test_max_time_stops_and_keeps(
 
 
 def killed_sweep(words: list[str], first: int, jobs: int) -> None:
-    """Start a sweep in a process of its own, and kill it when ``jobs`` trials from ``first`` on have saved one
+    """Start a sweep in a process of its own, and kill it when ``jobs`` trials from ``first`` on have saved an
     epoch and wait."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", stand_in.WAITS: str(first)}
     process = subprocess.Popen(
