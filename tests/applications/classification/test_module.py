@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from vision_apps.applications.classification.cnn import Cnn
 from vision_apps.applications.classification.googlenet import GoogLeNet
 from vision_apps.applications.classification.module import Classification
-from vision_apps.applications.classification.types import AuxiliaryLogits, ClassAnswer, LabelBatch
+from vision_apps.applications.classification.types import ClassAnswer, LabelBatch
 from vision_apps.core.data import TensorSamples, VisionData
 from vision_apps.core.errors import ConfigError
+from vision_apps.networks.auxiliary import AuxiliaryLogits
 
 MEAN, STD = [0.1, 0.5, 0.7], [0.2, 0.3, 0.4]
 
@@ -107,7 +108,7 @@ def test_flip_test_does_not_tell_an_image_from_its_mirror_image() -> None:
     assert not torch.allclose(plain(images).probabilities, plain(images.flip(-1)).probabilities)
     training = application(network := Recorder(), flip_test=True).train()
     training.outputs(images)
-    torch.testing.assert_close(network.seen, training._normalise(images))  # looked at once, as it is
+    torch.testing.assert_close(network.seen, training.normalize(images))  # looked at once, as it is
 
 
 def test_names_and_classes_must_agree() -> None:

@@ -17,8 +17,8 @@ from vision_apps.applications.classification.dense import Dense
 from vision_apps.applications.classification.googlenet import GoogLeNet
 from vision_apps.applications.classification.lenet5 import LeNet5, ScaledTanh
 from vision_apps.applications.classification.resnet import ResNet
-from vision_apps.applications.classification.types import AuxiliaryLogits
 from vision_apps.core.errors import ConfigError
+from vision_apps.networks.auxiliary import AuxiliaryLogits, Logits
 
 # narrow enough for a test, without dropout so that a few steps are enough to learn by heart
 NARROW: dict[str, Callable[[], nn.Module]] = {
@@ -49,7 +49,7 @@ def built(network: type[nn.Module], *args: object, **kwargs: object) -> nn.Modul
         return network(*args, **kwargs)
 
 
-def all_logits(outputs: Tensor | AuxiliaryLogits) -> list[Tensor]:
+def all_logits(outputs: Logits) -> list[Tensor]:
     return [outputs.logits, *outputs.auxiliary] if isinstance(outputs, AuxiliaryLogits) else [outputs]
 
 

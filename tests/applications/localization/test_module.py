@@ -85,10 +85,10 @@ def test_the_normalisation_of_pretrained_weights_goes_first_and_travels() -> Non
     backbone = Small(width=8)
     backbone.mean, backbone.std = [0.1] * 3, [0.2] * 3  # type: ignore[assignment]
     trained = application(Localizer(backbone, 3, 32))
-    torch.testing.assert_close(trained.mean.flatten(), torch.full((3,), 0.1))
+    torch.testing.assert_close(trained.normalize.mean.flatten(), torch.full((3,), 0.1))
     rebuilt = application(localizer())
     rebuilt.load_state_dict(application(localizer(), mean=[0.1] * 3).state_dict())
-    torch.testing.assert_close(rebuilt.mean.flatten(), torch.full((3,), 0.1))
+    torch.testing.assert_close(rebuilt.normalize.mean.flatten(), torch.full((3,), 0.1))
 
 
 def test_flip_test_tells_mirrored_boxes_in_a_mirrored_picture() -> None:

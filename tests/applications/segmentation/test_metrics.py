@@ -11,6 +11,7 @@ from scipy import ndimage
 from sklearn.metrics import confusion_matrix, f1_score, jaccard_score
 from torch import Tensor
 from torchmetrics import MetricCollection
+from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from vision_apps.applications.segmentation.metrics import (
     MaskAgreement,
@@ -19,7 +20,6 @@ from vision_apps.applications.segmentation.metrics import (
     boundary_width,
     confusion,
     image_miou,
-    scalar_names,
 )
 from vision_apps.core.errors import DataError
 
@@ -104,10 +104,22 @@ def test_metrics_of_two_processes_are_summed() -> None:
     assert all(torch.equal(value, whole[name]) for name, value in one.compute().items())
 
 
-def test_an_unknown_value_is_told() -> None:
-    truth = torch.tensor([[[0, 7]]], dtype=torch.uint8)
-    with pytest.raises(DataError, match=r"the value 7 is no class; expected 0 to 3, or 255.*data check"):
-        confusion(torch.zeros_like(truth), truth, K)
+@pytest.mark.parametrize("value", [K, 7, 254])
+def test_an_unknown_value_is_told(value: int) -> None:
+    truth = torch.tensor([[[0, value, 255]]], dtype=torch.uint8)
+    expected = rf"the value {value} is no class; expected 0 to 3, or 255.*data check"
+    with pytest.raises(DataError, match=expected):
+        confusion(torch.full_like(truth, K - 1), truth, K)
+
+
+@pytest.mark.parametrize("classes", [2, 21, 254])
+def test_the_matrix_is_torchmetrics(classes: int) -> None:
+    generator = torch.Generator().manual_seed(classes)
+    answer, truth = torch.randint(classes, (2, 3, 40, 50), generator=generator, dtype=torch.uint8)
+    truth[:, :5] = 255
+    expected = multiclass_confusion_matrix(answer, truth, classes, ignore_index=255)
+    found = confusion(answer, truth, classes)
+    assert found.dtype == torch.int64 and torch.equal(found, expected)
 
 
 def test_scalars_and_the_matrix_come_out_of_a_collection() -> None:
@@ -118,11 +130,6 @@ def test_scalars_and_the_matrix_come_out_of_a_collection() -> None:
     assert values["miou"] == values["dice"] == values["accuracy"] == values["boundary_iou"] == 1
     assert values["confusion"].shape == (K, K)
     assert all(value.numel() == 1 for name, value in values.items() if name != "confusion")
-
-
-def test_names_that_loggers_take() -> None:
-    assert scalar_names(NAMES) == ["sky", "tall_tree", "road_path", "a"]
-    assert scalar_names(["a b", "a/b", "a_b", "--"]) == ["a_b", "a_b_2", "a_b_3", "class"]
 
 
 def test_many_classes_are_not_listed() -> None:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from vision_apps.applications.segmentation import losses
 from vision_apps.applications.segmentation.border import border_weights
 from vision_apps.applications.segmentation.module import Segmentation, SegmentationAnswer, SegmentationBatch
-from vision_apps.applications.segmentation.types import AuxiliaryLogits
 from vision_apps.core.errors import ConfigError
+from vision_apps.networks.auxiliary import AuxiliaryLogits, Logits
 
 K = 3
 NAMES = ["back", "disc", "box"]
@@ -31,10 +31,10 @@ class Coarse(nn.Module):
         self.layer = nn.Conv2d(3, K, 2, stride=2)
         self.auxiliary = auxiliary
 
-    def forward(self, pixels: Tensor) -> Tensor | AuxiliaryLogits:
+    def forward(self, pixels: Tensor) -> Logits:
         self.seen = pixels
         scores = self.layer(pixels)
-        return AuxiliaryLogits(scores, scores[..., ::2, ::2], 0.4) if self.auxiliary else scores
+        return AuxiliaryLogits(scores, (scores[..., ::2, ::2],), 0.4) if self.auxiliary else scores
 
 
 def application(network: nn.Module | None = None, **kwargs: Any) -> Segmentation:

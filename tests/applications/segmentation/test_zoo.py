@@ -9,9 +9,9 @@ from torch import nn
 from torchvision import models
 
 from vision_apps.applications.segmentation import zoo
-from vision_apps.applications.segmentation.types import AuxiliaryLogits
 from vision_apps.applications.segmentation.zoo import Smp, Torchvision
 from vision_apps.core.errors import ConfigError, RunError
+from vision_apps.networks.auxiliary import AuxiliaryLogits
 
 MOBILE = "deeplabv3_mobilenet_v3_large"
 
@@ -30,8 +30,9 @@ def test_torchvision_answers_at_the_input_s_size(mobile: Torchvision, size: tupl
 def test_the_auxiliary_head_counts_half_and_in_training_only(mobile: Torchvision) -> None:
     found = mobile.train()(torch.rand(2, 3, 32, 32))
     assert isinstance(found, AuxiliaryLogits)
+    (auxiliary,) = found.auxiliary
     assert found.weight == 0.5
-    assert found.auxiliary.shape == found.logits.shape == (2, 5, 32, 32)
+    assert auxiliary.shape == found.logits.shape == (2, 5, 32, 32)
     assert isinstance(mobile.eval()(torch.rand(1, 3, 32, 32)), torch.Tensor)
 
 

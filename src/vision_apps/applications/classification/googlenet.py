@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vision_apps.applications.classification.types import AuxiliaryLogits
+from vision_apps.networks.auxiliary import AuxiliaryLogits, Logits
 
 
 class Widths(NamedTuple):
@@ -143,7 +143,7 @@ class GoogLeNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(channels, num_classes)
 
-    def forward(self, images: Tensor) -> Tensor | AuxiliaryLogits:
+    def forward(self, images: Tensor) -> Logits:
         """[B, C, H, W] -> logits [B, K]; while training, the auxiliary logits as well."""
         maps_4a = self.stage4a(self.pool3(self.stage3(self.stem(images))))
         maps_4d = self.stage4d(maps_4a)

@@ -15,9 +15,12 @@ from torchmetrics.classification import (
 )
 
 from vision_apps.applications.classification import pictures
-from vision_apps.applications.classification.types import AuxiliaryLogits, ClassAnswer, LabelBatch
+from vision_apps.applications.classification.types import ClassAnswer, LabelBatch
+from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.module import VisionModule
+from vision_apps.networks.auxiliary import Logits, main_logits, summed_loss
+from vision_apps.networks.pixels import PixelNormalization
 
 __all__ = ["ClassAnswer", "Classification", "LabelBatch"]
 
@@ -60,71 +63,56 @@ class Classification(VisionModule):
         scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
     ) -> None:
         super().__init__(network, optimizer, scheduler)
-        if num_classes < 2 or len(class_names) != num_classes:
-            raise ConfigError(
-                f"module.class_names: {len(class_names)} names for num_classes={num_classes}, expected "
-                "one name for each of at least 2 classes; leave both out and the data set gives them"
-            )
+        problems = class_name_problems(num_classes, class_names, least=2)
+        if problems:
+            raise ConfigError("\n".join(problems))
         self.num_classes = num_classes
         self.class_names = list(class_names)
         self.class_counts = class_counts
         self.label_smoothing = label_smoothing
         self.flip_test = flip_test
         self.image_size: int = getattr(network, "image_size", None) or image_size
-        for name, own in (("mean", mean), ("std", std)):
-            values = getattr(network, name, None) or own
-            # persistent: learned weights mean nothing under another normalisation
-            self.register_buffer(name, torch.tensor(values, dtype=torch.float32).reshape(-1, 1, 1))
+        self.normalize = PixelNormalization(network, mean, std)
 
-    mean: Tensor
-    std: Tensor
-
-    def outputs(self, images: Tensor) -> Tensor | AuxiliaryLogits:
+    def outputs(self, images: Tensor) -> Logits:
         """uint8 [B, 3, H, W] -> logits [B, K]."""
-        pixels = self._normalise(images)
-        outputs: Tensor | AuxiliaryLogits = self.network(pixels)
+        pixels = self._pixels(images)
+        outputs: Logits = self.network(pixels)
         if self.flip_test and not self.training:
             outputs = (outputs + self.network(pixels.flip(-1))) / 2
         return outputs
 
-    def _normalise(self, images: Tensor) -> Tensor:
-        """uint8 [B, 3, H, W] -> the network's type [B, 3, S, S], S = ``image_size``: the middle square,
-        resized, minus ``mean``, divided by ``std``."""
-        dtype = next(self.network.parameters()).dtype
+    def _pixels(self, images: Tensor) -> Tensor:
+        """uint8 [B, 3, H, W] -> [B, 3, S, S], S = ``image_size``: the middle square, resized, normalised."""
         size = self.image_size
         height, width = images.shape[-2:]
         # an exported graph takes any size, so it resizes always; to the same size that changes nothing
         if torch.compiler.is_exporting() or (height, width) != (size, size):
             side = torch.sym_min(height, width)
             top, left = (height - side) // 2, (width - side) // 2
-            square = images[..., top : top + side, left : left + side].to(dtype)
+            square = images[..., top : top + side, left : left + side].to(self.normalize.mean.dtype)
             images = F.interpolate(square, (size, size), mode="bilinear", antialias=True)
-        scale = 1 / (255 * self.std)
-        return torch.addcmul((-self.mean / self.std).to(dtype), images.to(dtype), scale.to(dtype))
+        pixels: Tensor = self.normalize(images)
+        return pixels
 
     @property
     def prepare_images(self) -> int:
         return WHITENED if hasattr(self.network, "prepare") else 0
 
     def prepare(self, images: Tensor) -> None:
-        cast(Any, self.network).prepare(self._normalise(images))
+        cast(Any, self.network).prepare(self._pixels(images))
 
-    def answer(self, outputs: Tensor | AuxiliaryLogits, images: Tensor) -> ClassAnswer:
-        logits = outputs.logits if isinstance(outputs, AuxiliaryLogits) else outputs
-        return ClassAnswer(logits.float().softmax(dim=1))
+    def answer(self, outputs: Logits, images: Tensor) -> ClassAnswer:
+        return ClassAnswer(main_logits(outputs).float().softmax(dim=1))
 
-    def loss(self, outputs: Tensor | AuxiliaryLogits, batch: LabelBatch) -> dict[str, Tensor]:
+    def loss(self, outputs: Logits, batch: LabelBatch) -> dict[str, Tensor]:
         # smoothing regularises training; measured is the plain cross-entropy, comparable between runs
         smoothing = self.label_smoothing if self.training else 0.0
 
-        def cross_entropy(logits: Tensor) -> Tensor:
-            return F.cross_entropy(logits.float(), batch.labels, label_smoothing=smoothing)
+        def cross_entropy(logits: Tensor) -> dict[str, Tensor]:
+            return {"loss": F.cross_entropy(logits.float(), batch.labels, label_smoothing=smoothing)}
 
-        if not isinstance(outputs, AuxiliaryLogits):
-            return {"loss": cross_entropy(outputs)}
-        main = cross_entropy(outputs.logits)
-        auxiliary = torch.stack([cross_entropy(logits) for logits in outputs.auxiliary]).sum()
-        return {"loss": main + outputs.weight * auxiliary, "main": main, "auxiliary": auxiliary}
+        return summed_loss(outputs, cross_entropy)
 
     def build_metrics(self) -> MetricCollection:
         classes = self.num_classes

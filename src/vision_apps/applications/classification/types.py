@@ -12,11 +12,3 @@ class LabelBatch(NamedTuple):
 
 class ClassAnswer(NamedTuple):
     probabilities: Tensor  # float32 [B, K], rows sum to 1
-
-
-class AuxiliaryLogits(NamedTuple):
-    """What a network with auxiliary heads returns while it trains; otherwise it returns ``logits`` alone."""
-
-    logits: Tensor  # [B, K]
-    auxiliary: tuple[Tensor, ...]  # each [B, K]
-    weight: float  # of each auxiliary loss in the sum

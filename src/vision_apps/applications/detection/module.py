@@ -21,12 +21,14 @@ from vision_apps.applications.detection.types import (
     Detections,
     Target,
 )
+from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.module import VisionModule
 from vision_apps.data.boxes.coco import to_json
 from vision_apps.data.boxes.voc import to_xml
 from vision_apps.data.resizing import ResizeMode, resize_boxes, resize_picture, restore_boxes
+from vision_apps.networks.pixels import PixelNormalization
 
 __all__ = ["Detection", "DetectionAnswer", "DetectionBatch"]
 
@@ -59,8 +61,6 @@ class Detection(VisionModule):
     outside_graph = ("score_threshold", "max_detections")
     column_titles = ("truth", "answer")
     headline = ("loss", "ap", "ap50", "ap75")
-    mean: Tensor
-    std: Tensor
     mean_boxes: Tensor
     frequency: Tensor
 
@@ -79,12 +79,7 @@ class Detection(VisionModule):
         scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
     ) -> None:
         super().__init__(network, optimizer, scheduler)
-        problems = []
-        if num_classes < 1 or len(class_names) != num_classes:
-            problems.append(
-                f"module.class_names: {len(class_names)} names for num_classes={num_classes}, expected one "
-                "name for each of at least 1 class; leave both out and the data set gives them"
-            )
+        problems = class_name_problems(num_classes, class_names, least=1)
         if max_detections < 1:
             problems.append(f"module.max_detections: {max_detections}; expected at least 1, such as 100")
         if not 0 <= score_threshold <= 1:
@@ -97,12 +92,7 @@ class Detection(VisionModule):
         self.resize_mode: ResizeMode = resize_mode
         self.max_detections = max_detections
         self.score_threshold = score_threshold
-        backbone = getattr(network, "backbone", None)
-        for name, of_data in (("mean", mean), ("std", std)):
-            own = [getattr(part, name, None) for part in (network, backbone)]
-            values = next((value for value in own if value is not None), of_data)
-            # persistent: learned weights mean nothing under another normalisation
-            self.register_buffer(name, torch.as_tensor(values, dtype=torch.float32).reshape(-1, 1, 1).clone())
+        self.normalize = PixelNormalization(network, mean, std)
         self.register_buffer("mean_boxes", torch.zeros(num_classes, 4))
         self.register_buffer("frequency", torch.zeros(num_classes))
         self._steps = 0
@@ -136,7 +126,7 @@ class Detection(VisionModule):
             regions = [rows[(rows[:, 2:] > rows[:, :2]).all(1)] for rows in self._fitted(proposals, images)]
         elif getattr(self.network, "external", False):
             regions = self.proposals_of(fitted)
-        return (fitted.float() / 255 - self.mean) / self.std, regions
+        return self.normalize(fitted), regions
 
     def _fit(self, images: Tensor) -> Tensor:
         if tuple(images.shape[-2:]) == self.size:

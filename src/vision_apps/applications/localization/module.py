@@ -19,6 +19,7 @@ from vision_apps.applications.localization.types import (
     main_object,
 )
 from vision_apps.applications.localization.vector import BOX, decode, encode, encode_box, mirror
+from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.module import VisionModule
@@ -26,6 +27,7 @@ from vision_apps.data.boxes.coco import to_json
 from vision_apps.data.boxes.voc import to_xml
 from vision_apps.data.resizing import ResizeMode, resize_boxes, resize_picture, restore_boxes
 from vision_apps.networks.boxes import iou
+from vision_apps.networks.pixels import PixelNormalization
 
 __all__ = ["Localization", "LocalizationAnswer", "LocalizationBatch"]
 
@@ -40,7 +42,8 @@ class Localization(VisionModule):
     objects is learned as empty: its box and its class are free.
 
     Args:
-        network: pixels to `LocalizerOutputs`; it may carry ``mean`` and ``std``, which go before the data's.
+        network: pixels to `LocalizerOutputs`; it, or its ``backbone``, may carry ``mean`` and ``std``, which
+            go before the data's.
         image_size: side of the network's input in pixels, or height and width.
         resize_mode: ``letterbox`` keeps the aspect and fills the rest with grey, ``stretch`` does not.
         box_loss, beta: see `losses`.
@@ -59,8 +62,6 @@ class Localization(VisionModule):
     }
     column_titles = ("picture", "truth and answer")
     headline = ("loc_accuracy", "mean_iou", "class_accuracy", "presence_accuracy")
-    mean: Tensor
-    std: Tensor
     mean_vector: Tensor
 
     def __init__(
@@ -82,12 +83,7 @@ class Localization(VisionModule):
         scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
     ) -> None:
         super().__init__(network, optimizer, scheduler)
-        problems = []
-        if num_classes < 1 or len(class_names) != num_classes:
-            problems.append(
-                f"module.class_names: {len(class_names)} names for num_classes={num_classes}, expected one "
-                "name for each of at least 1 class; leave both out and the data set gives them"
-            )
+        problems = class_name_problems(num_classes, class_names, least=1)
         weights = {"presence_weight": presence_weight, "class_weight": class_weight, "box_weight": box_weight}
         problems += [
             f"module.{name}: {value}; expected at least 0" for name, value in weights.items() if value < 0
@@ -104,10 +100,7 @@ class Localization(VisionModule):
         self.beta = beta
         self.flip_test = flip_test
         self.weights = {"presence": presence_weight, "class": class_weight, "box": box_weight}
-        for name, own in (("mean", mean), ("std", std)):
-            values = getattr(network, name, None) or own
-            # persistent: learned weights mean nothing under another normalisation
-            self.register_buffer(name, torch.tensor(values, dtype=torch.float32).reshape(-1, 1, 1))
+        self.normalize = PixelNormalization(network, mean, std)
         undecided = torch.tensor([*_NO_ANSWER, *[1 / num_classes] * num_classes])
         self.register_buffer("mean_vector", undecided)
 
@@ -117,9 +110,7 @@ class Localization(VisionModule):
         """uint8 [B, 3, H, W] of any size."""
         if tuple(images.shape[-2:]) != self.size:
             images, _ = resize_picture(images, self.size, self.resize_mode)
-        dtype = next(self.network.parameters()).dtype
-        scale = (1 / (255 * self.std)).to(dtype)
-        pixels = torch.addcmul((-self.mean / self.std).to(dtype), images.to(dtype), scale)
+        pixels = self.normalize(images)
         outputs: LocalizerOutputs = self.network(pixels)
         if not self.flip_test or self.training:
             return outputs

@@ -36,9 +36,6 @@ class Localizer(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone = backbone
-        for name in ("mean", "std"):  # what a backbone's weights were trained with
-            if hasattr(backbone, name):
-                setattr(self, name, getattr(backbone, name))
         self.pool = nn.AdaptiveAvgPool2d(1) if head == "gap" else nn.Identity()
         channels = features = cast(list[int], backbone.channels)[-1]
         if head == "flatten":

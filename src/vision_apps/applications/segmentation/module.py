@@ -12,19 +12,20 @@ from vision_apps.applications.segmentation import figures, losses, pictures, til
 from vision_apps.applications.segmentation.border import border_weights
 from vision_apps.applications.segmentation.metrics import MaskAgreement, image_miou
 from vision_apps.applications.segmentation.types import (
-    AuxiliaryLogits,
     ScoredMasks,
     SegmentationAnswer,
     SegmentationBatch,
 )
+from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.conventions import IGNORE_INDEX
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.module import VisionModule
+from vision_apps.networks.auxiliary import AuxiliaryLogits, Logits, main_logits, summed_loss
+from vision_apps.networks.pixels import PixelNormalization
 
 __all__ = ["Segmentation", "SegmentationAnswer", "SegmentationBatch"]
 
 LossName = Literal["cross_entropy", "dice", "cross_entropy+dice", "focal", "border"]
-Logits = Tensor | AuxiliaryLogits
 
 COUNTED_PIXELS = 20_000_000  # of training images that are looked at before training: 80 MB with their masks
 COUNTED_IMAGES = (50, 1000)  # at least and at most
@@ -61,8 +62,6 @@ class Segmentation(VisionModule):
     outside_graph = ("tile", "overlap", "palette")
     column_titles = ("image", "truth", "answer", "errors")
     headline = ("loss", "miou", "boundary_iou", "accuracy")
-    mean: Tensor
-    std: Tensor
     class_weights: Tensor | None
     pixels: Tensor
     pixels_where_present: Tensor
@@ -103,10 +102,7 @@ class Segmentation(VisionModule):
         self._check(loss, class_weights, given)
         if tile is not None:
             tiles.check(tile, overlap)
-        for name, own in (("mean", mean), ("std", std)):
-            values = getattr(network, name, None) or own
-            # persistent: learned weights mean nothing under another normalisation
-            self.register_buffer(name, torch.tensor(values, dtype=torch.float32).reshape(-1, 1, 1))
+        self.normalize = PixelNormalization(network, mean, std)
         weights = [1.0] * num_classes if self.balanced else given
         self.register_buffer("class_weights", None if weights is None else torch.tensor(weights))
         for name in ("pixels", "pixels_where_present"):
@@ -114,13 +110,8 @@ class Segmentation(VisionModule):
         self.register_buffer("places", torch.zeros(PLACES, PLACES, dtype=torch.uint8))
 
     def _check(self, loss: str, class_weights: Any, given: list[float] | None) -> None:
-        problems = []
+        problems = class_name_problems(self.num_classes, self.class_names, least=2, most=IGNORE_INDEX - 1)
         classes, names = self.num_classes, LossName.__args__  # type: ignore[attr-defined]
-        if not 2 <= classes < IGNORE_INDEX or len(self.class_names) != classes:
-            problems.append(
-                f"module.class_names: {len(self.class_names)} names for num_classes={classes}, expected one "
-                f"for each of 2 to {IGNORE_INDEX - 1} classes; leave both out and the data set gives them"
-            )
         if len(self.palette) != classes or any(len(colour) != 3 for colour in self.palette):
             problems.append(
                 f"module.palette: {len(self.palette)} colours for {classes} classes, expected red, green and "
@@ -152,7 +143,7 @@ class Segmentation(VisionModule):
         return self.answer_through(self.graph, images)
 
     def graph(self, images: Tensor) -> ScoredMasks:
-        logits = _main(self.outputs(images))
+        logits = main_logits(self.outputs(images))
         return ScoredMasks(self.answer(logits, images).masks, logits)
 
     def answer_through(self, graph: Callable[[Tensor], Any], images: Tensor) -> SegmentationAnswer:
@@ -166,21 +157,15 @@ class Segmentation(VisionModule):
 
     def outputs(self, images: Tensor) -> Logits:
         """uint8 [B, 3, H, W] -> logits [B, K, H, W]."""
-        found: Logits = self.network(self._normalise(images))
+        found: Logits = self.network(self.normalize(images))
         size = (images.shape[-2], images.shape[-1])
         if isinstance(found, AuxiliaryLogits):
-            return found._replace(
-                logits=_enlarged(found.logits, size), auxiliary=_enlarged(found.auxiliary, size)
-            )
+            others = tuple(_enlarged(logits, size) for logits in found.auxiliary)
+            return found._replace(logits=_enlarged(found.logits, size), auxiliary=others)
         return _enlarged(found, size)
 
-    def _normalise(self, images: Tensor) -> Tensor:
-        dtype = next(self.network.parameters()).dtype
-        scale = 1 / (255 * self.std)
-        return torch.addcmul((-self.mean / self.std).to(dtype), images.to(dtype), scale.to(dtype))
-
     def answer(self, outputs: Logits, images: Tensor) -> SegmentationAnswer:
-        return SegmentationAnswer(_main(outputs).max(dim=1).indices.to(torch.uint8))
+        return SegmentationAnswer(main_logits(outputs).max(dim=1).indices.to(torch.uint8))
 
     # ---- the loss ------------------------------------------------------------------------------------------
 
@@ -188,12 +173,7 @@ class Segmentation(VisionModule):
         border = None
         if self.loss_name == "border":
             border = border_weights(batch.masks, self.border_weight, self.border_sigma)
-        if not isinstance(outputs, AuxiliaryLogits):
-            return self._loss_of(outputs, batch.masks, border)
-        parts = self._loss_of(outputs.logits, batch.masks, border)
-        auxiliary = self._loss_of(outputs.auxiliary, batch.masks, border)["loss"]
-        main = parts.pop("loss")
-        return {"loss": main + outputs.weight * auxiliary, "main": main, "auxiliary": auxiliary, **parts}
+        return summed_loss(outputs, lambda logits: self._loss_of(logits, batch.masks, border))
 
     def _loss_of(self, logits: Tensor, masks: Tensor, border: Tensor | None) -> dict[str, Tensor]:
         weights = self.class_weights
@@ -293,10 +273,6 @@ class Segmentation(VisionModule):
         masks[:, :2] = IGNORE_INDEX
         images = torch.randint(256, (2, 3, height, width), generator=generator, dtype=torch.uint8)
         return SegmentationBatch(images, masks)
-
-
-def _main(outputs: Logits) -> Tensor:
-    return outputs.logits if isinstance(outputs, AuxiliaryLogits) else outputs
 
 
 def _enlarged(logits: Tensor, size: tuple[int, int]) -> Tensor:

@@ -19,12 +19,3 @@ class ScoredMasks(NamedTuple):
 
     masks: Tensor  # uint8 [B, H, W], class 0..K-1
     logits: Tensor  # float32 [B, K, H, W]
-
-
-class AuxiliaryLogits(NamedTuple):
-    """What a network with an auxiliary head returns while it trains; otherwise it returns ``logits``
-    alone."""
-
-    logits: Tensor  # [B, K, h, w]
-    auxiliary: Tensor  # [B, K, h', w']
-    weight: float  # of the auxiliary loss in the sum

@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from vision_apps.applications.segmentation.mirror import window
-from vision_apps.applications.segmentation.types import AuxiliaryLogits
 from vision_apps.core.errors import ConfigError, RunError
+from vision_apps.networks.auxiliary import AuxiliaryLogits, Logits
 from vision_apps.networks.published import chosen, download, unknown
 
 AUXILIARY = 0.5  # weight of the auxiliary loss: torchvision's reference training
@@ -95,12 +95,12 @@ class Torchvision(ZooNetwork):
             mean, std = preset.mean, preset.std
         super().__init__(model, mean, std)
 
-    def forward(self, pixels: Tensor) -> Tensor | AuxiliaryLogits:
+    def forward(self, pixels: Tensor) -> Logits:
         """[B, 3, H, W] -> logits [B, K, H, W]."""
         found = self.model(pixels)
         logits: Tensor = found["out"]
         if self.training and "aux" in found:
-            return AuxiliaryLogits(logits, found["aux"], AUXILIARY)
+            return AuxiliaryLogits(logits, (found["aux"],), AUXILIARY)
         return logits
 
 

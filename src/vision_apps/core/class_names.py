@@ -1,0 +1,32 @@
+"""The names of classes, as every application takes them."""
+
+import re
+from collections.abc import Sequence
+
+
+def class_name_problems(
+    num_classes: int, class_names: Sequence[str], least: int, most: int | None = None
+) -> list[str]:
+    """What is wrong with ``module.class_names``, for a `ConfigError`; nothing where each of ``least`` to
+    ``most`` classes has one name."""
+    if len(class_names) == num_classes >= least and (most is None or num_classes <= most):
+        return []
+    wanted = f"{least} to {most}" if most is not None else f"at least {least}"
+    return [
+        f"module.class_names: {len(class_names)} names for num_classes={num_classes}, expected one name for "
+        f"each of {wanted} class{'es' if (most or least) > 1 else ''}; leave both out and the data set gives "
+        "them"
+    ]
+
+
+def scalar_names(class_names: Sequence[str]) -> list[str]:
+    """Class names as loggers take them: letters, digits and underscores, each once."""
+    names: list[str] = []
+    for name in class_names:
+        plain = re.sub(r"\W+", "_", name).strip("_") or "class"
+        number, candidate = 1, plain
+        while candidate in names:
+            number += 1
+            candidate = f"{plain}_{number}"
+        names.append(candidate)
+    return names
