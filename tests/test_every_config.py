@@ -10,7 +10,7 @@ import pytest
 import pytorch_lightning  # noqa: F401 - its first import sets an environment variable, which no test may do
 
 from vision_apps.cli import COMMANDS, arguments
-from vision_apps.cli.sweep import search
+from vision_apps.cli.sweep import settings_and_space
 from vision_apps.core.config import options
 from vision_apps.core.config.check import check
 from vision_apps.core.config.compose import compose
@@ -37,7 +37,7 @@ def test_every_file_composes_and_passes(line: str) -> None:
 
 @pytest.mark.parametrize("name", options.of_group("sweep"))
 def test_every_space_can_be_searched(name: str) -> None:
-    _, searched = search(arguments.parse([f"sweep={name}"]))
+    _, searched = settings_and_space(arguments.parse([f"sweep={name}"]))
     assert searched.axes
     for sample in searched.samples():
         check(compose([*searched.fixed, *sample]))
@@ -99,7 +99,7 @@ def test_every_documented_command_composes(line: str) -> None:
         return
     if command == "sweep":
         taken.pop("dir")
-        search(taken)
+        settings_and_space(taken)
         return
     # of a sweep the first run stands for all
     firsts = [re.sub(r"=([^\[\]{}()'\",]+),.*", r"=\1", word) for word in taken.overrides]

@@ -10,12 +10,13 @@ import optuna
 import pytest
 import sqlalchemy
 import stand_in
+from omegaconf import OmegaConf
 from stand_in import words_of
 
 from vision_apps.cli import main
 from vision_apps.core.errors import ConfigError
-from vision_apps.sweeps import processes, study
-from vision_apps.sweeps.settings import Settings, settings
+from vision_apps.sweeps import processes, studies
+from vision_apps.sweeps.settings import Settings, read
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +30,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 def test_words_win_over_the_file() -> None:
-    given = settings({"n_trials": 5, "sampler": "qmc"}, ["n_trials=7", "seeds=[1,4]", "jobs=null"])
+    given = read({"n_trials": 5, "sampler": "qmc"}, ["n_trials=7", "seeds=[1,4]", "jobs=null"])
     assert given == Settings(n_trials=7, sampler="qmc", seeds=(1, 4))
     assert given.seeds_from(0) == [1, 4]
     assert Settings(seeds=3).seeds_from(5) == [5, 6, 7]
@@ -51,13 +52,13 @@ def test_words_win_over_the_file() -> None:
 )
 def test_settings_that_cannot_be(words: list[str], text: str) -> None:
     with pytest.raises(ConfigError) as error:
-        settings({}, words)
+        read({}, words)
     assert text in str(error.value)
 
 
 def test_a_file_with_a_setting_that_there_is_not() -> None:
     with pytest.raises(ConfigError, match="trials: a sweep has no such setting; did you mean 'n_trials'"):
-        settings({"trials": 5}, [])
+        read({"trials": 5}, [])
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_storages_that_cannot_be_used(storage: str, text: str, capsys: pytest.Ca
 
 def test_a_database_whose_tables_another_program_makes_now(monkeypatch: pytest.MonkeyPatch) -> None:
     """PostgreSQL lets one of them have it and refuses the other."""
-    opened, make = [], study.RDBStorage
+    opened, make = [], studies.RDBStorage
 
     def refused_once(*given: Any, **options: Any) -> Any:
         opened.append(given)
@@ -118,14 +119,14 @@ def test_a_database_whose_tables_another_program_makes_now(monkeypatch: pytest.M
             raise sqlalchemy.exc.IntegrityError("CREATE TABLE", {}, Exception("duplicate key value"))
         return make(*given, **options)
 
-    monkeypatch.setattr(study, "RDBStorage", refused_once)
-    monkeypatch.setattr(study.time, "sleep", lambda seconds: None)
-    study.open_storage("sqlite:///study.db")
+    monkeypatch.setattr(studies, "RDBStorage", refused_once)
+    monkeypatch.setattr(studies.time, "sleep", lambda seconds: None)
+    studies.open_storage("sqlite:///study.db")
     assert len(opened) == 2
 
 
 def test_a_study_that_is_locked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(study, "_LOCKED_SECONDS", 0.2)
+    monkeypatch.setattr(studies, "_LOCKED_SECONDS", 0.2)
     assert main(["sweep", *words_of("dir=s", "seed=1,2", "storage=sqlite:///study.db", "study=x")]) == 0
     other = sqlite3.connect("study.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
@@ -197,7 +198,7 @@ def test_more_gpus_than_there_are() -> None:
     ],
 )
 def test_devices_of_a_trial(trainer: dict[str, Any], count: int) -> None:
-    assert processes.devices_of(trainer) == count
+    assert processes.devices_of(OmegaConf.create(trainer)) == count
 
 
 def test_jobs_of_a_cluster_execute_the_same_line(tmp_path: Path) -> None:

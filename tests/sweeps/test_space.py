@@ -5,13 +5,13 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from vision_apps.core.config.compose import compose
 from vision_apps.core.errors import ConfigError
-from vision_apps.sweeps.space import space
+from vision_apps.sweeps.space import parse
 
 TOY = ["task=toy"]
 
 
 def test_hydras_grammar_as_distributions() -> None:
-    found = space(
+    found = parse(
         [
             *TOY,
             "model.width=4,8",
@@ -53,25 +53,25 @@ def test_hydras_grammar_as_distributions() -> None:
 
 
 def test_a_grid_is_every_combination() -> None:
-    found = space([*TOY, "model.width=4,8", "seed=range(0,3)"], {})
+    found = parse([*TOY, "model.width=4,8", "seed=range(0,3)"], {})
     assert found.combinations == 6
     assert found.grid() == [{"model.width": w, "seed": s} for w in (4, 8) for s in (0, 1, 2)]
 
 
 def test_the_command_line_wins_over_the_file() -> None:
-    found = space([*TOY, "model.width=4", "seed=1,2"], {"model.width": "choice(1, 2)", "seed": "range(0,9)"})
+    found = parse([*TOY, "model.width=4", "seed=1,2"], {"model.width": "choice(1, 2)", "seed": "range(0,9)"})
     assert found.fixed == ["task=toy", "model.width=4"]
     assert found.grid() == [{"seed": 1}, {"seed": 2}]
 
 
 def test_short_names_and_every_option_is_looked_at() -> None:
-    found = space(["task=toy", "model=choice(net, plain)", "seed=1,2"], {})
+    found = parse(["task=toy", "model=choice(net, plain)", "seed=1,2"], {})
     assert found.distributions["model"] == CategoricalDistribution(["toy_net", "toy_plain"])
     assert found.samples() == [["model=toy_net", "seed=1"], ["model=toy_plain", "seed=1"]]
 
 
 def test_what_is_no_number_or_text_keeps_its_spelling() -> None:
-    found = space([*TOY, "data.augment={},null", "trainer.max_time=choice([1],[2])"], {})
+    found = parse([*TOY, "data.augment={},null", "trainer.max_time=choice([1],[2])"], {})
     assert found.grid()[0] == {"data.augment": "{}", "trainer.max_time": "[1]"}
     assert found.words(found.grid()[-1]) == ["data.augment=null", "trainer.max_time=[2]"]
 
@@ -92,5 +92,5 @@ def test_what_is_no_number_or_text_keeps_its_spelling() -> None:
 )
 def test_what_cannot_vary(words: list[str], text: str) -> None:
     with pytest.raises(ConfigError) as error:
-        space([*TOY, *words], {})
+        parse([*TOY, *words], {})
     assert text in str(error.value)

@@ -89,4 +89,4 @@ def runs(argv: Sequence[str]) -> None:
             f"{folders[1]}: expected one folder, and filters such as status=finished; see --help"
         )
     lines = overview.overview((folders or ["runs"])[0], filters, last)
-    print(overview.csv(lines) if form == "csv" else overview.text(lines), end="")
+    print(overview.to_csv(lines) if form == "csv" else overview.to_text(lines), end="")

@@ -1,8 +1,9 @@
 """Words and ``--options`` of the commands that compose nothing."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import sys
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import overload
 
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError
@@ -27,8 +28,18 @@ class Given:
         """The last one, None where the option was not given."""
         return self.values[name][-1] if name in self.values else None
 
-    def number(self, name: str, kind: Callable[[str], Any] = int, most: float = float("inf")) -> Any:
-        """Above 0 and at most ``most``, if that is finite; None where the option was not given."""
+    @overload
+    def number(self, name: str, *, most: float = ...) -> int | None: ...
+
+    @overload
+    def number(self, name: str, kind: type[float]) -> float | None: ...
+
+    def number(self, name: str, kind: type[float] = int, most: float = sys.float_info.max) -> float | None:
+        """A finite number above 0 and at most ``most``; None where the option was not given.
+
+        Raises:
+            ConfigError: it is none.
+        """
         text = self.value(name)
         if text is None:
             return None
@@ -36,17 +47,23 @@ class Given:
             number = kind(text)
         except ValueError:
             number = 0
-        if not 0 < number < float("inf") or number > most:
+        if not 0 < number <= most:
             raise self.wrong(name)
         return number
 
     def one_of(self, name: str, known: Collection[str]) -> str | None:
+        """The value of an option that takes a few words; None where it was not given.
+
+        Raises:
+            ConfigError: it is none of ``known``.
+        """
         text = self.value(name)
         if text is not None and text not in known:
             raise ConfigError(f"{name} {text}: expected {', '.join(known)}{nearest(text, known)}")
         return text
 
     def wrong(self, name: str) -> ConfigError:
+        """What to raise where the value of an option cannot be."""
         return ConfigError(f"{name}: {self.value(name)}; expected {self.takes[name]}")
 
 
@@ -78,7 +95,11 @@ def parse(argv: Sequence[str], usage: str, takes: Mapping[str, str | None]) -> G
 
 
 def run_of(given: Given, usage: str) -> str:
-    """The first word, taken out."""
+    """The first word, taken out of the others.
+
+    Raises:
+        ConfigError: there is none.
+    """
     if not given.words:
         raise ConfigError(f"which run? It is a folder under runs/, or a checkpoint\n{usage.splitlines()[0]}")
     return given.words.pop(0)

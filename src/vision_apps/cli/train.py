@@ -74,12 +74,13 @@ def _launch(words: arguments.Words) -> None:
         nonlocal running
         running = True
         try:
-            compose.require_one_application(dict(HydraConfig.get().runtime.choices), dirs)
+            chosen = compose.choices(HydraConfig.get().runtime.choices)
+            compose.require_one_application(chosen, dirs)
             targets.allow(config.allow_targets)
             announce()
             from vision_apps.core import engine
 
-            engine.train(config, compose.choices(HydraConfig.get().runtime.choices))
+            engine.train(config, chosen)
         except UserError as error:  # here, because Hydra would print a line of its own about it
             sys.exit(refuse(error))
         running = False

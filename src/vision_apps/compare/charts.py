@@ -23,9 +23,9 @@ _BYTES_OF_NUMBER, _BYTES_OF_TRACE = 5.4, 250  # 32 bits in base64; name, line an
 _FEWEST_POINTS = 60
 _COLOURS = qualitative.D3  # readable on white and on black
 _DASHES = ("solid", "dash", "dot", "dashdot")
-_RANGE_OF_LOG = (
-    20.0  # a positive setting whose largest value is so many times its least has a logarithmic axis
-)
+_RANGE_OF_LOG = 20.0  # a positive setting whose largest value is so many times its least: logarithmic axis
+
+Figure = dict[str, Any]  # as Plotly's JSON
 
 
 class Look(NamedTuple):
@@ -36,13 +36,13 @@ class Look(NamedTuple):
 
 
 class Curves(NamedTuple):
-    figures: dict[str, Any]  # metric to figure
+    figures: dict[str, Figure]  # by metric
     points: int  # of the longest curve
     thinned: bool
 
 
 def looks(comparison: Comparison) -> list[Look]:
-    """Per run of `Comparison.runs`."""
+    """The look of each run of a comparison, in their order."""
     groups: dict[tuple[str, ...], int] = {}
     for own in comparison.of_runs:
         groups.setdefault(tuple(own.values()), len(groups))
@@ -121,7 +121,7 @@ def _size(lengths: Sequence[int], points: int) -> float:
     return len(SMOOTHING) * (numbers * _BYTES_OF_NUMBER + len(lengths) * _BYTES_OF_TRACE)
 
 
-def parallel(comparison: Comparison) -> Any | None:
+def parallel(comparison: Comparison) -> Figure | None:
     """Parallel coordinates: a line per finished run through its settings to its metrics, coloured by the
     one that judges; None with fewer than three such runs or nothing that differs."""
     by = comparison.by
@@ -158,7 +158,7 @@ def parallel(comparison: Comparison) -> Any | None:
     return _plain(figure)
 
 
-def _dimension(name: str, values: Sequence[str]) -> dict[str, Any]:
+def _dimension(name: str, values: Sequence[str]) -> dict[str, object]:
     """A numeric axis where all values are numbers, otherwise one with the values in their order."""
     numbers = _numeric(values)
     short, _ = in_short(name, "")
@@ -194,8 +194,8 @@ def _decades(numbers: Sequence[float]) -> list[float]:
     return [10.0**power for power in range(low, high + 1)]
 
 
-def importances(of_objective: str, shares: Mapping[str, float]) -> Any:
-    """Bars, the largest above.
+def importances(of_objective: str, shares: Mapping[str, float]) -> Figure:
+    """Bars with the share that each setting has in an objective, the largest above.
 
     Args:
         shares: setting to its share of the importance; together 1.
@@ -219,12 +219,13 @@ def importances(of_objective: str, shares: Mapping[str, float]) -> Any:
     return _plain(figure)
 
 
-def _plain(figure: go.Figure) -> Any:
-    """As JSON-able data; the page adds its colours, so no template."""
+def _plain(figure: go.Figure) -> Figure:
+    """Without a template: the page adds its colours."""
     figure.update_layout(template="none")
     if not figure.layout.margin.l:
         figure.update_layout(margin={"l": 70, "r": 20, "t": 20, "b": 50})
-    return json.loads(figure.to_json())
+    plain: Figure = json.loads(figure.to_json())
+    return plain
 
 
 def _cut(text: str, most: int = 24) -> str:

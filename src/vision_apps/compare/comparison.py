@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vision_apps.compare import settings, statistics
+from vision_apps.compare import paired, settings
+from vision_apps.compare.paired import Pair
 from vision_apps.compare.reading import Gathered, Run
-from vision_apps.compare.statistics import Pair
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError
-from vision_apps.core.statistics import Summary
+from vision_apps.core.statistics import Summary, summarize
 
 BEST = "best "  # before the name of a monitored metric
 _SAME = 1e-5  # relative; a baseline that was summed over other batches differs by rounding
@@ -30,25 +30,24 @@ class Row:
     @property
     def seconds(self) -> float | None:
         """Mean of the runs that tell."""
-        known = [run.metrics["seconds"] for run in self.runs if run.metrics.get("seconds") is not None]
+        known = [seconds for run in self.runs if (seconds := run.metrics.get("seconds")) is not None]
         return math.fsum(known) / len(known) if known else None
 
     @property
     def peak_memory(self) -> int | None:
         """Largest of the runs that tell, bytes."""
-        return max(
-            (run.metrics["peak_memory"] for run in self.runs if run.metrics.get("peak_memory")), default=None
-        )
+        return max((peak for run in self.runs if (peak := run.metrics.get("peak_memory"))), default=None)
 
     @property
     def parameters(self) -> int | None:
-        return max(
-            (run.metrics["parameters"] for run in self.runs if run.metrics.get("parameters")), default=None
-        )
+        """Largest of the runs that tell."""
+        return max((count for run in self.runs if (count := run.metrics.get("parameters"))), default=None)
 
 
 @dataclass
 class Comparison:
+    """Runs of one task, grouped by the settings that differ."""
+
     task: str
     monitor: str | None
     mode: str
@@ -66,6 +65,7 @@ class Comparison:
 
     @property
     def settings(self) -> list[str]:
+        """The keys that differ."""
         return list(self.of_runs[0]) if self.of_runs else []
 
 
@@ -110,15 +110,13 @@ def compare(gathered: Gathered, metrics: Sequence[str] = (), by: str | None = No
         )
     if len(result.rows) > 1:
         result.tests = _tests(result.rows, shown, notes)
-    if any(1 < len(row.runs) < statistics.FEW for row in result.rows):
-        notes.append(
-            f"with fewer than {statistics.FEW} seeds a bootstrap interval is narrower than it should be"
-        )
+    if any(1 < len(row.runs) < paired.FEW for row in result.rows):
+        notes.append(f"with fewer than {paired.FEW} seeds a bootstrap interval is narrower than it should be")
     return result
 
 
 def value(run: Run, metric: str) -> float | None:
-    """By the name that the tables use; None for a run that has not finished."""
+    """A run's value of a metric as the tables name it; None where the run has not finished or lacks it."""
     if not run.finished:
         return None
     if metric.startswith(BEST):
@@ -127,7 +125,7 @@ def value(run: Run, metric: str) -> float | None:
 
 
 def is_baseline(metric: str) -> bool:
-    """``test/<baseline>/<metric>``"""
+    """Whether a metric's name is ``test/<baseline>/<metric>``."""
     return metric.count("/") > 1
 
 
@@ -201,7 +199,7 @@ def _rows(
                 dict(zip(names, values, strict=True)),
                 finished,
                 len({run.seed for run in members}),
-                {metric: statistics.summary(known) for metric, known in columns.items() if known},
+                {metric: summarize(known) for metric, known in columns.items() if known},
             )
         )
     return rows
@@ -269,7 +267,7 @@ def _tests(rows: Sequence[Row], metrics: Sequence[str], notes: list[str]) -> dic
     tests = {}
     for metric in metrics:
         theirs = _by_seed(first, metric)
-        found = statistics.against([_by_seed(row, metric) for row in others], theirs)
+        found = paired.against([_by_seed(row, metric) for row in others], theirs)
         pairs = {row.label: pair for row, pair in zip(others, found, strict=True) if pair is not None}
         if pairs:
             tests[metric] = pairs
@@ -281,11 +279,11 @@ def _tests(rows: Sequence[Row], metrics: Sequence[str], notes: list[str]) -> dic
             "one seed each: whether these configurations differ by more than the seed cannot be said; "
             "run each with several"
         )
-    least = min((pair.n for pairs in tests.values() for pair in pairs.values()), default=statistics.FEW)
-    if least < statistics.FEW:
+    least = min((pair.n for pairs in tests.values() for pair in pairs.values()), default=paired.FEW)
+    if least < paired.FEW:
         notes.append(
             f"a paired test with {least} seeds finds only differences that are large against their spread; "
-            f"with fewer than {statistics.FEW} take its p-value as a hint"
+            f"with fewer than {paired.FEW} take its p-value as a hint"
         )
     return tests
 

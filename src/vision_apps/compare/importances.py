@@ -2,9 +2,14 @@
 
 import json
 import warnings
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
 
 ENOUGH = 10  # finished trials
 _JOURNAL, _SQLITE = "journal://", "sqlite:///"
@@ -22,15 +27,15 @@ def importances(sweep: Path) -> dict[str, dict[str, float]] | str:
         finished = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
         if len(finished) < ENOUGH:
             return f"needs {ENOUGH} finished trials, there are {len(finished)}"
-        targets: list[Any] = [None]  # the only objective, in its own direction
+        # None is the only objective, in its own direction
+        targets: list[Callable[[FrozenTrial], float] | None] = [None]
         if len(study.directions) > 1:
             targets = [
                 partial(_loss, index, direction.name) for index, direction in enumerate(study.directions)
             ]
         with warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", "PedAnovaImportanceEvaluator computes"
-            )  # that low targets are good
+            # that low targets are good
+            warnings.filterwarnings("ignore", "PedAnovaImportanceEvaluator computes")
             return {
                 name: optuna.importance.get_param_importances(study, target=target)
                 for name, target in zip(_objectives(sweep, len(targets)), targets, strict=True)
@@ -49,13 +54,13 @@ def importances(sweep: Path) -> dict[str, dict[str, float]] | str:
         return f"Optuna cannot take it from this study ({type(error).__name__})"
 
 
-def _loss(index: int, direction: str, trial: Any) -> float:
+def _loss(index: int, direction: str, trial: "FrozenTrial") -> float:
     """One of several objectives, low where it is good."""
-    value = float(trial.values[index])
+    value = trial.values[index]
     return value if direction == "MINIMIZE" else -value
 
 
-def _storage(url: str, sweep: Path) -> Any:
+def _storage(url: str, sweep: Path) -> "str | BaseStorage":
     """Of a file that has moved with its sweep, the file where it is now."""
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
@@ -67,9 +72,9 @@ def _storage(url: str, sweep: Path) -> Any:
     path = path if path.is_file() else sweep / path.name
     if not path.stat().st_size:  # of a missing or empty file Optuna would make a new study
         raise ValueError("empty")
-    return (
-        JournalStorage(JournalFileBackend(str(path))) if scheme == _JOURNAL else f"{_SQLITE}{path.absolute()}"
-    )
+    if scheme == _JOURNAL:
+        return JournalStorage(JournalFileBackend(str(path)))
+    return f"{_SQLITE}{path.absolute()}"
 
 
 def _objectives(sweep: Path, count: int) -> list[str]:

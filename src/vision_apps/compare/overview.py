@@ -1,26 +1,27 @@
 """``vision-apps runs``: the runs below a folder, the newest first."""
 
-import csv as csv_files
+import csv
 import datetime
 import io
 import operator
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from vision_apps.compare import logged
-from vision_apps.compare.settings import MISSING
+from vision_apps.compare.settings import MISSING, class_of
 from vision_apps.core import run_list
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import CheckpointError, ConfigError
+from vision_apps.core.plain import Choices, Config
 from vision_apps.core.run_list import Listed
 
 KEYS = ("task", "model", "data", "status", "group", "seed")
 STATUSES = ("finished", "running", "stopped", "pruned", "failed")
 _TITLES = ("run", "started", "status", "task", "model", "data", "seed", "monitor", "best", "seconds")
 _COMPARISON = re.compile(r"([^<>=!]+)(<=|>=|==|!=|<|>)(.*)")
-_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+_OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -31,6 +32,8 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 class Line(NamedTuple):
+    """A run as the list shows it; `MISSING` where it does not tell."""
+
     listed: Listed
     task: str
     model: str
@@ -82,21 +85,20 @@ def overview(folder: str, filters: Sequence[str], last: int | None = None) -> li
 
 def _line(listed: Listed) -> Line:
     record, metrics = listed.record, listed.metrics
-    names = record.get("choices")
+    names: Choices | None = record.get("choices")
     seed = record.get("seed")
     if not isinstance(names, dict):  # of a version that kept less
         config = _config(listed)
-        names = {group: _class(config.get(group)) for group in ("model", "data")}
+        names = {group: class_of(config.get(group)) for group in ("model", "data")}
         names["task"] = (config.get("task") or {}).get("name")
         seed = config.get("seed")
     shown = {group: str(names.get(group) or MISSING) for group in ("task", "model", "data")}
-    best = (metrics.get("best") or {}).get("value")
     return Line(
         listed,
         **shown,
         seed=MISSING if seed is None else str(seed),
         monitor=metrics.get("monitor"),
-        best=best,
+        best=listed.best,
     )
 
 
@@ -110,15 +112,11 @@ def _with_progress(line: Line) -> Line:
     return line._replace(monitor=monitor, best=best)
 
 
-def _config(listed: Listed) -> dict[str, Any]:
+def _config(listed: Listed) -> Config:
     try:
         return listed.folder.read_config()
     except CheckpointError:
         return {}
-
-
-def _class(node: Any) -> str | None:
-    return str(node.get("_target_", "")).rpartition(".")[2] if isinstance(node, dict) else None
 
 
 def _filtered(lines: Sequence[Line], word: str) -> list[Line]:
@@ -139,10 +137,10 @@ def _filtered(lines: Sequence[Line], word: str) -> list[Line]:
         raise ConfigError(f"{word}: expected a number after {sign}, as in '{name}{sign}0.5'") from None
     values = [line.metric(name) for line in lines]
     if lines and all(value is None for value in values):
-        known = {
-            known for line in lines for known in (line.monitor, *(line.listed.metrics.get("final") or {}))
+        finals = [line.listed.metrics.get("final") or {} for line in lines]
+        known = {name for final in finals for name in final} | {
+            line.monitor for line in lines if line.monitor
         }
-        known.discard(None)
         raise ConfigError(
             f"{word}: none of these runs has a metric {name}{nearest(name, known)}; they have "
             f"{', '.join(sorted(known)) or 'none, because none has finished'}"
@@ -184,17 +182,18 @@ def _cells(line: Line) -> list[str]:
     ]
 
 
-def text(lines: Sequence[Line]) -> str:
+def to_text(lines: Sequence[Line]) -> str:
+    """Aligned columns, and how many runs there are."""
     cells = [list(_TITLES), *map(_cells, lines)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     shown = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
     return "\n".join(map(str.rstrip, shown)) + f"\nruns: {len(lines)}\n"
 
 
-def csv(lines: Sequence[Line]) -> str:
-    """Numbers in full precision, ``started`` in UTC."""
+def to_csv(lines: Sequence[Line]) -> str:
+    """A line per run, numbers in full precision, ``started`` in UTC."""
     file = io.StringIO()
-    writer = csv_files.writer(file, lineterminator="\n")
+    writer = csv.writer(file, lineterminator="\n")
     writer.writerow((*_TITLES, "group"))
     for line in lines:
         record = line.listed.record

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from vision_apps.compare import charts, pictures, tables
 from vision_apps.compare.comparison import BEST, Comparison
@@ -16,12 +16,8 @@ from vision_apps.compare.settings import differing_in_full, in_short
 
 MARK = '<meta name="generator" content="vision-apps compare">'  # a page that may be written over has it
 _HERE = Path(__file__).parent
-_BORDERS = {
-    "solid": "solid",
-    "dash": "dashed",
-    "dot": "dotted",
-    "dashdot": "double",
-}  # of CSS, like the dashes
+_BORDERS = {"solid": "solid", "dash": "dashed", "dot": "dotted", "dashdot": "double"}  # of CSS, by dash
+_Figures = dict[str, dict[str, charts.Figure]]  # for the page's script: curves by metric, others by place
 
 
 class _Part(NamedTuple):
@@ -31,9 +27,10 @@ class _Part(NamedTuple):
 
 
 def page(comparison: Comparison) -> str:
+    """HTML with styles, scripts, figures and pictures inside."""
     from plotly.offline import get_plotlyjs
 
-    figures: dict[str, Any] = {"curves": {}, "others": {}}
+    figures: _Figures = {"curves": {}, "others": {}}
     parts = [
         _results(comparison),
         _tests(comparison),
@@ -132,7 +129,7 @@ def _tests(comparison: Comparison) -> _Part | None:
     return _Part("tests", "Paired tests", about + _table(cells, "Paired tests"))
 
 
-def _curves(comparison: Comparison, figures: dict[str, Any]) -> _Part | None:
+def _curves(comparison: Comparison, figures: _Figures) -> _Part | None:
     order = {id(run): index for index, row in enumerate(comparison.rows) for run in row.runs}
     pairs = list(zip(comparison.runs, charts.looks(comparison), strict=True))
     pairs.sort(key=lambda pair: order.get(id(pair[0]), len(order)))
@@ -176,7 +173,7 @@ def _box(index: int, run: Run, look: charts.Look) -> str:
     )
 
 
-def _parallel(comparison: Comparison, figures: dict[str, Any]) -> _Part | None:
+def _parallel(comparison: Comparison, figures: _Figures) -> _Part | None:
     figure = charts.parallel(comparison)
     if figure is None:
         return None
@@ -192,7 +189,7 @@ def _parallel(comparison: Comparison, figures: dict[str, Any]) -> _Part | None:
     )
 
 
-def _importances(comparison: Comparison, figures: dict[str, Any]) -> _Part | None:
+def _importances(comparison: Comparison, figures: _Figures) -> _Part | None:
     sweeps = dict.fromkeys(path for run in comparison.runs if (path := run.sweep) is not None)
     body = []
     for number, sweep in enumerate(sweeps):

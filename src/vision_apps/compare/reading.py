@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from vision_apps.compare import logged
 from vision_apps.core import run_list
 from vision_apps.core.command import command
 from vision_apps.core.errors import CheckpointError, ConfigError
+from vision_apps.core.plain import Config
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.core.run_list import Listed
 
@@ -18,14 +19,10 @@ _WRITTEN = ("run.json", "metrics.json")  # each as a whole or not at all
 
 
 @dataclass
-class Run:
+class Run(Listed):
     """A run whose files can be read."""
 
-    folder: RunFolder
-    record: dict[str, Any]  # run.json
-    metrics: dict[str, Any]  # metrics.json, empty until the run has finished
-    status: str
-    config: dict[str, Any]
+    config: Config
     label: str  # of all runs that are compared only this one has it
 
     @property
@@ -33,7 +30,7 @@ class Run:
         return str(self.config["task"]["name"])
 
     @property
-    def seed(self) -> Any:
+    def seed(self) -> object:
         return self.config.get("seed")
 
     @property
@@ -54,7 +51,7 @@ class Run:
     def best(self) -> float | None:
         """The best value of the monitored metric; of an unfinished run the best so far."""
         if self.finished:
-            return (self.metrics.get("best") or {}).get("value")
+            return super().best
         return logged.best(self.folder.path / "metrics.csv", self.monitor, self.mode)
 
     @property
@@ -156,7 +153,7 @@ def _label(runs: Sequence[Run]) -> None:
             run.label = str(run.folder.path)
 
 
-def fingerprint(run: Run, split: str) -> Any:
+def fingerprint(run: Run, split: str) -> object:
     """What ``data.json`` says of a split, the same where the samples are; None where it is unknown."""
     try:
         return json.loads((run.folder.path / "data.json").read_text()).get(split)

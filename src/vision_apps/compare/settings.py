@@ -3,10 +3,10 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from vision_apps.compare.reading import Run
 from vision_apps.core.config.overrides import rounded
+from vision_apps.core.plain import Config
 
 MISSING = "–"  # the setting does not exist in this run
 # A choice stands for all the keys of its group.
@@ -27,9 +27,9 @@ _CLASS = "_target_"
 _SWEEPS = "vision_apps.sweeps."  # a callback of a sweep knows its trial's number
 
 
-def flatten(config: dict[str, Any]) -> dict[str, Any]:
+def flatten(config: Config) -> dict[str, object]:
     """Dotted key to value; lists are values."""
-    flat: dict[str, Any] = {}
+    flat: dict[str, object] = {}
     for key, value in config.items():
         if isinstance(value, dict):
             flat |= {f"{key}.{below}": inner for below, inner in flatten(value).items()}
@@ -38,7 +38,7 @@ def flatten(config: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def spell(value: Any) -> str:
+def spell(value: object) -> str:
     """A value as it is written on a command line."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
@@ -50,7 +50,7 @@ def in_short(key: str, value: str) -> tuple[str, str]:
     return key.removesuffix(f".{_CLASS}"), value.rpartition(".")[2]
 
 
-def settings(runs: Sequence[Run]) -> list[dict[str, str]]:
+def of_runs(runs: Sequence[Run]) -> list[dict[str, str]]:
     """Per run every key that has to do with what is learned, and its spelled value; `MISSING` where the run
     has no such key and another one has."""
     flat = [_of(run) for run in runs]
@@ -85,19 +85,23 @@ def choices(runs: Sequence[Run]) -> list[dict[str, str]]:
     recorded = [run.record.get("choices") or {} for run in runs]
     groups = [group for group in _GROUPS if all(group in one for one in recorded)]
     return [
-        {group: spell(one[group]) if group in groups else _class(run.config.get(group)) for group in _GROUPS}
+        {
+            group: spell(one[group]) if group in groups else class_of(run.config.get(group))
+            for group in _GROUPS
+        }
         for run, one in zip(runs, recorded, strict=True)
     ]
 
 
-def _class(node: Any) -> str:
+def class_of(node: object) -> str:
+    """Name of the class that a part of a configuration builds; `MISSING` where it names none."""
     return str(node.get(_CLASS, MISSING)).rpartition(".")[2] if isinstance(node, dict) else MISSING
 
 
 def differing(runs: Sequence[Run]) -> list[dict[str, str]]:
     """Per run what differs from any other one, in few words: a choice, or the class of a part, stands for the
     keys that follow from it, and such a key is told only when runs with the same choice differ in it."""
-    chosen, all_settings = choices(runs), settings(runs)
+    chosen, all_settings = choices(runs), of_runs(runs)
     groups = [group for group in _GROUPS if _differ(one[group] for one in chosen)]
     keys = []
     for key in all_settings[0] if all_settings else ():
@@ -123,7 +127,7 @@ def _above(key: str) -> list[str]:
 
 def differing_in_full(runs: Sequence[Run]) -> dict[str, list[str]]:
     """Every key that differs, and its value in each run."""
-    all_settings = settings(runs)
+    all_settings = of_runs(runs)
     columns = {key: [one[key] for one in all_settings] for key in (all_settings[0] if all_settings else ())}
     return {key: values for key, values in columns.items() if _differ(values)}
 

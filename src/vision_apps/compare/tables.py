@@ -6,8 +6,8 @@ import io
 from collections.abc import Sequence
 
 from vision_apps.compare.comparison import BEST, Comparison, Row, value
+from vision_apps.compare.paired import Pair
 from vision_apps.compare.settings import MISSING, choices, in_short
-from vision_apps.compare.statistics import Pair
 from vision_apps.core.statistics import Summary
 
 Cells = list[list[str]]  # rows, the first of them the titles
@@ -18,22 +18,17 @@ _ERROR = 100  # characters of an error that a table shows
 
 
 def number(known: float | None) -> str:
+    """Four digits."""
     return MISSING if known is None else f"{known:.4g}"
 
 
 def spread(summary: Summary | None) -> str:
     """``mean ± std [low, high]``"""
-    if summary is None:
-        return MISSING
-    text = number(summary.mean)
-    if summary.std is not None:
-        text += f" ± {summary.std:.2g}"
-    if summary.low is not None and summary.high is not None:
-        text += f" [{summary.low:.4g}, {summary.high:.4g}]"
-    return text
+    return MISSING if summary is None else summary.spread
 
 
 def memory(size: int | None) -> str:
+    """Bytes in MiB."""
     return MISSING if size is None else f"{size / 2**20:,.0f} MiB"
 
 

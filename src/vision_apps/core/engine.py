@@ -22,7 +22,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers.logger import Logger
 
-from vision_apps.core import assembly, checkpoint_io, environment, hardware, metrics_file, report
+from vision_apps.core import assembly, checkpoint_io, hardware, metrics_file, provenance, report
 from vision_apps.core.checkpoint import Checkpoints, Interrupted, Pruned
 from vision_apps.core.checkpoint_io import AtomicCheckpointIO
 from vision_apps.core.command import command
@@ -190,7 +190,7 @@ def _recorded(folder: RunFolder) -> Iterator[None]:
         if not (folder.path / "environment.json").is_file():
             words = sys.argv[1:][sys.argv[1:2] == ["train"] :]  # Hydra is given what comes after it
             typed = folder.record.get("command") or shlex.split(command("train", *words))
-            folder.write_json("environment.json", environment.record(typed))
+            folder.write_json("environment.json", provenance.record(typed))
         try:
             yield
         except Pruned:

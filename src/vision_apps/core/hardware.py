@@ -4,20 +4,24 @@ import ctypes
 import os
 import platform
 import sys
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
+from omegaconf import DictConfig
 
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.plain import Config
 
-_KEEP_BYTES = 1 << 30
+_KEEP_BYTES = 1 << 30  # freed, before glibc gives any back
 
 
 class Settings(NamedTuple):
-    precision: str
+    """A run's settings without ``auto``."""
+
+    precision: str  # as the Trainer takes it
     channels_last: bool
     keep_memory: bool
-    reasons: tuple[str, ...]
+    reasons: tuple[str, ...]  # what was chosen, as key=value
 
 
 def cpu_has_bf16() -> bool:
@@ -26,11 +30,11 @@ def cpu_has_bf16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def require(config: dict[str, Any]) -> None:
+def require(config: Config | DictConfig) -> None:
     """Refuse an accelerator that is not here, before anything is built.
 
     Raises:
-        ConfigError
+        ConfigError: ``trainer.accelerator`` is a GPU, and torch sees none.
     """
     asked = config["trainer"].get("accelerator", "auto")
     if asked in ("gpu", "cuda") and not torch.cuda.is_available():
@@ -40,7 +44,7 @@ def require(config: dict[str, Any]) -> None:
         )
 
 
-def resolve(config: dict[str, Any]) -> Settings:
+def resolve(config: Config) -> Settings:
     """Replace each ``auto`` among precision, channels_last and keep_memory; what the user set stays as it is.
 
     Measured on two cores of a Zen 5: bf16 with channels-last and kept memory trains a CNN of 98,602
@@ -48,7 +52,7 @@ def resolve(config: dict[str, Any]) -> Settings:
     """
     reasons = []
     accelerator = config["trainer"].get("accelerator", "auto")
-    on_gpu = accelerator not in ("cpu",) and torch.cuda.is_available()
+    on_gpu = accelerator != "cpu" and torch.cuda.is_available()
     fast = torch.cuda.is_bf16_supported() if on_gpu else cpu_has_bf16()
     precision, channels_last, keep_memory = (
         config[key] for key in ("precision", "channels_last", "keep_memory")
@@ -66,7 +70,8 @@ def resolve(config: dict[str, Any]) -> Settings:
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Of the device or of the CPU, whose allocator has no exception of its own; nor has ONNX Runtime's."""
+    """Whether the device or the CPU had no memory left."""
+    # neither torch's allocator of the CPU nor ONNX Runtime's has an exception of its own
     text = str(error)
     known = ("allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(part in text for part in known)
@@ -83,8 +88,8 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(mmap_max, 0) and mallopt(trim_threshold, _KEEP_BYTES) and mallopt(top_pad, 64 << 20))
 
 
-def describe() -> dict[str, Any]:
-    """The hardware as plain data for the run's record."""
+def describe() -> dict[str, object]:
+    """Processor, its cores that this process may use, GPUs and torch's threads, as plain data."""
     model = platform.processor() or platform.machine()
     try:
         with open("/proc/cpuinfo") as file:

@@ -2,7 +2,6 @@
 
 import csv
 from pathlib import Path
-from typing import Any
 
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
@@ -11,7 +10,7 @@ from vision_apps.core.metrics_file import COLUMNS
 
 
 class MetricsFile(Logger):
-    """Appends ``step,epoch,name,value`` lines to ``path``."""
+    """Appends ``step,epoch,name,value`` lines to the CSV file ``path``, in rank 0 alone."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -26,7 +25,7 @@ class MetricsFile(Logger):
         return ""
 
     @rank_zero_only
-    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+    def log_hyperparams(self, params: object, *args: object, **kwargs: object) -> None:
         """The configuration has a file of its own."""
 
     @rank_zero_only

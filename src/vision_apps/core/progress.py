@@ -2,14 +2,17 @@
 
 import sys
 import time
-from typing import Any
+from collections.abc import Mapping
 
 import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import STEP_OUTPUT
 
-_LIVE_SECONDS = 0.5
+_LIVE_SECONDS = 0.5  # between two live lines
 
 
 def duration(seconds: float) -> str:
+    """``minutes:seconds``, from an hour on ``hours:minutes:seconds``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
@@ -32,8 +35,14 @@ class Progress(pl.Callback):
         self._started, self._samples = time.monotonic(), 0
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: STEP_OUTPUT,
+        batch: tuple[torch.Tensor, ...],
+        batch_idx: int,
     ) -> None:
+        assert isinstance(outputs, Mapping)
         self._samples += len(batch[0]) * trainer.world_size
         now = time.monotonic()
         if self.live and trainer.is_global_zero and now - self._shown > _LIVE_SECONDS:

@@ -13,6 +13,7 @@ import filelock
 import yaml
 
 from vision_apps.core.errors import CheckpointError, RunError
+from vision_apps.core.plain import Config, Record
 
 _ADJECTIVES = (
     "amber azure bold brisk calm clear coral cosy crisp deep eager early fair fond fresh gentle glad "
@@ -28,7 +29,6 @@ _NOUNS = (
     "tide valley willow wren "
 ).split()
 
-
 _LOCK = ".lock"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where libyaml is there
 _PATIENCE = 0.5  # s: somebody may be asking whether it is held
@@ -36,7 +36,7 @@ _PATIENCE = 0.5  # s: somebody may be asking whether it is held
 
 def is_held(path: Path) -> bool:
     """Whether a living process holds the lock of this file; a lock ends with its process, however that
-    ends."""
+    ends. False where there is no such file."""
     if not path.is_file():
         return False
     lock = filelock.FileLock(path)
@@ -51,7 +51,7 @@ def is_held(path: Path) -> bool:
 
 
 def _is_held_by_another(path: Path) -> bool:
-    """Likewise, of a file that may only be read: a colleague's run."""
+    """Whether it is held, of a file that may only be read: a colleague's run."""
     try:
         import fcntl  # there is none on Windows
     except ImportError:
@@ -101,19 +101,18 @@ class RunFolder:
         return self.path / "images"
 
     @property
-    def record(self) -> dict[str, Any]:
-        """``run.json``: id, start, the names of what was chosen, seed, and of a sweep's run its title, group
-        and trial; empty where it is missing or was cut off."""
+    def record(self) -> Record:
+        """``run.json``; empty where it is missing or was cut off."""
         try:
-            record = self.read_json("run.json")
+            record: Record = self.read_json("run.json")
         except ValueError:
             return {}
         return record if isinstance(record, dict) else {}
 
-    def note(self, **fields: Any) -> None:
+    def note(self, **fields: object) -> None:
         """Change fields of ``run.json``; None takes one away."""
-        record = {name: value for name, value in (self.record | fields).items() if value is not None}
-        self.write_json("run.json", record)
+        fields = {**self.record, **fields}
+        self.write_json("run.json", {name: value for name, value in fields.items() if value is not None})
 
     @property
     def status(self) -> str:
@@ -128,7 +127,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """No other process trains in this folder meanwhile.
+        """A context in which no other process trains in this folder.
 
         Raises:
             RunError: one does.
@@ -175,7 +174,8 @@ class RunFolder:
 
     @classmethod
     def find(cls, place: str | Path) -> tuple["RunFolder", Path | None]:
-        """The run folder of a run folder's or a checkpoint's path, and the checkpoint where one was named.
+        """The run's folder of a path to it or to one of its checkpoints, and the checkpoint where one was
+        named.
         A checkpoint that lies in no run's ``checkpoints/`` gives the folder that it is in, which is no run's.
 
         Raises:
@@ -195,7 +195,7 @@ class RunFolder:
         )
 
     def wait(self, seconds: float = 300.0) -> None:
-        """Until the first process of the run has written its configuration here.
+        """Wait until the first process of the run has written its configuration here.
 
         Raises:
             RunError: it did not within ``seconds``.
@@ -208,10 +208,15 @@ class RunFolder:
                 )
             time.sleep(0.1)
 
-    def write_config(self, config: dict[str, Any]) -> None:
+    def write_config(self, config: Config) -> None:
         self.write("config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
 
-    def read_config(self) -> dict[str, Any]:
+    def read_config(self) -> Config:
+        """``config.yaml``.
+
+        Raises:
+            CheckpointError: it is missing, or no configuration.
+        """
         try:
             config = yaml.load((self.path / "config.yaml").read_text(), Loader=_LOADER)
         except (OSError, yaml.YAMLError) as error:
@@ -220,10 +225,15 @@ class RunFolder:
             raise CheckpointError(f"{self.path / 'config.yaml'} is not a configuration: expected a mapping")
         return config
 
-    def write_json(self, name: str, content: Any) -> None:
+    def write_json(self, name: str, content: object) -> None:
         self.write(name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
     def read_json(self, name: str) -> Any:
+        """The content of a JSON file; an empty mapping where there is none.
+
+        Raises:
+            ValueError: it was cut off.
+        """
         path = self.path / name
         return json.loads(path.read_text()) if path.is_file() else {}
 

@@ -3,24 +3,33 @@
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from vision_apps.core.plain import Best, Metrics, Record
 from vision_apps.core.run_folder import RunFolder
 
 
-class Listed(NamedTuple):
+@dataclass
+class Listed:
     """A run as its small files tell."""
 
     folder: RunFolder
-    record: dict[str, Any]  # run.json
-    metrics: dict[str, Any]  # metrics.json, empty until the run has finished
+    record: Record
+    metrics: Metrics  # empty until the run has finished
     status: str
 
     @property
     def title(self) -> str:
         """What differs within its sweep, else the folder's name."""
         return str(self.record.get("title") or self.folder.name)
+
+    @property
+    def best(self) -> float | None:
+        """The best value of the monitored metric; None until the run has finished."""
+        best: Best | None = self.metrics.get("best")
+        return best.get("value") if best else None
 
 
 def runs(root: Path) -> list[Listed]:
@@ -50,7 +59,8 @@ def _listed(folder: RunFolder) -> Listed:
     return Listed(folder, record, _json(folder, "metrics.json"), folder.status)
 
 
-def _json(folder: RunFolder, name: str) -> dict[str, Any]:
+def _json(folder: RunFolder, name: str) -> Any:
+    """A mapping, empty where the file is missing, was cut off or holds something else."""
     try:
         content = json.loads((folder.path / name).read_text())
     except (OSError, ValueError):

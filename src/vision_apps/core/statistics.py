@@ -1,5 +1,6 @@
 """A few runs with different seeds as one figure."""
 
+import math
 import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -18,17 +19,22 @@ class Summary(NamedTuple):
     low: float | None  # bootstrap interval of the mean, 95 %
     high: float | None
 
+    @property
+    def spread(self) -> str:
+        """``mean ± std [low, high]``, the mean alone where there is no spread."""
+        mean = f"{self.mean:.4g}"
+        return mean if self.std is None else f"{mean} ± {self.std:.2g} [{self.low:.4g}, {self.high:.4g}]"
+
     def __str__(self) -> str:
-        if self.std is None:
-            return f"{self.mean:.4g}"
-        return f"{self.mean:.4g} ± {self.std:.2g} [{self.low:.4g}, {self.high:.4g}], n = {self.n}"
+        return self.spread if self.std is None else f"{self.spread}, n = {self.n}"
 
 
 def summarize(values: Sequence[float]) -> Summary:
     """Mean, standard deviation and the percentile bootstrap interval of the mean (Efron 1979), the same in
-    each call. With few seeds the interval is too narrow: of 3 seeds it covers their range at most."""
-    mean = statistics.fmean(values)
-    if len(values) < 2:
+    each call. With few seeds the interval is too narrow: of 3 seeds it covers their range at most. One value
+    that is not finite makes the mean NaN and leaves no spread."""
+    mean = statistics.fmean(values) if all(map(math.isfinite, values)) else math.nan
+    if len(values) < 2 or math.isnan(mean):
         return Summary(len(values), mean, None, None, None)
     low, high = _bootstrap(np.asarray(values, dtype=float))
     return Summary(len(values), mean, statistics.stdev(values), low, high)

@@ -6,13 +6,16 @@ import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pytorch_lightning.loggers import WandbLogger as LightningWandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from vision_apps.core.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from wandb import Run
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +28,7 @@ _DATA = "WANDB_DATA_DIR"
 
 
 def has_key(host: str) -> bool:
-    """Whether a key is in ``WANDB_API_KEY`` or in the netrc file."""
+    """Whether a key for ``host`` is in ``WANDB_API_KEY`` or in the netrc file."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     try:
@@ -35,6 +38,7 @@ def has_key(host: str) -> bool:
 
 
 def reachable(url: str) -> bool:
+    """Whether the server takes a connection within 3 s."""
     parts = urlsplit(url)
     try:
         address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
@@ -45,8 +49,9 @@ def reachable(url: str) -> bool:
 
 
 def choose_mode() -> tuple[str, str]:
-    """``online``, ``offline`` or ``disabled``, and why. ``WANDB_MODE`` decides where it is set; a key without
-    a server would otherwise wait for minutes and then end the run."""
+    """W&B's mode (``online``, ``offline``, ``shared`` or ``disabled``), and why. ``WANDB_MODE`` decides where
+    it is set, else whether there are a key and a server."""
+    # with a key and no server W&B would wait for minutes and then end the run
     import wandb  # 1.3 s: only a run that logs there pays for it
 
     asked = os.environ.get("WANDB_MODE")
@@ -72,15 +77,15 @@ def _settings(mode: str) -> Any:
 
 
 class WandbLogger(LightningWandbLogger):
-    """Lightning's logger with the mode chosen by what is there.
+    """Lightning's logger of W&B, online with a key and a server and offline otherwise.
 
     Args:
         folder, run_name, run_id: named by the engine; the same id continues the same run after a resume.
             Under W&B's own sweep agent the run has the agent's id, which the run folder then keeps.
         run_group: of the run, as a rule its sweep; ``group`` goes before it.
         tags_of_run: task, model and data; ``tags`` are added to them.
-        project, entity, group, tags, notes: as in ``wandb.init``. W&B takes project and entity from its agent
-            where there is one.
+        project, entity, group, tags, notes: arguments of ``wandb.init``. W&B takes project and entity
+            from its agent where there is one.
         monitor: the metric whose best value the page's tables show beside the last one.
         direction: ``min`` or ``max``, where ``monitor`` is best.
     """
@@ -122,7 +127,7 @@ class WandbLogger(LightningWandbLogger):
             self._wandb_init |= {"project": None, "entity": None, "id": os.environ.get("WANDB_RUN_ID")}
 
     @property
-    def experiment(self) -> Any:
+    def experiment(self) -> "Run":
         """The W&B run; when the server refuses or stops answering at the start, an offline one."""
         import wandb
 
@@ -141,7 +146,7 @@ class WandbLogger(LightningWandbLogger):
             self._introduce(run)
         return run
 
-    def _introduce(self, run: Any) -> None:
+    def _introduce(self, run: "Run") -> None:
         """Say what the metrics are; Lightning's rule for all holds no longer for one that is named here."""
         run.define_metric("epoch", step_metric=_STEP, step_sync=True, hidden=True)
         if self.agent:  # which reads a metric as one number, and not as its best and last
@@ -152,8 +157,8 @@ class WandbLogger(LightningWandbLogger):
 
     @rank_zero_only
     def log_table(self, *arguments: Any, **keywords: Any) -> None:
-        """Likewise, but the pictures of a table wait for their upload in the run's folder; W&B would leave
-        them in the user's home, where nobody looks for a part of a run before clearing up."""
+        """Log a table with Lightning's arguments. Its pictures wait for their upload in the run's folder; W&B
+        would leave them in the user's home, where nobody looks for a part of a run before clearing up."""
         before = os.environ.get(_DATA)
         os.environ[_DATA] = before or str((self.folder.path / "wandb").absolute())
         try:

@@ -5,10 +5,13 @@ import io
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vision_apps.core.errors import ConfigError, RunError
 from vision_apps.dashboard.mirror import Picture, Point, Shown
+
+if TYPE_CHECKING:
+    pass
 
 HOST = "127.0.0.1"
 _PICTURES_KEPT = 200  # of one name and run, by TensorBoard's sampling
@@ -94,7 +97,7 @@ class TensorBoard:
             ) from None
         self._program, self._writer = program, SummaryWriter
         self._events = store / "events"
-        self._writers: dict[Path, Any] = {}  # of runs that train
+        self._writers: dict[Path, SummaryWriter] = {}  # of runs that train
 
     def open(self, port: int | None) -> str:
         self._events.mkdir(exist_ok=True)

@@ -8,10 +8,11 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypedDict
 
 from vision_apps.core import metrics_file
 from vision_apps.core.errors import CheckpointError
+from vision_apps.core.plain import Config
 from vision_apps.core.run_list import Listed, runs
 
 _METRICS = "metrics.csv"
@@ -25,16 +26,20 @@ class Shown(NamedTuple):
     project: str
     name: str  # no other run of the project has it
     group: str | None
-    config: dict[str, Any]
-    live: bool
+    config: Config
+    live: bool  # it is being trained
 
 
 class Point(NamedTuple):
+    """What was logged at one step."""
+
     step: int
-    values: dict[str, float]
+    values: dict[str, float]  # by metric
 
 
 class Picture(NamedTuple):
+    """A file of a run's ``images/``."""
+
     step: int
     name: str
     caption: str
@@ -43,7 +48,7 @@ class Picture(NamedTuple):
 
 
 class Board(Protocol):
-    """A dashboard."""
+    """A dashboard that runs are brought into."""
 
     def open(self, port: int | None) -> str:
         """Start to serve it, at the first free port when none is named; returns its address.
@@ -58,7 +63,18 @@ class Board(Protocol):
     def forget(self, project: str, name: str) -> None:
         """Show nothing of a run any more."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Serve it no more."""
+
+
+class _Done(TypedDict):
+    """What has been brought over of a run."""
+
+    project: str
+    name: str
+    rows: int  # of metrics.csv
+    digest: str  # of those
+    pictures: dict[str, int]  # file's name to when it was changed, ns
 
 
 class Mirror:
@@ -74,9 +90,7 @@ class Mirror:
         self.journal = journal
         self.board = board
         self._done = _read_journal(journal)  # run's path below root to what has been brought over
-        self._seen: dict[
-            str, tuple[int, ...]
-        ] = {}  # ... to the state of its files when nothing was left to do
+        self._seen: dict[str, tuple[int, ...]] = {}  # to the state of its files when nothing was left to do
 
     def update(self) -> list[str]:
         """Bring over what is new; returns the names of the runs that were not shown before."""
@@ -92,7 +106,7 @@ class Mirror:
             if self._bring(key, run):
                 self._seen[key] = state
             if not known and key in self._done:
-                new.append(str(self._done[key]["name"]))
+                new.append(self._done[key]["name"])
         return new
 
     def _bring(self, key: str, run: Listed) -> bool:
@@ -112,7 +126,7 @@ class Mirror:
             return False
         if done is None:
             project = str(config["task"]["name"])
-            done = {"project": project, "name": self._name(project, key, run), "pictures": {}}
+            done = _Done(project=project, name=self._name(project, key, run), rows=0, digest="", pictures={})
         live = run.status == "running"
         shown = Shown(done["project"], done["name"], run.record.get("group"), config, live)
         self.board.add(shown, points, pictures)
@@ -133,7 +147,7 @@ class Mirror:
         self._seen.pop(key, None)
         self._note(key, None)
 
-    def _note(self, key: str, done: dict[str, Any] | None) -> None:
+    def _note(self, key: str, done: _Done | None) -> None:
         if done is None:
             del self._done[key]
         else:
@@ -142,17 +156,19 @@ class Mirror:
             file.write(json.dumps({"run": key, "done": done}) + "\n")
 
 
-def _read_journal(path: Path) -> dict[str, Any]:
+def _read_journal(path: Path) -> dict[str, _Done]:
     """The last line of each run; the file is shortened to those."""
-    done: dict[str, Any] = {}
+    done: dict[str, _Done] = {}
     if path.is_file():
         for line in path.read_text().splitlines():
             try:
                 entry = json.loads(line)
             except ValueError:  # cut off by a kill
                 continue
-            done[entry["run"]] = entry["done"]
-        done = {key: value for key, value in done.items() if value is not None}
+            if entry["done"] is None:
+                done.pop(entry["run"], None)
+            else:
+                done[entry["run"]] = entry["done"]
         path.write_text(
             "".join(json.dumps({"run": key, "done": value}) + "\n" for key, value in done.items())
         )

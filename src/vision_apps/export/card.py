@@ -8,6 +8,7 @@ from typing import Any
 from vision_apps.core import checkpoint_io
 from vision_apps.core.config import options
 from vision_apps.core.module import VisionModule
+from vision_apps.core.plain import Record
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.core.statistics import summarize
 from vision_apps.export.parity import Difference
@@ -215,7 +216,7 @@ def _number(value: Any) -> str:
 
 
 def _training(
-    record: dict[str, Any], environment: dict[str, Any], run: RunFolder | None, config: dict[str, Any]
+    record: Record, environment: dict[str, Any], run: RunFolder | None, config: dict[str, Any]
 ) -> str:
     if not environment:
         return "Not recorded: the file was made of a checkpoint outside of its run."

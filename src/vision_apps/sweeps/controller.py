@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING
 
 import filelock
 import optuna
@@ -26,11 +26,14 @@ from vision_apps.core.checkpoint_io import LAST
 from vision_apps.core.command import command as typed
 from vision_apps.core.errors import RunError, UserError
 from vision_apps.core.run_folder import RunFolder, is_held
-from vision_apps.sweeps import processes, study, trial
+from vision_apps.sweeps import processes, studies, trial
 from vision_apps.sweeps.processes import Job
 from vision_apps.sweeps.settings import Settings
-from vision_apps.sweeps.space import Space
+from vision_apps.sweeps.space import Space, Values
 from vision_apps.sweeps.trial import Unit
+
+if TYPE_CHECKING:
+    import submitit
 
 _POLL = 0.2  # s
 _ADOPT = 5.0  # s between looks for trials that a killed sweep left
@@ -50,13 +53,16 @@ class Open:
 
 @dataclass
 class Running:
+    """A run that executes."""
+
     unit: Unit
     job: Job
     begun: float  # seconds since 1970
 
 
 class Sweep:
-    """
+    """The loop that asks the study for trials and trains them.
+
     Args:
         folder: of the sweep.
         space: what varies.
@@ -64,7 +70,8 @@ class Sweep:
         opened: the study.
         objectives: metric to ``min`` or ``max``, in the order of the study's directions.
         first_seed: of the trials' runs.
-        gpus, per_trial: as in `processes.shares`.
+        gpus: names of the devices that can be seen.
+        per_trial: devices that one trial trains on; 0 where it trains on the CPU.
     """
 
     def __init__(
@@ -90,13 +97,16 @@ class Sweep:
         self.id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._failed_here = False
         self._signals = 0
-        self._executor: Any = None
+        self._executor: submitit.AutoExecutor | None = None
         self._adopted = float("-inf")
 
     # ---- the loop ------------------------------------------------------------------------------------------
 
     def run(self, show: Callable[["Sweep"], None]) -> None:
-        """Until every trial has ended. ``show`` is called whenever there may be something new.
+        """Begin and follow trials until all have ended.
+
+        Args:
+            show: called with the sweep whenever there may be something new.
 
         Raises:
             Interrupted: a signal, or the time is over: what ran has saved itself.
@@ -127,7 +137,7 @@ class Sweep:
 
     @contextlib.contextmanager
     def _signals_counted(self) -> Iterator[None]:
-        def count(number: int, frame: Any) -> None:
+        def count(number: int, frame: object) -> None:
             self._signals += 1
             if self._signals > 1:
                 raise KeyboardInterrupt
@@ -170,7 +180,7 @@ class Sweep:
         return filelock.FileLock(self.folder / ".asking")
 
     def _may_ask(self) -> bool:
-        return len(study.counted(self.study.get_trials(deepcopy=False))) < self.count
+        return len(studies.counted(self.study.get_trials(deepcopy=False))) < self.count
 
     def _fill(self) -> None:
         for slot in self._free():
@@ -208,12 +218,12 @@ class Sweep:
             if not self._may_ask():
                 return None
             asked = self.study.ask(self.space.distributions)
-            asked.set_user_attr(study.OWNER, self.id)
+            asked.set_user_attr(studies.OWNER, self.id)
         opened = Open(asked.number, self._units(asked.number, asked.params))
         self.open[asked.number] = opened
         return opened
 
-    def _units(self, number: int, values: dict[str, Any]) -> list[Unit]:
+    def _units(self, number: int, values: Values) -> list[Unit]:
         words = tuple(self.space.words(values))
         return [
             Unit(number, seed, RunFolder(trial.folder_of(self.folder, number, seed, self.several)), words)
@@ -233,7 +243,7 @@ class Sweep:
             job = processes.Process(words, output, self.slots, gpus)
         opened.running[slot] = Running(unit, job, time.time())
 
-    def _pruning(self, unit: Unit) -> dict[str, Any] | None:
+    def _pruning(self, unit: Unit) -> dict[str, object] | None:
         if not self.settings.pruner or unit.seed != self.seeds[0]:
             return None
         return {
@@ -303,8 +313,7 @@ class Sweep:
         del self.open[opened.number]
         storage = self.study._storage
         with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
-            study_id = storage.get_study_id_from_name(self.study.study_name)
-            trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, opened.number)
+            trial_id = studies.trial_id(self.study, opened.number)
             if error is not None:
                 storage.set_trial_user_attr(trial_id, "error", error)
             if opened.values and self.several:
@@ -325,7 +334,7 @@ class Sweep:
         self._adopted = time.monotonic()
         with self._asking():
             for known in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-                owner = known.user_attrs.get(study.OWNER)
+                owner = known.user_attrs.get(studies.OWNER)
                 if known.number in self.open or owner == self.id:
                     continue
                 if owner is None:
@@ -339,12 +348,12 @@ class Sweep:
         storage = self.study._storage
         opened = Open(known.number, [])
         self.open[known.number] = opened
-        storage.set_trial_user_attr(known._trial_id, study.OWNER, self.id)
+        storage.set_trial_user_attr(known._trial_id, studies.OWNER, self.id)
         units = self._units(known.number, known.params)
         fresh = [unit for unit in units if not (unit.folder.path / "config.yaml").is_file()]
         cut = [unit for unit in units if unit not in fresh and unit.folder.status in ("stopped", "running")]
         if cut and self.settings.unfinished == "again":
-            storage.set_trial_user_attr(known._trial_id, study.SUPERSEDED, True)
+            storage.set_trial_user_attr(known._trial_id, studies.SUPERSEDED, True)
             self._tell(opened, TrialState.FAIL, error="the sweep was killed; its values are tried again")
             self.study.enqueue_trial(known.params)
             return

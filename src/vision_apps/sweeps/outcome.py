@@ -2,22 +2,21 @@
 
 import csv
 from pathlib import Path
-from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
 from vision_apps.core.command import command
 from vision_apps.core.statistics import Summary, summarize
-from vision_apps.sweeps import study, table
+from vision_apps.sweeps import studies, table
 from vision_apps.sweeps.controller import Sweep
 
 RESULTS = "results.csv"
 
 
 def write(sweep: Sweep) -> Path:
-    """One row for each trial: its state, settings, and per objective the mean over seeds, their standard
-    deviation and the bootstrap interval."""
-    trials = study.counted(sweep.study.trials)
+    """Write ``results.csv``: one row for each trial with its state, settings, and per objective the mean over
+    seeds, their standard deviation and the bootstrap interval; returns its path."""
+    trials = studies.counted(sweep.study.trials)
     rows = [_row(sweep, known) for known in trials]
     names = list(dict.fromkeys(name for row in rows for name in row))
     path = sweep.folder / RESULTS
@@ -28,20 +27,20 @@ def write(sweep: Sweep) -> Path:
     return path
 
 
-def _row(sweep: Sweep, known: FrozenTrial) -> dict[str, Any]:
-    row: dict[str, Any] = {"trial": known.number, "state": known.state.name.lower()} | known.params
+def _row(sweep: Sweep, known: FrozenTrial) -> dict[str, object]:
+    row: dict[str, object] = {"trial": known.number, "state": known.state.name.lower()} | known.params
     for index, name in enumerate(sweep.objectives):
         found = summary(known, index)
         if found is not None:
             row |= {name: found.mean}
             if sweep.several:
                 row |= {f"{name} std": found.std, f"{name} low": found.low, f"{name} high": found.high}
-    row["error"] = known.user_attrs.get("error", "").splitlines()[0] if known.user_attrs.get("error") else ""
+    row["error"] = next(iter(known.user_attrs.get("error", "").splitlines()), "")
     return row
 
 
 def summary(known: FrozenTrial, objective: int) -> Summary | None:
-    """Over the trial's seeds; None where it did not finish."""
+    """An objective, by its index, over a trial's seeds; None where the trial did not finish."""
     if known.state != TrialState.COMPLETE or known.values is None:
         return None
     by_seed = known.user_attrs.get("by_seed")
@@ -51,7 +50,7 @@ def summary(known: FrozenTrial, objective: int) -> Summary | None:
 
 def tell(sweep: Sweep) -> None:
     """Print the failures, what was given up, and the best."""
-    trials = study.counted(sweep.study.trials)
+    trials = studies.counted(sweep.study.trials)
     failed = [known for known in trials if known.state == TrialState.FAIL]
     pruned = sum(known.state == TrialState.PRUNED for known in trials)
     finished = sum(known.state == TrialState.COMPLETE for known in trials)

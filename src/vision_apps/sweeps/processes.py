@@ -9,14 +9,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from vision_apps.core import parent
 from vision_apps.core.engine import RANK_VARIABLES
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    import submitit
 
 # Of an outer launch: a run that saw them would take itself for one rank of it.
 _OF_A_LAUNCH = (
@@ -31,7 +34,8 @@ _ERROR_LINES = 12
 class Job(Protocol):
     """A run that executes."""
 
-    def ended(self) -> bool: ...
+    def ended(self) -> bool:
+        """Whether nothing of it executes any more."""
 
     def stop(self, now: bool = False) -> None:
         """Ask it to save itself and end; ``now``: end it."""
@@ -88,7 +92,7 @@ class Process:
 class SlurmJob:
     """A job that submitit queued."""
 
-    def __init__(self, job: Any) -> None:
+    def __init__(self, job: "submitit.Job[str]") -> None:
         self._job = job
 
     def ended(self) -> bool:
@@ -103,12 +107,24 @@ class SlurmJob:
 
 
 def command(folder: RunFolder, started: bool) -> list[str]:
-    """What trains a prepared run, or goes on with one."""
+    """The command line that trains a prepared run, or resumes one that has ``started``."""
     what = f"resume={folder.path.absolute()}" if started else f"--replay={folder.path.absolute()}"
     return [sys.executable, "-m", "vision_apps", "train", what]
 
 
-def slurm_executor(folder: Path, options: Mapping[str, Any], cluster: str = "slurm") -> Any:
+def slurm_executor(
+    folder: Path, options: Mapping[str, object], cluster: str = "slurm"
+) -> "submitit.AutoExecutor":
+    """What queues jobs on a cluster.
+
+    Args:
+        folder: for what submitit keeps of each job.
+        options: arguments of submitit's ``update_parameters``.
+        cluster: as submitit names it.
+
+    Raises:
+        ConfigError: submitit is not installed, or refuses an option.
+    """
     try:
         import submitit
     except ModuleNotFoundError:
@@ -125,7 +141,8 @@ def slurm_executor(folder: Path, options: Mapping[str, Any], cluster: str = "slu
     return executor
 
 
-def submit(executor: Any, words: list[str]) -> SlurmJob:
+def submit(executor: "submitit.AutoExecutor", words: list[str]) -> SlurmJob:
+    """Queue a command line."""
     import submitit
 
     return SlurmJob(executor.submit(submitit.helpers.CommandFunction(words)))
@@ -163,14 +180,15 @@ def visible_gpus() -> list[str]:
     return [str(index) for index in range(torch.cuda.device_count())]
 
 
-def devices_of(trainer: Mapping[str, Any]) -> int:
+def devices_of(trainer: Mapping[str, object]) -> int:
     """How many GPUs one trial trains on: what the trainer says, one where it takes what is there."""
     if trainer.get("accelerator") == "cpu":
         return 0
     devices = trainer.get("devices", "auto")
     if isinstance(devices, int):
         return max(1, devices)  # -1 is all: then one trial has one, and several have one each
-    return len(devices) if isinstance(devices, list) else 1
+    # a Sequence, because OmegaConf's list is no list
+    return len(devices) if isinstance(devices, Sequence) and not isinstance(devices, str) else 1
 
 
 def _cores() -> int:

@@ -2,13 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytorch_lightning as pl
 
 from vision_apps.core.checkpoint import Pruned
-from vision_apps.sweeps import study as studies
+from vision_apps.sweeps import studies
 from vision_apps.sweeps.settings import PRUNERS
 
 
@@ -22,10 +21,11 @@ class Pruning(pl.Callback):
         sweep: the sweep's folder, whose ``study.json`` says where the study is kept.
         trial: number of the trial.
         metric: what is reported.
-        pruner, options: as in the sweep's settings.
+        pruner: its short name, as ``median``.
+        options: arguments of its Optuna class.
     """
 
-    def __init__(self, sweep: str, trial: int, metric: str, pruner: str, options: dict[str, Any]) -> None:
+    def __init__(self, sweep: str, trial: int, metric: str, pruner: str, options: dict[str, object]) -> None:
         self.sweep, self.number, self.metric = Path(sweep), trial, metric
         self.pruner, self.options = pruner, options
         self._study: optuna.Study | None = None
@@ -53,8 +53,7 @@ class Pruning(pl.Callback):
                     study_name=where["study"], storage=studies.open_storage(where["storage"])
                 )
             storage = self._study._storage  # a Trial would ask the sampler for values
-            study_id = storage.get_study_id_from_name(where["study"])
-            trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, self.number)
+            trial_id = studies.trial_id(self._study, self.number)
             storage.set_trial_intermediate_value(trial_id, epoch, value)
             pruner = getattr(optuna.pruners, PRUNERS[self.pruner])(**self.options)
             return bool(pruner.prune(self._study, storage.get_trial(trial_id)))

@@ -2,8 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import yaml
 from omegaconf import OmegaConf
@@ -11,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.plain import Config
 
 SAMPLERS = {
     "tpe": "TPESampler",
@@ -44,7 +44,8 @@ class Settings:
         jobs: trials at a time; null: as many as the GPUs allow, one without GPUs.
         sampler, sampler_options: one of `SAMPLERS` and arguments of its Optuna class; null: ``grid`` where
             each axis is a list and ``n_trials`` is null, else ``tpe``.
-        pruner, pruner_options: one of `PRUNERS` likewise; null: every run is trained to its end.
+        pruner, pruner_options: one of `PRUNERS` and arguments of its Optuna class; null: every run is
+            trained to its end.
         objectives: metric to ``min`` or ``max``; null: what the task monitors. ``parameters``, ``seconds``
             and ``peak_memory`` can be named too.
         storage: where Optuna keeps the study: an SQLAlchemy URL, or ``journal://FILE``; null: SQLite in the
@@ -62,9 +63,9 @@ class Settings:
     seeds: int | tuple[int, ...] = 1
     jobs: int | None = None
     sampler: str | None = None
-    sampler_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    sampler_options: Mapping[str, object] = dataclasses.field(default_factory=dict)
     pruner: str | None = None
-    pruner_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    pruner_options: Mapping[str, object] = dataclasses.field(default_factory=dict)
     objectives: Mapping[str, str] | None = None
     storage: str | None = None
     study: str | None = None
@@ -72,13 +73,10 @@ class Settings:
     fail_fast: bool = False
     unfinished: str = "resume"
     launcher: str = "processes"
-    slurm: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-    @property
-    def several_seeds(self) -> bool:
-        return not isinstance(self.seeds, int) or self.seeds > 1
+    slurm: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
     def seeds_from(self, first: int) -> list[int]:
+        """The seeds of each trial's runs; ``first`` where only their number is set."""
         return [first + i for i in range(self.seeds)] if isinstance(self.seeds, int) else list(self.seeds)
 
     @property
@@ -90,7 +88,14 @@ class Settings:
         return float(sum(part * unit for part, unit in zip(parts[::-1], (1, 60, 3600, 86400), strict=False)))
 
     def for_space(self, combinations: int | None) -> "Settings":
-        """With the sampler chosen; ``combinations`` of a grid, None where the space is none."""
+        """A copy with the sampler chosen.
+
+        Args:
+            combinations: how many a grid has; None where the space has an axis that is no list.
+
+        Raises:
+            ConfigError: the sampler is a grid and the space is none.
+        """
         if self.sampler == "grid" and combinations is None:
             raise ConfigError(
                 "sampler: grid needs a list of values for every key; an interval has no end of them. Use "
@@ -100,7 +105,7 @@ class Settings:
         return dataclasses.replace(self, sampler=chosen)
 
     def count(self, combinations: int | None) -> int:
-        """How many trials there shall be; ``combinations`` of a grid, where the space is one."""
+        """How many trials there shall be; ``combinations``: how many a grid has, None where there is none."""
         if self.n_trials is not None:
             return min(self.n_trials, combinations or 0) if self.sampler == "grid" else self.n_trials
         return combinations if combinations is not None and self.sampler == "grid" else _TRIALS
@@ -109,15 +114,19 @@ class Settings:
 FIELDS = tuple(field.name for field in dataclasses.fields(Settings))
 
 
-def settings(content: Mapping[str, Any], words: Sequence[str]) -> Settings:
-    """Of the keys of a file in ``conf/sweep`` and ``key=value`` words of a command line, which win.
+def read(content: Mapping[str, object], words: Sequence[str]) -> Settings:
+    """The settings of a sweep.
+
+    Args:
+        content: keys of a file in ``conf/sweep``.
+        words: ``key=value`` of a command line, which win.
 
     Raises:
         ConfigError: unknown keys and values that cannot be; all of them.
     """
     try:
         changes = OmegaConf.from_dotlist(list(words))
-        merged: dict[str, Any] = OmegaConf.to_container(OmegaConf.merge(dict(content), changes))  # type: ignore[assignment]
+        merged: Config = OmegaConf.to_container(OmegaConf.merge(dict(content), changes))  # type: ignore[assignment]
     except (OmegaConfBaseException, yaml.YAMLError) as error:
         raise ConfigError(f"{' '.join(words)}: cannot be read: {str(error).splitlines()[0]}") from None
     problems = [
@@ -145,22 +154,25 @@ def settings(content: Mapping[str, Any], words: Sequence[str]) -> Settings:
     return result
 
 
-def _count(value: Any) -> bool:
+_Check = tuple[Callable[[object], object], str]  # whether a value may be, and what is expected
+
+
+def _count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-def _seeds(value: Any) -> bool:
+def _seeds(value: object) -> bool:
     if isinstance(value, list):
         return bool(value) and len(set(value)) == len(value) and all(isinstance(v, int) for v in value)
     return _count(value)
 
 
-def _one_of(*names: str) -> tuple[Any, str]:
+def _one_of(*names: str) -> _Check:
     return lambda value: value in names, f"one of: {', '.join(names)}"
 
 
-_MAPPING = (lambda value: isinstance(value, dict), "a mapping")
-_CHECKS: dict[str, tuple[Any, str]] = {
+_MAPPING: _Check = (lambda value: isinstance(value, dict), "a mapping")
+_CHECKS: dict[str, _Check] = {
     "n_trials": (_count, "a number above 0"),
     "jobs": (_count, "a number above 0"),
     "seeds": (_seeds, "a number above 0, or a list of different seeds as in seeds=[1,2,3]"),

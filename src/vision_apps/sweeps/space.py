@@ -8,13 +8,14 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 from optuna.distributions import (
     BaseDistribution,
+    CategoricalChoiceType,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
@@ -24,6 +25,7 @@ from vision_apps.core.config import compose, options
 from vision_apps.core.errors import ConfigError
 
 _SCALARS = (bool, int, float, str)
+Values = Mapping[str, CategoricalChoiceType]  # of one trial: key to value
 
 
 class Axis(NamedTuple):
@@ -32,11 +34,12 @@ class Axis(NamedTuple):
     key: str  # with the + or ++ of a new key
     text: str  # as it was written
     distribution: BaseDistribution
-    choices: dict[Any, str]  # value to its text for Hydra; empty for numbers
-    points: list[Any] | None  # all values, where they are a list
+    choices: dict[CategoricalChoiceType, str]  # value to its text for Hydra; empty for numbers
+    points: list[CategoricalChoiceType] | None  # all values, where they are a list
 
     @property
     def name(self) -> str:
+        """The key without its ``+``."""
         return self.key.lstrip("+")
 
 
@@ -49,15 +52,16 @@ class Space(NamedTuple):
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
+        """Key to what Optuna draws from."""
         return {axis.name: axis.distribution for axis in self.axes}
 
     @property
     def combinations(self) -> int | None:
-        """Of a grid; None where an axis is no list."""
+        """How many a grid has; None where an axis is no list of values."""
         lengths = [None if axis.points is None else len(axis.points) for axis in self.axes]
         return None if None in lengths else math.prod(n for n in lengths if n is not None)
 
-    def grid(self) -> list[dict[str, Any]]:
+    def grid(self) -> list[dict[str, CategoricalChoiceType]]:
         """Every combination, the last axis fastest."""
         points = [axis.points or [] for axis in self.axes]
         return [
@@ -65,13 +69,13 @@ class Space(NamedTuple):
             for values in itertools.product(*points)
         ]
 
-    def words(self, values: Mapping[str, Any]) -> list[str]:
+    def words(self, values: Values) -> list[str]:
         """The overrides of one trial, without what is fixed."""
         return [f"{axis.key}={axis.choices.get(values[axis.name], values[axis.name])}" for axis in self.axes]
 
     def samples(self) -> list[list[str]]:
-        """Overrides that between them take every option of every chosen group: what is looked at before the
-        start."""
+        """Overrides of a few trials that between them take every option of every group that is varied: what
+        is checked before the start."""
         firsts = {axis.name: axis.points[0] if axis.points else _inside(axis) for axis in self.axes}
         samples = [firsts]
         for axis in self.axes:
@@ -80,8 +84,13 @@ class Space(NamedTuple):
         return [self.words(sample) for sample in samples]
 
 
-def space(words: Sequence[str], axes: Mapping[str, str], config_dirs: Sequence[Path] = ()) -> Space:
-    """Of overrides, some with several values, and of ``axes`` as a file in ``conf/sweep`` lists them.
+def parse(words: Sequence[str], axes: Mapping[str, str], config_dirs: Sequence[Path] = ()) -> Space:
+    """The space that a sweep is to search.
+
+    Args:
+        words: overrides, some with several values.
+        axes: key to values, as a file in ``conf/sweep`` lists them; ``words`` win.
+        config_dirs: the user's own configuration folders.
 
     Raises:
         ConfigError: nothing is varied, or something cannot be.
@@ -126,17 +135,18 @@ def _simple(override: Override, groups: list[str]) -> str:
     return str(override.input_line)
 
 
-def _text(value: Any) -> str:
-    return Override._get_value_element_as_str(value)
+def _text(value: object) -> str:
+    return Override._get_value_element_as_str(value)  # type: ignore[arg-type]
 
 
 def _axis(override: Override) -> Axis:
-    key = str(override.input_line).partition("=")[0]
-    text = str(override.input_line).partition("=")[2]
+    key, _, text = str(override.input_line).partition("=")
     value = override.value()
     log = "log" in getattr(value, "tags", ())
     if isinstance(value, ChoiceSweep):
-        choices = {item if isinstance(item, _SCALARS) else _text(item): _text(item) for item in value.list}
+        choices: dict[CategoricalChoiceType, str] = {
+            item if isinstance(item, _SCALARS) else _text(item): _text(item) for item in value.list
+        }
         return Axis(key, text, CategoricalDistribution(list(choices)), choices, list(choices))
     if isinstance(value, RangeSweep):
         points = list(value.range())
@@ -152,13 +162,13 @@ def _axis(override: Override) -> Axis:
     raise ConfigError(f"{key}={text}: a sweep takes a,b, choice(...), range(...) or interval(...)")
 
 
-def _between(low: Any, high: Any, log: bool, step: Any = None) -> BaseDistribution:
+def _between(low: float, high: float, log: bool, step: float | None = None) -> BaseDistribution:
     if isinstance(low, int) and isinstance(high, int):
         return IntDistribution(low, high, log=log, step=1 if log or step is None else abs(int(step)))
     return FloatDistribution(low, high, log=log, step=None if log else step)
 
 
-def _inside(axis: Axis) -> Any:
+def _inside(axis: Axis) -> float:
     distribution = axis.distribution
     assert isinstance(distribution, IntDistribution | FloatDistribution)
     return distribution.low

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from typing import Any
+from types import TracebackType
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 
 from vision_apps.core.progress import duration
-from vision_apps.sweeps import study, trial
+from vision_apps.sweeps import studies, trial
 from vision_apps.sweeps.controller import Open, Sweep
 
 _EVERY = 1.0  # s
@@ -24,8 +24,9 @@ _WORDS = {
 }
 
 
-class Shown:
-    """Follows a sweep; a context that owns the terminal's live part."""
+class Display:
+    """Follows a sweep; a context that owns the terminal's live part. Called whenever there may be something
+    new, it shows it at most once a second."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(file=sys.stdout)
@@ -33,7 +34,7 @@ class Shown:
         self._last = float("-inf")
         self._told: dict[int, str] = {}
 
-    def __enter__(self) -> "Shown":
+    def __enter__(self) -> "Display":
         if self.console.is_terminal:
             self._live = Live(console=self.console, auto_refresh=False).__enter__()
         return self
@@ -43,9 +44,11 @@ class Shown:
         self._last = float("-inf")
         self(sweep)
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._live is not None:
-            self._live.__exit__(*error)
+            self._live.__exit__(kind, error, trace)
 
     def __call__(self, sweep: Sweep) -> None:
         now = time.monotonic()
@@ -58,7 +61,7 @@ class Shown:
             self._tell_changes(sweep)
 
     def _tell_changes(self, sweep: Sweep) -> None:
-        for known in study.counted(sweep.study.get_trials(deepcopy=False)):
+        for known in studies.counted(sweep.study.get_trials(deepcopy=False)):
             state = "running" if known.number in sweep.open else _WORDS[known.state]
             if self._told.get(known.number) != state:
                 self._told[known.number] = state
@@ -70,7 +73,7 @@ class Shown:
 
 def table(sweep: Sweep) -> Table:
     """State, value and settings of the newest trials, the best one marked; what is left in the caption."""
-    trials = study.counted(sweep.study.get_trials(deepcopy=False))
+    trials = studies.counted(sweep.study.get_trials(deepcopy=False))
     best = {found.number for found in best_trials(sweep.study)}
     objectives = ", ".join(f"{name} ({mode})" for name, mode in sweep.objectives.items())
     result = Table(title=f"{sweep.folder.name} · {objectives}", caption=_caption(sweep, trials), expand=False)
@@ -97,7 +100,7 @@ def _running(sweep: Sweep, opened: Open) -> str:
 
 
 def _caption(sweep: Sweep, trials: list[FrozenTrial]) -> str:
-    done = study.ended(trials)
+    done = studies.ended(trials)
     seconds = time.monotonic() - sweep.began
     durations = [known.duration.total_seconds() for known in done if known.duration]
     left = sum(durations) / len(durations) * (sweep.count - len(done)) / sweep.slots if durations else None
@@ -119,12 +122,12 @@ def best_trials(opened: optuna.Study) -> list[FrozenTrial]:
 
 
 def value_text(known: FrozenTrial) -> str:
-    if known.values is not None:
-        return " ".join(f"{value:.4g}" for value in known.values)
-    return ""
+    """The values of the objectives with four digits; nothing before the trial has ended."""
+    return " ".join(f"{value:.4g}" for value in known.values or ())
 
 
 def settings_text(known: FrozenTrial) -> str:
+    """The trial's ``key=value``, numbers with four digits."""
     return " ".join(
         f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
         for name, value in known.params.items()

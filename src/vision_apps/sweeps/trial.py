@@ -6,15 +6,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vision_apps.core import engine, metrics_file
 from vision_apps.core.config import compose
 from vision_apps.core.config.overrides import rounded
+from vision_apps.core.plain import Metrics
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.sweeps.space import Space
-
-_OF_METRICS = ("parameters", "seconds", "peak_memory")
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,7 @@ class Unit:
 
     @property
     def title(self) -> str:
+        """Number and settings, as lists show it."""
         return " ".join((f"{self.number:04d}", *map(_in_short, self.words)))
 
 
@@ -37,12 +36,23 @@ def _in_short(word: str) -> str:
 
 
 def folder_of(sweep: Path, number: int, seed: int, several: bool) -> Path:
+    """Of a run: ``trials/<number>`` of the sweep's folder, and ``seed-<n>`` in it where there are several."""
     own = sweep / "trials" / f"{number:04d}"
     return own / f"seed-{seed}" if several else own
 
 
-def prepare(unit: Unit, space: Space, group: str, several: bool, pruning: Mapping[str, Any] | None) -> None:
-    """Write the run's folder. One that was left half written by a killed sweep is made anew."""
+def prepare(
+    unit: Unit, space: Space, group: str, several: bool, pruning: Mapping[str, object] | None
+) -> None:
+    """Write the run's folder. One that was left half written by a killed sweep is made anew.
+
+    Args:
+        unit: the run.
+        space: of the sweep.
+        group: the sweep's name.
+        several: whether the trial has several seeds.
+        pruning: node of the callback that may give the run up.
+    """
     path = unit.folder.path
     if path.exists():
         shutil.rmtree(path)
@@ -64,38 +74,44 @@ def prepare(unit: Unit, space: Space, group: str, several: bool, pruning: Mappin
 
 def values(folder: RunFolder, objectives: Sequence[str]) -> list[float]:
     """What a finished run is judged by: the monitored metric where it was best, any other validated one at
-    that epoch, test figures, and `_OF_METRICS`.
+    that epoch, test figures, ``parameters``, ``seconds`` and ``peak_memory``.
 
     Raises:
         KeyError: a metric that the run never logged, with those that it did.
     """
-    metrics = folder.read_json("metrics.json")
+    metrics: Metrics = folder.read_json("metrics.json")
+    cost = {
+        "parameters": metrics.get("parameters"),
+        "seconds": metrics.get("seconds"),
+        "peak_memory": metrics.get("peak_memory"),
+    }
     found: list[float] = []
     for name in objectives:
-        if name in _OF_METRICS:
-            value = metrics.get(name)
+        if name in cost:
+            value = cost[name]
         elif name == metrics["monitor"]:
             value = metrics["best"]["value"]
         else:
             value = _at_epoch(folder, name, metrics["best"]["epoch"], metrics)
         if value is None:
-            known = sorted({*metrics["series"], *metrics["final"], *_OF_METRICS})
+            known = sorted({*metrics["series"], *metrics["final"], *cost})
             raise KeyError(f"objectives: {name} was not logged; logged are: {', '.join(known)}")
         found.append(float(value))
     return found
 
 
-def _at_epoch(folder: RunFolder, name: str, epoch: int | None, metrics: Mapping[str, Any]) -> float | None:
+def _at_epoch(folder: RunFolder, name: str, epoch: int | None, metrics: Metrics) -> float | None:
     logged = {row[1]: row[3] for row in metrics_file.read(folder.path / "metrics.csv") if row[2] == name}
     last = list(logged.values())[-1] if logged else metrics["final"].get(name)
     return logged.get(epoch, last) if epoch is not None else last
 
 
 def progress(folder: RunFolder, metric: str) -> tuple[int, float] | None:
-    """The newest epoch that was validated and its value."""
+    """The newest epoch with a value of the metric, counted from 0, and the value; None before the first."""
     rows = [row for row in metrics_file.read(folder.path / "metrics.csv") if row[2] == metric]
     return (rows[-1][1], rows[-1][3]) if rows else None
 
 
 def usable(values: Sequence[float]) -> bool:
+    """Whether a search can learn from them: all are finite."""
     return all(math.isfinite(value) for value in values)

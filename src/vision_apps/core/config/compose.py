@@ -4,9 +4,8 @@ Nothing here imports torch: a wrong word costs as little as ``--help``.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -16,6 +15,7 @@ from vision_apps.core.config import options
 from vision_apps.core.config.overrides import keys
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.plain import Choices
 
 # `model=a`, `+callbacks=ema`, `callbacks=[default,ema]`; a key with dots or a package chooses no option
 _CHOICE = re.compile(r"^(\+?)([a-z_]+)=(.+)$")
@@ -33,8 +33,12 @@ def compose(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> 
 
 def compose_with_choices(
     overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()
-) -> tuple[DictConfig, dict[str, Any]]:
-    """Likewise, and the name that was chosen of each group."""
+) -> tuple[DictConfig, Choices]:
+    """The configuration of ``vision-apps train OVERRIDES``, and the name that was chosen of each group.
+
+    Raises:
+        ConfigError: a name, key or value that does not exist or cannot be read.
+    """
     import hydra
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
@@ -50,18 +54,19 @@ def compose_with_choices(
         raise explain(error, words, dirs) from error
     finally:
         GlobalHydra.instance().hydra = backup
-    require_one_application(dict(config.hydra.runtime.choices), dirs)
     chosen = choices(config.hydra.runtime.choices)
+    require_one_application(chosen, dirs)
     return without_hydra(config), chosen
 
 
-def choices(runtime: Any) -> dict[str, Any]:
-    """Group to chosen name, of Hydra's record and without Hydra's own groups."""
-    plain: dict[str, Any] = OmegaConf.to_container(runtime)  # type: ignore[assignment]
+def choices(runtime: Mapping[str, object]) -> Choices:
+    """Group to chosen name, of Hydra's ``runtime.choices`` and without Hydra's own groups."""
+    plain: Choices = OmegaConf.to_container(runtime)  # type: ignore[assignment]
     return {group: name for group, name in plain.items() if not group.startswith("hydra/")}
 
 
 def without_hydra(config: DictConfig) -> DictConfig:
+    """The same object, open for new keys."""
     OmegaConf.set_struct(config, False)
     OmegaConf.set_readonly(config, False)
     config.pop("hydra")
@@ -69,7 +74,7 @@ def without_hydra(config: DictConfig) -> DictConfig:
 
 
 def search_path(dirs: Sequence[Path]) -> str:
-    """The override that makes Hydra look where the listing looks."""
+    """The override that makes Hydra look into all folders but the first, where it looks anyway."""
     return f"hydra.searchpath=[{','.join(_quoted(f'file://{folder}') for folder in dirs[1:])}]"
 
 
@@ -109,7 +114,7 @@ def expand(overrides: Sequence[str], dirs: Sequence[Path]) -> list[str]:
 
 
 def chosen_application(overrides: Sequence[str], dirs: Sequence[Path]) -> str | None:
-    """What ``task=`` or an experiment says, or the default; None when several are swept."""
+    """The application that ``task=`` or an experiment names, or the default; None when several are swept."""
     for word in reversed(overrides):
         if word.startswith("task="):
             task = word.removeprefix("task=")
@@ -123,8 +128,7 @@ def chosen_application(overrides: Sequence[str], dirs: Sequence[Path]) -> str | 
 
 def _listed_task(path: Path) -> str | None:
     """The application in the defaults list of a file."""
-    entries: list[Any] = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("defaults", [])
-    for entry in entries:
+    for entry in (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("defaults", []):
         for key, value in entry.items() if isinstance(entry, dict) else ():
             if key.split()[-1].strip("/") == "task":
                 return str(value)
@@ -178,16 +182,20 @@ def _no_override(word: str, groups: list[str], dirs: Sequence[Path]) -> str:
     return f"{word}: expected key=value, for instance trainer.max_epochs=20"
 
 
-def require_one_application(choices: dict[str, Any], dirs: Sequence[Path]) -> None:
-    """`ConfigError` when an experiment's application and a chosen model or data set do not fit."""
-    task = choices.get("task")
+def require_one_application(chosen: Choices, dirs: Sequence[Path]) -> None:
+    """Refuse a model or data set of another application than the task.
+
+    Raises:
+        ConfigError: an experiment's application and what was chosen do not fit; all of it.
+    """
+    task = chosen.get("task")
     problems = []
     for group in options.BY_APPLICATION:
-        owner = options.application_of(str(choices.get(group)), dirs)
+        owner = options.application_of(str(chosen.get(group)), dirs)
         if owner and owner != task:
             offered = ", ".join(options.of_application(group, str(task), dirs))
             problems.append(
-                f"{group}={choices[group]}: belongs to {owner}, the task is {task}; use one of: {offered}"
+                f"{group}={chosen[group]}: belongs to {owner}, the task is {task}; use one of: {offered}"
             )
     if problems:
         raise ConfigError("\n".join(problems))
@@ -197,7 +205,13 @@ def require_one_application(choices: dict[str, Any], dirs: Sequence[Path]) -> No
 
 
 def explain(error: Exception, overrides: Sequence[str], dirs: Sequence[Path]) -> ConfigError:
-    """What Hydra refused, said with the key, the value, what would fit, and the nearest name."""
+    """An error of Hydra's said anew, with the key, the value, what would fit, and the nearest name.
+
+    Args:
+        error: of Hydra, OmegaConf or YAML.
+        overrides: the words that were composed, names in full.
+        dirs: configuration folders, the shipped one first.
+    """
     from hydra.errors import OverrideParseException
 
     if isinstance(error, OverrideParseException):

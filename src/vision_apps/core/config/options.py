@@ -13,7 +13,11 @@ VARIABLE = "VISION_APPS_CONF"
 
 
 def conf_dir() -> Path:
-    """The shipped configuration: ``vision_apps/conf`` in a wheel, ``conf`` beside ``src`` in a clone."""
+    """The shipped configuration: ``vision_apps/conf`` in a wheel, ``conf`` beside ``src`` in a clone.
+
+    Raises:
+        ConfigError: there is none.
+    """
     package = Path(vision_apps.__file__).parent
     for folder in (package / "conf", package.parents[1] / "conf"):
         if (folder / "config.yaml").is_file():
@@ -25,7 +29,11 @@ def conf_dir() -> Path:
 
 def conf_dirs(extra: Iterable[Path] = ()) -> list[Path]:
     """The shipped configuration and the user's own: the folders in ``VISION_APPS_CONF`` (separated as in
-    ``PATH``) and ``extra``."""
+    ``PATH``) and ``extra``.
+
+    Raises:
+        ConfigError: one does not exist.
+    """
     named = [Path(text) for text in os.environ.get(VARIABLE, "").split(os.pathsep) if text]
     folders = [conf_dir(), *(folder.absolute() for folder in (*named, *extra))]
     for folder in folders:
@@ -37,24 +45,25 @@ def conf_dirs(extra: Iterable[Path] = ()) -> list[Path]:
 
 
 def groups(dirs: Sequence[Path] | None = None) -> list[str]:
-    """Everything that can be chosen with ``group=name``."""
+    """The names of all groups of which one chooses with ``group=name``, sorted."""
     folders = conf_dirs() if dirs is None else dirs
     return sorted({path.parent.name for folder in folders for path in folder.glob("*/*.yaml")} - _NO_GROUPS)
 
 
 def of_group(group: str, dirs: Sequence[Path] | None = None) -> dict[str, Path]:
-    """Name to file of one group, sorted; as in Hydra the first folder that has a name wins."""
+    """Name to file of one group, sorted; the first folder that has a name wins, as in Hydra."""
     folders = conf_dirs() if dirs is None else dirs
     found = {path.stem: path for folder in reversed(folders) for path in (folder / group).glob("*.yaml")}
     return dict(sorted(found.items()))
 
 
 def applications(dirs: Sequence[Path] | None = None) -> list[str]:
+    """Names of all applications, sorted."""
     return list(of_group("task", dirs))
 
 
 def application_of(name: str, dirs: Sequence[Path] | None = None) -> str | None:
-    """The application that a model or data set is named after."""
+    """The application that a model or data set is named after; None where it is of none."""
     fitting = [task for task in applications(dirs) if name.startswith(f"{task}_")]
     return max(fitting, key=len, default=None)
 

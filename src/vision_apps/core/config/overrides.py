@@ -1,19 +1,19 @@
 """``key=value`` changes to a saved configuration."""
 
 import copy
-import difflib
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.plain import Config
 
 
-def keys(config: dict[str, Any], prefix: str = "") -> Iterator[str]:
+def keys(config: Config, prefix: str = "") -> Iterator[str]:
     """Every dotted key of a nested mapping."""
     for name, value in config.items():
         yield prefix + name
@@ -22,7 +22,7 @@ def keys(config: dict[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def rounded(value: str, digits: int) -> str:
-    """The text of a setting for titles and tables: of a number with a point so many digits."""
+    """The text of a setting for titles and tables: a number with a point gets so many digits."""
     try:
         known = json.loads(value)
     except ValueError:
@@ -30,7 +30,7 @@ def rounded(value: str, digits: int) -> str:
     return f"{known:.{digits}g}" if isinstance(known, float) else value
 
 
-def apply(config: dict[str, Any], changes: list[str]) -> dict[str, Any]:
+def apply(config: Config, changes: Sequence[str]) -> Config:
     """A copy with the changes. Only keys that exist can be changed: a group (``model=...``) belongs to a new
     run.
 
@@ -44,10 +44,7 @@ def apply(config: dict[str, Any], changes: list[str]) -> dict[str, Any]:
         if not equals:
             raise ConfigError(f"{change}: expected key=value, for instance trainer.max_epochs=20")
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            raise ConfigError(
-                f"{key}: the run has no such key" + (f"; did you mean '{near[0]}'?" if near else "")
-            )
+            raise ConfigError(f"{key}: the run has no such key{nearest(key, known)}")
         *path, name = key.split(".")
         node = changed
         for part in path:
@@ -58,8 +55,8 @@ def apply(config: dict[str, Any], changes: list[str]) -> dict[str, Any]:
     return changed
 
 
-def _value(change: str, text: str) -> Any:
-    """As on the command line of a new run; plain YAML takes ``1e-3`` for a text."""
+def _value(change: str, text: str) -> object:
+    """Read as on the command line of a new run; plain YAML takes ``1e-3`` for a text."""
     try:
         node = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))
     except (yaml.YAMLError, OmegaConfBaseException) as error:

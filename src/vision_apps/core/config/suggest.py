@@ -1,10 +1,11 @@
-"""Did you mean."""
+"""The nearest name to one that does not exist."""
 
 import difflib
 from collections.abc import Iterable
 
 
 def nearest(name: str, names: Iterable[str], alike: float = 0.6) -> str:
-    """``; did you mean 'x'?``, or nothing when no name is at least so much alike (0 to 1)."""
+    """The end of an error: ``; did you mean 'x'?``, or nothing when no name is at least so much ``alike``
+    (difflib's ratio, 0 to 1)."""
     close = difflib.get_close_matches(name, list(names), n=1, cutoff=alike)
     return f"; did you mean {close[0]!r}?" if close else ""

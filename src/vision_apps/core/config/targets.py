@@ -54,8 +54,12 @@ def _under(name: str, packages: Iterable[str]) -> bool:
     return any(name == package or name.startswith(f"{package.rstrip('.')}.") for package in packages)
 
 
-def resolve(target: Any) -> Callable[..., Any]:
-    """The class or function that a ``_target_`` names; `ConfigError` when it is not allowed or not there."""
+def resolve(target: object) -> Callable[..., Any]:
+    """The class or function that a ``_target_`` names.
+
+    Raises:
+        ConfigError: it is not there, or no part of a run.
+    """
     if not isinstance(target, str) or "." not in target:
         raise ConfigError(f"expected a dotted name like torch.optim.AdamW, got {target!r}")
     if not _under(target, (*PACKAGES, *_allowed_by_user())):
@@ -75,26 +79,30 @@ def resolve(target: Any) -> Callable[..., Any]:
     )
 
 
-def resolve_network(target: Any) -> Callable[..., Any]:
-    """As `resolve`, for what a trained network may be made of: modules, and functions that build models."""
+def resolve_network(target: object) -> Callable[..., Any]:
+    """The class or function that a ``_target_`` in a trained network names: a module, or what builds models.
+
+    Raises:
+        ConfigError: it is not there, or no part of a network.
+    """
     found = resolve(target)
     if _is_users(target, found) or _is_module(found) or _is_model_builder(found, found.__module__):
         return found
     raise ConfigError(f"{target} is not a part of a network: expected a network, layer, loss or metric")
 
 
-def _is_users(target: str, found: Any) -> bool:
+def _is_users(target: object, found: object) -> bool:
     by_user = _allowed_by_user()
     return target in by_user or (_at_top(found) and _under(found.__module__, by_user))
 
 
-def _is_module(found: Any) -> bool:
+def _is_module(found: object) -> bool:
     from torch import nn
 
     return inspect.isclass(found) and issubclass(found, nn.Module)
 
 
-def _locate(target: str) -> Any:
+def _locate(target: str) -> object:
     parent, name = target.rsplit(".", 1)
     try:
         module = importlib.import_module(parent)
@@ -114,18 +122,18 @@ def _locate(target: str) -> Any:
     if not hasattr(module, name):
         public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise ConfigError(f"{parent} has no {name!r}{nearest(name, public)}")
-    found = getattr(module, name)
+    found: object = getattr(module, name)
     if isinstance(found, ModuleType):
         raise ConfigError(f"{target} is a module: add the name of a class or function in it")
     return found
 
 
-def _at_top(found: Any) -> bool:
+def _at_top(found: object) -> bool:
     """A class or function of a module, not a method."""
     return (inspect.isclass(found) or inspect.isfunction(found)) and "." not in found.__qualname__
 
 
-def _is_part(found: Any) -> bool:
+def _is_part(found: object) -> bool:
     home = found.__module__
     package = home.split(".")[0]
     if package == "vision_apps" and not _under(home, _ENGINE):
@@ -145,19 +153,19 @@ def _is_part(found: Any) -> bool:
     return _is_model_builder(found, home)
 
 
-def _is_callback(found: Any) -> bool:
+def _is_callback(found: object) -> bool:
     from pytorch_lightning import Callback
 
     return inspect.isclass(found) and issubclass(found, Callback)
 
 
-def _is_data(found: Any) -> bool:
+def _is_data(found: object) -> bool:
     from vision_apps.core.data import VisionData
 
     return inspect.isclass(found) and issubclass(found, VisionData)
 
 
-def _is_augmentation(found: Any) -> bool:
+def _is_augmentation(found: object) -> bool:
     from vision_apps.core.augmentation import Augmentation
 
     return inspect.isclass(found) and issubclass(found, Augmentation)
@@ -174,7 +182,7 @@ def _lightning_kinds() -> tuple[type, ...]:
     return (*kinds, plugins.Precision, plugins.CheckpointIO, plugins.LayerSync)
 
 
-def _is_model_builder(found: Any, home: str) -> bool:
+def _is_model_builder(found: object, home: str) -> bool:
     if inspect.isfunction(found) and home.startswith("torchvision.models."):
         from torch import nn
 

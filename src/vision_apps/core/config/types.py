@@ -18,7 +18,8 @@ _LISTS = (list, set, frozenset, abc.Sequence, abc.MutableSequence, abc.Set, abc.
 _DICTS = (dict, abc.Mapping, abc.MutableMapping)
 
 
-def fits(value: Any, annotation: Any) -> bool:
+def fits(value: object, annotation: object) -> bool:
+    """Whether a parameter with this annotation may be given this plain value."""
     if isinstance(value, dict) and "_target_" in value:
         return True  # some object: what it is shows when it is built
     if annotation in (Any, object, inspect.Parameter.empty) or isinstance(annotation, str | typing.TypeVar):
@@ -42,7 +43,7 @@ def fits(value: Any, annotation: Any) -> bool:
     return _fits_class(value, origin) if isinstance(origin, type) else value is not None
 
 
-def _fits_tuple(value: list[Any], arguments: tuple[Any, ...]) -> bool:
+def _fits_tuple(value: list[object], arguments: tuple[object, ...]) -> bool:
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         return all(fits(item, arguments[0]) for item in value)
     if not arguments:
@@ -50,7 +51,7 @@ def _fits_tuple(value: list[Any], arguments: tuple[Any, ...]) -> bool:
     return len(value) == len(arguments) and all(map(fits, value, arguments))
 
 
-def _fits_class(value: Any, kind: type) -> bool:
+def _fits_class(value: object, kind: type) -> bool:
     if kind in (float, numbers.Number, numbers.Real):
         return isinstance(value, int | float) and not isinstance(value, bool)
     if kind in (int, numbers.Integral):
@@ -66,7 +67,7 @@ def _fits_class(value: Any, kind: type) -> bool:
     return bool(getattr(kind, "_is_protocol", False))
 
 
-def spell(annotation: Any) -> str:
+def spell(annotation: object) -> str:
     """An annotation as the user would say it: ``int or null``, ``'a', 'b' or null``, ``list of float``."""
     choices = list(dict.fromkeys(_choices(annotation)))
     choices.sort(key=lambda text: text == "null")  # stable: null goes last
@@ -74,7 +75,7 @@ def spell(annotation: Any) -> str:
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def _choices(annotation: Any) -> list[str]:
+def _choices(annotation: object) -> list[str]:
     origin, arguments = get_origin(annotation) or annotation, get_args(annotation)
     if origin in (Union, types.UnionType):
         return [text for argument in arguments for text in _choices(argument)]

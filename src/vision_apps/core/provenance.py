@@ -1,4 +1,4 @@
-"""The record of where and from what a run was started."""
+"""Where a run comes from: machine, versions, commit and command line, for its ``environment.json``."""
 
 import datetime
 import importlib.metadata
@@ -7,7 +7,6 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import vision_apps
 from vision_apps.core import hardware
@@ -18,8 +17,9 @@ _PACKAGES = (
 )
 
 
-def record(command: list[str]) -> dict[str, Any]:
-    """Versions, git commit (and whether the tree differed from it), hardware, time and command line."""
+def record(command: list[str]) -> dict[str, object]:
+    """Start (ISO 8601, UTC), command line, versions, git commit and whether files differed from it, and
+    hardware, as plain data."""
     return {
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": shlex.join(command),
@@ -40,8 +40,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _git(folder: Path) -> dict[str, Any] | None:
-    """None outside a clone, or where git is not installed."""
+def _git(folder: Path) -> dict[str, str | bool] | None:
+    """The commit, and whether files differ from it; None outside a clone, or where git is not installed."""
 
     def ask(*words: str) -> str:
         done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10)

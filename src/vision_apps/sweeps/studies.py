@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import optuna
@@ -32,13 +33,13 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def place(path: Path) -> str:
-    """The storage of a study in the file ``path``."""
+    """URL of the storage of a study in the SQLite file ``path``."""
     return f"sqlite:///{path.absolute()}"
 
 
 @contextlib.contextmanager
 def explained(storage: str) -> Iterator[None]:
-    """A storage that cannot be used is the user's to mend."""
+    """A context in which a storage that cannot be used is a `ConfigError` that says how to mend it."""
     try:
         yield
     except (
@@ -60,11 +61,11 @@ def explained(storage: str) -> Iterator[None]:
             )
         else:
             hint = "expected an SQLAlchemy URL as sqlite:///study.db or postgresql://host/name, or journal://FILE"
-        raise ConfigError(f"storage: {shown(storage)}: {reason}; {hint}") from error
+        raise ConfigError(f"storage: {without_password(storage)}: {reason}; {hint}") from error
 
 
-def shown(storage: str) -> str:
-    """Without its password."""
+def without_password(storage: str) -> str:
+    """A storage's URL as it can be shown."""
     try:
         return sqlalchemy.engine.make_url(storage).render_as_string(hide_password=True)
     except (sqlalchemy.exc.ArgumentError, ValueError):
@@ -72,6 +73,7 @@ def shown(storage: str) -> str:
 
 
 def open_storage(storage: str, tries: int = _TRIES) -> BaseStorage:
+    """The storage of an SQLAlchemy URL or ``journal://FILE``; an empty database gets its tables."""
     if storage.startswith(JOURNAL):
         return JournalStorage(JournalFileBackend(storage.removeprefix(JOURNAL)))
     arguments = {"timeout": _LOCKED_SECONDS} if storage.startswith("sqlite") else {}
@@ -90,12 +92,14 @@ def open_study(
     name: str,
     settings: Settings,
     objectives: Mapping[str, str],
-    identity: dict[str, Any],
+    identity: Mapping[str, object],
     seed: int,
 ) -> optuna.Study:
     """Make the study, or join it.
 
     Args:
+        storage: SQLAlchemy URL or ``journal://FILE``.
+        objectives: metric to ``min`` or ``max``.
         identity: of the search, as plain data; a study that was made for another one is refused.
         seed: of the sampler.
 
@@ -132,14 +136,14 @@ def open_study(
     return study
 
 
-def _seeded(settings: Settings, seed: int, begun: int) -> dict[str, Any]:
+def _seeded(settings: Settings, seed: int, begun: int) -> dict[str, object]:
     """A sampler that starts again must not repeat its first points."""
     offset = 0 if settings.sampler in _WITHOUT_SEED_OFFSET else begun
     return {"seed": seed + offset, **settings.sampler_options}
 
 
 def _option(
-    key: str, name: str | None, names: Mapping[str, str], module: Any, options: Mapping[str, Any]
+    key: str, name: str | None, names: Mapping[str, str], module: ModuleType, options: Mapping[str, object]
 ) -> Any:
     if name is None:
         return None
@@ -157,15 +161,19 @@ def _option(
 
 
 def _require_same(
-    study: optuna.Study, directions: list[StudyDirection], identity: dict[str, Any], storage: str, name: str
+    study: optuna.Study,
+    directions: list[StudyDirection],
+    identity: Mapping[str, object],
+    storage: str,
+    name: str,
 ) -> None:
     for key, expected in identity.items():
         found = study.user_attrs.get(key)
         if found != expected:
             raise ConfigError(
-                f"study: {name} in {shown(storage)} is a search with {key} {found!r}, this one has "
-                f"{expected!r}; give this search a name of its own with study=NAME, or go on with the other: "
-                "vision-apps sweep resume=FOLDER"
+                f"study: {name} in {without_password(storage)} is a search with {key} {found!r}, this one "
+                f"has {expected!r}; give this search a name of its own with study=NAME, or go on with the "
+                "other: vision-apps sweep resume=FOLDER"
             )
     if study.directions != directions:
         raise ConfigError(
@@ -173,8 +181,15 @@ def _require_same(
         )
 
 
+def trial_id(study: optuna.Study, number: int) -> int:
+    """What the study's storage calls a trial."""
+    storage = study._storage
+    study_id = storage.get_study_id_from_name(study.study_name)
+    return storage.get_trial_id_from_study_id_trial_number(study_id, number)
+
+
 def counted(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    """Those that count towards ``n_trials``: begun or ended, and not replaced by another."""
+    """The trials that count towards ``n_trials``: begun or ended, and not replaced by another."""
     return [
         trial
         for trial in trials
@@ -183,6 +198,7 @@ def counted(trials: list[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def ended(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials that count towards ``n_trials`` and have ended, well or not."""
     return [trial for trial in counted(trials) if trial.state.is_finished()]
 
 

@@ -1,10 +1,10 @@
-"""Means over seeds, and one configuration against another."""
+"""One configuration against another, paired by seed."""
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from vision_apps.core.statistics import Summary, summarize
+from vision_apps.core.statistics import summarize
 
 FEW = 5  # with fewer seeds an interval is too narrow and a p-value says little
 _ROUNDING = 1e-9  # relative; differences that are equal but for rounding have no spread
@@ -13,7 +13,7 @@ _ROUNDING = 1e-9  # relative; differences that are equal but for rounding have n
 class Pair(NamedTuple):
     """One configuration against another one, over the seeds that both have."""
 
-    n: int
+    n: int  # seeds
     difference: float  # mean of theirs minus the other's
     low: float | None
     high: float | None
@@ -21,14 +21,7 @@ class Pair(NamedTuple):
     holm: float | None  # p, corrected for the number of comparisons of this metric
 
 
-def summary(values: Sequence[float]) -> Summary:
-    """Of one value per seed. One that is not finite makes the mean so, and leaves no interval."""
-    if all(map(math.isfinite, values)):
-        return summarize(values)
-    return Summary(len(values), math.nan, None, None, None)
-
-
-def against(ours: Sequence[Mapping[Any, float]], theirs: Mapping[Any, float]) -> list[Pair | None]:
+def against(ours: Sequence[Mapping[str, float]], theirs: Mapping[str, float]) -> list[Pair | None]:
     """Several configurations against one, paired by seed: mean difference, its interval, Student's paired
     t-test, and Holm's correction for their number (Holm 1979, "A simple sequentially rejective multiple test
     procedure").
@@ -38,14 +31,14 @@ def against(ours: Sequence[Mapping[Any, float]], theirs: Mapping[Any, float]) ->
         theirs: seed to value of the one.
 
     Returns:
-        Per configuration the result; None where fewer than two seeds are common.
+        Per configuration the result; None where fewer than two seeds are common, or a value is not finite.
     """
     pairs = [_pair(one, theirs) for one in ours]
     corrected = iter(holm([pair.p for pair in pairs if pair is not None and pair.p is not None]))
     return [pair if pair is None or pair.p is None else pair._replace(holm=next(corrected)) for pair in pairs]
 
 
-def _pair(ours: Mapping[Any, float], theirs: Mapping[Any, float]) -> Pair | None:
+def _pair(ours: Mapping[str, float], theirs: Mapping[str, float]) -> Pair | None:
     seeds = [seed for seed in ours if seed in theirs]
     differences = [ours[seed] - theirs[seed] for seed in seeds]
     if len(seeds) < 2 or not all(map(math.isfinite, differences)):
@@ -59,7 +52,7 @@ def _pair(ours: Mapping[Any, float], theirs: Mapping[Any, float]) -> Pair | None
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Corrected p-values, in the order of the given ones."""
+    """P-values corrected by Holm's step-down procedure, in the order of the given ones."""
     corrected = [0.0] * len(p_values)
     least = 0.0
     for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):

@@ -1,0 +1,152 @@
+"""A sweep from its words to its last line: begun, or gone on with after it was stopped."""
+
+import dataclasses
+import datetime
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypedDict
+
+from vision_apps.core import hardware
+from vision_apps.core.config import check, compose, targets
+from vision_apps.core.config.suggest import nearest
+from vision_apps.core.errors import ConfigError, RunError
+from vision_apps.core.run_folder import new_folder
+from vision_apps.sweeps import outcome, processes, settings, space, studies
+from vision_apps.sweeps.controller import Sweep
+from vision_apps.sweeps.settings import CHANGEABLE, Settings
+from vision_apps.sweeps.space import Space
+from vision_apps.sweeps.table import Display
+
+_FILE = "sweep.json"
+
+
+class Record(TypedDict):
+    """``sweep.json``: what it takes to go on."""
+
+    name: str
+    started: str  # ISO 8601, UTC
+    command: list[str]
+    task: str
+    first_seed: int
+    objectives: dict[str, str]  # metric to min or max
+    fixed: list[str]
+    space: dict[str, str]  # key to values, as they were written
+    config_dirs: list[str]
+    settings: dict[str, object]
+
+
+def begin(chosen: Settings, searched: Space, place: str | None) -> None:
+    """Search from the start.
+
+    Args:
+        place: the sweep's folder; by default ``<run.root>/sweeps/<number>-<words>``.
+
+    Raises:
+        ConfigError: a configuration of the space does not fit, or a setting.
+        RunError: the folder exists already.
+    """
+    config = compose.compose([*searched.fixed, *searched.samples()[0]], searched.dirs)
+    folder = _make(Path(place)) if place else new_folder(Path(config.run.root) / "sweeps")
+    record = Record(
+        name=folder.name,
+        started=datetime.datetime.now(datetime.UTC).isoformat(),
+        command=[sys.executable, *map(_without_password, sys.argv)],
+        task=str(config.task.name),
+        first_seed=int(config.seed),
+        objectives=dict(chosen.objectives or {str(config.task.monitor): str(config.task.mode)}),
+        fixed=searched.fixed,
+        space={axis.key: axis.text for axis in searched.axes},
+        config_dirs=[str(path.absolute()) for path in searched.dirs],
+        settings=dataclasses.asdict(dataclasses.replace(chosen, storage=None)),  # may hold a password
+    )
+    try:
+        _run(folder, record, storage=chosen.storage)
+    finally:
+        if not any(folder.glob("trials/*")):  # nothing began
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def go_on(folder: Path, changes: Sequence[str]) -> None:
+    """Search on in the folder of a sweep that was stopped or killed; ``changes`` are ``setting=value``.
+
+    Raises:
+        ConfigError: a setting that cannot be changed.
+        RunError: the folder is no sweep's.
+    """
+    try:
+        record: Record = json.loads((folder / _FILE).read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"resume: {folder} is no sweep ({_FILE}: {error}); a sweep is a folder such as "
+            "runs/sweeps/0001-lively-heron"
+        ) from None
+    for word in changes:
+        name = word.partition("=")[0].split(".")[0]
+        if name not in CHANGEABLE:
+            raise ConfigError(
+                f"{word}: a sweep that goes on keeps its {name}{nearest(name, CHANGEABLE)}; "
+                f"changed can be: {', '.join(CHANGEABLE)}. Leave resume= out to begin a new one"
+            )
+    storage, _ = studies.recalled(folder)
+    _run(folder, record, storage, changes)
+
+
+def _run(folder: Path, record: Record, storage: str | None, changes: Sequence[str] = ()) -> None:
+    chosen = settings.read(record["settings"], changes)
+    searched = space.parse(record["fixed"], record["space"], [Path(path) for path in record["config_dirs"]])
+    for sample in searched.samples():
+        config = compose.compose([*searched.fixed, *sample], searched.dirs)
+        targets.allow(config.allow_targets)
+        check.check(config)
+    if chosen.launcher == "processes":
+        hardware.require(config)
+    objectives, first_seed = record["objectives"], record["first_seed"]
+    identity = {
+        "task": record["task"],
+        "space": record["space"],
+        "objectives": objectives,
+        "seeds": chosen.seeds_from(first_seed),
+    }
+    storage, name = storage or studies.place(folder / "study.db"), chosen.study or record["name"]
+    study = studies.open_study(storage, name, chosen, objectives, identity, first_seed)
+    gpus = processes.visible_gpus() if chosen.launcher == "processes" else []
+    per_trial = processes.devices_of(config.trainer) if gpus else 0
+    sweep = Sweep(folder, searched, chosen, study, objectives, first_seed, gpus, per_trial)
+    studies.remember(folder, storage, name)
+    record["settings"] = dataclasses.asdict(chosen)
+    (folder / _FILE).write_text(json.dumps(record, indent=2) + "\n")
+    done = len(studies.ended(study.trials))
+    print(
+        f"sweep     {folder} · {sweep.count} trials, {done} ended before · {len(sweep.seeds)} seeds · "
+        f"{sweep.slots} at a time\nstudy     {name} in {studies.without_password(storage)}",
+        flush=True,
+    )
+    with studies.explained(storage):
+        try:
+            with Display() as display:
+                try:
+                    sweep.run(display)
+                finally:
+                    display.close(sweep)
+        finally:
+            outcome.write(sweep)
+    outcome.tell(sweep)
+
+
+def _without_password(word: str) -> str:
+    key, equals, value = word.partition("=")
+    return f"{key}={studies.without_password(value)}" if key == "storage" and equals else word
+
+
+def _make(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise RunError(
+            f"dir: {folder} exists already and a sweep never overwrites another; choose another folder, or "
+            f"go on with it: vision-apps sweep resume={folder}"
+        ) from None
+    return folder
