@@ -17,7 +17,15 @@ def height_width(size: Size, key: str = "image_size") -> tuple[int, int]:
     Raises:
         ConfigError: it is neither one side nor two, or a side has less than a pixel.
     """
+    if problems := size_problems(size, key):
+        raise ConfigError(problems[0])
+    height, width = (size, size) if isinstance(size, int) else size
+    return int(height), int(width)
+
+
+def size_problems(size: Size, key: str) -> list[str]:
+    """What is wrong with a configured size, for an error that tells other problems too."""
     sides = [size, size] if isinstance(size, int) else list(size)
-    if len(sides) != 2 or min(sides) < 1:
-        raise ConfigError(f"{key}: expected a side or [height, width] in pixels, not {size}")
-    return int(sides[0]), int(sides[1])
+    if len(sides) == 2 and min(sides) >= 1:
+        return []
+    return [f"{key}: expected a side or [height, width] in pixels, not {size}"]

@@ -12,7 +12,7 @@ from torch import Tensor
 from vision_apps.core.augmentation import is_over
 from vision_apps.core.errors import ConfigError, CorruptSample
 from vision_apps.core.loader import BatchLoader
-from vision_apps.core.seeding import mix, seed_everything
+from vision_apps.core.seeding import permutation, seed_everything
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -73,7 +73,7 @@ def split_indices(count: int, held_out: int, seed: int) -> tuple[Tensor, Tensor]
     held out."""
     if not 0 <= held_out < count:
         raise ConfigError(f"cannot hold {held_out} of {count} samples out: expected 0 to {count - 1}")
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(mix(seed, count)))
+    order = permutation(count, seed, count)
     return order[held_out:].sort().values, order[:held_out].sort().values
 
 

@@ -5,12 +5,11 @@ import weakref
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from vision_apps.core.errors import ConfigError, CorruptSample, DataError
-from vision_apps.core.seeding import mix
+from vision_apps.core.seeding import permutation
 
 log = logging.getLogger(__name__)
 
@@ -137,8 +136,7 @@ class BatchLoader:
     def indices(self) -> Iterator[list[int]]:
         """This rank's sample numbers for every batch from the current one on."""
         if self.shuffle:
-            generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
-            order = torch.randperm(len(self.samples), generator=generator).tolist()
+            order = permutation(len(self.samples), self.seed, self.epoch).tolist()
         else:
             order = list(range(len(self.samples)))
             self.batch = 0

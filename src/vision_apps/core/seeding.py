@@ -9,6 +9,7 @@ import random
 
 import numpy as np
 import torch
+from torch import Tensor
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
@@ -23,6 +24,11 @@ def mix(*keys: int) -> int:
         state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _MASK
         state ^= state >> 31
     return state >> 1
+
+
+def permutation(count: int, *keys: int) -> Tensor:
+    """The numbers below ``count``, int64, in an order that the keys draw."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(mix(*keys)))
 
 
 def seed_everything(*keys: int) -> None:

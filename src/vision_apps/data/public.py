@@ -1,7 +1,7 @@
 """What all public data sets share: how they are fetched and what is said when they are not there."""
 
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from vision_apps.core.errors import DataError
@@ -43,6 +43,22 @@ def download(urls: Sequence[str], folder: Path, name: str, md5: str) -> Path:
         + "\n  ".join(problems)
         + f"\n  Fetch it by other means and put it at {(folder / name).absolute()}"
     )
+
+
+def fetch_voc(years: Iterable[str], root: Path) -> None:
+    """Fetch and unpack archives of PASCAL VOC, to ``root/VOCdevkit``.
+
+    Args:
+        years: as torchvision calls them, for instance ``2007-test``.
+
+    Raises:
+        DataError: one cannot be fetched or unpacked.
+    """
+    from torchvision.datasets.voc import DATASET_YEAR_DICT  # slow to import, rarely needed
+
+    for year in years:
+        known = DATASET_YEAR_DICT[year]
+        unpack(download([known["url"]], root, known["filename"], known["md5"]), root)
 
 
 def unpack(archive: Path, folder: Path) -> None:

@@ -89,11 +89,12 @@ def test_equal_names_in_folders_of_the_class_are_different_pictures(tmp_path: Pa
     assert len(again.annotations["test"]) == 5  # a fifth of all
 
 
-def test_splits_by_name_and_objects_joined(tmp_path: Path) -> None:
+@pytest.mark.parametrize("val", ["val", "valid", "validation"])
+def test_splits_by_name_and_objects_joined(tmp_path: Path, val: str) -> None:
     for name in ("a", "b", "c"):
         picture(tmp_path / "images" / f"{name}.jpg")
     (tmp_path / "train.csv").write_text("a.jpg,1,2,30,30,cat\na.jpg,5,5,9,9,dog\n")
-    (tmp_path / "valid.csv").write_text("b.jpg,,,,,\n")
+    (tmp_path / f"{val}.csv").write_text("b.jpg,,,,,\n")
     (tmp_path / "test.csv").write_text("c.jpg,0,0,9,9,ant\n")
     data = prepared(tmp_path)
     assert data.facts["class_names"] == ["ant", "cat", "dog"]
@@ -131,5 +132,5 @@ def test_a_broken_picture_is_told_before_anything_is_read(tmp_path: Path) -> Non
         picture(tmp_path / "images" / f"{name}.jpg")
         (tmp_path / f"{split}.csv").write_text(f"{name}.jpg,1,2,30,30,cat\n")
     (tmp_path / "images" / "b.jpg").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"data: broken files:\n  .*b\.jpg: cannot be decoded"):
+    with pytest.raises(DataError, match=r"data: 1 file is broken:\n  .*b\.jpg: cannot be decoded"):
         prepared(tmp_path)

@@ -12,7 +12,7 @@ from PIL import Image
 from vision_apps.applications.detection.types import DetectionBatch
 from vision_apps.core.errors import ConfigError, CorruptSample, DataError
 from vision_apps.core.loader import BatchLoader
-from vision_apps.data.boxes import data as boxes_module
+from vision_apps.data import memory
 from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation, clean, kinds
 from vision_apps.data.boxes.data import BoxData
 from vision_apps.data.boxes.voc import VocFolder
@@ -275,7 +275,7 @@ def test_every_broken_picture_is_named_at_once(tmp_path: Path) -> None:
     assert str(caught.value).count("cannot be decoded") == 10 and "and 2 more" in str(caught.value)
     for item in items:
         Path(item.path).write_bytes(b"no picture")
-    with pytest.raises(DataError, match="every picture of train is broken"):
+    with pytest.raises(DataError, match="no picture of train can be read"):
         prepared(tmp_path, items, in_memory=True, on_corrupt="skip").load("train", ("images",))
 
 
@@ -307,7 +307,7 @@ def test_splits_are_held_out_of_all(tmp_path: Path) -> None:
     # the test pictures are the same whatever is held out for validation, and others for another seed
     assert names(test_fraction=0.2, val_fraction=0.3)["test"] == found["test"]
     assert names(test_fraction=0.2, val_fraction=0.1, seed=1)["test"] != found["test"]
-    with pytest.raises(DataError, match="2 pictures are too few to hold some of them out for val"):
+    with pytest.raises(DataError, match="1 pictures are too few to hold some of them out for val"):
         Given(tmp_path, {"train": items[:2]}).prepare_data()
 
 
@@ -315,7 +315,7 @@ def test_options_that_do_not_fit(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         Given(tmp_path, {}, image_size=[0, 4], val_fraction=0.5, test_fraction=0, proposals_limit=0)
     assert str(caught.value).splitlines() == [
-        "data.image_size: expected one side or [height, width] in px, not [0, 4]",
+        "data.image_size: expected a side or [height, width] in pixels, not [0, 4]",
         "data.val_fraction: expected a share of more than 0 and less than 0.5, not 0.5",
         "data.test_fraction: expected a share of more than 0 and less than 0.5, not 0",
         "data.proposals_limit: expected at least 1, not 0",
@@ -324,9 +324,9 @@ def test_options_that_do_not_fit(tmp_path: Path) -> None:
 
 def test_more_than_fits_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = prepared(tmp_path, [picture(tmp_path, "one", [])], in_memory=True)
-    monkeypatch.setattr(boxes_module, "_memory", lambda: 1000)
+    monkeypatch.setattr(memory, "_memory", lambda: 1000)
     with pytest.raises(
-        ConfigError, match=r"data\.in_memory: 1 pictures of train at 32 x 32 px take .* data\.in_memory=false"
+        ConfigError, match=r"data\.in_memory: 1 samples of train .*take .* data\.in_memory=false"
     ):
         data.load("train", ("images",))
 

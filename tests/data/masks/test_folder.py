@@ -61,7 +61,7 @@ def refusal(root: Path, kind: type[Exception] = DataError, **options: Any) -> st
 
 def expected(root: Path, what: str) -> str:
     return (
-        f"data.root: no complete pictures with masks in {root}: {what}\n"
+        f"data.root: no pictures with masks in {root}: {what}\n"
         "  Expected root/images/*.jpg with root/masks/*.png of the same names, "
         "root/{train,val,test}/{images,masks}, or lists root/{train,val,test}.txt with a line 'image mask' "
         "each.\n  Say where they are: data.root=/path/to/it"
@@ -285,6 +285,18 @@ def test_two_files_of_one_name_are_told(tmp_path: Path) -> None:
     write(tmp_path / "masks" / "a.bmp", np.eye(2))
     text = f"{tmp_path / 'masks' / 'a.png'} and a.bmp have the same name; remove one of them"
     assert refusal(tmp_path) == expected(tmp_path, text)
+
+
+def test_hidden_files_and_folders_are_left_out(tmp_path: Path) -> None:
+    for number in range(4):
+        for folder in ("", ".thumbnails/", "__MACOSX/"):
+            write(tmp_path / "images" / f"{folder}{number}.png", np.zeros((4, 4)))
+            write(tmp_path / "masks" / f"{folder}{number}.png", np.zeros((4, 4)))
+    data = MaskFolder(str(tmp_path), class_names=["ground", "thing"])
+    data.prepare_data()
+    assert sorted(Path(image).name for pairs in data.pairs.values() for image, _ in pairs.paths()) == [
+        f"{number}.png" for number in range(4)
+    ]
 
 
 def test_too_few_to_hold_out(tmp_path: Path) -> None:

@@ -97,17 +97,19 @@ def test_memory_names_all_broken_files(tmp_path: Path, caplog: pytest.LogCapture
     with pytest.raises(DataError) as caught:
         data.load("train", BOTH)
     text = str(caught.value)
-    assert text.startswith("data: 2 of 8 samples are broken:\n  ")
+    assert text.startswith("data: 2 files are broken:\n  ")
     assert all(f"{path}: cannot be decoded: " in text for path in masks[:2])
     assert text.endswith("\n  Remove or mend them, or leave them out with data.on_corrupt=skip")
     data.on_corrupt = "skip"
     with caplog.at_level(logging.WARNING):
         samples = data.load("train", BOTH)
     assert len(samples) == 6
-    assert [message[:24] for message in caplog.messages] == ["left out a broken file: "] * 2
+    assert [message[:35] for message in caplog.messages] == [
+        f"left out a broken file ({number} so far): " for number in (1, 2)
+    ]
     for path in masks:
         path.write_bytes(b"")
-    with pytest.raises(DataError, match="8 of 8 samples are broken"):
+    with pytest.raises(DataError, match="no picture of train can be read"):
         data.load("train", BOTH)
 
 
@@ -132,13 +134,13 @@ def test_voc_says_what_is_missing(tmp_path: Path) -> None:
         opened(VOCSegmentation, root=str(tmp_path))
     names = folder / "ImageSets" / "Segmentation" / "train.txt"
     assert str(caught.value) == (
-        f"data.root: no complete VOC 2012 in {tmp_path}: {names}: 1 ({mask}) of 12 masks are not there\n"
+        f"data.root: no VOC 2012 in {tmp_path}: {names}: 1 ({mask}) of 12 masks are not there\n"
         "  Expected root/VOCdevkit/VOC2012/{JPEGImages,SegmentationClass} and "
         "ImageSets/Segmentation/{train,val}.txt there, or these folders in root itself.\n"
         "  Download it (2,000 MB): data.download=true    Or say where it is: data.root=/path/to/it"
     )
     names.write_text("2007_000001 1\n")
-    with pytest.raises(DataError, match="line 1: expected a name such as 2007_000032, found '2007_000001 1'"):
+    with pytest.raises(DataError, match="1: expected a line such as '2007_000032', found '2007_000001 1'"):
         opened(VOCSegmentation, root=str(tmp_path))
 
 
@@ -249,7 +251,10 @@ def test_pets_say_what_is_missing(tmp_path: Path) -> None:
     names.write_text("Abyssinian_1\n")
     with pytest.raises(DataError) as caught:
         opened(OxfordPet, root=str(tmp_path))
-    assert str(caught.value) == f"{names}, line 1: expected 'Abyssinian_100 1 1 1', found 'Abyssinian_1'"
+    assert (
+        str(caught.value)
+        == f"{names}, line 1: expected a line such as 'Abyssinian_100 1 1 1', found 'Abyssinian_1'"
+    )
     names.unlink()
     with pytest.raises(DataError, match=f"there is no {names}"):
         opened(OxfordPet, root=str(tmp_path))

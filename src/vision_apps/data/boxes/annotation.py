@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
+from torch import Tensor
 
 from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError
@@ -33,6 +34,14 @@ class Annotation(NamedTuple):
     ignored: np.ndarray  # bool [n]
     image_id: str | int  # what the format calls the picture
     source: str  # the file, and where there are many the place in it, that says so
+
+
+class Annotations(list[Annotation]):
+    """The pictures of a split."""
+
+    def take(self, rows: Tensor) -> "Annotations":
+        """Those with these numbers, int64 [n], in their order."""
+        return Annotations(self[row] for row in rows.tolist())
 
 
 class Annotated(NamedTuple):

@@ -10,8 +10,8 @@ from vision_apps.core.errors import DataError
 from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation
 from vision_apps.data.boxes.data import BoxData
 from vision_apps.data.boxes.fakes import CLASS_NAMES, fake_pictures
+from vision_apps.data.files import SPLIT_NAMES
 
-_SPLITS: dict[Split, tuple[str, ...]] = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
 _CORNERS = (("x0", "y0", "x1", "y1"), ("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2"))
 _FILE, _CLASS = ("filename", "file", "image", "path", "image_path"), ("class", "label", "name")
 
@@ -28,9 +28,10 @@ class Row(NamedTuple):
 class BoxCsv(BoxData):
     """CSV files in ``root`` or ``root/annotations`` and pictures in ``root/images``.
 
-    ``train.csv``, ``val.csv`` and ``test.csv`` are the splits; files of other names are all read, and splits
-    held out of them. A heading is read where there is one. ``filename,,,,,`` is a picture without objects.
-    Pictures are looked for in ``images``, and there also in folders called as the CSV file or the class.
+    ``train.csv``, ``val.csv`` (or ``valid``, ``validation``) and ``test.csv`` are the splits; where there is
+    no ``train.csv``, all files are read and splits held out of them. A heading is read where there is one.
+    ``filename,,,,,`` is a picture without objects. Pictures are looked for in ``images``, and there also in
+    folders called as the CSV file or the class.
 
     Args:
         csv: one file, below ``root``; by default all that are there.
@@ -66,12 +67,12 @@ class BoxCsv(BoxData):
             return {"train": [self.root / self.csv]}
         for folder in (self.root / "annotations", self.root):
             files = {path.stem.lower(): path for path in sorted(folder.glob("*.csv"))}
-            if "train" in files:
-                return {
-                    split: [files[name] for name in names if name in files]
-                    for split, names in _SPLITS.items()
-                    if any(name in files for name in names)
-                }
+            found = {
+                split: [files[name] for name in names if name in files]
+                for split, names in SPLIT_NAMES.items()
+            }
+            if found["train"]:
+                return {split: own for split, own in found.items() if own}
             if files:
                 return {"train": list(files.values())}
         raise self.problem("there is no CSV file")

@@ -1,7 +1,8 @@
-"""From annotations to samples: pictures fitted to one size, boxes with them, padded to one number."""
+"""From annotations to samples: pictures brought to one size, boxes with them, padded to one number."""
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -16,23 +17,23 @@ from vision_apps.data.images import read_image
 from vision_apps.data.resizing import ResizeMode, resize_boxes, resize_picture
 
 
-class Listing(NamedTuple):
+class BoxTable(NamedTuple):
     """The pictures of a split as few arrays: a list of many objects gets copied into every worker."""
 
     files: np.ndarray  # encoded paths [N]
     sizes: Tensor  # int64 [N, 2]: height and width in the file
-    boxes: Tensor  # float32 [T, 4]: of all pictures, in pixels of the fitted ones
+    boxes: Tensor  # float32 [T, 4]: of all pictures, in pixels of the resized ones
     labels: Tensor  # int64 [T]
     ignored: Tensor  # bool [T]
     starts: Tensor  # int64 [N + 1]: where a picture's boxes begin
 
 
-def list_annotations(items: Sequence[Annotation], size: Size, mode: ResizeMode) -> Listing:
+def list_annotations(items: Sequence[Annotation], size: Size, mode: ResizeMode) -> BoxTable:
     sizes = torch.tensor([[item.height, item.width] for item in items], dtype=torch.int64)
     counts = torch.tensor([len(item.labels) for item in items], dtype=torch.int64)
     boxes = torch.from_numpy(np.concatenate([item.boxes for item in items]))
     each = sizes.repeat_interleave(counts, 0)
-    return Listing(
+    return BoxTable(
         np.array([os.fsencode(item.path) for item in items]),
         sizes,
         resize_boxes(boxes.unsqueeze(1), each, size, mode).squeeze(1),
@@ -46,61 +47,49 @@ class Regions(Protocol):
     """Region proposals of the same pictures."""
 
     def of(self, index: int, image: Tensor) -> Tensor:
-        """float32 [P, 4] of the fitted picture uint8 [3, H, W]; zero rows are none."""
+        """float32 [P, 4] of the resized picture uint8 [3, H, W]; zero rows are none."""
 
 
+@dataclass
 class BoxSamples:
-    """Reads and fits one picture at a time; run in loader workers, or by threads.
+    """Reads and resizes one picture at a time; run in loader workers, or by threads."""
 
-    Args:
-        rows: of boxes per picture; the rows past a picture's objects are empty.
-    """
-
-    def __init__(
-        self,
-        listing: Listing,
-        fields: Sequence[str],
-        size: Size,
-        resize_mode: ResizeMode,
-        rows: int,
-        max_pixels: int,
-    ) -> None:
-        self.listing = listing
-        self.fields = tuple(fields)
-        self.size = size
-        self.resize_mode = resize_mode
-        self.rows = rows
-        self.max_pixels = max_pixels
-        self.regions: Regions | None = None
+    table: BoxTable
+    fields: tuple[str, ...]
+    size: Size
+    mode: ResizeMode
+    rows: int  # of boxes per picture; those past a picture's objects are empty
+    max_pixels: int
+    regions: Regions | None = None
 
     def __len__(self) -> int:
-        return len(self.listing.files)
+        return len(self.table.files)
 
     def picture(self, index: int) -> Tensor:
-        """Fitted: uint8 [3, H, W].
+        """Resized: uint8 [3, H, W].
 
         Raises:
             CorruptSample: the file cannot be decoded, or its size is not the annotated one.
         """
-        path = os.fsdecode(self.listing.files[index])
+        path = os.fsdecode(self.table.files[index])
         image = read_image(path, self.max_pixels)
-        height, width = self.listing.sizes[index].tolist()
+        height, width = self.table.sizes[index].tolist()
         if image.shape[-2:] != (height, width):
             raise CorruptSample(
                 path,
                 f"it has {image.shape[-1]} x {image.shape[-2]} pixels and is annotated as {width} x "
                 f"{height}: the boxes are of another picture, or of this one before it was scaled or turned",
             )
-        return resize_picture(image, self.size, self.resize_mode)[0]
+        return resize_picture(image, self.size, self.mode)[0]
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        own = slice(*self.listing.starts[index : index + 2].tolist())
+        own = slice(*self.table.starts[index : index + 2].tolist())
         makers: dict[str, Callable[[], Tensor]] = {
             "images": partial(self.picture, index),
-            "boxes": lambda: _padded(self.listing.boxes[own], self.rows, 0),
-            "box_labels": lambda: _padded(self.listing.labels[own], self.rows, -1),
-            "ignored": lambda: _padded(self.listing.ignored[own], self.rows, False),
-            "sizes": lambda: self.listing.sizes[index].clone(),
+            "boxes": lambda: _padded(self.table.boxes[own], self.rows, 0),
+            "box_labels": lambda: _padded(self.table.labels[own], self.rows, -1),
+            "ignored": lambda: _padded(self.table.ignored[own], self.rows, False),
+            "sizes": lambda: self.table.sizes[index].clone(),
         }
         sample = {name: makers[name]() for name in self.fields if name in makers}
         if "proposals" in self.fields:

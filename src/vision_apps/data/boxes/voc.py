@@ -244,15 +244,10 @@ class Voc(VocFolder):
         super().prepare_data()
 
     def _fetch(self) -> None:
-        from torchvision.datasets.voc import DATASET_YEAR_DICT
-
         wanted = {
             f"{year}-test" if (year, name) == ("2007", "test") else year for _, year, name in self.lists
         }
-        for year in sorted(wanted):
-            known = DATASET_YEAR_DICT[year]
-            archive = public.download([known["url"]], self.root, known["filename"], known["md5"])
-            public.unpack(archive, self.root)
+        public.fetch_voc(sorted(wanted), self.root)
 
     def read(self) -> Annotated:
         splits: dict[Split, list[tuple[str, Parsed | None]]] = {}

@@ -16,9 +16,9 @@ from vision_apps.core.errors import DataError
 from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation
 from vision_apps.data.boxes.data import BoxData
 from vision_apps.data.boxes.fakes import CLASS_NAMES, FakePicture, fake_pictures
+from vision_apps.data.files import SPLIT_NAMES
 from vision_apps.data.images import EXTENSIONS
 
-_KEYS: dict[Split, tuple[str, ...]] = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
 _FARTHEST = 2.0  # shares: beyond, the numbers must be pixels
 
 Line = tuple[int, float, float, float, float]  # class and corners, in shares
@@ -49,7 +49,7 @@ class YoloFolder(BoxData):
         content = self._description()
         names = class_names(content, self.description)
         pictures: dict[Split, list[str]] = {}
-        for split, keys in _KEYS.items():
+        for split, keys in SPLIT_NAMES.items():
             if entry := next((content[key] for key in keys if content.get(key)), None):
                 pictures[split] = [
                     path for one in _as_list(entry) for path in self._listed(str(one), content, split)

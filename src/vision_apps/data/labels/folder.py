@@ -1,57 +1,52 @@
 """Image folders: the user's own pictures, with classes as folders or without classes."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from vision_apps.core.data import SPLITS, Split, VisionData, split_indices
-from vision_apps.core.errors import ConfigError, DataError
-from vision_apps.core.seeding import mix
-from vision_apps.data.images import EXTENSIONS, MAX_PIXELS, read_image
+from vision_apps.core.data import Split
+from vision_apps.core.errors import ConfigError
+from vision_apps.data.files import SPLIT_NAMES, FileData, held_out_fractions, is_hidden, pictures_below
+from vision_apps.data.images import EXTENSIONS, read_image
 from vision_apps.data.labels.classes import count_classes
 from vision_apps.data.resizing import resize_and_center_crop
 
-_SPLIT_FOLDERS: dict[Split, tuple[str, ...]] = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation"),
-    "test": ("test",),
-}
-# of ImageNet: what published weights were trained with
-_MEAN, _STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
-
-class Listing(NamedTuple):
+@dataclass(frozen=True)
+class LabelledFiles:
     """The files of a split: one array, because a list of a million strings gets copied into every worker."""
 
     files: np.ndarray  # encoded paths [N]
     labels: Tensor | None  # int64 [N]; None where there are no classes
 
-    def take(self, rows: Tensor) -> "Listing":
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def take(self, rows: Tensor) -> "LabelledFiles":
         """The files with these numbers, int64 [n], in their order."""
-        return Listing(self.files[rows.numpy()], None if self.labels is None else self.labels[rows])
+        return LabelledFiles(self.files[rows.numpy()], None if self.labels is None else self.labels[rows])
 
 
-class FileSamples:
+@dataclass(frozen=True)
+class LabelledSamples:
     """Reads, scales and cuts one picture at a time; run in loader workers."""
 
-    def __init__(
-        self, listing: Listing, fields: Sequence[str], size: int, resize: int | None, max_pixels: int
-    ) -> None:
-        self.listing = listing
-        self.fields = tuple(fields)
-        self.size = size
-        self.resize = resize
-        self.max_pixels = max_pixels
+    listing: LabelledFiles
+    fields: tuple[str, ...]
+    size: int  # px, side of the square
+    resize: int | None  # px, of the short side before the square is cut out; None: ``size``
+    max_pixels: int
 
     def __len__(self) -> int:
-        return len(self.listing.files)
+        return len(self.listing)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         """``images`` uint8 [3, size, size] and ``labels`` int64 [], as asked for.
@@ -68,7 +63,7 @@ class FileSamples:
         return sample
 
 
-class ImageFolder(VisionData):
+class ImageFolder(FileData):
     """Pictures in ``root/<class>/`` or in ``root/train/<class>/``, ``root/val/<class>/``,
     ``root/test/<class>/``.
 
@@ -83,7 +78,6 @@ class ImageFolder(VisionData):
             ``image_size``; ``image_size`` if null.
         val_fraction, test_fraction: of the training pictures, held out by ``seed`` where the split has no
             folder.
-        max_pixels: a larger picture is refused before it is decoded.
         extensions: of the files to read, in lower case.
     """
 
@@ -93,6 +87,7 @@ class ImageFolder(VisionData):
     layout: ClassVar[str] = (
         "root/<class>/*.jpg, root/{train,val,test}/<class>/*.jpg, or the same without class folders"
     )
+    image_size: int
     remedy: ClassVar[str] = "Say where the pictures are: data.root=/path/to/images"
 
     def __init__(
@@ -104,24 +99,16 @@ class ImageFolder(VisionData):
         train_size: int | None = None,
         val_fraction: float = 0.1,
         test_fraction: float = 0.1,
-        max_pixels: int = MAX_PIXELS,
         extensions: Sequence[str] = EXTENSIONS,
-        **loader: Any,
+        **files: Any,
     ) -> None:
-        super().__init__(**loader)
-        for name, fraction in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
-            if not 0 < fraction < 0.5:
-                raise ConfigError(
-                    f"data.{name}: expected a share of more than 0 and less than 0.5, not {fraction}"
-                )
+        super().__init__(root, **files)
+        self.fractions = held_out_fractions(val_fraction, test_fraction)
         if resize is not None and resize < image_size:
             raise ConfigError(f"data.resize: expected at least data.image_size = {image_size}, not {resize}")
-        self.root = Path(root)
         self.image_size = image_size
         self.resize = resize
         self.train_size = train_size
-        self.fractions = {"val": val_fraction, "test": test_fraction}
-        self.max_pixels = max_pixels
         self.extensions = tuple(extension.lower() for extension in extensions)
 
     def split_folders(self) -> dict[Split, Path]:
@@ -131,10 +118,9 @@ class ImageFolder(VisionData):
             DataError: there are folders to measure with and none to train on.
         """
         found: dict[Split, Path] = {}
-        for split, names in _SPLIT_FOLDERS.items():
-            for name in names:
-                if (self.root / name).is_dir():
-                    found.setdefault(split, self.root / name)
+        for split, names in SPLIT_NAMES.items():
+            if folder := next((self.root / name for name in names if (self.root / name).is_dir()), None):
+                found[split] = folder
         if found and "train" not in found:
             given = " and ".join(f"{folder.name}/" for folder in found.values())
             raise self.problem(
@@ -144,17 +130,14 @@ class ImageFolder(VisionData):
         return found or {"train": self.root}
 
     def prepare_data(self) -> None:
-        if not self.root.is_dir():
-            raise self.problem("there is no such folder")
+        super().prepare_data()
         if self.class_folders is None:
             self.fields = ("images",)  # type: ignore[misc]  # what this folder offers, not what the class can
         self.listings  # noqa: B018 - an empty or malformed folder is refused now, not when training starts
 
-    def problem(self, what: str) -> DataError:
-        return DataError(
-            f"data.root: no {self.title} in {self.root.absolute()}: {what}\n"
-            f"  Expected {self.layout}\n  with files ending in {' '.join(self.extensions)}.\n  {self.remedy}"
-        )
+    @property
+    def expected(self) -> str:
+        return f"{self.layout}\n  with files ending in {' '.join(self.extensions)}"
 
     @cached_property
     def class_folders(self) -> list[str] | None:
@@ -163,7 +146,7 @@ class ImageFolder(VisionData):
         if not folder.is_dir():
             raise self.problem(f"there is no folder {folder.absolute()}")
         names = _folders(folder)
-        empty = [name for name in names if not any(self._pictures(folder / name))]
+        empty = [name for name in names if not any(pictures_below(folder / name, self.extensions))]
         if len(empty) == len(names):
             return None
         if empty:
@@ -171,46 +154,26 @@ class ImageFolder(VisionData):
         return names
 
     @cached_property
-    def listings(self) -> dict[Split, Listing]:
+    def listings(self) -> dict[Split, LabelledFiles]:
         found = {split: self._list(folder) for split, folder in self.split_folders().items()}
         for split, listing in found.items():
-            if not len(listing.files):
+            if not len(listing):
                 raise self.problem(f"{self.split_folders()[split].absolute()} holds no pictures")
-        for split in SPLITS[1:]:
-            if split not in found:
-                found["train"], found[split] = self._hold_out(found["train"], self.fractions[split], split)
-        return {split: self._shuffled(listing) for split, listing in found.items()}
+        found = self.with_held_out(found, self.fractions)
+        return {split: self.shuffled(listing) for split, listing in found.items()}
 
-    def _shuffled(self, listing: Listing) -> Listing:
-        count = len(listing.files)
-        generator = torch.Generator().manual_seed(mix(self.seed, count))
-        return listing.take(torch.randperm(count, generator=generator))
-
-    def _list(self, folder: Path) -> Listing:
+    def _list(self, folder: Path) -> LabelledFiles:
         if self.class_folders is None:
-            return Listing(np.array([os.fsencode(path) for path in sorted(self._pictures(folder))]), None)
+            return LabelledFiles(np.array([os.fsencode(path) for path in self._pictures(folder)]), None)
         if unknown := set(_folders(folder)) - set(self.class_folders):
             names = ", ".join(sorted(unknown))
             raise self.problem(f"{folder.absolute()} has classes that training has not: {names}")
-        files = [sorted(self._pictures(folder / name)) for name in self.class_folders]
+        files = [self._pictures(folder / name) for name in self.class_folders]
         labels = torch.arange(len(files)).repeat_interleave(torch.tensor([len(own) for own in files]))
-        return Listing(np.array([os.fsencode(path) for own in files for path in own]), labels)
+        return LabelledFiles(np.array([os.fsencode(path) for own in files for path in own]), labels)
 
-    def _hold_out(self, listing: Listing, fraction: float, split: Split) -> tuple[Listing, Listing]:
-        count = len(listing.files)
-        held_out = max(1, round(count * fraction))
-        if held_out >= count:
-            raise self.problem(f"{count} pictures are too few to hold some of them out for {split}")
-        kept, held = split_indices(count, held_out, self.seed)
-        return listing.take(kept), listing.take(held)
-
-    def _pictures(self, folder: Path) -> Iterator[str]:
-        """All pictures below a folder; hidden files and folders are left out."""
-        for place, folders, files in os.walk(folder):
-            folders[:] = [name for name in folders if not _hidden(name)]
-            for name in files:
-                if not _hidden(name) and name.lower().endswith(self.extensions):
-                    yield os.path.join(place, name)
+    def _pictures(self, folder: Path) -> list[str]:
+        return sorted(pictures_below(folder, self.extensions))
 
     def display_name(self, folder: str) -> str:
         """What a class is called, given its folder's name."""
@@ -218,7 +181,7 @@ class ImageFolder(VisionData):
 
     @property
     def facts(self) -> dict[str, Any]:
-        facts: dict[str, Any] = {"image_size": self.image_size, "mean": list(_MEAN), "std": list(_STD)}
+        facts = super().facts
         if self.class_folders is not None:
             names = [self.display_name(folder) for folder in self.class_folders]
             labels = self.listings["train"].labels
@@ -227,14 +190,14 @@ class ImageFolder(VisionData):
             facts |= {"num_classes": len(names), "class_names": names, "class_counts": counts}
         return facts
 
-    def load(self, split: Split, fields: tuple[str, ...]) -> FileSamples:
+    def load(self, split: Split, fields: tuple[str, ...]) -> LabelledSamples:
         listing = self.listings[split]
         if "labels" in fields and listing.labels is None:
             raise self.problem("there are no class folders, so there are no labels")
         size, resize = self.image_size, self.resize
         if split == "train" and self.train_size is not None:
             size, resize = self.train_size, self.train_size
-        return FileSamples(listing, fields, size, resize, self.max_pixels)
+        return LabelledSamples(listing, fields, size, resize, self.max_pixels)
 
     @classmethod
     def fake(cls, root: Path, *, size: int = 32, per_class: int = 8) -> dict[str, Any]:
@@ -245,11 +208,7 @@ class ImageFolder(VisionData):
 
 
 def _folders(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not _hidden(entry.name))
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith((".", "__MACOSX"))  # what file managers leave in archives
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not is_hidden(entry.name))
 
 
 def fake_pictures(

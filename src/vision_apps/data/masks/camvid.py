@@ -1,11 +1,11 @@
 """CamVid (Brostow, Fauqueur, Cipolla 2009) as SegNet's tutorial has it: 701 frames of a drive, 11 classes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from vision_apps.core.conventions import IGNORE_INDEX
+from vision_apps.core.conventions import IGNORE_INDEX, Size
 from vision_apps.core.data import SPLITS, Split
 from vision_apps.data.masks.coding import MaskCoding, identity
 from vision_apps.data.masks.data import MaskData, Pairs, fake_pair
@@ -38,6 +38,7 @@ class CamVid(MaskData):
     """
 
     title = "CamVid"
+    classes = _CLASSES
     mean = (0.4114, 0.4247, 0.4320)  # of the 367 training frames
     std = (0.3065, 0.3108, 0.3064)
     layout = (
@@ -53,7 +54,7 @@ class CamVid(MaskData):
         self,
         root: str,
         *,
-        image_size: int | Sequence[int] = (360, 480),
+        image_size: Size = (360, 480),
         in_memory: bool = True,
         **data: Any,
     ) -> None:
@@ -67,14 +68,6 @@ class CamVid(MaskData):
                 raise self.problem(f"there is no {path.absolute()}")
             found[split] = self.existing(listed_pairs(path, self.root), str(path.absolute()))
         return found
-
-    @property
-    def class_names(self) -> list[str]:
-        return list(_CLASSES)
-
-    @property
-    def palette(self) -> list[list[int]]:
-        return [list(colour) for colour in _CLASSES.values()]
 
     @cached_property
     def coding(self) -> MaskCoding:

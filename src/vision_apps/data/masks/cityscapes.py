@@ -1,17 +1,15 @@
 """Cityscapes (Cordts et al. 2016): 3,475 finely labelled street scenes of 21 cities, 19 classes."""
 
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from vision_apps.core.conventions import IGNORE_INDEX
+from vision_apps.core.conventions import IGNORE_INDEX, Size
 from vision_apps.core.data import Split
-from vision_apps.core.seeding import mix
+from vision_apps.core.seeding import permutation
+from vision_apps.data.files import held_out_fractions
 from vision_apps.data.masks.coding import MaskCoding
-from vision_apps.data.masks.data import MaskData, Pairs, fake_pair, fraction
+from vision_apps.data.masks.data import MaskData, Pairs, fake_pair
 
 # name: number in *_labelIds.png, and colour; as cityscapesScripts' labels.py has them, in order of "trainId"
 _CLASSES = {
@@ -49,6 +47,7 @@ class Cityscapes(MaskData):
     """
 
     title = "Cityscapes"
+    classes = {name: colour for name, (_, colour) in _CLASSES.items()}  # noqa: RUF012
     layout = (
         "root/leftImg8bit/{train,val}/<city>/*_leftImg8bit.png and "
         "root/gtFine/{train,val}/<city>/*_gtFine_labelIds.png"
@@ -63,22 +62,20 @@ class Cityscapes(MaskData):
         self,
         root: str,
         *,
-        image_size: int | Sequence[int] = (512, 1024),
+        image_size: Size = (512, 1024),
         val_fraction: float = 0.1,
         **data: Any,
     ) -> None:
         super().__init__(root, image_size=image_size, **data)
-        self.val_fraction = fraction("val_fraction", val_fraction)
+        self.fractions = held_out_fractions(val_fraction)
 
     def list_pairs(self) -> dict[Split, Pairs]:
         cities = self._cities("train")
         names = sorted(cities)
         if len(names) < 2:
             raise self.problem("train needs at least 2 cities, one of them to hold out for val")
-        order = torch.randperm(
-            len(names), generator=torch.Generator().manual_seed(mix(self.seed, len(names)))
-        )
-        wanted = self.val_fraction * sum(map(len, cities.values()))
+        order = permutation(len(names), self.seed, len(names))
+        wanted = self.fractions["val"] * sum(map(len, cities.values()))
         held: list[tuple[Path, Path]] = []
         kept = [names[index] for index in order.tolist()]
         while len(kept) > 1 and len(held) < wanted:
@@ -98,14 +95,6 @@ class Cityscapes(MaskData):
             found.setdefault(path.parent.name, []).append((path, mask))
         self.existing([pair for pairs in found.values() for pair in pairs], str(images.absolute()))
         return found
-
-    @property
-    def class_names(self) -> list[str]:
-        return list(_CLASSES)
-
-    @property
-    def palette(self) -> list[list[int]]:
-        return [list(colour) for _, colour in _CLASSES.values()]
 
     @cached_property
     def coding(self) -> MaskCoding:

@@ -1,7 +1,7 @@
 """Image and mask folders: the user's own pictures with the class of every pixel."""
 
 import logging
-import os
+import os.path
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from vision_apps.core.conventions import IGNORE_INDEX
+from vision_apps.core.conventions import IGNORE_INDEX, Size
 from vision_apps.core.data import SPLITS, Split
 from vision_apps.core.errors import ConfigError, CorruptSample
+from vision_apps.data.files import SPLIT_NAMES, held_out_fractions, pictures_below
 from vision_apps.data.images import EXTENSIONS
 from vision_apps.data.masks.coding import (
     Colours,
@@ -21,17 +22,12 @@ from vision_apps.data.masks.coding import (
     read_values,
     voc_colours,
 )
-from vision_apps.data.masks.data import MaskData, Pairs, fake_pair, fraction, some
+from vision_apps.data.masks.data import MaskData, Pairs, fake_pair, some
 from vision_apps.data.masks.doctor import strays
 from vision_apps.data.masks.pair_lists import Classes, listed_pairs, read_classes
 
 log = logging.getLogger(__name__)
 
-_SPLIT_NAMES: dict[Split, tuple[str, ...]] = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation"),
-    "test": ("test",),
-}
 _LOOKED_AT = 200  # masks, before a set without the value 1 is taken for binary
 _SHOWN = 8  # masks whose values are told where there are no class names
 
@@ -71,7 +67,7 @@ class MaskFolder(MaskData):
         self,
         root: str,
         *,
-        image_size: int | Sequence[int] = 128,
+        image_size: Size = 128,
         class_names: Sequence[str] | None = None,
         values: Mapping[int, int] | None = None,
         palette: Sequence[Sequence[int]] | None = None,
@@ -90,10 +86,7 @@ class MaskFolder(MaskData):
         self.void_colour = None if void_colour is None else list(void_colour)
         self.folders = (images, masks)
         self.mask_suffix = mask_suffix
-        self.fractions = {
-            "val": fraction("val_fraction", val_fraction),
-            "test": fraction("test_fraction", test_fraction),
-        }
+        self.fractions = held_out_fractions(val_fraction, test_fraction)
 
     def list_pairs(self) -> dict[Split, Pairs]:
         found = {split: pairs for split in SPLITS if (pairs := self._of_split(split)) is not None}
@@ -104,13 +97,10 @@ class MaskFolder(MaskData):
             found["train"] = self._matched(images, masks)
         if "train" not in found:
             raise self.problem(f"found {' and '.join(found)} without train")
-        for split in SPLITS[1:]:
-            if split not in found:
-                found["train"], found[split] = self.hold_out(found["train"], self.fractions[split], split)
-        return found
+        return self.with_held_out(found, self.fractions)
 
     def _of_split(self, split: Split) -> Pairs | None:
-        for name in _SPLIT_NAMES[split]:
+        for name in SPLIT_NAMES[split]:
             path, (images, masks) = (
                 self.root / f"{name}.txt",
                 (self.root / name / part for part in self.folders),
@@ -137,20 +127,13 @@ class MaskFolder(MaskData):
     def _by_name(self, folder: Path, suffix: str) -> dict[str, Path]:
         """Path below ``folder`` without ``suffix`` and extension, to file; sorted."""
         found: dict[str, Path] = {}
-        for place, folders, files in sorted(os.walk(folder)):
-            folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
-            for name in sorted(files):
-                path = Path(place, name)
-                if name.startswith(".") or path.suffix.lower() not in EXTENSIONS:
-                    continue
-                if not path.stem.endswith(suffix):
-                    continue
-                stem = str(path.relative_to(folder).with_suffix("")).removesuffix(suffix)
-                if stem in found:
-                    raise self.problem(
-                        f"{path} and {found[stem].name} have the same name; remove one of them"
-                    )
-                found[stem] = path
+        for path in map(Path, sorted(pictures_below(folder), key=os.path.split)):
+            if not path.stem.endswith(suffix):
+                continue
+            stem = str(path.relative_to(folder).with_suffix("")).removesuffix(suffix)
+            if stem in found:
+                raise self.problem(f"{path} and {found[stem].name} have the same name; remove one of them")
+            found[stem] = path
         return found
 
     @cached_property

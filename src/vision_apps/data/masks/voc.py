@@ -1,26 +1,23 @@
 """PASCAL VOC 2012 (Everingham et al. 2010), segmentation: 20 kinds of objects and the background."""
 
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from vision_apps.core.conventions import IGNORE_INDEX
-from vision_apps.core.data import Split
-from vision_apps.core.errors import DataError
 from vision_apps.data import public
 from vision_apps.data.masks.coding import MaskCoding, voc_colours
-from vision_apps.data.masks.data import MaskData, Pairs, fake_pair, fraction
-from vision_apps.data.masks.pair_lists import numbered_lines
+from vision_apps.data.masks.data import fake_pair
+from vision_apps.data.masks.official import OfficialSplits
 
-_CLASSES = (
+_NAMES = (
     "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike "
     "person pottedplant sheep sofa train tvmonitor"
 ).split()
-_YEAR = Path("VOCdevkit") / "VOC2012"  # inside the archive
+_CLASSES = dict(zip(_NAMES, voc_colours(len(_NAMES)), strict=True))
 
 
-class VOCSegmentation(MaskData):
+class VOCSegmentation(OfficialSplits):
     """``JPEGImages``, ``SegmentationClass`` and ``ImageSets/Segmentation/{train,val}.txt`` in ``root`` or in
     ``root/VOCdevkit/VOC2012``.
 
@@ -29,7 +26,9 @@ class VOCSegmentation(MaskData):
     border around objects (255) is ignored.
 
     Args:
+        root: the folder that holds ``VOCdevkit``, or the folder of the year itself.
         download: fetch and unpack the official archive when it is not there.
+        val_fraction: of the training pictures, held out by ``seed``.
     """
 
     title = "VOC 2012"
@@ -39,58 +38,20 @@ class VOCSegmentation(MaskData):
     )
     remedy = "Download it (2,000 MB): data.download=true    Or say where it is: data.root=/path/to/it"
 
-    def __init__(
-        self,
-        root: str,
-        *,
-        image_size: int | Sequence[int] = 320,
-        download: bool = False,
-        val_fraction: float = 0.1,
-        **data: Any,
-    ) -> None:
-        super().__init__(root, image_size=image_size, **data)
-        self.download = download
-        self.val_fraction = fraction("val_fraction", val_fraction)
+    classes = _CLASSES
+    inside = "VOCdevkit/VOC2012"
+    parts = ("JPEGImages",)
+    train_list, test_list = "ImageSets/Segmentation/train.txt", "ImageSets/Segmentation/val.txt"
+    line = "2007_000032"
 
-    @property
-    def directory(self) -> Path:
-        return self.root if (self.root / "JPEGImages").is_dir() else self.root / _YEAR
+    def fetch(self) -> None:
+        public.fetch_voc(["2012"], self.root)
 
-    def prepare_data(self) -> None:
-        if self.download and not (self.directory / "JPEGImages").is_dir():
-            self._fetch()
-        super().prepare_data()
-
-    def _fetch(self) -> None:
-        from torchvision.datasets.voc import DATASET_YEAR_DICT  # slow to import, rarely needed
-
-        known = DATASET_YEAR_DICT["2012"]
-        archive = public.download([known["url"]], self.root, known["filename"], known["md5"])
-        public.unpack(archive, self.root)
-
-    def list_pairs(self) -> dict[Split, Pairs]:
-        train, val = self.hold_out(self._listed("train"), self.val_fraction, "val")
-        return {"train": train, "val": val, "test": self._listed("val")}
-
-    def _listed(self, name: str) -> Pairs:
-        path = self.directory / "ImageSets" / "Segmentation" / f"{name}.txt"
-        if not path.is_file():
-            raise self.problem(f"there is no {path.absolute()}")
-        pairs = []
-        for number, line in numbered_lines(path):
-            if len(line.split()) != 1:
-                raise DataError(f"{path}, line {number}: expected a name such as 2007_000032, found {line!r}")
-            image = self.directory / "JPEGImages" / f"{line}.jpg"
-            pairs.append((image, self.directory / "SegmentationClass" / f"{line}.png"))
-        return self.existing(pairs, str(path.absolute()))
-
-    @property
-    def class_names(self) -> list[str]:
-        return list(_CLASSES)
-
-    @property
-    def palette(self) -> list[list[int]]:
-        return voc_colours(len(_CLASSES))
+    def files(self, name: str) -> tuple[Path, Path]:
+        return (
+            self.directory / "JPEGImages" / f"{name}.jpg",
+            self.directory / "SegmentationClass" / f"{name}.png",
+        )
 
     @cached_property
     def coding(self) -> MaskCoding:
@@ -99,7 +60,7 @@ class VOCSegmentation(MaskData):
     @classmethod
     def fake(cls, root: Path, *, size: int = 32, pictures: int = 12) -> dict[str, Any]:
         """Small pictures with palette masks of some of the classes in the layout of the archive."""
-        folder = root / _YEAR
+        folder = root / cls.inside
         lists = folder / "ImageSets" / "Segmentation"
         lists.mkdir(parents=True)
         for start, split in enumerate(("train", "val")):

@@ -1,0 +1,214 @@
+"""Data sets that lie in files: what is the same whether their pictures have classes, boxes or masks."""
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, TypeVar
+
+from torch import Tensor
+
+from vision_apps.core.conventions import Size, height_width
+from vision_apps.core.data import SPLITS, Split, VisionData, split_indices
+from vision_apps.core.errors import ConfigError, CorruptSample, DataError
+from vision_apps.core.loader import BatchLoader
+from vision_apps.core.seeding import permutation
+from vision_apps.data.images import EXTENSIONS, MAX_PIXELS
+from vision_apps.data.memory import Decoded, FileSamples, decode
+from vision_apps.data.resizing import ResizeMode
+
+log = logging.getLogger(__name__)
+
+# of ImageNet's training images: what published weights were trained with
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# what the folders, lists and keys of a split are called; the first that is there is taken
+SPLIT_NAMES: dict[Split, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test",),
+}
+_NAMED = 10  # broken files in an error
+
+
+class Listing(Protocol):
+    """The files of a split."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, rows: Tensor) -> Self:
+        """The files with these numbers, int64 [n], in their order."""
+
+
+AnyListing = TypeVar("AnyListing", bound=Listing)
+
+
+class FileData(VisionData):
+    """Pictures in files below a folder. A subclass says what it expects there and lists the files of each
+    split.
+
+    Args:
+        root: folder of the data.
+        max_pixels: a larger picture is refused before it is decoded.
+    """
+
+    title: ClassVar[str]  # of the data, in errors
+    layout: ClassVar[str]  # what is expected in ``root``
+    remedy: ClassVar[str]  # what to do where it is not
+    mean: ClassVar[tuple[float, float, float]] = IMAGENET_MEAN
+    std: ClassVar[tuple[float, float, float]] = IMAGENET_STD
+    image_size: int | list[int]
+
+    def __init__(self, root: str, *, max_pixels: int = MAX_PIXELS, **loader: Any) -> None:
+        super().__init__(**loader)
+        self.root = Path(root)
+        self.max_pixels = max_pixels
+        self._broken: dict[str, str] = {}  # files left out before any loader saw them, and why
+
+    def prepare_data(self) -> None:
+        if not self.root.is_dir():
+            raise self.problem("there is no such folder")
+
+    def problem(self, what: str) -> DataError:
+        """The error for a folder that does not hold what is expected."""
+        return DataError(
+            f"data.root: no {self.title} in {self.root.absolute()}: {what}\n"
+            f"  Expected {self.expected}.\n  {self.remedy}"
+        )
+
+    @property
+    def expected(self) -> str:
+        """What ``root`` should hold, in errors."""
+        return self.layout
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"image_size": self.image_size, "mean": list(self.mean), "std": list(self.std)}
+
+    def shuffled(self, listing: AnyListing) -> AnyListing:
+        """The files in an order that ``seed`` draws."""
+        count = len(listing)
+        return listing.take(permutation(count, self.seed, count))
+
+    def hold_out(self, listing: AnyListing, wanted: float, split: Split) -> tuple[AnyListing, AnyListing]:
+        """The files that stay, and those that ``seed`` draws for ``split``: ``wanted`` of them, rounded, at
+        least one.
+
+        Raises:
+            DataError: none would stay.
+        """
+        count, held_out = len(listing), max(1, round(wanted))
+        if held_out >= count:
+            raise self.problem(f"{count} pictures are too few to hold some of them out for {split}")
+        kept, held = split_indices(count, held_out, self.seed)
+        return listing.take(kept), listing.take(held)
+
+    def with_held_out(
+        self, found: dict[Split, AnyListing], fractions: Mapping[Split, float]
+    ) -> dict[Split, AnyListing]:
+        """All splits: the one that is missing is its fraction of the training files, val before test."""
+        found = dict(found)
+        for split in SPLITS[1:]:
+            if split not in found:
+                wanted = len(found["train"]) * fractions[split]
+                found["train"], found[split] = self.hold_out(found["train"], wanted, split)
+        return found
+
+    def leave_out(self, broken: Iterable[CorruptSample]) -> None:
+        """Files that cannot be used, counted with those that the loaders meet.
+
+        Raises:
+            DataError: names them, where ``on_corrupt`` is ``refuse``.
+        """
+        broken = list(broken)
+        if broken and self.on_corrupt == "refuse":
+            count = "1 file is" if len(broken) == 1 else f"{len(broken)} files are"
+            named = "\n  ".join(str(one) for one in broken[:_NAMED])
+            more = f"\n  and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
+            raise DataError(
+                f"data: {count} broken:\n  {named}{more}\n"
+                "  Remove or mend them, or leave them out with data.on_corrupt=skip"
+            )
+        for one in broken:
+            if one.path not in self._broken:
+                self._broken[one.path] = one.reason
+                log.warning("left out a broken file (%d so far): %s", len(self._broken), one)
+
+    def loader(self, split: Split) -> BatchLoader:
+        loader = super().loader(split)
+        loader.corrupt |= self._broken  # the report joins those of all splits
+        return loader
+
+
+class ResizedData(FileData):
+    """Pictures that are brought to one size together with what lies over their pixels.
+
+    Args:
+        root: folder of the data.
+        image_size: of the results in pixels: a side, or height and width.
+        resize_mode: ``letterbox`` keeps the aspect and fills the rest with grey, ``stretch`` does not.
+        in_memory: decode once and keep all samples of a split.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        image_size: Size = 320,
+        resize_mode: ResizeMode = "letterbox",
+        in_memory: bool = False,
+        **files: Any,
+    ) -> None:
+        super().__init__(root, **files)
+        height, width = height_width(image_size, "data.image_size")
+        self.image_size = height if height == width else [height, width]
+        self.resize_mode = resize_mode
+        self.in_memory = in_memory
+
+    def decoded(self, samples: FileSamples, split: Split) -> Decoded:
+        """All samples that can be read; the others are left out, or refused.
+
+        Raises:
+            ConfigError: they take more memory than the machine can spare.
+            DataError: none can be read, or one cannot and ``on_corrupt`` is ``refuse``.
+        """
+        found = decode(samples, split)
+        self.leave_out(found.broken)
+        if not found.rows:
+            raise self.problem(f"no picture of {split} can be read")
+        return found
+
+
+def fraction_problems(**fractions: float) -> list[str]:
+    """What is wrong with shares of the training files that are to be held out, by their names."""
+    return [
+        f"data.{name}: expected a share of more than 0 and less than 0.5, not {value}"
+        for name, value in fractions.items()
+        if not 0 < value < 0.5
+    ]
+
+
+def held_out_fractions(val_fraction: float, test_fraction: float | None = None) -> dict[Split, float]:
+    """Of the splits that are held out of the training files their shares.
+
+    Raises:
+        ConfigError: a share is not between 0 and 0.5.
+    """
+    given = {"val": val_fraction} | ({} if test_fraction is None else {"test": test_fraction})
+    if problems := fraction_problems(**{f"{split}_fraction": share for split, share in given.items()}):
+        raise ConfigError("\n".join(problems))
+    return dict(zip(SPLITS[1:], given.values(), strict=False))
+
+
+def pictures_below(folder: Path, extensions: Sequence[str] = EXTENSIONS) -> Iterator[str]:
+    """Paths of all files with these extensions, in no particular order; hidden files and folders are left
+    out."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        for name in files:
+            if not is_hidden(name) and name.lower().endswith(tuple(extensions)):
+                yield os.path.join(place, name)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is none of the user's: also what file managers leave in archives."""
+    return name.startswith((".", "__MACOSX"))

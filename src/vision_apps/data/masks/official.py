@@ -1,0 +1,71 @@
+"""Public sets whose archives have lists of names: of the pictures to train on, and of those to report on."""
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+from vision_apps.core.data import Split
+from vision_apps.core.errors import DataError
+from vision_apps.data.files import held_out_fractions
+from vision_apps.data.masks.data import MaskData, Pairs
+from vision_apps.data.masks.pair_lists import numbered_lines
+
+
+class OfficialSplits(MaskData):
+    """Pictures and masks in the layout of an archive; ``val_fraction`` of the training list is held out by
+    ``seed``.
+
+    Args:
+        root: the unpacked folder, or the one that the archive was unpacked in.
+        download: fetch and unpack the official archives when they are not there.
+        val_fraction: of the training pictures, to choose a checkpoint with.
+    """
+
+    inside: ClassVar[str]  # folder that the archive is unpacked to, below ``root``
+    parts: ClassVar[tuple[str, ...]]  # folders in it
+    train_list: ClassVar[str]  # file in it
+    test_list: ClassVar[str]
+    line: ClassVar[str]  # of the lists, an example: a name and perhaps more words
+
+    def __init__(self, root: str, *, download: bool = False, val_fraction: float = 0.1, **data: Any) -> None:
+        super().__init__(root, **data)
+        self.download = download
+        self.fractions = held_out_fractions(val_fraction)
+
+    @property
+    def directory(self) -> Path:
+        return self.root if (self.root / self.parts[0]).is_dir() else self.root / self.inside
+
+    def prepare_data(self) -> None:
+        if self.download and not all((self.directory / part).is_dir() for part in self.parts):
+            self.fetch()
+        super().prepare_data()
+
+    @abstractmethod
+    def fetch(self) -> None:
+        """Download the archives and unpack them."""
+
+    @abstractmethod
+    def files(self, name: str) -> tuple[Path, Path]:
+        """Picture and mask of a name in the lists."""
+
+    def list_pairs(self) -> dict[Split, Pairs]:
+        listed: dict[Split, Pairs] = {
+            "train": self._listed(self.train_list),
+            "test": self._listed(self.test_list),
+        }
+        return self.with_held_out(listed, self.fractions)
+
+    def _listed(self, file: str) -> Pairs:
+        path = self.directory / file
+        if not path.is_file():
+            raise self.problem(f"there is no {path.absolute()}")
+        pairs = []
+        for number, line in numbered_lines(path):
+            words = line.split()
+            if len(words) != len(self.line.split()):
+                raise DataError(
+                    f"{path}, line {number}: expected a line such as {self.line!r}, found {line!r}"
+                )
+            pairs.append(self.files(words[0]))
+        return self.existing(pairs, str(path.absolute()))
