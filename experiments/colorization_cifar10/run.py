@@ -27,7 +27,7 @@ VARIANTS = {
     "rebalanced": ["module.rebalance=0.5"],
     "L2": ["model=colorization_unet_l2"],
 }
-METRICS = ("auc", "auc_rebalanced", "psnr", "ssim", "colourfulness")
+METRICS = ("auc", "auc_rebalanced", "psnr", "ssim", "colorfulness")
 ROWS = 10
 
 
@@ -46,7 +46,7 @@ def train(name: str, extra: list[str]) -> None:
 
 def table() -> str:
     lines = [
-        "| | AuC, raw | AuC, rebalanced | PSNR (dB) | SSIM | colourfulness | seconds |",
+        "| | AuC, raw | AuC, rebalanced | PSNR (dB) | SSIM | colorfulness | seconds |",
         "|---|---|---|---|---|---|---|",
     ]
     results = {name: json.loads((folder(name) / "metrics.json").read_text()) for name in VARIANTS}

@@ -20,7 +20,7 @@ from screenshots import photograph  # noqa: E402
 from browser import chromium  # noqa: E402 - the tests' browser
 
 SWEEP = Path("runs/sweeps/colorization_loss")
-METRICS = ("test/auc", "test/auc_rebalanced", "test/psnr", "test/colourfulness")
+METRICS = ("test/auc", "test/auc_rebalanced", "test/psnr", "test/colorfulness")
 
 
 def command(*words: object) -> None:

@@ -79,18 +79,3 @@ def test_the_module_draws_hard_and_soft_labels_alike() -> None:
     shown = module.show(images, answer)
     assert len(drawn) == len(shown) == 4
     assert not torch.equal(drawn[0], shown[0])  # only one of them knows the truth
-
-
-@pytest.mark.parametrize("classes", [2, 12, 30, 60])
-def test_confusion_is_a_picture(classes: int) -> None:
-    names = [f"a rather long name {k}" for k in range(classes)]
-    picture = pictures.confusion(torch.randint(5, (classes, classes)), names)
-    assert picture.dtype == torch.uint8
-    assert picture.shape[0] == 3
-    assert min(picture.shape[1:]) >= 400
-
-
-def test_confusion_is_darkest_on_the_diagonal_of_a_perfect_answer() -> None:
-    perfect = pictures.confusion(7 * torch.eye(3, dtype=torch.long), NAMES).float().mean()
-    empty = pictures.confusion(torch.zeros(3, 3, dtype=torch.long), NAMES).float().mean()
-    assert perfect < empty

@@ -174,7 +174,7 @@ def test_baselines_are_scored_in_the_test(module):
     trainer.test(module, datamodule=data(), verbose=False)
     values = {name: float(value) for name, value in trainer.callback_metrics.items()}
     assert values["test/best_l2/auc"] > values["test/grey/auc"] > 0
-    assert values["test/grey/colourfulness"] == pytest.approx(0, abs=0.1)
+    assert values["test/grey/colorfulness"] == pytest.approx(0, abs=0.1)
     assert values["test/prior/auc_rebalanced"] > 0
     assert values["test/psnr"] > 5
     assert set(module.stage_figures) == {"test/ab_histogram"}
@@ -202,7 +202,7 @@ def test_rows_of_a_prediction(module, scenes):
     with torch.inference_mode():
         rows = module.describe(module.eval()(scenes.images))
     assert len(rows) == 8
-    assert all(row["chroma"] >= 0 and row["colourfulness"] >= 0 for row in rows)
+    assert all(row["chroma"] >= 0 and row["colorfulness"] >= 0 for row in rows)
     # an untrained network with classes has no idea; regression does not know how sure it is
     certainty = [row.get("certainty") for row in rows]
     is_classifier = isinstance(module.network, Zhang16) and module.network.head is not None

@@ -97,11 +97,9 @@ def test_figures_of_any_number_of_classes(classes: int, random_tables: Any) -> N
     coco = coco_figures(found, truths, classes)
     names = [f"a class with a long name {k}" for k in range(classes)]
     objects = torch.bincount(truths.labels, minlength=classes)
-    split = split_errors(found, truths, classes, 0.2)
     drawn = [
         curves.precision_recall(coco.curve, coco.class_ap50, names),
         curves.class_table(coco.class_ap, coco.class_ap50, objects, names),
-        curves.confusion(split.confusion, names, 0.2),
     ]
     for picture in drawn:
         assert picture.dtype == torch.uint8 and picture.ndim == 3 and len(picture) == 3
@@ -114,6 +112,5 @@ def test_figures_without_anything() -> None:
     for picture in (
         curves.precision_recall(nothing.expand(101, -1), nothing, names),
         curves.class_table(nothing, nothing, torch.zeros(2).long(), names),
-        curves.confusion(torch.zeros(3, 3).long(), names, 0.3),
     ):
         assert len(picture) == 3

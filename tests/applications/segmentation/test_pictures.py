@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from vision_apps.applications.segmentation import figures, pictures
+from vision_apps.applications.segmentation import pictures
 
 PALETTE = [[10, 20, 30], [200, 0, 0], [0, 200, 0]]
 NAMES = ["ground", "a class with quite a long name", "tree"]
@@ -90,9 +90,8 @@ def test_figures_are_drawn_for_any_number_of_classes(classes: int) -> None:
     counts[1] = counts[:, 1] = 0
     names = [f"class {k}" for k in range(classes)]
     for figure in (
-        figures.class_ious(counts, names, pictures.default_palette(classes)),
-        figures.confusion(counts, names),
-        figures.confusion(torch.zeros_like(counts), names),
+        pictures.class_ious(counts, names, pictures.default_palette(classes)),
+        pictures.class_ious(torch.zeros_like(counts), names, pictures.default_palette(classes)),
     ):
         assert figure.dtype == torch.uint8 and figure.shape[0] == 3
         assert figure.float().std() > 5

@@ -16,6 +16,7 @@ from torchmetrics.classification import (
 
 from vision_apps.applications.classification import pictures
 from vision_apps.applications.classification.types import ClassAnswer, LabelBatch
+from vision_apps.core import figures
 from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.module import VisionModule
@@ -159,7 +160,10 @@ class Classification(VisionModule):
     def figures(self, metrics: MetricCollection) -> dict[str, Tensor]:
         if "confusion" not in metrics:
             return {}
-        return {"confusion": pictures.confusion(metrics["confusion"].compute().cpu(), self.class_names)}
+        counts = metrics["confusion"].compute().cpu()
+        recall = (counts.diagonal() / counts.sum(1))[counts.sum(1) > 0].mean().nan_to_num()
+        title = f"{int(counts.sum()):,} images, mean recall {recall:.1%}"
+        return {"confusion": figures.confusion(counts, self.class_names, title)}
 
     def describe(self, answer: ClassAnswer) -> list[dict[str, Any]]:
         """The five most likely classes, most likely first."""

@@ -1,9 +1,7 @@
-"""What classification draws: an image with its answer, and the confusion matrix."""
+"""What classification draws: an image with its answer."""
 
 from collections.abc import Sequence
 
-import numpy as np
-import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -56,44 +54,3 @@ def fitted(image: Tensor) -> Image.Image:
     page = Image.new("RGB", (SIDE, SIDE), FAINT)
     page.paste(resampled, ((SIDE - width) // 2, (SIDE - height) // 2))
     return page
-
-
-def confusion(counts: Tensor, class_names: Sequence[str]) -> Tensor:
-    """The confusion matrix as a picture, uint8 [3, h, w]: shade is the share of the true class (a row), the
-    number is the share in per cent where there is room for it.
-
-    Args:
-        counts: int64 [K, K], rows are true classes, columns are answers.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    classes = len(class_names)
-    shares = (counts / counts.sum(dim=1, keepdim=True).clamp_min(1)).numpy()
-    inches = min(10.0, max(4.0, 1.8 + 0.42 * classes))
-    figure = Figure(figsize=(inches, inches), dpi=110, layout="constrained")
-    canvas = FigureCanvasAgg(figure)  # no pyplot: nothing global, no display
-    axes = figure.add_subplot()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
-    mean_recall = shares.diagonal()[counts.sum(dim=1).numpy() > 0].mean() if counts.sum() > 0 else 0.0
-    axes.set(
-        xlabel="answer", ylabel="truth", title=f"{int(counts.sum()):,} images, mean recall {mean_recall:.1%}"
-    )
-    axes.spines[:].set_visible(False)
-    if classes <= 40:
-        names = [name if len(name) <= 16 else name[:14] + "..." for name in class_names]
-        axes.set_xticks(range(classes), names, rotation=45, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(classes), names)
-        axes.tick_params(length=0, labelsize=9 if classes <= 20 else 6)
-    else:
-        axes.set(xticks=[], yticks=[])
-    if classes <= 20:
-        for row, column in torch.nonzero(counts).tolist():
-            share = shares[row, column]
-            axes.text(
-                column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=8,
-                color="white" if share > 0.5 else "black",
-            )  # fmt: skip
-    canvas.draw()
-    pixels = torch.from_numpy(np.array(canvas.buffer_rgba()))  # uint8 [h, w, 4]
-    return pixels[..., :3].permute(2, 0, 1).contiguous()

@@ -16,6 +16,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 from vision_apps.applications.colorization.ab_bins import SPACING, ab_bins, nearest_bin
 from vision_apps.applications.colorization.lab import lab_to_rgb
+from vision_apps.core.mean import Mean
 
 LARGEST_THRESHOLD = 150
 
@@ -89,58 +90,28 @@ class ColorAuC(Metric):
         return per_image.mean().float() * (100 / (2 * LARGEST_THRESHOLD))
 
 
-class _ImageMean(Metric):
-    """The mean over images of a number per image."""
-
-    full_state_update = False
-    total: Tensor
-    images: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("images", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
-
-    def _add(self, values: Tensor) -> None:
-        self.total += values.double().sum()
-        self.images += len(values)
-
-    def compute(self) -> Tensor:
-        return (self.total / self.images).float()
-
-
-class ImagePSNR(_ImageMean):
-    """Peak signal-to-noise ratio of 8-bit images, dB, mean over images as the field's tables have it.
+def psnr(predicted: Tensor, truth: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio of uint8 images [B, 3, H, W], dB: [B].
 
     The error is not taken below that of rounding to 8 bits (1/12), where a perfect image, such as a grey
     photo that stayed grey, would otherwise make the mean infinite: it counts 58.9 dB.
     """
-
-    higher_is_better = True
-
-    def update(self, predicted: Tensor, truth: Tensor) -> None:
-        """uint8 [B, 3, H, W] each."""
-        error = (predicted.float() - truth.float()).square().flatten(1).mean(1)
-        self._add(10 * torch.log10(255**2 / error.clamp_min(1 / 12)))
+    error = (predicted.float() - truth.float()).square().flatten(1).mean(1)
+    return 10 * torch.log10(255**2 / error.clamp_min(1 / 12))
 
 
-class ImageSSIM(_ImageMean):
-    """Structural similarity (Wang et al. 2004) of 8-bit colour images, mean over images."""
-
-    higher_is_better = True
-
-    def update(self, predicted: Tensor, truth: Tensor) -> None:
-        """uint8 [B, 3, H, W] each, at least 11 px high and wide."""
-        # its differences of squares do not survive 8 bits of mantissa
-        with torch.autocast(predicted.device.type, enabled=False):
-            similarity = structural_similarity_index_measure(
-                predicted.float(), truth.float(), data_range=255.0, reduction="none"
-            )
-        self._add(torch.as_tensor(similarity))
+def ssim(predicted: Tensor, truth: Tensor) -> Tensor:
+    """Structural similarity (Wang et al. 2004) of uint8 images [B, 3, H, W] of at least 11 px a side: [B]."""
+    # its differences of squares do not survive 8 bits of mantissa
+    with torch.autocast(predicted.device.type, enabled=False):
+        similarity = structural_similarity_index_measure(
+            predicted.float(), truth.float(), data_range=255.0, reduction="none"
+        )
+    return torch.as_tensor(similarity)
 
 
-def colourfulness(images: Tensor, form: Literal["signed", "absolute"] = "signed") -> Tensor:
-    """Colourfulness of uint8 images [B, 3, H, W]: [B], 0 is grey, above 80 very colourful.
+def colorfulness(images: Tensor, form: Literal["signed", "absolute"] = "signed") -> Tensor:
+    """Colorfulness of uint8 images [B, 3, H, W]: [B], 0 is grey, above 80 very colourful.
 
     ``signed`` is Hasler and Suesstrunk 2003, section 7. ``absolute`` takes the absolute values of the
     opponent colours first, as the evaluation code of CT2 and DDColor does; the tables of 2022 and later hold
@@ -154,43 +125,12 @@ def colourfulness(images: Tensor, form: Literal["signed", "absolute"] = "signed"
     return std.norm(dim=0) + 0.3 * mean.norm(dim=0)
 
 
-class Colourfulness(_ImageMean):
-    """Mean over images of :func:`colourfulness`."""
-
-    def __init__(self, form: Literal["signed", "absolute"] = "signed") -> None:
-        super().__init__()
-        self.form = form
-
-    def update(self, predicted: Tensor, truth: Tensor) -> None:
-        """uint8 [B, 3, H, W]; the truth has no part in it."""
-        self._add(colourfulness(predicted, self.form))
-
-
-class ColourfulnessGap(Metric):
-    """|mean over the predicted - mean over the true images| of the absolute form: the dCF of DDColor and
-    MultiColor.
-
-    (Others take the mean over images of the difference, which is larger.)
-    """
-
-    higher_is_better = False
-    full_state_update = False
-    difference: Tensor
-    images: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("difference", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("images", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
-
-    def update(self, predicted: Tensor, truth: Tensor) -> None:
-        """uint8 [B, 3, H, W] each."""
-        gap = colourfulness(predicted, "absolute").double() - colourfulness(truth, "absolute").double()
-        self.difference += gap.sum()
-        self.images += len(predicted)
+class AbsoluteMean(Mean):
+    """The absolute value of the mean. Of the differences between predicted and true colorfulness it is the
+    dCF of DDColor and MultiColor; others take the mean of the absolute differences, which is larger."""
 
     def compute(self) -> Tensor:
-        return (self.difference / self.images).abs().float()
+        return super().compute().abs()
 
 
 class AbHistogram(Metric):

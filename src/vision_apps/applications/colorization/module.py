@@ -25,6 +25,7 @@ from vision_apps.applications.colorization.losses import (
 from vision_apps.applications.colorization.network import SIZE_MULTIPLE, ColorFeatures, ColorNetwork
 from vision_apps.applications.colorization.rebalancing import bin_mass, load_prior, rebalancing_weights
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.mean import Mean
 from vision_apps.core.module import VisionModule
 
 
@@ -255,24 +256,30 @@ class Colorization(VisionModule):
             "auc_rebalanced": measures.ColorAuC(rebalanced=True),
             "auc_per_image": measures.ColorAuC(per_image=True),
             "auc_rebalanced_per_image": measures.ColorAuC(rebalanced=True, per_image=True),
-            "psnr": measures.ImagePSNR(),
-            "ssim": measures.ImageSSIM(),
-            "colourfulness": measures.Colourfulness("signed"),
-            "colourfulness_absolute": measures.Colourfulness("absolute"),
-            "colourfulness_gap": measures.ColourfulnessGap(),
+            "psnr": Mean(),
+            "ssim": Mean(),
+            "colorfulness": Mean(),
+            "colorfulness_absolute": Mean(),
+            "colorfulness_gap": measures.AbsoluteMean(),
             "ab_histogram": measures.AbHistogram(),
         }
 
     def score(self, metrics: Any, answer: ColorAnswer, batch: ColorBatch) -> None:
         truth = rgb_to_ab(batch.images)
         for metric in metrics.values():
-            on_ab = isinstance(metric, measures.ColorAuC | measures.AbHistogram)
-            metric.update(*((answer.ab, truth) if on_ab else (answer.images, batch.images)))
+            if isinstance(metric, measures.ColorAuC | measures.AbHistogram):
+                metric.update(answer.ab, truth)
+        absolute = measures.colorfulness(answer.images, "absolute")
+        metrics["psnr"].update(measures.psnr(answer.images, batch.images))
+        metrics["ssim"].update(measures.ssim(answer.images, batch.images))
+        metrics["colorfulness"].update(measures.colorfulness(answer.images))
+        metrics["colorfulness_absolute"].update(absolute)
+        metrics["colorfulness_gap"].update(absolute - measures.colorfulness(batch.images, "absolute"))
 
     def baselines(self, batch: ColorBatch) -> dict[str, ColorAnswer]:
         """``grey`` adds no colour, ``prior`` draws every pixel's from the training data's, and where the
-        truth is known
-        ``best_l2`` is what a perfect regression answers: the mean of all colours that are possible."""
+        truth is known ``best_l2`` is what a perfect regression answers: the mean of all colours that are
+        possible."""
         batch_size, _, height, width = batch.images.shape
         grey = torch.zeros(batch_size, 2, height, width, device=batch.images.device)
         # the same draw for every batch, on every device
@@ -308,7 +315,7 @@ class Colorization(VisionModule):
         rows: list[dict[str, Any]] = []
         for index, chroma in enumerate(answer.ab.square().sum(1).sqrt().mean((1, 2)).tolist()):
             row = {"chroma": round(chroma, 2)}
-            row["colourfulness"] = round(measures.colourfulness(answer.images[index : index + 1]).item(), 2)
+            row["colorfulness"] = round(measures.colorfulness(answer.images[index : index + 1]).item(), 2)
             if answer.entropy is not None:
                 row["certainty"] = round(1 - answer.entropy[index].item() / math.log(len(self.bins)), 4)
             rows.append(row)

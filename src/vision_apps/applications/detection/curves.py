@@ -1,11 +1,12 @@
-"""Figures of a whole evaluation: precision over recall, and what was taken for what."""
+"""Figures of a whole evaluation: precision over recall, and the average precision of every class."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
+
+from vision_apps.core import figures
 
 NAMED = 20  # classes whose curves are told apart
 
@@ -18,7 +19,7 @@ def precision_recall(curve: Tensor, class_ap50: Tensor, class_names: Sequence[st
         curve: float [101, K], precision at recall 0, .01, ..., 1; NaN columns are left out.
         class_ap50: float [K].
     """
-    figure, axes = _page(7.5, 4.8)
+    figure, axes = figures.page(7.5, 4.8)
     recall = np.linspace(0, 1, len(curve))
     ranked = [k for k in class_ap50.nan_to_num(-1).argsort(descending=True).tolist() if class_ap50[k] >= 0]
     half = NAMED // 2
@@ -26,7 +27,7 @@ def precision_recall(curve: Tensor, class_ap50: Tensor, class_names: Sequence[st
     colours = iter(_colours(len(named)))
     for k in ranked:
         if k in named:
-            label = f"{_short(class_names[k])}  {class_ap50[k]:.3f}"
+            label = f"{figures.short(class_names[k])}  {class_ap50[k]:.3f}"
             axes.plot(recall, curve[:, k].numpy(), color=next(colours), linewidth=1.6, label=label)
         else:
             axes.plot(recall, curve[:, k].numpy(), color="0.85", linewidth=0.8, zorder=1)
@@ -39,7 +40,7 @@ def precision_recall(curve: Tensor, class_ap50: Tensor, class_names: Sequence[st
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    return _pixels(figure)
+    return figures.pixels(figure)
 
 
 def class_table(class_ap: Tensor, class_ap50: Tensor, objects: Tensor, class_names: Sequence[str]) -> Tensor:
@@ -52,55 +53,17 @@ def class_table(class_ap: Tensor, class_ap50: Tensor, objects: Tensor, class_nam
     """
     ranked = [k for k in class_ap.nan_to_num(-1).argsort(descending=True).tolist() if class_ap[k] >= 0]
     shown = ranked if len(ranked) <= 2 * NAMED else ranked[:NAMED] + ranked[-NAMED:]
-    figure, axes = _page(6.5, max(2.0, 1.2 + 0.26 * len(shown)))
+    figure, axes = figures.page(6.5, max(2.0, 1.2 + 0.26 * len(shown)))
     rows = np.arange(len(shown))
     axes.barh(rows, class_ap50[shown].numpy(), color="#c6dbef")
     axes.barh(rows, class_ap[shown].numpy(), color="#2171b5", height=0.45)
     for row, k in enumerate(shown):
         axes.text(1.01, row, f"{class_ap[k]:.3f}  {class_ap50[k]:.3f}", va="center", fontsize=8)
-    axes.set_yticks(rows, [f"{_short(class_names[k])}  ({objects[k]:,})" for k in shown], fontsize=8)
+    axes.set_yticks(rows, [f"{figures.short(class_names[k])}  ({objects[k]:,})" for k in shown], fontsize=8)
     axes.set(xlim=(0, 1), ylim=(max(1, len(shown)) - 0.5, -0.5), title="class (objects): AP dark, AP50 light")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", alpha=0.3)
-    return _pixels(figure)
-
-
-def confusion(counts: Tensor, class_names: Sequence[str], score: float) -> Tensor:
-    """What was taken for what, as a picture uint8 [3, h, w]: shade is the share of a row, numbers are counts.
-
-    Args:
-        counts: int64 [K + 1, K + 1], rows are truth, columns answers; the last row holds answers where there
-            was nothing, the last column what was missed.
-        score: the least score of an answer.
-    """
-    classes = len(class_names)
-    shares = (counts / counts.sum(1, keepdim=True).clamp_min(1)).numpy()
-    inches = min(11.0, max(4.5, 2.2 + 0.45 * classes))
-    figure, axes = _page(inches, inches)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
-    axes.axhline(classes - 0.5, color="black", linewidth=1)
-    axes.axvline(classes - 0.5, color="black", linewidth=1)
-    axes.set(xlabel="answer", ylabel="truth", title=f"IoU 0.5, score {score:g} and above")
-    axes.spines[:].set_visible(False)
-    if classes <= 40:
-        names = [_short(name) for name in class_names]
-        axes.set_xticks(
-            range(classes + 1), [*names, "missed"], rotation=45, ha="right", rotation_mode="anchor"
-        )
-        axes.set_yticks(range(classes + 1), [*names, "background"])
-        axes.tick_params(length=0, labelsize=9 if classes <= 20 else 6)
-    else:
-        axes.set(xticks=[], yticks=[])
-    if classes <= 20:
-        for row, column in torch.nonzero(counts).tolist():
-            colour = "white" if shares[row, column] > 0.5 else "black"
-            text = f"{counts[row, column]:,}"
-            axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
-    return _pixels(figure)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 16 else name[:14] + "..."
+    return figures.pixels(figure)
 
 
 def _colours(count: int) -> list[Any]:
@@ -109,19 +72,3 @@ def _colours(count: int) -> list[Any]:
     if count <= 10:
         return list(colormaps["tab10"].colors[:count])  # type: ignore[attr-defined]
     return list(colormaps["turbo"](np.linspace(0.05, 0.95, count)))
-
-
-def _page(width: float, height: float) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
-    return figure, figure.add_subplot()
-
-
-def _pixels(figure: Any) -> Tensor:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    canvas = FigureCanvasAgg(figure)  # no pyplot: nothing global, no display
-    canvas.draw()
-    pixels = torch.from_numpy(np.array(canvas.buffer_rgba()))  # uint8 [h, w, 4]
-    return pixels[..., :3].permute(2, 0, 1).contiguous()

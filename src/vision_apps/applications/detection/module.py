@@ -21,6 +21,7 @@ from vision_apps.applications.detection.types import (
     Detections,
     Target,
 )
+from vision_apps.core import figures
 from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import ConfigError
@@ -293,7 +294,13 @@ class Detection(VisionModule):
         return {
             "precision_recall": curves.precision_recall(values["precision_curve"], class_ap[1], names),
             "classes": curves.class_table(class_ap[0], class_ap[1], confusion[:-1].sum(1), names),
-            "confusion": curves.confusion(confusion, names, self.score_threshold),
+            "confusion": figures.confusion(
+                confusion,
+                names,
+                f"IoU 0.5, score {self.score_threshold:g} and above",
+                others=("background", "missed"),
+                numbers="counts",
+            ),
         }
 
     def _shown(self, answer: DetectionAnswer) -> list[Detections]:

@@ -8,27 +8,8 @@ from torchmetrics import Metric
 from torchmetrics.classification import BinaryAccuracy, BinaryAveragePrecision
 
 from vision_apps.applications.localization.types import MainObject
+from vision_apps.core.mean import Mean
 from vision_apps.networks.boxes import iou
-
-
-class Mean(Metric):
-    """The mean of some values; 0 when there are none, for instance no picture with an object."""
-
-    full_state_update = False
-    total: Tensor
-    count: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
-
-    def update(self, values: Tensor) -> None:
-        self.total += values.double().sum()
-        self.count += values.numel()
-
-    def compute(self) -> Tensor:
-        return (self.total / self.count.clamp_min(1)).float()
 
 
 class PresenceAveragePrecision(BinaryAveragePrecision):

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
-from vision_apps.applications.segmentation import figures, losses, pictures, tiles
+from vision_apps.applications.segmentation import losses, pictures, tiles
 from vision_apps.applications.segmentation.border import border_weights
 from vision_apps.applications.segmentation.metrics import MaskAgreement, image_miou
 from vision_apps.applications.segmentation.types import (
@@ -16,6 +16,7 @@ from vision_apps.applications.segmentation.types import (
     SegmentationAnswer,
     SegmentationBatch,
 )
+from vision_apps.core import figures
 from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.conventions import IGNORE_INDEX
 from vision_apps.core.errors import ConfigError
@@ -250,8 +251,8 @@ class Segmentation(VisionModule):
     def figures(self, metrics: MetricCollection) -> dict[str, Tensor]:
         counts = metrics["agreement"].compute()["confusion"].cpu()
         return {
-            "ious": figures.class_ious(counts, self.class_names, self.palette),
-            "confusion": figures.confusion(counts, self.class_names),
+            "ious": pictures.class_ious(counts, self.class_names, self.palette),
+            "confusion": figures.confusion(counts, self.class_names, f"{int(counts.sum()):,} pixels"),
         }
 
     def describe(self, answer: SegmentationAnswer) -> list[dict[str, Any]]:

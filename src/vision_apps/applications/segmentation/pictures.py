@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from vision_apps.core import figures
 from vision_apps.core.conventions import IGNORE_INDEX
 from vision_apps.core.pictures import from_pil
 
@@ -143,3 +144,44 @@ def encoded(image: Image.Image) -> bytes:
 def pixels_of(image: Tensor) -> Pixels:
     """uint8 [3, H, W] -> [H, W, 3]."""
     return image.cpu().permute(1, 2, 0).contiguous().numpy()
+
+
+def class_ious(counts: Tensor, class_names: Sequence[str], palette: Sequence[Sequence[int]]) -> Tensor:
+    """A bar for the IoU of every class, the best at the top, beside its share of the true pixels: uint8 [3,
+    h, w].
+
+    Args:
+        counts: int64 [K, K], rows are the truth.
+    """
+    counts = counts.double()
+    right, of_truth = counts.diagonal(), counts.sum(1)
+    either = of_truth + counts.sum(0) - right
+    ious = (right / either.clamp_min(1)).tolist()
+    shares = (of_truth / counts.sum().clamp_min(1)).tolist()
+    there = (either > 0).tolist()
+    order = sorted(range(len(class_names)), key=lambda k: (there[k], ious[k]))  # barh goes upwards
+    longest = max(len(figures.short(name)) for name in class_names) + 9
+    figure, axes = figures.page(4.5, 0.3 * len(order), 0.2 + figures.LETTER * longest, 0.6)
+    axes.barh(
+        range(len(order)),
+        [100 * ious[k] for k in order],
+        color=[np.array(palette[k]) / 255 for k in order],
+        edgecolor="black",
+        linewidth=0.6,
+    )
+    for place, k in enumerate(order):
+        text = f"{100 * ious[k]:.1f}" if there[k] else "none"
+        axes.text(100 * ious[k] + 1, place, text, va="center", fontsize=8)
+    axes.set_yticks(range(len(order)), [f"{figures.short(class_names[k])}  ({shares[k]:.1%})" for k in order])
+    present = sum(there)
+    mean = sum(ious) / max(1, present)
+    axes.axvline(100 * mean, color="black", linewidth=0.8, linestyle="--", zorder=0)
+    axes.set(
+        xlim=(0, 108),
+        ylim=(-0.6, len(order) - 0.4),
+        xlabel="IoU, % (beside the name: share of the true pixels)",
+        title=f"mean IoU {mean:.1%} over {present} classes",
+    )
+    axes.tick_params(axis="y", length=0, labelsize=9 if len(order) <= 40 else 7)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figures.pixels(figure)
