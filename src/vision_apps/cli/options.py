@@ -35,11 +35,7 @@ class Given:
     def number(self, name: str, kind: type[float]) -> float | None: ...
 
     def number(self, name: str, kind: type[float] = int, most: float = sys.float_info.max) -> float | None:
-        """A finite number above 0 and at most ``most``; None where the option was not given.
-
-        Raises:
-            ConfigError: it is none.
-        """
+        """A finite number above 0 and at most ``most``; None where the option was not given."""
         text = self.value(name)
         if text is None:
             return None
@@ -52,11 +48,7 @@ class Given:
         return number
 
     def one_of(self, name: str, known: Collection[str]) -> str | None:
-        """The value of an option that takes a few words; None where it was not given.
-
-        Raises:
-            ConfigError: it is none of ``known``.
-        """
+        """The value of an option that takes one of ``known``; None where it was not given."""
         text = self.value(name)
         if text is not None and text not in known:
             raise ConfigError(f"{name} {text}: expected {', '.join(known)}{nearest(text, known)}")
@@ -95,11 +87,7 @@ def parse(argv: Sequence[str], usage: str, takes: Mapping[str, str | None]) -> G
 
 
 def run_of(given: Given, usage: str) -> str:
-    """The first word, taken out of the others.
-
-    Raises:
-        ConfigError: there is none.
-    """
+    """The first word, taken out of the others; `ConfigError` where there is none."""
     if not given.words:
         raise ConfigError(f"which run? It is a folder under runs/, or a checkpoint\n{usage.splitlines()[0]}")
     return given.words.pop(0)

@@ -10,13 +10,15 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import qualitative
 
-from vision_apps.compare import logged
 from vision_apps.compare.comparison import Comparison, value
 from vision_apps.compare.reading import Run
 from vision_apps.compare.settings import in_short
+from vision_apps.compare.tables import cut
+from vision_apps.core import metrics_file
 
 SMOOTHING = {"none": 0.0, "a little": 0.6, "medium": 0.9, "strong": 0.97}  # weight of what came before
 POINTS = 500  # of a curve
+_TICK = 24  # characters of a value on an axis
 MOST_RUNS = 100  # with curves
 _BYTES = 2_200_000  # of all curves together
 _BYTES_OF_NUMBER, _BYTES_OF_TRACE = 5.4, 250  # 32 bits in base64; name, line and the rest
@@ -108,7 +110,7 @@ def curves(runs: Sequence[Run], look: Sequence[Look]) -> Curves:
 def _logged(run: Run) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Metric to steps and finite values, of what is no single number."""
     found = {}
-    for name, (steps, values) in logged.series(run.folder.path / "metrics.csv").items():
+    for name, (steps, values) in metrics_file.series(run.folder.path / "metrics.csv").items():
         finite = np.isfinite(values)
         if finite.sum() > 1 and not name.startswith("test/"):
             found[name] = (np.array(steps)[finite], np.array(values)[finite])
@@ -168,7 +170,7 @@ def _dimension(name: str, values: Sequence[str]) -> dict[str, object]:
             "label": html.escape(short),
             "values": [texts.index(text) for text in values],
             "tickvals": list(range(len(texts))),
-            "ticktext": [html.escape(_cut(in_short(name, text)[1])) for text in texts],
+            "ticktext": [html.escape(cut(in_short(name, text)[1], _TICK)) for text in texts],
         }
     if min(numbers) > 0 and max(numbers) / min(numbers) >= _RANGE_OF_LOG:
         ticks = sorted(set(numbers)) if len(set(numbers)) <= 8 else _decades(numbers)
@@ -226,7 +228,3 @@ def _plain(figure: go.Figure) -> Figure:
         figure.update_layout(margin={"l": 70, "r": 20, "t": 20, "b": 50})
     plain: Figure = json.loads(figure.to_json())
     return plain
-
-
-def _cut(text: str, most: int = 24) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 
 from vision_apps.compare import paired, settings
 from vision_apps.compare.paired import Pair
@@ -31,7 +32,7 @@ class Row:
     def seconds(self) -> float | None:
         """Mean of the runs that tell."""
         known = [seconds for run in self.runs if (seconds := run.metrics.get("seconds")) is not None]
-        return math.fsum(known) / len(known) if known else None
+        return fmean(known) if known else None
 
     @property
     def peak_memory(self) -> int | None:
@@ -232,7 +233,7 @@ def _name(runs: Sequence[Run]) -> str:
 def _mean(row: Row, metric: str) -> float:
     """Also of a metric that is not shown."""
     known = [number for run in row.runs if (number := value(run, metric)) is not None]
-    return math.fsum(known) / len(known) if known else math.nan
+    return fmean(known) if known else math.nan
 
 
 def _last_when_unknown(key: float) -> tuple[bool, float]:

@@ -1,17 +1,15 @@
 """``vision-apps runs``: the runs below a folder, the newest first."""
 
-import csv
 import datetime
-import io
 import operator
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from vision_apps.compare import logged
 from vision_apps.compare.settings import MISSING, class_of
-from vision_apps.core import run_list
+from vision_apps.compare.tables import aligned, csv_text, number
+from vision_apps.core import metrics_file, run_list
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import CheckpointError, ConfigError
 from vision_apps.core.plain import Choices, Config
@@ -108,7 +106,7 @@ def _with_progress(line: Line) -> Line:
         return line
     task = _config(line.listed).get("task") or {}
     monitor = task.get("monitor")
-    best = logged.best(line.listed.folder.path / "metrics.csv", monitor, str(task.get("mode")))
+    best = metrics_file.best(line.listed.folder.path / "metrics.csv", monitor, str(task.get("mode")))
     return line._replace(monitor=monitor, best=best)
 
 
@@ -177,36 +175,29 @@ def _cells(line: Line) -> list[str]:
         line.data,
         line.seed,
         line.monitor or MISSING,
-        MISSING if line.best is None else f"{line.best:.4g}",
+        number(line.best),
         MISSING if seconds is None else f"{seconds:.0f}",
     ]
 
 
 def to_text(lines: Sequence[Line]) -> str:
     """Aligned columns, and how many runs there are."""
-    cells = [list(_TITLES), *map(_cells, lines)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    shown = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
-    return "\n".join(map(str.rstrip, shown)) + f"\nruns: {len(lines)}\n"
+    return f"{aligned([list(_TITLES), *map(_cells, lines)])}\nruns: {len(lines)}\n"
 
 
 def to_csv(lines: Sequence[Line]) -> str:
     """A line per run, numbers in full precision, ``started`` in UTC."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow((*_TITLES, "group"))
-    for line in lines:
-        record = line.listed.record
-        writer.writerow(
-            (
-                line.listed.folder.path,
-                record.get("started"),
-                line.status,
-                *(getattr(line, name).replace(MISSING, "") for name in ("task", "model", "data", "seed")),
-                line.monitor,
-                line.best,
-                line.seconds,
-                record.get("group"),
-            )
+    rows = [
+        (
+            line.listed.folder.path,
+            line.listed.record.get("started"),
+            line.status,
+            *(getattr(line, name).replace(MISSING, "") for name in ("task", "model", "data", "seed")),
+            line.monitor,
+            line.best,
+            line.seconds,
+            line.listed.record.get("group"),
         )
-    return file.getvalue()
+        for line in lines
+    ]
+    return csv_text([(*_TITLES, "group"), *rows])

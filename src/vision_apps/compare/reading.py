@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from vision_apps.compare import logged
-from vision_apps.core import run_list
+from vision_apps.core import metrics_file, run_list
 from vision_apps.core.command import command
 from vision_apps.core.errors import CheckpointError, ConfigError
 from vision_apps.core.plain import Config
@@ -52,7 +51,7 @@ class Run(Listed):
         """The best value of the monitored metric; of an unfinished run the best so far."""
         if self.finished:
             return super().best
-        return logged.best(self.folder.path / "metrics.csv", self.monitor, self.mode)
+        return metrics_file.best(self.folder.path / "metrics.csv", self.monitor, self.mode)
 
     @property
     def final(self) -> dict[str, float]:

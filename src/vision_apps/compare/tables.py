@@ -3,6 +3,8 @@
 import csv
 import datetime
 import io
+import math
+import re
 from collections.abc import Sequence
 
 from vision_apps.compare.comparison import BEST, Comparison, Row, value
@@ -79,7 +81,7 @@ def unfinished(comparison: Comparison, pruned: bool = False) -> Cells:
             continue
         error = " ".join(str(run.record.get("error", "")).split())
         best = number(run.best)
-        cells.append([run.label, run.status, *_values(own[id(run)]), str(run.seed), best, _cut(error)])
+        cells.append([run.label, run.status, *_values(own[id(run)]), str(run.seed), best, cut(error, _ERROR)])
     if not any(row[-1] for row in cells[1:]):
         cells = [row[:-1] for row in cells]
     return cells
@@ -130,20 +132,20 @@ def text(comparison: Comparison, width: int) -> str:
     parts = [summary_line(comparison)]
     broken, pruned = unfinished(comparison), unfinished(comparison, pruned=True)
     if len(broken) > 1:
-        parts.append(f"{BROKEN.lower()}\n" + _aligned(broken, width))
+        parts.append(f"{BROKEN.lower()}\n" + aligned(broken, width))
     if comparison.left_out:
         parts.append("\n".join(f"left out: {path} {reason}" for path, reason in comparison.left_out))
     if comparison.rows:
         cells = results(comparison)
         upright = len(cells[0]) > 2 * len(cells)  # few configurations and many metrics read better as columns
         parts.append(
-            _aligned([list(column) for column in zip(*cells, strict=True)] if upright else cells, width)
+            aligned([list(column) for column in zip(*cells, strict=True)] if upright else cells, width)
         )
     if len(pruned) > 1:
-        parts.append(f"{PRUNED.lower()}\n" + _aligned(pruned, width))
+        parts.append(f"{PRUNED.lower()}\n" + aligned(pruned, width))
     tests = tested(comparison, on_paper(comparison))
     if len(tests) > 1:
-        parts.append(f"{_against(comparison)}\n" + _aligned(tests, width))
+        parts.append(f"{_against(comparison)}\n" + aligned(tests, width))
     parts += [f"note: {note}" for note in comparison.notes]
     return "\n\n".join(parts)
 
@@ -190,7 +192,7 @@ def csv_of_rows(comparison: Comparison) -> str:
         for metric in comparison.metrics:
             line += [values.get(metric, ""), "", "", "", ""]
         lines.append([*line, "", "", ""])
-    return _csv(lines)
+    return csv_text(lines)
 
 
 def csv_of_runs(comparison: Comparison) -> str:
@@ -221,32 +223,25 @@ def csv_of_runs(comparison: Comparison) -> str:
                 *(run.metrics.get(name) for name in ("seconds", "peak_memory", "parameters")),
             ]
         )
-    return _csv(lines)
+    return csv_text(lines)
 
 
-def _csv(lines: Sequence[Sequence[object]]) -> str:
+def csv_text(lines: Sequence[Sequence[object]]) -> str:
+    """Rows as CSV."""
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerows(lines)
     return file.getvalue()
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _ERROR else text[: _ERROR - 1] + "…"
+def cut(text: str, most: int) -> str:
+    """At most so many characters, the last of them … where some are missing."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _plain(text: str) -> str:
     """In Markdown: neither a column's end, nor a line's, nor HTML."""
     text = " ".join(text.split())
-    for mark, instead in (
-        ("\\", "\\\\"),
-        ("|", "\\|"),
-        ("<", "&lt;"),
-        ("`", "\\`"),
-        ("*", "\\*"),
-        ("_", "\\_"),
-    ):
-        text = text.replace(mark, instead)
-    return text
+    return re.sub(r"[\\|`*_]", r"\\\g<0>", text).replace("<", "&lt;")
 
 
 def _piped(cells: Cells) -> str:
@@ -254,9 +249,9 @@ def _piped(cells: Cells) -> str:
     return "\n".join([lines[0], "|" + "---|" * len(cells[0]), *lines[1:]])
 
 
-def _aligned(cells: Cells, width: int) -> str:
-    """The first column is repeated before each block of columns."""
-    cells = [[" ".join(cell.split()) for cell in row] for row in cells]
+def aligned(cells: Cells, width: float = math.inf) -> str:
+    """Columns in blocks of at most ``width`` characters, the first column repeated before each block."""
+    cells = [[" ".join(cell.splitlines()) for cell in row] for row in cells]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     blocks: list[list[int]] = [[]]
     for column in range(1, len(widths)):

@@ -32,10 +32,25 @@ def forget_after(path: Path, step: int) -> None:
         temporary.replace(path)
 
 
+def series(path: Path) -> dict[str, tuple[list[int], list[float]]]:
+    """Metric to its steps and values, in the order of logging."""
+    found: dict[str, tuple[list[int], list[float]]] = {}
+    for step, _, name, value in read(path):
+        steps, values = found.setdefault(name, ([], []))
+        steps.append(step)
+        values.append(value)
+    return found
+
+
+def best(path: Path, metric: str | None, mode: str) -> float | None:
+    """The best value so far, by ``min`` or ``max``; None before the first."""
+    _, values = series(path).get(str(metric), ([], []))
+    return (min if mode == "min" else max)(values, default=None)
+
+
 def summary(path: Path) -> dict[str, dict[str, float]]:
-    """Per metric its last, least and greatest value."""
-    result: dict[str, dict[str, float]] = {}
-    for _, _, name, value in read(path):
-        seen = result.setdefault(name, {"last": value, "min": value, "max": value})
-        seen["last"], seen["min"], seen["max"] = value, min(seen["min"], value), max(seen["max"], value)
-    return result
+    """Metric to its ``last``, ``min`` and ``max`` value."""
+    return {
+        name: {"last": values[-1], "min": min(values), "max": max(values)}
+        for name, (_, values) in series(path).items()
+    }

@@ -212,11 +212,7 @@ class RunFolder:
         self.write("config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
 
     def read_config(self) -> Config:
-        """``config.yaml``.
-
-        Raises:
-            CheckpointError: it is missing, or no configuration.
-        """
+        """``config.yaml``; `CheckpointError` where it is missing or no configuration."""
         try:
             config = yaml.load((self.path / "config.yaml").read_text(), Loader=_LOADER)
         except (OSError, yaml.YAMLError) as error:
@@ -229,11 +225,7 @@ class RunFolder:
         self.write(name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
     def read_json(self, name: str) -> Any:
-        """The content of a JSON file; an empty mapping where there is none.
-
-        Raises:
-            ValueError: it was cut off.
-        """
+        """Content of a JSON file, an empty mapping where there is none; `ValueError` if it was cut off."""
         path = self.path / name
         return json.loads(path.read_text()) if path.is_file() else {}
 

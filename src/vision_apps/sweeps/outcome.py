@@ -1,7 +1,6 @@
 """What a sweep found: ``results.csv`` and the closing lines, the failures first."""
 
 import csv
-from pathlib import Path
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -13,18 +12,16 @@ from vision_apps.sweeps.controller import Sweep
 RESULTS = "results.csv"
 
 
-def write(sweep: Sweep) -> Path:
+def write(sweep: Sweep) -> None:
     """Write ``results.csv``: one row for each trial with its state, settings, and per objective the mean over
-    seeds, their standard deviation and the bootstrap interval; returns its path."""
+    seeds, their standard deviation and the bootstrap interval."""
     trials = studies.counted(sweep.study.trials)
     rows = [_row(sweep, known) for known in trials]
     names = list(dict.fromkeys(name for row in rows for name in row))
-    path = sweep.folder / RESULTS
-    with open(path, "w", newline="") as file:
+    with open(sweep.folder / RESULTS, "w", newline="") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
-    return path
 
 
 def _row(sweep: Sweep, known: FrozenTrial) -> dict[str, object]:

@@ -34,29 +34,33 @@ def compose(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> 
 def compose_with_choices(
     overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()
 ) -> tuple[DictConfig, Choices]:
-    """The configuration of ``vision-apps train OVERRIDES``, and the name that was chosen of each group.
-
-    Raises:
-        ConfigError: a name, key or value that does not exist or cannot be read.
-    """
-    import hydra
-    from hydra.core.global_hydra import GlobalHydra
+    """The configuration of ``vision-apps train OVERRIDES``, and the name that was chosen of each group;
+    `ConfigError` where a name, key or value does not exist or cannot be read."""
     from hydra.errors import HydraException
 
     dirs = options.conf_dirs(config_dirs)
     words = [*expand(overrides, dirs), search_path(dirs)]
-    backup = GlobalHydra.instance().hydra
-    GlobalHydra.instance().clear()
     try:
-        with hydra.initialize_config_dir(str(dirs[0]), version_base="1.3"):
-            config = hydra.compose("config", words, return_hydra_config=True)
+        config = _composed(words, dirs[0])
     except (HydraException, OmegaConfBaseException, ValueError, yaml.YAMLError) as error:
         raise explain(error, words, dirs) from error
-    finally:
-        GlobalHydra.instance().hydra = backup
     chosen = choices(config.hydra.runtime.choices)
     require_one_application(chosen, dirs)
     return without_hydra(config), chosen
+
+
+def _composed(words: list[str], folder: Path) -> DictConfig:
+    """By Hydra, with its own settings; an outer job's state of Hydra stays what it was."""
+    import hydra
+    from hydra.core.global_hydra import GlobalHydra
+
+    backup = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(str(folder), version_base="1.3"):
+            return hydra.compose("config", words, return_hydra_config=True)
+    finally:
+        GlobalHydra.instance().hydra = backup
 
 
 def choices(runtime: Mapping[str, object]) -> Choices:
@@ -183,11 +187,7 @@ def _no_override(word: str, groups: list[str], dirs: Sequence[Path]) -> str:
 
 
 def require_one_application(chosen: Choices, dirs: Sequence[Path]) -> None:
-    """Refuse a model or data set of another application than the task.
-
-    Raises:
-        ConfigError: an experiment's application and what was chosen do not fit; all of it.
-    """
+    """`ConfigError` when a chosen model or data set belongs to another application than the task."""
     task = chosen.get("task")
     problems = []
     for group in options.BY_APPLICATION:
@@ -262,16 +262,12 @@ def _chooses(word: str, dirs: Sequence[Path]) -> bool:
 
 def _known_keys(overrides: Sequence[str], dirs: Sequence[Path]) -> list[str]:
     """Every key of the configuration that the chosen options make without the other overrides."""
-    import hydra
-    from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
 
     # Of a sweep the first value stands for all: their keys are alike but for what differs between options.
     chosen = [re.sub(r"^([^\[]*?=[^,\[]*),.*", r"\1", word) for word in overrides if _chooses(word, dirs)]
-    GlobalHydra.instance().clear()
     try:
-        with hydra.initialize_config_dir(str(dirs[0]), version_base="1.3"):
-            config = hydra.compose("config", [*chosen, search_path(dirs)])
+        config = without_hydra(_composed([*chosen, search_path(dirs)], dirs[0]))
     except (HydraException, OmegaConfBaseException, ValueError):
         return []  # the choice itself is the problem, and Hydra's own words say so
     return list(keys(OmegaConf.to_container(config)))  # type: ignore[arg-type]

@@ -13,11 +13,8 @@ VARIABLE = "VISION_APPS_CONF"
 
 
 def conf_dir() -> Path:
-    """The shipped configuration: ``vision_apps/conf`` in a wheel, ``conf`` beside ``src`` in a clone.
-
-    Raises:
-        ConfigError: there is none.
-    """
+    """The shipped configuration: ``vision_apps/conf`` in a wheel, ``conf`` beside ``src`` in a clone;
+    `ConfigError` when there is none."""
     package = Path(vision_apps.__file__).parent
     for folder in (package / "conf", package.parents[1] / "conf"):
         if (folder / "config.yaml").is_file():
@@ -29,11 +26,7 @@ def conf_dir() -> Path:
 
 def conf_dirs(extra: Iterable[Path] = ()) -> list[Path]:
     """The shipped configuration and the user's own: the folders in ``VISION_APPS_CONF`` (separated as in
-    ``PATH``) and ``extra``.
-
-    Raises:
-        ConfigError: one does not exist.
-    """
+    ``PATH``) and ``extra``; `ConfigError` when one does not exist."""
     named = [Path(text) for text in os.environ.get(VARIABLE, "").split(os.pathsep) if text]
     folders = [conf_dir(), *(folder.absolute() for folder in (*named, *extra))]
     for folder in folders:

@@ -55,11 +55,8 @@ def _under(name: str, packages: Iterable[str]) -> bool:
 
 
 def resolve(target: object) -> Callable[..., Any]:
-    """The class or function that a ``_target_`` names.
-
-    Raises:
-        ConfigError: it is not there, or no part of a run.
-    """
+    """The class or function that a ``_target_`` names; `ConfigError` when it is not there or no part of a
+    run."""
     if not isinstance(target, str) or "." not in target:
         raise ConfigError(f"expected a dotted name like torch.optim.AdamW, got {target!r}")
     if not _under(target, (*PACKAGES, *_allowed_by_user())):
@@ -80,11 +77,8 @@ def resolve(target: object) -> Callable[..., Any]:
 
 
 def resolve_network(target: object) -> Callable[..., Any]:
-    """The class or function that a ``_target_`` in a trained network names: a module, or what builds models.
-
-    Raises:
-        ConfigError: it is not there, or no part of a network.
-    """
+    """The class or function that a ``_target_`` in a trained network names: a module, or what builds models;
+    `ConfigError` when it is not there or anything else."""
     found = resolve(target)
     if _is_users(target, found) or _is_module(found) or _is_model_builder(found, found.__module__):
         return found
