@@ -1,7 +1,7 @@
 """From pixels to feature maps, finest first: what localizers, detectors and segmenters are built on."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import timm
 from torch import Tensor, nn
@@ -10,11 +10,22 @@ from vision_apps.core.errors import RunError
 from vision_apps.networks.published import unknown
 
 
-class Small(nn.Module):
+class Backbone(nn.Module):
+    """Pixels [B, 3, H, W] to maps [B, channels[i], H / strides[i], W / strides[i]], rounded up, finest
+    first."""
+
+    channels: list[int]
+    strides: list[int]
+
+    if TYPE_CHECKING:  # so that calls are checked
+
+        def __call__(self, pixels: Tensor) -> list[Tensor]: ...
+
+
+class Small(Backbone):
     """Convolutions with batch norm that learn from nothing on a CPU.
 
-    Six 3 x 3 layers to stride 8, two more for each further level. ``channels`` and ``strides`` tell what
-    comes out: [B, channels[i], H / strides[i], W / strides[i]] for each level, rounded up.
+    Six 3 x 3 layers to stride 8, two more for each further level.
 
     Args:
         width: channels of every level; the first layers have a half and three quarters of them.
@@ -45,7 +56,7 @@ class Small(nn.Module):
         return maps
 
 
-class Timm(nn.Module):
+class Timm(Backbone):
     """Any network of timm that can give its features, by name.
 
     Args:
@@ -79,8 +90,8 @@ class Timm(nn.Module):
                 "or start from random numbers: model.backbone.weights=null"
             ) from error
         self.network = network
-        self.channels: list[int] = network.feature_info.channels()
-        self.strides: list[int] = network.feature_info.reduction()
+        self.channels = network.feature_info.channels()
+        self.strides = network.feature_info.reduction()
         if weights is not None:  # what the weights were trained with goes before the data's
             self.mean: list[float] = list(network.pretrained_cfg["mean"])
             self.std: list[float] = list(network.pretrained_cfg["std"])

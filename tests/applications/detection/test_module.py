@@ -10,6 +10,7 @@ import pytorch_lightning  # noqa: F401 - its first import sets an environment va
 import torch
 from torch import Tensor, nn
 
+from vision_apps.applications.detection.detector import Detector
 from vision_apps.applications.detection.mean_boxes import mean_boxes
 from vision_apps.applications.detection.module import PATIENCE, Detection
 from vision_apps.applications.detection.types import DetectionAnswer, DetectionBatch, Detections, Target
@@ -27,7 +28,7 @@ class Seen(NamedTuple):
     regions: list[Tensor] | None
 
 
-class Made(nn.Module):
+class Made(Detector[Seen]):
     """Answers what it was told, and remembers what it was given."""
 
     def __init__(self, found: list[Detections] | None = None, external: bool = False) -> None:
@@ -52,7 +53,9 @@ class Made(nn.Module):
         nothing = Detections(torch.empty(0, 4), torch.empty(0), torch.empty(0).long())
         return self.found or [nothing] * len(outputs.pixels)
 
-    def proposals_of(self, images: Tensor) -> list[Tensor]:
+    def proposals_of(self, images: Tensor) -> list[Tensor] | None:
+        if not self.external:
+            return None
         assert images.dtype == torch.uint8
         side = images.shape[-1]
         return [torch.tensor([[0, 0, side, side / 2]])] * len(images)
@@ -205,7 +208,7 @@ def test_objects_that_nothing_can_match_are_found() -> None:
     (finding,) = module().check(batch())
     assert "1 of 2 objects (50%)" in finding and "Made" in finding and "6 x 40 px" in finding
     assert module(image_size=256).check(batch()) == []
-    assert module(nn.Conv2d(1, 1, 1)).check(batch()) == []  # a network that cannot tell
+    assert module(Detector()).check(batch()) == []  # a network that cannot tell
 
 
 # ---- what is measured --------------------------------------------------------------------------------------

@@ -226,7 +226,9 @@ def test_which_objects_nothing_can_be_matched_to() -> None:
 
 
 def test_who_needs_proposals_says_so() -> None:
-    assert fast(proposer=External("fast")).external and not fast().external and not faster().external
+    images = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
+    assert len(fast(proposer=External("fast")).proposals_of(images) or ()) == 2
+    assert fast().proposals_of(images) is None and faster().proposals_of(images) is None
 
 
 def test_impossible_combinations_are_refused() -> None:

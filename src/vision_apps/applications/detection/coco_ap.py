@@ -47,9 +47,8 @@ def coco_figures(found: DetectionTable, truths: GroundTruthTable, num_classes: i
     classes = truths.labels.unique()
     if not len(classes):
         return result
-    evaluation = _evaluated(_ranked(found, classes, num_classes), truths, num_classes, classes.tolist())
-    precision = torch.from_numpy(evaluation["precision"])  # [IoU, recall, class, area range, most]
-    recall = torch.from_numpy(evaluation["recall"])  # [IoU, class, area range, most]
+    ranked = _ranked(found, classes, num_classes)
+    precision, recall = _evaluated(ranked, truths, num_classes, classes.tolist())
     values = [precision[..., 0, 2], precision[0, ..., 0, 2], precision[5, ..., 0, 2]]
     values += [precision[..., size, 2] for size in (1, 2, 3)]
     values += [recall[..., 0, most] for most in (0, 1, 2)]
@@ -84,7 +83,9 @@ def _ranked(found: DetectionTable, classes: Tensor, num_classes: int) -> Detecti
 
 def _evaluated(
     found: DetectionTable, truths: GroundTruthTable, num_classes: int, classes: list[int]
-) -> dict[str, Any]:
+) -> tuple[Tensor, Tensor]:
+    """Precision [IoU, recall, class, area range, most] and recall [IoU, class, area range, most]; -1 where it
+    is not defined."""
     images = torch.cat([found.images, truths.images]).unique().tolist()
     areas = area(truths.boxes.double()) if truths.areas is None else truths.areas.double()
     true_rows = _rows(
@@ -102,11 +103,10 @@ def _evaluated(
     evaluator.overlaps = _blocks(found, truths, num_classes)
     evaluator.evaluate()
     evaluator.accumulate()
-    evaluation: dict[str, Any] = evaluator.eval
-    return evaluation
+    return torch.from_numpy(evaluator.eval["precision"]), torch.from_numpy(evaluator.eval["recall"])
 
 
-def _rows(**columns: Tensor) -> list[dict[str, Any]]:
+def _rows(**columns: Tensor) -> list[dict[str, float]]:
     names = ("id", *columns)
     # numbers from 1: 0 is COCO's mark of what has no match
     values = zip(range(1, 1 + len(columns["image_id"])), *(c.tolist() for c in columns.values()), strict=True)
@@ -137,7 +137,7 @@ def _blocks(
 class _Annotations:
     """What the evaluator asks of COCO's annotation object."""
 
-    def __init__(self, rows: list[dict[str, Any]], images: list[int], classes: list[int]) -> None:
+    def __init__(self, rows: list[dict[str, float]], images: list[int], classes: list[int]) -> None:
         self.rows, self.images, self.classes = rows, images, classes
 
     def getImgIds(self) -> list[int]:  # noqa: N802 - COCO's name
@@ -146,10 +146,10 @@ class _Annotations:
     def getCatIds(self) -> list[int]:  # noqa: N802
         return self.classes
 
-    def getAnnIds(self, **_: Any) -> range:  # noqa: N802
+    def getAnnIds(self, **_: object) -> range:  # noqa: N802
         return range(len(self.rows))
 
-    def loadAnns(self, ids: range) -> list[dict[str, Any]]:  # noqa: N802
+    def loadAnns(self, ids: range) -> list[dict[str, float]]:  # noqa: N802
         return self.rows
 
 

@@ -2,14 +2,15 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics import MetricCollection
 from torchvision.ops import clip_boxes_to_image
 
 from vision_apps.applications.detection import curves, pictures
+from vision_apps.applications.detection.detector import Detector, ExportableDetector, Outputs
 from vision_apps.applications.detection.errors import split_errors
 from vision_apps.applications.detection.mean_boxes import answer_with, mean_boxes
 from vision_apps.applications.detection.metrics import DetectionMetrics, panoptic_quality, tables_of
@@ -39,8 +40,8 @@ MEASURED = 1000  # training pictures that the mean boxes are taken of
 PATIENCE = 50  # steps without one positive, after which the user is told
 
 
-class Detection(VisionModule):
-    """Boxes with classes and scores, by a network as `types.Detector` describes it.
+class Detection(VisionModule, Generic[Outputs]):
+    """Boxes with classes and scores, by a `detector.Detector`.
 
     Pictures of any size are fitted to the network's; answers are in pixels of the picture that was given.
 
@@ -59,6 +60,7 @@ class Detection(VisionModule):
         "boxes": "x1, y1, x2, y2 in pixels of the input, y down",
         "scores": "0 to 1, of each class",
     }
+    network: Detector[Outputs]
     outside_graph = ("score_threshold", "max_detections")
     column_titles = ("truth", "answer")
     headline = ("loss", "ap", "ap50", "ap75")
@@ -67,7 +69,7 @@ class Detection(VisionModule):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Detector[Outputs],
         num_classes: int,
         class_names: Sequence[str],
         image_size: int | Sequence[int],
@@ -105,13 +107,13 @@ class Detection(VisionModule):
     def batch_inputs(self, batch: DetectionBatch) -> list[Tensor]:
         return [batch.images, batch.proposals] if batch.proposals.shape[1] else [batch.images]
 
-    def outputs(self, images: Tensor, proposals: Tensor | None = None) -> Any:
+    def outputs(self, images: Tensor, proposals: Tensor | None = None) -> Outputs:
         """The network's outputs for uint8 [B, 3, H, W] and, where there are any, proposals [B, P, 4] in their
         pixels."""
         pixels, regions = self.network_inputs(images, proposals)
         return self.network(pixels, proposals=regions)
 
-    def training_outputs(self, batch: DetectionBatch) -> Any:
+    def training_outputs(self, batch: DetectionBatch) -> Outputs:
         """With the objects, for networks that choose the regions they learn from by them."""
         pixels, regions = self.network_inputs(*self.batch_inputs(batch))
         return self.network(pixels, targets=self.targets(batch), proposals=regions)
@@ -125,21 +127,14 @@ class Detection(VisionModule):
         regions = None
         if proposals is not None and proposals.shape[1]:
             regions = [rows[(rows[:, 2:] > rows[:, :2]).all(1)] for rows in self._fitted(proposals, images)]
-        elif getattr(self.network, "external", False):
-            regions = self.proposals_of(fitted)
+        else:
+            regions = self.network.proposals_of(fitted)
         return self.normalize(fitted), regions
 
     def _fit(self, images: Tensor) -> Tensor:
         if tuple(images.shape[-2:]) == self.size:
             return images
         return resize_picture(images, self.size, self.resize_mode)[0]
-
-    def proposals_of(self, images: Tensor) -> list[Tensor]:
-        """Proposals [p, 4] of uint8 pictures [B, 3, H, W] of the network's size that come without, from the
-        network's own proposer."""
-        network: Any = self.network
-        found: list[Tensor] = network.proposals_of(images)
-        return found
 
     def _fitted(self, boxes: Tensor, images: Tensor) -> Tensor:
         """Boxes [B, n, 4] in pixels of ``images`` to those of the network's input."""
@@ -163,16 +158,15 @@ class Detection(VisionModule):
             for boxes, labels, counted, ignored in rows
         ]
 
-    def answer(self, outputs: Any, images: Tensor) -> DetectionAnswer:
-        network: Any = self.network
-        return self._answer(network.detect(outputs), images)
+    def answer(self, outputs: Outputs, images: Tensor) -> DetectionAnswer:
+        return self._answer(self.network.detect(outputs), images)
 
     @property
     def graph_size(self) -> tuple[int, int]:
         return self.size
 
     def why_no_graph(self) -> str | None:
-        if hasattr(self.network, "candidates"):
+        if isinstance(self.network, ExportableDetector):
             return None
         return (
             f"{type(self.network).__name__} gives no fixed number of candidate boxes: what it looks at or "
@@ -181,13 +175,14 @@ class Detection(VisionModule):
 
     def graph(self, images: Tensor) -> Candidates:
         """Of fitted pictures; what is left to do is the suppression."""
-        network: Any = self.network
-        found: Candidates = network.candidates(self.outputs(images))
-        return found
+        return self._exportable().candidates(self.outputs(images))
 
-    def answer_through(self, graph: Callable[[Tensor], Any], images: Tensor) -> DetectionAnswer:
-        network: Any = self.network
-        return self._answer(network.select(graph(self._fit(images))), images)
+    def answer_through(self, graph: Callable[[Tensor], Candidates], images: Tensor) -> DetectionAnswer:
+        return self._answer(self._exportable().select(graph(self._fit(images))), images)
+
+    def _exportable(self) -> ExportableDetector[Outputs]:
+        assert isinstance(self.network, ExportableDetector), self.why_no_graph()
+        return self.network
 
     def _answer(self, detections: list[Detections], images: Tensor) -> DetectionAnswer:
         most = self.max_detections
@@ -203,9 +198,8 @@ class Detection(VisionModule):
         height, width = images.shape[-2:]
         return DetectionAnswer(clip_boxes_to_image(boxes, (height, width)), scores, labels)
 
-    def loss(self, outputs: Any, batch: DetectionBatch) -> dict[str, Tensor]:
-        network: Any = self.network
-        parts: dict[str, Tensor] = network.loss(outputs, self.targets(batch))
+    def loss(self, outputs: Outputs, batch: DetectionBatch) -> dict[str, Tensor]:
+        parts = self.network.loss(outputs, self.targets(batch))
         if self.training and "positives" in parts and not self._told:
             self._watch(parts["positives"].detach())
         return parts
@@ -258,10 +252,7 @@ class Detection(VisionModule):
     def check(self, batch: DetectionBatch) -> list[str]:
         targets = self.targets(batch)
         boxes = torch.cat([target.boxes for target in targets])
-        find = getattr(self.network, "unmatched", None)
-        if find is None or not len(boxes):
-            return []
-        lost = find(boxes)
+        lost = self.network.unmatched(boxes)
         if not lost.any():
             return []
         width, height = (boxes[lost][0, 2:] - boxes[lost][0, :2]).tolist()

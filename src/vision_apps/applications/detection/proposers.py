@@ -7,7 +7,7 @@ if they are trained, with what their loss is taken of.
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,7 @@ from vision_apps.applications.detection import box_codec, matching
 from vision_apps.applications.detection.anchors import anchors
 from vision_apps.applications.detection.types import Target
 from vision_apps.core.errors import ConfigError
-from vision_apps.data.boxes.proposals import dense_windows, selective_search
+from vision_apps.data.boxes.proposals import Mode, dense_windows, selective_search
 
 UNIT = (1.0, 1.0, 1.0, 1.0)
 SMOOTH = 1 / 9  # where smooth L1 turns from square to straight, in the code of Faster R-CNN
@@ -34,8 +34,6 @@ class RpnOutputs(NamedTuple):
 class Proposer(nn.Module):
     """The common face; by itself it proposes nothing."""
 
-    external = False  # the boxes come with the batch
-
     def connect(self, channels: int, strides: Sequence[int]) -> None:
         """Build what depends on the feature maps: all have ``channels``."""
 
@@ -47,6 +45,11 @@ class Proposer(nn.Module):
 
     def fixed(self, size: tuple[int, int], device: torch.device | None = None) -> Tensor | None:
         """The boxes [a, 4] that are all it can start from, whatever the picture shows; None if unknown."""
+        return None
+
+    def proposals_of(self, images: Tensor) -> list[Tensor] | None:
+        """The boxes [p, 4] of each of the uint8 pictures [B, 3, H, W] that should have come with boxes; none
+        where no boxes have to come."""
         return None
 
     def loss(self, outputs: RpnOutputs, targets: list[Target]) -> dict[str, Tensor]:
@@ -97,9 +100,7 @@ class External(Proposer):
         limit: at most so many per picture, the first ones.
     """
 
-    external = True
-
-    def __init__(self, proposals: str | None = None, limit: int = 2000) -> None:
+    def __init__(self, proposals: Mode | None = None, limit: int = 2000) -> None:
         super().__init__()
         if proposals is None:
             raise ConfigError(
@@ -120,9 +121,7 @@ class External(Proposer):
         return [_solid(boxes.float())[: self.limit] for boxes in proposals], None
 
     def proposals_of(self, images: Tensor) -> list[Tensor]:
-        """The proposals of uint8 pictures [B, 3, H, W] that come without: boxes [p, 4] of each."""
-        mode: Any = self.method  # one of its names, as the data has checked
-        return [selective_search(image.cpu(), mode, self.limit).to(images.device) for image in images]
+        return [selective_search(image.cpu(), self.method, self.limit).to(images.device) for image in images]
 
 
 class Rpn(Proposer):

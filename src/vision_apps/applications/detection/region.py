@@ -10,20 +10,22 @@ Faster R-CNN (2015)   ``Rpn``                     ``Pooled``
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.ops import FeaturePyramidNetwork, box_iou, clip_boxes_to_image
 
 from vision_apps.applications.detection import box_codec, matching
+from vision_apps.applications.detection.detector import Detector
 from vision_apps.applications.detection.proposers import Proposer, Rpn, RpnOutputs
 from vision_apps.applications.detection.region_features import Crops, Pooled, as_rows
 from vision_apps.applications.detection.region_head import Head, HeadOutputs
 from vision_apps.applications.detection.suppression import suppress
 from vision_apps.applications.detection.types import Detections, Target
 from vision_apps.core.errors import ConfigError
+from vision_apps.networks.backbones import Backbone
 
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)  # of the offsets: brings them to about unit variance
 CHUNK = 1024  # pieces of pictures that go through the network together outside training
@@ -40,7 +42,7 @@ def _size(pixels: Tensor) -> tuple[int, int]:
     return pixels.shape[-2], pixels.shape[-1]
 
 
-class RegionDetector(nn.Module):
+class RegionDetector(Detector[RegionOutputs]):
     """Proposes regions, classifies each, and moves its box.
 
     Args:
@@ -63,7 +65,7 @@ class RegionDetector(nn.Module):
         self,
         num_classes: int,
         image_size: int | Sequence[int],
-        backbone: nn.Module,
+        backbone: Backbone,
         proposer: Proposer,
         regions: Crops | Pooled,
         head: Head,
@@ -87,8 +89,7 @@ class RegionDetector(nn.Module):
         self.size: tuple[int, int] = (
             (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
         )
-        parts: Any = backbone
-        self.channels, self.strides = list(parts.channels), list(parts.strides)
+        self.channels, self.strides = list(backbone.channels), list(backbone.strides)
         if isinstance(proposer, Rpn) and isinstance(regions, Crops):
             raise ConfigError(
                 "model.regions: Crops has no feature maps that model.proposer Rpn could look at; choose "
@@ -111,16 +112,8 @@ class RegionDetector(nn.Module):
         self.score_threshold, self.iou_threshold = score_threshold, iou_threshold
         self.max_detections = max_detections
 
-    @property
-    def external(self) -> bool:
-        """Whether it needs the proposals of the batch; `proposals_of` computes those of new pictures."""
-        return self.proposer.external
-
-    def proposals_of(self, images: Tensor) -> list[Tensor]:
-        """Boxes [p, 4] of each of the uint8 pictures [B, 3, H, W]."""
-        proposer: Any = self.proposer
-        found: list[Tensor] = proposer.proposals_of(images)
-        return found
+    def proposals_of(self, images: Tensor) -> list[Tensor] | None:
+        return self.proposer.proposals_of(images)
 
     def forward(
         self,
@@ -138,7 +131,7 @@ class RegionDetector(nn.Module):
         """Features of whole pictures, finest first; none where each region is looked at alone."""
         if isinstance(self.regions, Crops):
             return []
-        maps: list[Tensor] = self.backbone(pixels)
+        maps = self.backbone(pixels)
         if self.pyramid is None:
             return maps
         return list(self.pyramid({str(level): features for level, features in enumerate(maps)}).values())

@@ -1,4 +1,4 @@
-"""torchvision's detectors that look once, behind the contract of `types.Detector`: SSD, RetinaNet and FCOS.
+"""torchvision's detectors that look once as `detector.Detector`: SSD, RetinaNet and FCOS.
 
 Their own resizing and normalising (`GeneralizedRCNNTransform`) is not used: pixels come as the network shall
 see them. Losses come out in training and in evaluation. Where torchvision counts the background as class 0,
@@ -6,17 +6,18 @@ the shift happens here and nowhere else.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.models.detection.fcos import FCOS
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.retinanet import RetinaNet
 from torchvision.models.detection.ssd import SSD
 from torchvision.ops import box_iou
 
+from vision_apps.applications.detection.detector import Detector
 from vision_apps.applications.detection.types import Detections, Target
 
 EXCUSED = 1e4  # a logit whose loss and gradient are exactly 0
@@ -90,14 +91,15 @@ def in_ignored(boxes: Tensor, ignored: Tensor) -> Tensor:
     return ((x >= left) & (x < right) & (y >= top) & (y < bottom)).any(dim=1)
 
 
-class DenseDetector(nn.Module):
+class DenseDetector(Detector[DenseOutputs]):
     """A ``model`` of torchvision for ``num_classes`` classes.
 
     Args:
         model: for ``num_classes`` + 1 classes if it is an SSD, whose class 0 is the background, and for
             ``num_classes`` otherwise.
         input_size: side in pixels, or height and width, that pictures are brought to inside; null: as they
-        come. score_threshold, nms_iou, max_detections: of the detections; null: as torchvision has it.
+            come.
+        score_threshold, nms_iou, max_detections: of the detections; null: as torchvision has it.
     """
 
     model: SSD | RetinaNet | FCOS
@@ -126,7 +128,7 @@ class DenseDetector(nn.Module):
     def forward(
         self, pixels: Tensor, targets: list[Target] | None = None, proposals: list[Tensor] | None = None
     ) -> DenseOutputs:
-        model: Any = self.model
+        model = self.model
         images, frame = inside(pixels, self.input_size, padded=not isinstance(model, SSD))
         maps = list(model.backbone(images.tensors).values())
         found = model.head(maps)
@@ -167,7 +169,7 @@ class DenseDetector(nn.Module):
         if outputs.centredness is not None:
             heads["bbox_ctrness"] = outputs.centredness
         anchors = [outputs.anchors] * len(rows)
-        owner: Any = self.model if isinstance(self.model, SSD) else self.model.head
+        owner = self.model if isinstance(self.model, SSD) else self.model.head
         parts = owner.compute_loss(rows, heads, anchors, matched)
         names = {"classification": "classes", "bbox_regression": "boxes", "bbox_ctrness": "centredness"}
         named = {names[name]: value for name, value in parts.items()}
@@ -186,21 +188,23 @@ class DenseDetector(nn.Module):
 
     @torch.no_grad()
     def detect(self, outputs: DenseOutputs) -> list[Detections]:
-        model: Any = self.model
+        model = self.model
         sizes = [outputs.frame.size] * len(outputs.logits)
-        heads: dict[str, Any] = {"cls_logits": outputs.logits, "bbox_regression": outputs.offsets}
-        anchors: list[Any] = [outputs.anchors] * len(sizes)
+        heads = {"cls_logits": outputs.logits, "bbox_regression": outputs.offsets}
         if outputs.centredness is not None:
             heads["bbox_ctrness"] = outputs.centredness
-        if not isinstance(model, SSD):  # the best of each level
-            heads = {name: list(value.split(outputs.levels, dim=1)) for name, value in heads.items()}
-            anchors = [list(outputs.anchors.split(outputs.levels))] * len(sizes)
-        return as_detections(model.postprocess_detections(heads, anchors, sizes), outputs.frame, self.shift)
+        if isinstance(model, SSD):
+            rows = model.postprocess_detections(heads, [outputs.anchors] * len(sizes), sizes)
+        else:  # the best of each level
+            of_level = {name: list(value.split(outputs.levels, dim=1)) for name, value in heads.items()}
+            anchors = list(outputs.anchors.split(outputs.levels))
+            rows = model.postprocess_detections(of_level, [anchors] * len(sizes), sizes)
+        return as_detections(rows, outputs.frame, self.shift)
 
     @torch.no_grad()
     def unmatched(self, boxes: Tensor) -> Tensor:
         """Objects [n, 4] that FCOS has no point for; the others give the best anchor to every object."""
-        lost = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
+        lost = super().unmatched(boxes)
         if not isinstance(self.model, FCOS) or not len(boxes):
             return lost
         height, width = (int(value) for value in boxes[:, [3, 1, 2, 0]].amax(0).ceil()[[0, 2]])

@@ -1,15 +1,15 @@
-"""torchvision's Faster R-CNN behind the contract of `types.Detector`; see `torchvision_dense` for what that
-means."""
+"""torchvision's Faster R-CNN as `detector.Detector`, without its own resizing and normalising."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.models.detection.faster_rcnn import FasterRCNN
 from torchvision.models.detection.roi_heads import fastrcnn_loss
 from torchvision.models.detection.rpn import concat_box_prediction_layers
 
+from vision_apps.applications.detection.detector import Detector
 from vision_apps.applications.detection.torchvision_dense import (
     Frame,
     as_detections,
@@ -34,7 +34,7 @@ class TwoStageOutputs(NamedTuple):
     chosen: bool  # whether the regions were sampled by the objects
 
 
-class TwoStageDetector(nn.Module):
+class TwoStageDetector(Detector[TwoStageOutputs]):
     """A Faster R-CNN of torchvision for ``num_classes`` classes and background.
 
     In training the objects choose the regions that are learned from, so ``forward`` needs them.
@@ -56,7 +56,7 @@ class TwoStageDetector(nn.Module):
         self.model = model
         self.num_classes = num_classes
         self.input_size = input_size
-        heads: Any = model.roi_heads
+        heads = model.roi_heads
         if score_threshold is not None:
             heads.score_thresh = score_threshold
         if nms_iou is not None:
@@ -67,13 +67,13 @@ class TwoStageDetector(nn.Module):
     def forward(
         self, pixels: Tensor, targets: list[Target] | None = None, proposals: list[Tensor] | None = None
     ) -> TwoStageOutputs:
-        rpn: Any = self.model.rpn
-        heads: Any = self.model.roi_heads
+        rpn = self.model.rpn
+        heads = self.model.roi_heads
         images, frame = inside(pixels, self.input_size, padded=True)
         maps = self.model.backbone(images.tensors)
         objectness, deltas = rpn.head(list(maps.values()))
         flat = [torch.empty_like(features, dtype=torch.float32) for features in maps.values()]
-        anchors: list[Tensor] = rpn.anchor_generator(images, flat)
+        anchors = rpn.anchor_generator(images, flat)
         per_level = [scores[0].numel() for scores in objectness]
         objectness, deltas = concat_box_prediction_layers(objectness, deltas)
         objectness, deltas = objectness.float(), deltas.float()
@@ -97,7 +97,7 @@ class TwoStageDetector(nn.Module):
     ) -> tuple[list[Tensor], list[Tensor]]:
         """For each picture's regions their object, and their class: 0 background, 1..K, -1 neither."""
         rows = as_targets(targets, frame, shift=1)
-        heads: Any = self.model.roi_heads
+        heads = self.model.roi_heads
         owners, labels = heads.assign_targets_to_proposals(
             regions, [row["boxes"] for row in rows], [row["labels"] for row in rows]
         )
@@ -108,7 +108,7 @@ class TwoStageDetector(nn.Module):
         return owners, labels
 
     def _sampled(self, regions: list[Tensor], targets: list[Target], frame: Frame) -> list[Tensor]:
-        heads: Any = self.model.roi_heads
+        heads = self.model.roi_heads
         rows = as_targets(targets, frame, shift=1)
         regions = heads.add_gt_proposals(regions, [row["boxes"] for row in rows])
         _, labels = self._labelled(regions, targets, frame)
@@ -124,8 +124,8 @@ class TwoStageDetector(nn.Module):
             return self._losses(outputs, targets)
 
     def _losses(self, outputs: TwoStageOutputs, targets: list[Target]) -> dict[str, Tensor]:
-        rpn: Any = self.model.rpn
-        heads: Any = self.model.roi_heads
+        rpn = self.model.rpn
+        heads = self.model.roi_heads
         rows = as_targets(targets, outputs.frame, shift=1)
         kinds, nearest = rpn.assign_targets_to_anchors(outputs.anchors, rows)
         for kind, boxes, target in zip(kinds, outputs.anchors, targets, strict=True):

@@ -3,7 +3,7 @@
 Boxes are float32 x1, y1, x2, y2 in pixels, y down, the second corner exclusive.
 """
 
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -44,25 +44,3 @@ class Candidates(NamedTuple):
 
     boxes: Tensor  # float32 [B, N, 4], in pixels of the network's input, clipped to it
     scores: Tensor  # float32 [B, N, K], 0..1
-
-
-class Detector(Protocol):
-    """What a detection network is beside an ``nn.Module``."""
-
-    def __call__(
-        self,
-        pixels: Tensor,
-        targets: list[Target] | None = None,
-        proposals: list[Tensor] | None = None,
-    ) -> Any:
-        """Normalised pixels [B, 3, H, W] to the network's outputs, a NamedTuple.
-
-        ``targets`` are given while it trains, for detectors that choose their regions by them;
-        ``proposals`` [p, 4] per picture where the data has some.
-        """
-
-    def loss(self, outputs: Any, targets: list[Target]) -> dict[str, Tensor]:
-        """``loss``, its named parts, and the number of ``positives``: scalars. In training and evaluation."""
-
-    def detect(self, outputs: Any) -> list[Detections]:
-        """Decoded, clipped to the picture, suppressed, at most ``max_detections`` per picture."""

@@ -8,20 +8,21 @@ distributions (Li et al., "Generalized focal loss", arXiv:2006.04388, 2020) and 
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import clip_boxes_to_image, complete_box_iou_loss
 
+from vision_apps.applications.detection.detector import ExportableDetector
 from vision_apps.applications.detection.dfl import distribution_focal_loss, expectation
 from vision_apps.applications.detection.objects import Objects, excused, pad
 from vision_apps.applications.detection.pan import PathAggregation, convolution
-from vision_apps.applications.detection.suppression import suppress
 from vision_apps.applications.detection.task_aligned import assign
-from vision_apps.applications.detection.types import Candidates, Detections, Target
+from vision_apps.applications.detection.types import Candidates, Target
 from vision_apps.core.errors import ConfigError
+from vision_apps.networks.backbones import Backbone
 
 PRIOR = 0.01  # the score of every class at every point before training (Lin et al. 2017, section 3.3)
 NARROWEST = 1e-3  # of a stride: two sides at the same place have no aspect ratio, and so no gradient
@@ -31,15 +32,14 @@ class PointOutputs(NamedTuple):
     """Of N points, finest level first."""
 
     logits: Tensor  # float32 [B, N, K]
-    sides: (
-        Tensor  # float32 [B, N, 4, n + 1] logits of whole distances, or [B, N, 4]: left, top, right, bottom
-    )
+    # left, top, right, bottom: float32 [B, N, 4, n + 1], logits of whole distances, or [B, N, 4]
+    sides: Tensor
     points: Tensor  # float32 [N, 2], x and y, pixels
     strides: Tensor  # float32 [N], pixels
     size: tuple[int, int]  # height and width of the pictures
 
 
-class Yolo(nn.Module):
+class Yolo(ExportableDetector[PointOutputs]):
     """Works on pictures of any size.
 
     Args:
@@ -60,7 +60,7 @@ class Yolo(nn.Module):
     def __init__(
         self,
         num_classes: int,
-        backbone: nn.Module,
+        backbone: Backbone,
         width: int = 64,
         depth: int = 2,
         dfl: bool = True,
@@ -76,24 +76,20 @@ class Yolo(nn.Module):
         score_threshold: float = 0.01,
         max_detections: int = 100,
     ) -> None:
-        super().__init__()
+        super().__init__(score_threshold, nms_iou if nms else 1.0, max_detections)
         for name, value in (("reg_max", reg_max), ("top_k", top_k)):
             if value < 1:
                 raise ConfigError(f"model.{name}: expected at least 1, got {value}; say model.{name}=10")
-        features: Any = backbone
         self.num_classes = num_classes
         self.backbone = backbone
-        self.strides: Sequence[int] = list(features.strides)
+        self.strides: Sequence[int] = list(backbone.strides)
         self.dfl = dfl
         self.reg_max = reg_max
-        self.assignment: dict[str, Any] = {"top_k": top_k, "alpha": alpha, "beta": beta}
+        self.top_k, self.alpha, self.beta = top_k, alpha, beta
         self.weights = {"classes": class_weight, "boxes": box_weight, "distances": dfl_weight}
-        self.nms_iou = nms_iou if nms else 1.0
-        self.score_threshold = score_threshold
-        self.max_detections = max_detections
-        several = len(features.channels) > 1
-        self.neck = PathAggregation(features.channels, width) if several else None
-        channels = [width] * len(features.channels) if several else features.channels
+        several = len(backbone.channels) > 1
+        self.neck = PathAggregation(backbone.channels, width) if several else None
+        channels = [width] * len(backbone.channels) if several else backbone.channels
         outputs = 4 * (reg_max + 1) if dfl else 4
         self.heads = nn.ModuleList(_Head(inputs, width, depth, num_classes, outputs) for inputs in channels)
 
@@ -132,8 +128,10 @@ class Yolo(nn.Module):
                 self.boxes(outputs.sides, outputs.points, outputs.strides),
                 outputs.points,
                 objects,
+                top_k=self.top_k,
+                alpha=self.alpha,
+                beta=self.beta,
                 smallest=float(min(self.strides)),
-                **self.assignment,
             )
         total = found.quality.sum().clamp(min=1)
         image, point = found.positive.nonzero(as_tuple=True)
@@ -157,16 +155,6 @@ class Yolo(nn.Module):
         boxes = self.boxes(outputs.sides, outputs.points, outputs.strides)
         boxes = clip_boxes_to_image(boxes, outputs.size)
         return Candidates(boxes, outputs.logits.sigmoid())
-
-    def select(self, candidates: Candidates) -> list[Detections]:
-        return [
-            suppress(*row, self.score_threshold, self.nms_iou, self.max_detections)
-            for row in zip(*candidates, strict=True)
-        ]
-
-    @torch.no_grad()
-    def detect(self, outputs: PointOutputs) -> list[Detections]:
-        return self.select(self.candidates(outputs))
 
     def unmatched(self, boxes: Tensor) -> Tensor:
         """Objects [n, 4] that cannot be found: longer than the distances of the coarsest level can tell.

@@ -1,16 +1,17 @@
 """YOLO as it was first written: one grid, boxes and classes by regression. Redmon et al., "You only look
 once: unified, real-time object detection", arXiv:1506.02640, 2016."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torchvision.ops import clip_boxes_to_image
 
+from vision_apps.applications.detection.detector import ExportableDetector
 from vision_apps.applications.detection.objects import Objects, excused, pad
-from vision_apps.applications.detection.suppression import suppress
-from vision_apps.applications.detection.types import Candidates, Detections, Target
+from vision_apps.applications.detection.types import Candidates, Target
 from vision_apps.core.errors import ConfigError
+from vision_apps.networks.backbones import Backbone
 from vision_apps.networks.boxes import iou
 
 Confidence = Literal["iou", "one"]
@@ -26,7 +27,7 @@ class GridOutputs(NamedTuple):
     size: tuple[int, int]  # height and width of the pictures, pixels
 
 
-class YoloV1(nn.Module):
+class YoloV1(ExportableDetector[GridOutputs]):
     """The coarsest map of the backbone is the grid: 448 pixels at stride 64 are the paper's 7 x 7.
 
     Args:
@@ -50,7 +51,7 @@ class YoloV1(nn.Module):
         self,
         num_classes: int,
         image_size: int | list[int],
-        backbone: nn.Module,
+        backbone: Backbone,
         head: Literal["conv", "fc"] = "conv",
         width: int = 64,
         hidden: int = 4096,
@@ -63,29 +64,25 @@ class YoloV1(nn.Module):
         score_threshold: float = 0.01,
         max_detections: int = 100,
     ) -> None:
-        super().__init__()
+        super().__init__(score_threshold, nms_iou, max_detections)
         if boxes < 1:
             raise ConfigError(
                 f"model.boxes: expected at least 1 box per cell, got {boxes}; say model.boxes=2"
             )
-        features: Any = backbone
         self.num_classes = num_classes
         self.backbone = backbone
-        self.stride: int = features.strides[-1]
+        self.stride: int = backbone.strides[-1]
         self.boxes = boxes
         self.coordinate_weight = coordinate_weight
         self.no_object_weight = no_object_weight
         self.confidence: Confidence = confidence
-        self.nms_iou = nms_iou
-        self.score_threshold = score_threshold
-        self.max_detections = max_detections
         height, side = (image_size, image_size) if isinstance(image_size, int) else image_size
         self.fixed_size = (height, side) if head == "fc" else None
         outputs = boxes * 5 + num_classes
-        self.convolutions = nn.Sequential(_layer(features.channels[-1], width), _layer(width, width))
+        self.convolutions = nn.Sequential(_layer(backbone.channels[-1], width), _layer(width, width))
         self.head: nn.Module
         if head == "conv":
-            last: nn.Module = nn.Conv2d(width, outputs, 1)
+            last: nn.Conv2d | nn.Linear = nn.Conv2d(width, outputs, 1)
             self.head = last
         else:
             rows, columns = -(-height // self.stride), -(-side // self.stride)
@@ -101,7 +98,7 @@ class YoloV1(nn.Module):
         self._start(last)
 
     @torch.no_grad()
-    def _start(self, last: Any) -> None:
+    def _start(self, last: nn.Conv2d | nn.Linear) -> None:
         """Small weights, and boxes in the middle of their cells, each of another size: as good as equal boxes
         would all be outdone by the first."""
         nn.init.normal_(last.weight, std=0.01)
@@ -110,6 +107,7 @@ class YoloV1(nn.Module):
         of_boxes[:, :2] = 0.5
         of_boxes[:, 2:4] = (torch.arange(1, self.boxes + 1) / (self.boxes + 1)).unsqueeze(1)
         bias[self.boxes * 5 :] = 1 / self.num_classes
+        assert last.bias is not None
         last.bias.copy_(bias.repeat_interleave(last.bias.numel() // bias.numel()))
 
     def forward(
@@ -148,16 +146,6 @@ class YoloV1(nn.Module):
         # equation 1: class probability times confidence; regression keeps neither within 0 and 1
         scores = outputs.confidences.clamp(0, 1).unsqueeze(-1) * outputs.classes.clamp(0, 1).unsqueeze(2)
         return Candidates(boxes, scores.flatten(1, 2))
-
-    def select(self, candidates: Candidates) -> list[Detections]:
-        return [
-            suppress(*row, self.score_threshold, self.nms_iou, self.max_detections)
-            for row in zip(*candidates, strict=True)
-        ]
-
-    @torch.no_grad()
-    def detect(self, outputs: GridOutputs) -> list[Detections]:
-        return self.select(self.candidates(outputs))
 
     def unmatched(self, boxes: Tensor) -> Tensor:
         """Objects [n, 4] of one picture whose cell belongs to a larger one: a cell learns one object."""

@@ -1,0 +1,85 @@
+"""What a detection network is, and what one that can be exported is besides."""
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from vision_apps.applications.detection.suppression import suppress
+from vision_apps.applications.detection.types import Candidates, Detections, Target
+
+Outputs = TypeVar("Outputs")  # a NamedTuple, the network's own
+
+
+class Detector(nn.Module, Generic[Outputs]):
+    """Normalised pixels of any size to detections.
+
+    ``loss`` and ``detect`` read the same ``Outputs``, so that both come out of training and evaluation alike.
+    A detector may carry ``mean`` and ``std``, which its published weights were trained with.
+    """
+
+    if TYPE_CHECKING:  # so that calls are checked as well
+
+        def __call__(
+            self, pixels: Tensor, targets: list[Target] | None = None, proposals: list[Tensor] | None = None
+        ) -> Outputs: ...
+
+    def forward(
+        self, pixels: Tensor, targets: list[Target] | None = None, proposals: list[Tensor] | None = None
+    ) -> Outputs:
+        """What is told of pixels [B, 3, H, W].
+
+        Args:
+            targets: of each picture, while it trains, for detectors that choose their regions by them.
+            proposals: float32 [p, 4] of each picture, where the data has some.
+        """
+        raise NotImplementedError
+
+    def loss(self, outputs: Outputs, targets: list[Target]) -> dict[str, Tensor]:
+        """``loss``, its named parts, and the number of ``positives``: scalars. In training and evaluation."""
+        raise NotImplementedError
+
+    def detect(self, outputs: Outputs) -> list[Detections]:
+        """Decoded, clipped to the picture, suppressed, at most ``max_detections`` of each picture."""
+        raise NotImplementedError
+
+    def proposals_of(self, images: Tensor) -> list[Tensor] | None:
+        """Proposals float32 [p, 4] of each of the uint8 pictures [B, 3, H, W] that come without; none where
+        the detector needs none."""
+        return None
+
+    def unmatched(self, boxes: Tensor) -> Tensor:
+        """Which of the objects [n, 4] of a picture can be matched to nothing, and so are never learned: bool
+        [n]."""
+        return torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
+
+
+class ExportableDetector(Detector[Outputs]):
+    """Looks at a fixed number of places, whatever the picture shows: all but the suppression is a graph.
+
+    Args:
+        score_threshold: less certain detections are left out.
+        nms_iou: what overlaps a better detection of its class by more is removed.
+        max_detections: of a picture.
+    """
+
+    def __init__(self, score_threshold: float, nms_iou: float, max_detections: int) -> None:
+        super().__init__()
+        self.score_threshold = score_threshold
+        self.nms_iou = nms_iou
+        self.max_detections = max_detections
+
+    def candidates(self, outputs: Outputs) -> Candidates:
+        """All that is told of every place."""
+        raise NotImplementedError
+
+    def select(self, candidates: Candidates) -> list[Detections]:
+        """The detections of each picture among its candidates."""
+        return [
+            suppress(*row, self.score_threshold, self.nms_iou, self.max_detections)
+            for row in zip(*candidates, strict=True)
+        ]
+
+    @torch.no_grad()
+    def detect(self, outputs: Outputs) -> list[Detections]:
+        return self.select(self.candidates(outputs))
