@@ -34,7 +34,7 @@ class Mean(nn.Module):
         return self.head(self.scale * images.mean((2, 3)))
 
 
-class Colours(VisionData):
+class Colors(VisionData):
     fields = ("images", "labels")
 
     def __init__(self, root: str, **loader: Any) -> None:
@@ -52,7 +52,7 @@ class Colours(VisionData):
         return TensorSamples(images=images, labels=labels)
 
 
-class Blind(Colours):
+class Blind(Colors):
     fields = ("images",)
 """
 MODEL = "# the mean colour and one layer\n_target_: my_research.Mean\nscale: 2.0\n"
@@ -66,7 +66,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for group in ("model", "data"):
         (tmp_path / "conf" / group).mkdir(parents=True)
     (tmp_path / "conf/model/classification_mean.yaml").write_text(MODEL)
-    (tmp_path / "conf/data/classification_colours.yaml").write_text(DATA.format(name="Colours"))
+    (tmp_path / "conf/data/classification_colors.yaml").write_text(DATA.format(name="Colors"))
     (tmp_path / "conf/data/classification_blind.yaml").write_text(DATA.format(name="Blind"))
     monkeypatch.setenv("VISION_APPS_CONF", str(tmp_path / "conf"))
     monkeypatch.setenv("VISION_APPS_ALLOW", "")
@@ -76,16 +76,16 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_it_is_listed_with_the_others(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "classification_mean" in options.of_application("model", "classification")
-    assert "classification_colours" in options.of_application("data", "classification")
+    assert "classification_colors" in options.of_application("data", "classification")
     assert main(["train", "--help"]) == 0
     lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
     assert ["model=mean", "the mean colour and one layer"] in lines
-    assert ["data=colours", "three colours"] in lines
+    assert ["data=colors", "three colours"] in lines
 
 
 def test_it_composes_by_its_short_name_and_is_checked(own: Path) -> None:
     targets.allow(["my_research"])
-    config = compose(["task=classification", "model=mean", "data=colours"])
+    config = compose(["task=classification", "model=mean", "data=colors"])
     assert config.model.scale == 2.0
     check(config)
     config.model.scale = "much"
@@ -103,14 +103,14 @@ def test_the_user_is_asked_to_trust_it_first(own: Path) -> None:
 def test_data_that_lacks_labels_does_not_fit(own: Path) -> None:
     targets.allow(["my_research"])
     with pytest.raises(
-        ConfigError, match=r"data: Blind offers images, but .* also needs labels; data that fit: .*_colours"
+        ConfigError, match=r"data: Blind offers images, but .* also needs labels; data that fit: .*_colors"
     ):
         check(compose(["task=classification", "model=mean", "data=blind"]))
 
 
 @pytest.mark.slow
 def test_it_trains(own: Path) -> None:
-    words = "task=classification model=mean data=colours allow_targets=[my_research] trainer=smoke logger=csv"
+    words = "task=classification model=mean data=colors allow_targets=[my_research] trainer=smoke logger=csv"
     path = f"{Path(vision_apps.__file__).parents[1]}:{own}"
     result = subprocess.run(
         [sys.executable, "-m", "vision_apps", "train", *words.split(), "trainer.accelerator=cpu"],

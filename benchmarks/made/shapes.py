@@ -164,9 +164,9 @@ class Thin(_Made):
         for _ in range(int(rng.integers(2, 5))):
             centre, radius = rng.uniform(0, size, 2), rng.uniform(3, 8)
             blobs |= np.hypot(x - centre[0], y - centre[1]) < radius
-        colours = rng.uniform(0, 255, (2, 3, 1, 1))
-        colours[1] = (colours[0] + rng.choice((-1, 1)) * rng.uniform(70, 120)) % 256
-        picture = np.where(lines | blobs, colours[1], colours[0])
+        colors = rng.uniform(0, 255, (2, 3, 1, 1))
+        colors[1] = (colors[0] + rng.choice((-1, 1)) * rng.uniform(70, 120)) % 256
+        picture = np.where(lines | blobs, colors[1], colors[0])
         picture = np.clip(picture + rng.normal(0, NOISE, picture.shape), 0, 255).astype(np.uint8)
         return picture, (lines & ~blobs).astype(np.uint8)
 

@@ -38,7 +38,7 @@ def test_what_is_written_is_read(name: str) -> None:
         assert abs(frame.image.float().mean() - 20 * number) < 4  # the codec loses a little
 
 
-def test_colours_keep_their_order() -> None:
+def test_colors_keep_their_order() -> None:
     red = torch.zeros(3, 32, 32, dtype=torch.uint8)
     red[0] = 200
     file = VideoFile(Path("red.mp4"), 10)

@@ -23,7 +23,7 @@ MOST_RUNS = 100  # with curves
 _BYTES = 2_200_000  # of all curves together
 _BYTES_OF_NUMBER, _BYTES_OF_TRACE = 5.4, 250  # 32 bits in base64; name, line and the rest
 _FEWEST_POINTS = 60
-_COLOURS = qualitative.D3  # readable on white and on black
+_COLORS = qualitative.D3  # readable on white and on black
 _DASHES = ("solid", "dash", "dot", "dashdot")
 _RANGE_OF_LOG = 20.0  # a positive setting whose largest value is so many times its least: logarithmic axis
 
@@ -33,7 +33,7 @@ Figure = dict[str, Any]  # as Plotly's JSON
 class Look(NamedTuple):
     """Of a run's curve: runs that differ only in the seed share it."""
 
-    colour: str
+    color: str
     dash: str
 
 
@@ -49,7 +49,7 @@ def looks(comparison: Comparison) -> list[Look]:
     for own in comparison.of_runs:
         groups.setdefault(tuple(own.values()), len(groups))
     indices = [groups[tuple(own.values())] for own in comparison.of_runs]
-    return [Look(_COLOURS[i % len(_COLOURS)], _DASHES[i // len(_COLOURS) % len(_DASHES)]) for i in indices]
+    return [Look(_COLORS[i % len(_COLORS)], _DASHES[i // len(_COLORS) % len(_DASHES)]) for i in indices]
 
 
 def smoothed(values: np.ndarray, weight: float) -> np.ndarray:
@@ -91,7 +91,7 @@ def curves(runs: Sequence[Run], look: Sequence[Look]) -> Curves:
                     "y": smoothed(values, weight)[kept].astype(np.float32),
                     "name": html.escape(run.label),
                     "mode": "lines" if len(steps) > 2 else "lines+markers",
-                    "line": {"color": own.colour, "dash": own.dash},
+                    "line": {"color": own.color, "dash": own.dash},
                     "meta": {"run": index, "level": level},
                 }
                 traces.append(trace)
@@ -208,7 +208,7 @@ def importances(of_objective: str, shares: Mapping[str, float]) -> Figure:
             x=[shares[name] for name in names],
             y=[html.escape(name) for name in names],
             orientation="h",
-            marker_color=_COLOURS[0],
+            marker_color=_COLORS[0],
             texttemplate="%{x:.2f}",
             hovertemplate="%{y}: %{x:.3f}<extra></extra>",
         )

@@ -166,7 +166,7 @@ def _select(name: str, titles: Iterable[str], values: Iterable[object]) -> str:
 
 def _box(index: int, run: Run, look: charts.Look) -> str:
     """A run of the legend, which chooses the curves that are drawn."""
-    style = f"border-color:{look.colour};border-top-style:{_BORDERS[look.dash]}"
+    style = f"border-color:{look.color};border-top-style:{_BORDERS[look.dash]}"
     return (
         f'<label><input type="checkbox" value="{index}" checked>'
         f'<span class="swatch" style="{style}"></span>{escape(run.label)}</label>'

@@ -9,7 +9,7 @@ from torch.nn.functional import interpolate
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
 _LEAST_SIDE = 160  # px: below, a box hides what is in it
-_COLOURS = ("red", "lime", "deepskyblue", "gold", "magenta", "cyan", "orange", "white")
+_COLORS = ("red", "lime", "deepskyblue", "gold", "magenta", "cyan", "orange", "white")
 
 
 def drawn(sample: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Tensor:
@@ -20,10 +20,10 @@ def drawn(sample: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Tensor:
     picture = picture.repeat_interleave(factor, -1).repeat_interleave(factor, -2)
     if "masks" in sample and "palette" in facts:
         mask = interpolate(sample["masks"][None, None], scale_factor=factor, mode="nearest")[0, 0]
-        colours: Sequence[Sequence[int]] = facts["palette"]
-        layers = torch.stack([mask == k for k in range(len(colours))])
+        colors: Sequence[Sequence[int]] = facts["palette"]
+        layers = torch.stack([mask == k for k in range(len(colors))])
         picture = draw_segmentation_masks(
-            picture, layers, alpha=0.6, colors=[(r, g, b) for r, g, b in colours]
+            picture, layers, alpha=0.6, colors=[(r, g, b) for r, g, b in colors]
         )
     if "boxes" in sample and "box_labels" in sample:
         picture = _with_boxes(picture, sample, factor, facts.get("class_names", ()))
@@ -36,11 +36,11 @@ def _with_boxes(picture: Tensor, sample: Mapping[str, Tensor], factor: int, name
         return picture
     ignored = sample.get("ignored", torch.zeros_like(sample["box_labels"]))
     labels = [int(sample["box_labels"][row]) for row in rows]
-    colours = [
-        "grey" if ignored[row] else _COLOURS[label % len(_COLOURS)]
+    colors = [
+        "grey" if ignored[row] else _COLORS[label % len(_COLORS)]
         for row, label in zip(rows, labels, strict=True)
     ]
     titles = [names[label] if label < len(names) else str(label) for label in labels]
     return draw_bounding_boxes(
-        picture, sample["boxes"][rows] * factor, labels=titles, colors=colours, width=1 + factor // 2
+        picture, sample["boxes"][rows] * factor, labels=titles, colors=colors, width=1 + factor // 2
     )

@@ -14,8 +14,8 @@ from vision_apps.applications.classification.types import ClassAnswer, LabelBatc
 NAMES = ["cat", "dog", "ship"]
 
 
-def has_colour(picture: Tensor, colour: tuple[int, int, int]) -> bool:
-    return bool((picture == torch.tensor(colour, dtype=torch.uint8).view(3, 1, 1)).all(dim=0).any())
+def has_color(picture: Tensor, color: tuple[int, int, int]) -> bool:
+    return bool((picture == torch.tensor(color, dtype=torch.uint8).view(3, 1, 1)).all(dim=0).any())
 
 
 @settings(max_examples=12)
@@ -53,8 +53,8 @@ def test_right_and_wrong_can_be_told_apart(
 ) -> None:
     image = torch.zeros(3, 8, 8, dtype=torch.uint8)
     picture = pictures.sample(image, torch.tensor([0.6, 0.3, 0.1]), NAMES, truth)
-    assert has_colour(picture, shown)
-    assert absent is None or not has_colour(picture, absent)
+    assert has_color(picture, shown)
+    assert absent is None or not has_color(picture, absent)
 
 
 def test_a_bar_is_as_long_as_its_probability() -> None:
@@ -63,8 +63,8 @@ def test_a_bar_is_as_long_as_its_probability() -> None:
     for probability in (0.5, 1.0):
         rest = (1 - probability) / 2
         picture = pictures.sample(image, torch.tensor([probability, rest, rest]), NAMES, 0)
-        colour = torch.tensor(pictures.RIGHT, dtype=torch.uint8).view(3, 1, 1)
-        lengths.append(int((picture == colour).all(dim=0).sum(dim=1).max()))
+        color = torch.tensor(pictures.RIGHT, dtype=torch.uint8).view(3, 1, 1)
+        lengths.append(int((picture == color).all(dim=0).sum(dim=1).max()))
     assert lengths[1] == pytest.approx(pictures.SIDE - 20, abs=1)
     assert lengths[0] == pytest.approx(lengths[1] / 2, abs=1)
 

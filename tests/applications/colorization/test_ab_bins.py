@@ -42,7 +42,7 @@ def test_the_whole_grid_has_529_bins_in_the_same_order():
         ab_bins(256)
 
 
-def colours(*shape: int) -> torch.Tensor:
+def colors(*shape: int) -> torch.Tensor:
     images = torch.randint(0, 256, (shape[0], 3, *shape[1:]), generator=torch.Generator().manual_seed(1))
     return rgb_to_ab(images.to(torch.uint8))
 
@@ -56,7 +56,7 @@ def dense(indices: torch.Tensor, weights: torch.Tensor, count: int) -> np.ndarra
 @pytest.mark.parametrize("count", [313, 529])
 @pytest.mark.parametrize("neighbours", [1, 5, 10])
 def test_equals_a_search_over_all_bins(neighbours, count):
-    ab = colours(2, 24, 31)
+    ab = colors(2, 24, 31)
     points = ab.permute(0, 2, 3, 1).reshape(-1, 2).double().numpy()
     search = NearestNeighbors(n_neighbors=neighbours, algorithm="ball_tree").fit(
         ab_bins(count).double().numpy()

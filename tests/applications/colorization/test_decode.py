@@ -31,7 +31,7 @@ def test_a_low_temperature_gives_the_mode():
     assert torch.allclose(annealed_mean(features, weight, bias, ab_bins(), 1e-4).ab, mode, atol=1e-3)
 
 
-def test_autocast_does_not_round_the_colours():
+def test_autocast_does_not_round_the_colors():
     features, weight, bias = head()
     exact = annealed_mean(features, weight, bias, ab_bins())
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -51,7 +51,7 @@ def test_upsampling_by_one_changes_nothing():
     assert torch.equal(upsample_ab(ab, 1, (5, 7)), ab)
 
 
-def test_lightness_and_colour_make_the_image_again():
+def test_lightness_and_color_make_the_image_again():
     images = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
     assert torch.equal(join(rgb_to_lightness(images), rgb_to_ab(images)), images)
 

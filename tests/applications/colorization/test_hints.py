@@ -3,7 +3,7 @@ import torch
 from vision_apps.applications.colorization.hints import LARGEST, simulate_hints
 
 
-def test_hints_show_the_true_colour_where_it_is_uniform():
+def test_hints_show_the_true_color_where_it_is_uniform():
     truth = torch.tensor([12.0, -34.0]).view(1, 2, 1, 1).expand(64, 2, 24, 20)
     torch.manual_seed(0)
     ab, mask = simulate_hints(truth)
@@ -18,10 +18,10 @@ def test_a_hint_is_the_mean_of_its_square():
     alone = 0
     for image in range(256):
         rows, columns = mask[image, 0].nonzero().unbind(1)
-        colours = ab[image][:, rows, columns]
-        if len(rows) and (colours == colours[:, :1]).all():  # one hint
+        colors = ab[image][:, rows, columns]
+        if len(rows) and (colors == colors[:, :1]).all():  # one hint
             assert (rows.max() - rows.min()) < LARGEST
-            assert torch.allclose(colours[:, 0], truth[image][:, rows, columns].mean(1), atol=1e-3)
+            assert torch.allclose(colors[:, 0], truth[image][:, rows, columns].mean(1), atol=1e-3)
             alone += 1
     assert alone > 5
 

@@ -44,8 +44,8 @@ def test_back_agrees_with_scikit_image_outside_the_gamut_too():
 
 @given(st.lists(st.tuples(*[st.integers(0, 255)] * 3), min_size=1, max_size=30))
 @settings(deadline=None, max_examples=50)
-def test_every_colour_comes_back_unchanged(colours):
-    images = torch.tensor(colours, dtype=torch.uint8).T[None, :, :, None]
+def test_every_color_comes_back_unchanged(colors):
+    images = torch.tensor(colors, dtype=torch.uint8).T[None, :, :, None]
     assert torch.equal(lab_to_rgb(rgb_to_lab(images)), images)
 
 

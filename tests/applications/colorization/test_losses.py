@@ -105,7 +105,7 @@ def test_regression_is_in_units_of_110():
     assert absolute_error(off, ab).item() == pytest.approx(1)
 
 
-def test_one_coloured_pixel_makes_an_image_colored():
+def test_one_colored_pixel_makes_an_image_colored():
     ab = torch.zeros(2, 2, 3, 3)
     ab[1, 1, 2, 2] = -6
     assert is_grey(ab).tolist() == [True, False]

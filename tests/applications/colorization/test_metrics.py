@@ -46,7 +46,7 @@ def test_raw_auc_is_the_mean_area(ab):
         assert metric.compute().item() == pytest.approx(expected, abs=1e-4)
 
 
-def test_rebalanced_auc_weighs_by_the_inverse_frequency_of_the_true_colour(ab):
+def test_rebalanced_auc_weighs_by_the_inverse_frequency_of_the_true_color(ab):
     predicted, truth = ab
     area = areas(predicted.double().numpy(), truth.double().numpy())
     distance = torch.cdist(truth.permute(0, 2, 3, 1).reshape(-1, 2), ab_bins())

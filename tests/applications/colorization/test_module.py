@@ -65,8 +65,8 @@ def test_sees_nothing_but_the_lightness(module):
     images = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
     grey = lab_to_rgb(rgb_to_lab(images) * torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1))
     with torch.inference_mode():
-        colour, from_grey = module.eval()(images).ab, module(grey).ab
-    assert (colour - from_grey).abs().max() < 1  # the grey picture's own 8 bits
+        color, from_grey = module.eval()(images).ab, module(grey).ab
+    assert (color - from_grey).abs().max() < 1  # the grey picture's own 8 bits
 
 
 def test_classification_learns_to_overfit_below_the_prior(scenes):
@@ -117,7 +117,7 @@ def test_the_prior_is_kept_in_the_checkpoint(scenes):
     assert torch.equal(first.prior, second.prior)
 
 
-def test_all_colours_weigh_alike_before_they_are_counted(scenes):
+def test_all_colors_weigh_alike_before_they_are_counted(scenes):
     module = Colorization(NETWORKS["classes"](), image_size=32, rebalance=0.5, drop_grey=False).eval()
     parts = module.loss(module.outputs(scenes.images), scenes)
     assert parts["loss"].item() == pytest.approx(parts["cross_entropy"].item())

@@ -43,7 +43,7 @@ def test_weights_follow_equation_4():
         assert (prior * weights).sum().item() == pytest.approx(1)
 
 
-def test_a_colour_that_never_occurred_weighs_as_the_rarest():
+def test_a_color_that_never_occurred_weighs_as_the_rarest():
     prior = torch.tensor([0.9, 0.1, 0.0])
     weights = rebalancing_weights(prior, 0.5)
     assert weights[2] > weights[1] > weights[0]
@@ -79,7 +79,7 @@ def test_says_what_is_wrong_with_a_prior(prior, text):
         check_prior(prior)
 
 
-def test_saturated_colours_are_no_mistake():
+def test_saturated_colors_are_no_mistake():
     ramp = torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
     ramp[:, 2] = 255  # pure blue, at the very edge of the gamut
     check_prior(compute_prior([ramp], stride=1))

@@ -36,13 +36,13 @@ def one_split() -> tuple[Any, GroundTruthTable]:
 
 def test_marks_say_what_was_right_wrong_and_not_found() -> None:
     split, ignored = one_split()
-    truth = {(mark.text, mark.colour, mark.dashed) for mark in pictures.truth_marks(split, ignored, NAMES)}
+    truth = {(mark.text, mark.color, mark.dashed) for mark in pictures.truth_marks(split, ignored, NAMES)}
     assert truth == {
         ("a cat", RIGHT, False),
         ("a dog, not found", MISSED, False),
         ("a dog, ignored", pictures.FAINT, True),
     }
-    answer = [(mark.text, mark.colour) for mark in pictures.answer_marks(split, NAMES)]
+    answer = [(mark.text, mark.color) for mark in pictures.answer_marks(split, NAMES)]
     assert answer == [  # the best on top, so last; below the threshold nothing is drawn
         ("a dog 0.70", pictures.FAINT),
         ("a cat 0.80 wrong class", WRONG),
@@ -50,11 +50,11 @@ def test_marks_say_what_was_right_wrong_and_not_found() -> None:
     ]
 
 
-def test_found_marks_have_a_colour_for_each_class() -> None:
+def test_found_marks_have_a_color_for_each_class() -> None:
     split, _ = one_split()
     marks = pictures.found_marks(Detections(*split.found[:3]), NAMES)
     assert [mark.text for mark in marks] == ["a dog 0.70", "a cat 0.80", "a cat 0.90"]
-    assert marks[1].colour == marks[2].colour != marks[0].colour
+    assert marks[1].color == marks[2].color != marks[0].color
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ def test_pictures_are_large_enough_to_be_read(size: tuple[int, int], expected: t
 def test_a_box_is_drawn_where_it_is() -> None:
     image = torch.zeros(3, 90, 90, dtype=torch.uint8)
     drawn = pictures.marked(image, [Mark((10, 20, 50, 60), "", RIGHT)])  # four times as large
-    of_colour = (drawn == torch.tensor(RIGHT)[:, None, None]).all(0).nonzero()
-    assert of_colour.amin(0).tolist() == [80, 40] and of_colour.amax(0).tolist() == [239, 199]
+    of_color = (drawn == torch.tensor(RIGHT)[:, None, None]).all(0).nonzero()
+    assert of_color.amin(0).tolist() == [80, 40] and of_color.amax(0).tolist() == [239, 199]
 
 
 @pytest.mark.parametrize(

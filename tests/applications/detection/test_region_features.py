@@ -71,7 +71,7 @@ def test_context_is_sixteen_pixels_of_227() -> None:
     torch.testing.assert_close(cut[0], sampled(pixels[0], wider, 16), rtol=1e-3, atol=1e-4)
 
 
-def test_beyond_the_picture_is_the_mean_colour() -> None:
+def test_beyond_the_picture_is_the_mean_color() -> None:
     cut = Crops(size=8, context=2.0)(torch.ones(1, 3, 32, 32), torch.tensor([[0.0, 0, 0, 16, 16]]))
     assert (cut[0, :, :1] == 0).all() and (cut[0, :, 3:, 3:] == 1).all()  # normalised pixels: 0 is the mean
 

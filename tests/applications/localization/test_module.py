@@ -254,8 +254,8 @@ def test_what_is_drawn_where() -> None:
     )
     green, orange = torch.tensor([43, 160, 80]), torch.tensor([235, 94, 40])
 
-    def has(picture: Tensor, colour: Tensor) -> bool:
-        return bool((picture[:, :, :224] == colour[:, None, None]).all(0).any())
+    def has(picture: Tensor, color: Tensor) -> bool:
+        return bool((picture[:, :, :224] == color[:, None, None]).all(0).any())
 
     sure = application(Fixed([0.5, 0.0, 0.5, 0.5, 9.0, 0.0, 0.0, 0.0]))
     unsure = application(Fixed([0.5, 0.0, 0.5, 0.5, -9.0, 0.0, 0.0, 0.0]))

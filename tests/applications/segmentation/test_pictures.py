@@ -20,7 +20,7 @@ def test_the_default_palette_is_that_of_pascal_voc() -> None:
     assert palette[2] == [0, 128, 0]
     assert palette[15] == [192, 128, 128]  # person
     assert palette[20] == [0, 64, 128]  # tv monitor
-    assert len({tuple(colour) for colour in pictures.default_palette(254)}) == 254
+    assert len({tuple(color) for color in pictures.default_palette(254)}) == 254
 
 
 def test_a_palette_png_is_read_back_and_can_be_looked_at() -> None:
@@ -28,12 +28,12 @@ def test_a_palette_png_is_read_back_and_can_be_looked_at() -> None:
     image = Image.open(io.BytesIO(pictures.palette_png(mask, PALETTE)))
     assert image.mode == "P"
     np.testing.assert_array_equal(np.asarray(image), mask.numpy())
-    colours = np.asarray(image.convert("RGB"))
-    assert colours[0].tolist() == PALETTE
-    assert colours[1].tolist() == [PALETTE[2], [224, 224, 192], PALETTE[0]]
+    colors = np.asarray(image.convert("RGB"))
+    assert colors[0].tolist() == PALETTE
+    assert colors[1].tolist() == [PALETTE[2], [224, 224, 192], PALETTE[0]]
 
 
-def test_an_overlay_is_half_image_half_colour() -> None:
+def test_an_overlay_is_half_image_half_color() -> None:
     image = torch.full((3, 2, 2), 100, dtype=torch.uint8)
     mask = torch.tensor([[0, 1], [2, 0]], dtype=torch.uint8)
     shown = np.asarray(Image.open(io.BytesIO(pictures.overlay_png(image, mask, PALETTE))))

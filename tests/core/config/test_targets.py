@@ -158,15 +158,15 @@ BASE: dict[str, Any] = {"config": {"model": NET, "module": MODULE}, "facts": {},
         ({"config": {"model": "net", "module": MODULE}}, "its config describes no 'model'"),
         ({"config": {"model": NET, "module": {}}}, "its config describes no 'module'"),
         (
-            {"config": {"model": {**NET, "colour": 1}, "module": MODULE}},
-            "cannot be built: TypeError: .*colour",
+            {"config": {"model": {**NET, "color": 1}, "module": MODULE}},
+            "cannot be built: TypeError: .*color",
         ),
         ({"config": {"model": {"_target_": "gone.Net"}, "module": MODULE}}, r"allow_targets=\[gone\]"),
         ({}, "cannot be built: .* needs "),  # what the facts would give
     ],
 )
 def test_a_foreign_checkpoint_is_refused(change: dict[str, Any], text: str) -> None:
-    if "colour" in text:
+    if "color" in text:
         change["facts"] = {"num_classes": 2, "image_size": 8}
     with pytest.raises(CheckpointError, match=text):
         assembly.rebuild({**BASE, **change}, "it.ckpt")

@@ -332,7 +332,7 @@ def test_boxes_without_labels_cannot_follow(transform: Any) -> None:
 
 
 @pytest.mark.parametrize("transform", [ColorJitter(), Photometric()])
-def test_changes_of_colour_leave_objects_and_masks(transform: Any) -> None:
+def test_changes_of_color_leave_objects_and_masks(transform: Any) -> None:
     batch = rectangles()._replace(images=pictures(8))
     after = transform(batch)
     assert not torch.equal(after.images, batch.images)

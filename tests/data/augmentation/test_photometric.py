@@ -111,6 +111,6 @@ def test_few_pictures_stay_as_they_are() -> None:
     assert same < 20  # one in sixteen expected
 
 
-def test_truths_that_depend_on_colour_are_refused() -> None:
+def test_truths_that_depend_on_color_are_refused() -> None:
     with pytest.raises(ConfigError, match="'truth' may depend on the colours, which Photometric changes"):
         Photometric()(Batch(photos(), truth=torch.zeros(8, 2, 16, 16)))

@@ -134,7 +134,7 @@ def test_a_magnitude_off_the_scale_is_refused(magnitude: float) -> None:
         RandAugment(magnitude=magnitude)
 
 
-def test_jitter_keeps_masks_and_refuses_truths_that_depend_on_colour() -> None:
+def test_jitter_keeps_masks_and_refuses_truths_that_depend_on_color() -> None:
     images, mask = photos(), torch.ones(5, 16, 16, dtype=torch.int16)
     jittered = ColorJitter()(Batch(images, mask))
     assert jittered.mask is mask

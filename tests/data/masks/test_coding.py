@@ -26,7 +26,7 @@ from vision_apps.data.masks.coding import (
     read_mask,
     read_values,
     resize_mask,
-    voc_colours,
+    voc_colors,
 )
 from vision_apps.data.resizing import resize_picture
 
@@ -121,12 +121,12 @@ def test_the_expected_values_are_told_in_runs() -> None:
     assert coding.expected() == "1 to 3, 7, 0 (ignored), 8 (ignored)"
 
 
-def test_a_colour_map_is_matched_exactly(path: Path) -> None:
-    colours = {(0, 0, 0): 0, (128, 0, 0): 1, (0, 128, 0): 2, (224, 224, 192): IGNORE_INDEX}
-    order = [*colours]
+def test_a_color_map_is_matched_exactly(path: Path) -> None:
+    colors = {(0, 0, 0): 0, (128, 0, 0): 1, (0, 128, 0): 2, (224, 224, 192): IGNORE_INDEX}
+    order = [*colors]
     picture = np.array([[order[0], order[1]], [order[2], order[3]]], np.uint8)
     Image.fromarray(picture).save(path)
-    coding = MaskCoding(3, colours=colours, colour_hint="; name it in data.palette")
+    coding = MaskCoding(3, colors=colors, color_hint="; name it in data.palette")
     assert read_mask(path, coding).tolist() == [[0, 1], [2, 255]]
     picture[1, 0] = (0, 128, 1)
     Image.fromarray(picture).save(path)
@@ -136,12 +136,12 @@ def test_a_colour_map_is_matched_exactly(path: Path) -> None:
 
 
 @given(st.data())
-def test_a_colour_map_against_a_loop(data: st.DataObject) -> None:
+def test_a_color_map_against_a_loop(data: st.DataObject) -> None:
     levels = st.tuples(*[st.integers(0, 3)] * 3)
-    colours = data.draw(st.dictionaries(levels, st.integers(0, 4), min_size=1, max_size=20))
+    colors = data.draw(st.dictionaries(levels, st.integers(0, 4), min_size=1, max_size=20))
     picture = data.draw(npst.arrays(np.uint8, (3, 4, 3), elements=st.integers(0, 3)))
-    codes = MaskCoding(5, colours=colours).codes(picture, "")
-    expected = [[colours.get(tuple(pixel), -1) for pixel in row] for row in picture.tolist()]
+    codes = MaskCoding(5, colors=colors).codes(picture, "")
+    expected = [[colors.get(tuple(pixel), -1) for pixel in row] for row in picture.tolist()]
     assert codes.tolist() == expected
 
 
@@ -208,24 +208,24 @@ def test_what_is_written_is_read_back(tmp_path: Path, count: int, data: st.DataO
     assert read_mask(path, MaskCoding(count)).tolist() == mask.tolist()
     assert (mask_palette(path) or [])[:count] == palette
     seen = np.array(Image.open(path).convert("RGB"))
-    colours = np.array([*palette, *voc_colours(256)[count:]], np.uint8)
-    assert np.array_equal(seen, colours[mask])
+    colors = np.array([*palette, *voc_colors(256)[count:]], np.uint8)
+    assert np.array_equal(seen, colors[mask])
 
 
-def test_a_mask_without_a_colour_is_not_written() -> None:
+def test_a_mask_without_a_color_is_not_written() -> None:
     with pytest.raises(ValueError, match=re.escape("class 3 has no colour in a palette of 3")):
         encode_palette_png(torch.from_numpy(CLASSES), [[0, 0, 0]] * 3)
     image = Image.open(io.BytesIO(encode_palette_png(torch.tensor([[255]], dtype=torch.uint8), [[1, 2, 3]])))
     assert image.convert("RGB").getpixel((0, 0)) == (224, 224, 192)
 
 
-def test_the_colours_of_voc() -> None:
-    colours = voc_colours(256)
-    assert colours[:4] == [[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0]]
-    assert colours[15] == [192, 128, 128]  # a person is pink
-    assert colours[20] == [0, 64, 128]
-    assert colours[IGNORE_INDEX] == [224, 224, 192]
-    assert len({tuple(colour) for colour in colours}) == 256
+def test_the_colors_of_voc() -> None:
+    colors = voc_colors(256)
+    assert colors[:4] == [[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0]]
+    assert colors[15] == [192, 128, 128]  # a person is pink
+    assert colors[20] == [0, 64, 128]
+    assert colors[IGNORE_INDEX] == [224, 224, 192]
+    assert len({tuple(color) for color in colors}) == 256
 
 
 def test_a_grey_mask_has_no_palette(path: Path) -> None:

@@ -88,9 +88,9 @@ def test_labels_from_1_are_told(tmp_path: Path) -> None:
 
 def test_palettes_that_contradict_each_other(tmp_path: Path) -> None:
     listed = pairs(tmp_path, [np.ones((2, 4))] * 2)
-    for (_, mask), colour in zip(listed, ([9, 9, 9], [8, 8, 8]), strict=True):
+    for (_, mask), color in zip(listed, ([9, 9, 9], [8, 8, 8]), strict=True):
         image = Image.fromarray(np.ones((2, 4), np.uint8))
-        image.putpalette([0, 0, 0, *colour])
+        image.putpalette([0, 0, 0, *color])
         image.save(mask)
     assert told({"train": listed})[1:] == [
         f"{listed[1][1]}: index 1 is the colour [8, 8, 8], in {listed[0][1]} it is [9, 9, 9]; the indices of "
@@ -98,9 +98,9 @@ def test_palettes_that_contradict_each_other(tmp_path: Path) -> None:
     ]
 
 
-def test_unknown_colours(tmp_path: Path) -> None:
+def test_unknown_colors(tmp_path: Path) -> None:
     mask = [[[1, 1, 1]] * 4, [[2, 2, 2]] * 2 + [[3, 3, 3]] * 2]
-    coding = MaskCoding(2, colours={(1, 1, 1): 0, (2, 2, 2): 1})
+    coding = MaskCoding(2, colors={(1, 1, 1): 0, (2, 2, 2): 1})
     assert told({"train": pairs(tmp_path, [mask])}, coding, "ab") == [
         "train: 1 masks; a 66.67%, b 33.33%; ignored 0.00%",
         f"{tmp_path / '0_mask.png'}: 25.00% of the pixels have colours that are no class: [3, 3, 3]",

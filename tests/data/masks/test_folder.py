@@ -13,7 +13,7 @@ from PIL import Image
 from vision_apps.applications.segmentation.types import SegmentationBatch
 from vision_apps.core.errors import ConfigError, CorruptSample, DataError
 from vision_apps.core.loader import BatchLoader
-from vision_apps.data.masks.coding import voc_colours
+from vision_apps.data.masks.coding import voc_colors
 from vision_apps.data.masks.data import fake_pair
 from vision_apps.data.masks.folder import MaskFolder
 
@@ -126,7 +126,7 @@ def test_facts(tmp_path: Path) -> None:
     assert facts["num_classes"] == 2
     assert facts["class_names"] == ["background", "object"]
     assert facts["image_size"] == [2, 3]
-    assert facts["palette"] == voc_colours(2)
+    assert facts["palette"] == voc_colors(2)
     assert prepared(tmp_path, image_size=[4, 4]).facts["image_size"] == 4
 
 
@@ -146,18 +146,18 @@ def test_the_palette_is_that_of_the_masks_or_as_said(tmp_path: Path) -> None:
     assert prepared(tmp_path, palette=[[0, 0, 0], [1, 1, 1]]).palette == [[0, 0, 0], [1, 1, 1]]
 
 
-def test_colour_maps(tmp_path: Path) -> None:
+def test_color_maps(tmp_path: Path) -> None:
     red, blue, void = [255, 0, 0], [0, 0, 255], [9, 9, 9]
     folder(tmp_path, [[[red, blue, void], [red, red, red]]] * 4)
-    data = prepared(tmp_path, palette=[red, blue], void_colour=void)
+    data = prepared(tmp_path, palette=[red, blue], void_color=void)
     assert every(data)[0]["masks"].tolist() == [[0, 1, 255], [0, 0, 0]]
     assert refusal(tmp_path, CorruptSample, palette=[red, blue]).endswith(
         "colour [9, 9, 9] at row 0, column 2 is none of the 2 classes; name it in data.palette or "
-        "data.void_colour"
+        "data.void_color"
     )
     assert refusal(tmp_path, CorruptSample).endswith(
         "an RGB picture, and no palette says which colour is which class; name it in data.palette or "
-        "data.void_colour"
+        "data.void_color"
     )
     assert refusal(tmp_path, ConfigError, class_names=None) == (
         f"data.class_names: the classes have no names and {tmp_path} no classes.txt; the first masks hold "
@@ -329,12 +329,12 @@ def test_too_few_to_hold_out(tmp_path: Path) -> None:
         (
             {"palette": [[0, 0, 0]]},
             "data.palette: expected 2 different colours [r,g,b] of 0 to 255, one for each of background, "
-            "object, and data.void_colour different from them",
+            "object, and data.void_color different from them",
         ),
         (
-            {"palette": [[0, 0, 0], [1, 1, 1]], "void_colour": [1, 1, 1]},
+            {"palette": [[0, 0, 0], [1, 1, 1]], "void_color": [1, 1, 1]},
             "data.palette: expected 2 different colours [r,g,b] of 0 to 255, one for each of background, "
-            "object, and data.void_colour different from them",
+            "object, and data.void_color different from them",
         ),
         (
             {"values": {11: 2}},

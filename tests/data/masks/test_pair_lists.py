@@ -53,7 +53,7 @@ def test_a_line_that_is_no_pair_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "names", "colours"),
+    ("text", "names", "colors"),
     [
         ("sky\ntraffic light\n", ["sky", "traffic light"], None),
         ("0 Sky\n1 traffic light\n", ["Sky", "traffic light"], None),
@@ -64,9 +64,9 @@ def test_a_line_that_is_no_pair_is_named(tmp_path: Path) -> None:
         ("\ufeffsky\nroad 66\n", ["sky", "road 66"], None),
     ],
 )
-def test_class_files(tmp_path: Path, text: str, names: list[str], colours: list | None) -> None:
+def test_class_files(tmp_path: Path, text: str, names: list[str], colors: list | None) -> None:
     (tmp_path / "classes.txt").write_text(text, encoding="utf-8")
-    assert read_classes(tmp_path / "classes.txt") == Classes(names, colours)
+    assert read_classes(tmp_path / "classes.txt") == Classes(names, colors)
 
 
 @pytest.mark.parametrize(

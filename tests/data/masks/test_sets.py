@@ -275,9 +275,9 @@ def test_the_order_within_a_split_is_of_the_seed(kind: Any, tmp_path: Path) -> N
     assert set(first.paths()) == set(other.paths())  # pairs stay together
 
 
-def test_palette_masks_of_voc_are_shown_in_its_colours(tmp_path: Path) -> None:
+def test_palette_masks_of_voc_are_shown_in_its_colors(tmp_path: Path) -> None:
     VOCSegmentation.fake(tmp_path)
     path = next((tmp_path / "VOCdevkit" / "VOC2012" / "SegmentationClass").iterdir())
     image = Image.open(io.BytesIO(path.read_bytes()))
     assert image.mode == "P"
-    assert (224, 224, 192) in {colour for _, colour in image.convert("RGB").getcolors() or []}
+    assert (224, 224, 192) in {color for _, color in image.convert("RGB").getcolors() or []}

@@ -77,18 +77,18 @@ def test_every_problem_is_named_at_once() -> None:
         assert key in str(error.value)
 
 
-def nearest_mean_colour(colours_by_kind: bool) -> float:
+def nearest_mean_color(colors_by_kind: bool) -> float:
     """Accuracy of a guess from the picture's mean colour alone."""
-    data = Scenes(16, 900, 1, GUESSES, objects=[1, 1], colours_by_kind=colours_by_kind)
+    data = Scenes(16, 900, 1, GUESSES, objects=[1, 1], colors_by_kind=colors_by_kind)
     train, test = (data.load(split, ("images", "labels")).fields for split in ("train", "test"))
-    train_colour, test_colour = (fields["images"].float().mean((2, 3)) for fields in (train, test))
-    means = torch.stack([train_colour[train["labels"] == kind].mean(0) for kind in range(len(KINDS))])
-    return float((torch.cdist(test_colour, means).argmin(1) == test["labels"]).float().mean())
+    train_color, test_color = (fields["images"].float().mean((2, 3)) for fields in (train, test))
+    means = torch.stack([train_color[train["labels"] == kind].mean(0) for kind in range(len(KINDS))])
+    return float((torch.cdist(test_color, means).argmin(1) == test["labels"]).float().mean())
 
 
-def test_colour_alone_does_not_tell_the_class() -> None:
+def test_color_alone_does_not_tell_the_class() -> None:
     chance = 1 / len(KINDS)
     deviation = (chance * (1 - chance) / GUESSES) ** 0.5
-    assert nearest_mean_colour(colours_by_kind=False) < chance + 4 * deviation
+    assert nearest_mean_color(colors_by_kind=False) < chance + 4 * deviation
     # where colour does tell it, the same guess finds it
-    assert nearest_mean_colour(colours_by_kind=True) > chance + 8 * deviation
+    assert nearest_mean_color(colors_by_kind=True) > chance + 8 * deviation

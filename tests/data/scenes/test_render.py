@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
-from vision_apps.data.scenes.colours import GREYS, MATERIALS, grey_of_lightness, palette
+from vision_apps.data.scenes.colors import GREYS, MATERIALS, grey_of_lightness, palette
 from vision_apps.data.scenes.kinds import KINDS, REACH, Kind
 from vision_apps.data.scenes.render import render
 from vision_apps.data.scenes.world import Scene, Surface, World
@@ -17,11 +17,11 @@ def surfaces(scene: Scene) -> list[Surface]:
     return [scene.sky, scene.cloud, *(layer.surface for layer in (*scene.ridges, *scene.things))]
 
 
-def recoloured(scene: Scene) -> Scene:
+def recolored(scene: Scene) -> Scene:
     """The same scene with the next colour of every material."""
 
     def other(surface: Surface) -> Surface:
-        return surface._replace(colour=(surface.colour + 1) % len(MATERIALS[surface.material].colours))
+        return surface._replace(color=(surface.color + 1) % len(MATERIALS[surface.material].colors))
 
     return scene._replace(
         sky=other(scene.sky),
@@ -31,7 +31,7 @@ def recoloured(scene: Scene) -> Scene:
 
 
 @pytest.mark.parametrize("index", range(6))
-def test_every_pixel_has_the_drawn_colour_of_its_row(index: int) -> None:
+def test_every_pixel_has_the_drawn_color_of_its_row(index: int) -> None:
     scene = WORLD.scene("test", index)
     picture = render(scene, 32)
     parts = surfaces(scene)
@@ -41,13 +41,13 @@ def test_every_pixel_has_the_drawn_colour_of_its_row(index: int) -> None:
             surface = parts[picture.parts[y, x]]
             row = int(picture.materials[y, x])
             assert names[row // GREYS] == surface.material
-            assert palette().colours[row, surface.colour].tolist() == picture.image[:, y, x].tolist()
+            assert palette().colors[row, surface.color].tolist() == picture.image[:, y, x].tolist()
 
 
 @pytest.mark.parametrize("index", range(6))
-def test_the_grey_picture_does_not_depend_on_the_drawn_colours(index: int) -> None:
+def test_the_grey_picture_does_not_depend_on_the_drawn_colors(index: int) -> None:
     scene = WORLD.scene("test", index)
-    picture, other = render(scene, 32), render(recoloured(scene), 32)
+    picture, other = render(scene, 32), render(recolored(scene), 32)
     assert (picture.image != other.image).any()
     np.testing.assert_array_equal(picture.materials, other.materials)
     for image in (picture.image, other.image):

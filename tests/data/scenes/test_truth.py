@@ -9,7 +9,7 @@ import torch
 from vision_apps.applications.colorization import scenes_truth
 from vision_apps.applications.colorization.ab_bins import ab_bins, soft_encode
 from vision_apps.applications.colorization.lab import rgb_to_ab
-from vision_apps.data.scenes.colours import MATERIAL_ROWS, palette
+from vision_apps.data.scenes.colors import MATERIAL_ROWS, palette
 from vision_apps.data.scenes.data import Scenes
 
 
@@ -40,10 +40,10 @@ def test_expected_ab_beats_any_other_constant_per_material(drawn: dict[str, torc
 
 def test_floor_is_the_cross_entropy_of_the_ideal_prediction(drawn: dict[str, torch.Tensor]) -> None:
     images, materials = drawn["images"], drawn["materials"]
-    probabilities, colours = palette()
+    probabilities, colors = palette()
     used, row = materials.long().unique(return_inverse=True)
-    soft = soft_encode(rgb_to_ab(colours[used].permute(2, 0, 1)[None]))  # [1, K, M, C]
-    dense = torch.zeros(len(used), colours.shape[1], 313).scatter_(
+    soft = soft_encode(rgb_to_ab(colors[used].permute(2, 0, 1)[None]))  # [1, K, M, C]
+    dense = torch.zeros(len(used), colors.shape[1], 313).scatter_(
         2, soft.indices[0].permute(1, 2, 0), soft.weights[0].permute(1, 2, 0)
     )
     ideal = torch.einsum("mc,mcq->mq", probabilities[used], dense)
@@ -61,8 +61,8 @@ def test_floor_by_brute_force(material: str, neighbours: int) -> None:
     row = MATERIAL_ROWS[material] + 150
     expected = np.zeros(313)
     bins = ab_bins().double().numpy()
-    for probability, colour in zip(palette().probabilities[row], palette().colours[row], strict=True):
-        ab = rgb_to_ab(colour[None, :, None, None])[0, :, 0, 0].double().numpy()
+    for probability, color in zip(palette().probabilities[row], palette().colors[row], strict=True):
+        ab = rgb_to_ab(color[None, :, None, None])[0, :, 0, 0].double().numpy()
         square = ((bins - ab) ** 2).sum(1)
         near = np.argsort(square)[:neighbours]
         weight = np.exp(-square[near] / (2 * 5.0**2))
@@ -71,14 +71,14 @@ def test_floor_by_brute_force(material: str, neighbours: int) -> None:
     assert float(scenes_truth.floor(torch.tensor([[row]]), neighbours)) == pytest.approx(entropy, abs=1e-4)
 
 
-def test_open_colours_cost_more() -> None:
+def test_open_colors_cost_more() -> None:
     rows = torch.tensor([MATERIAL_ROWS[material] + 150 for material in ("brass", "apple", "any")])
     one, two, free = scenes_truth.floor(rows).tolist()
     assert one + 0.3 < two < free - 0.8
 
 
 def test_shapes_and_strides() -> None:
-    materials = torch.randint(0, len(palette().colours), (2, 8, 12), dtype=torch.int16)
+    materials = torch.randint(0, len(palette().colors), (2, 8, 12), dtype=torch.int16)
     ab, floor = scenes_truth.expected_ab(materials), scenes_truth.floor(materials)
     assert ab.shape == (2, 2, 8, 12)
     assert floor.shape == (2, 8, 12)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare, ks_2samp
 
-from vision_apps.data.scenes.colours import MATERIALS
+from vision_apps.data.scenes.colors import MATERIALS
 from vision_apps.data.scenes.kinds import KINDS
 from vision_apps.data.scenes.world import SPLITS, Scene, Surface, World
 
 COUNT = 1500
-TWO_COLOURS = [name for name, material in MATERIALS.items() if len(material.colours) == 2]
+TWO_COLORS = [name for name, material in MATERIALS.items() if len(material.colors) == 2]
 
 
 @pytest.fixture(scope="module")
@@ -77,24 +77,22 @@ def test_pictures_without_objects() -> None:
     assert 0.2 < np.mean(empty) < 0.5
 
 
-@pytest.mark.parametrize("material", TWO_COLOURS)
-def test_colours_are_drawn_with_their_probabilities(
-    surfaces: dict[str, list[Surface]], material: str
-) -> None:
-    drawn = np.bincount([surface.colour for surface in surfaces[material]], minlength=2)
-    expected = np.array(list(MATERIALS[material].colours.values())) * drawn.sum()
+@pytest.mark.parametrize("material", TWO_COLORS)
+def test_colors_are_drawn_with_their_probabilities(surfaces: dict[str, list[Surface]], material: str) -> None:
+    drawn = np.bincount([surface.color for surface in surfaces[material]], minlength=2)
+    expected = np.array(list(MATERIALS[material].colors.values())) * drawn.sum()
     assert drawn.sum() > 100
     assert chisquare(drawn, expected).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("material", TWO_COLOURS)
-def test_lightness_does_not_tell_the_colour(surfaces: dict[str, list[Surface]], material: str) -> None:
-    groups = [[s.lightness for s in surfaces[material] if s.colour == colour] for colour in (0, 1)]
+@pytest.mark.parametrize("material", TWO_COLORS)
+def test_lightness_does_not_tell_the_color(surfaces: dict[str, list[Surface]], material: str) -> None:
+    groups = [[s.lightness for s in surfaces[material] if s.color == color] for color in (0, 1)]
     assert ks_2samp(*groups).pvalue > 1e-3
 
 
-def test_without_colours_by_kind_every_object_may_have_any_colour() -> None:
-    world = World(colours_by_kind=False)
+def test_without_colors_by_kind_every_object_may_have_any_color() -> None:
+    world = World(colors_by_kind=False)
     things = [thing for index in range(300) for thing in world.scene("train", index).things]
     assert {thing.surface.material for thing in things} == {"any"}
-    assert len({(thing.kind, thing.surface.colour) for thing in things}) > 0.9 * len(KINDS) * 12
+    assert len({(thing.kind, thing.surface.color) for thing in things}) > 0.9 * len(KINDS) * 12

@@ -32,14 +32,14 @@ def sample(image: Tensor, probabilities: Tensor, class_names: Sequence[str], tru
     values, indices = probabilities.float().topk(min(3, len(class_names)))
     for rank, (value, k) in enumerate(zip(values.tolist(), indices.tolist(), strict=True)):
         top = line + 26 + 40 * rank
-        colour = NEUTRAL if truth is None else RIGHT if k == truth else WRONG if rank == 0 else NEUTRAL
+        color = NEUTRAL if truth is None else RIGHT if k == truth else WRONG if rank == 0 else NEUTRAL
         share = f"{value:.0%}"
         room = widest - draw.textlength(share, font) - 6
         draw.text((left, top), shortened(class_names[k], font, room), INK, font)
         draw.text((left + widest, top), share, INK, font, anchor="ra")
         draw.rectangle((left, top + 19, left + widest, top + 25), FAINT)
         if value > 0:
-            draw.rectangle((left, top + 19, left + round(value * widest), top + 25), colour)
+            draw.rectangle((left, top + 19, left + round(value * widest), top + 25), color)
     return from_pil(page)
 
 

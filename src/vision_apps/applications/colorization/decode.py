@@ -52,19 +52,19 @@ def annealed_mean(
         return sums[:, :2] / sums[:, 2:], entropy
 
     if torch.compiler.is_exporting():  # a graph holds no loop over a batch of unknown size, and no autocast
-        colour, entropy = decoded(features)
+        color, entropy = decoded(features)
         return DecodedColors(
-            colour.view(batch, height, width, 2).permute(0, 3, 1, 2), entropy.view(batch, height, width)
+            color.view(batch, height, width, 2).permute(0, 3, 1, 2), entropy.view(batch, height, width)
         )
-    colours = features.new_empty((batch, height, width, 2), dtype=torch.float32)
+    colors = features.new_empty((batch, height, width, 2), dtype=torch.float32)
     entropies = features.new_empty((batch, height, width), dtype=torch.float32)
     chunk = chunk or chunk_size(features.device)
     with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
         for images, rows in pixel_chunks(batch, height, width, chunk):
-            colour, entropy = decoded(features[images, :, rows])
-            colours[images, rows] = colour.view_as(colours[images, rows])
+            color, entropy = decoded(features[images, :, rows])
+            colors[images, rows] = color.view_as(colors[images, rows])
             entropies[images, rows] = entropy.view_as(entropies[images, rows])
-    return DecodedColors(colours.permute(0, 3, 1, 2), entropies)
+    return DecodedColors(colors.permute(0, 3, 1, 2), entropies)
 
 
 def upsample_ab(ab: Tensor, stride: int, size: tuple[int, int]) -> Tensor:

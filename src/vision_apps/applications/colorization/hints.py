@@ -38,7 +38,7 @@ def simulate_hints(ab: Tensor) -> Hints:
     running = pad(ab.double().cumsum(2).cumsum(3), (1, 0, 1, 0)).permute(0, 2, 3, 1)
     image = torch.arange(batch, device=ab.device)
     y, x = (torch.arange(length, device=ab.device) for length in (height, width))
-    colours, mask = torch.zeros_like(ab, dtype=torch.float32), ab.new_zeros(batch, 1, height, width)
+    colors, mask = torch.zeros_like(ab, dtype=torch.float32), ab.new_zeros(batch, 1, height, width)
     for index in range(int(counts.max())):
         s, (top, left) = side[:, index], corner[:, index].unbind(1)
         total = (
@@ -51,6 +51,6 @@ def simulate_hints(ab: Tensor) -> Hints:
         rows = (y >= top[:, None]) & (y < (top + s)[:, None])
         columns = (x >= left[:, None]) & (x < (left + s)[:, None])
         given = (index < counts.to(ab.device))[:, None, None] & rows[:, :, None] & columns[:, None, :]
-        colours = torch.where(given[:, None], mean, colours)
+        colors = torch.where(given[:, None], mean, colors)
         mask = mask.masked_fill(given[:, None], 1)
-    return Hints(colours, mask)
+    return Hints(colors, mask)

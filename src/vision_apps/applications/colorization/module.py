@@ -237,9 +237,9 @@ class Colorization(VisionModule):
             prior = load_prior(self.prior_path, count)
         else:
             # nothing is refused here: the user gave no prior that could be wrong
-            colours = (rgb_to_ab(some, self.color_network.stride) for some in images.split(64))
+            colors = (rgb_to_ab(some, self.color_network.stride) for some in images.split(64))
             mass = torch.stack(
-                [bin_mass(soft_encode(ab, self.neighbours, count), count) for ab in colours]
+                [bin_mass(soft_encode(ab, self.neighbours, count), count) for ab in colors]
             ).sum(0)
             prior = mass / mass.sum()
         self.prior.copy_(prior)

@@ -52,8 +52,8 @@ def _unreachable(count: int) -> Tensor:
     value = torch.arange(0, 256, 3, dtype=torch.uint8)
     plane = torch.cartesian_prod(value, value).T
     faces = [torch.cat([torch.full_like(plane[:1], end), plane]) for end in (0, 255)]
-    colours = torch.cat([face.roll(axis, 0) for face in faces for axis in range(3)], dim=1)
-    reached = nearest_bin(rgb_to_ab(colours[None, :, :, None]), count).unique()
+    colors = torch.cat([face.roll(axis, 0) for face in faces for axis in range(3)], dim=1)
+    reached = nearest_bin(rgb_to_ab(colors[None, :, :, None]), count).unique()
     return torch.ones(count, dtype=torch.bool).index_fill_(0, reached, False)
 
 

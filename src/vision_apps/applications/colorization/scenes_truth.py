@@ -1,6 +1,6 @@
 """What the best possible colorizer answers and loses on the generated world, exactly, pixel by pixel.
 
-A pixel's row in `scenes.colours.palette` says which colours it can have, and how likely, given the grey
+A pixel's row in `scenes.colors.palette` says which colours it can have, and how likely, given the grey
 picture. It holds for a viewer who recognises what the pixel shows. Where a picture hides that (an object
 behind another), nobody can do better than these figures, and the best may do worse.
 """
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vision_apps.applications.colorization.ab_bins import soft_encode
 from vision_apps.applications.colorization.lab import rgb_to_ab
-from vision_apps.data.scenes.colours import palette
+from vision_apps.data.scenes.colors import palette
 
 
 def expected_ab(materials: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ def floor(materials: Tensor, neighbours: int = 5, bins: int = 313) -> Tensor:
 
 def _palette_ab() -> Tensor:
     """float32 [1, 2, M, C]"""
-    return rgb_to_ab(palette().colours.permute(2, 0, 1)[None])
+    return rgb_to_ab(palette().colors.permute(2, 0, 1)[None])
 
 
 @lru_cache(maxsize=8)

@@ -24,11 +24,11 @@ def precision_recall(curve: Tensor, class_ap50: Tensor, class_names: Sequence[st
     ranked = [k for k in class_ap50.nan_to_num(-1).argsort(descending=True).tolist() if class_ap50[k] >= 0]
     half = NAMED // 2
     named = set(ranked if len(ranked) <= NAMED else ranked[:half] + ranked[-half:])
-    colours = iter(_colours(len(named)))
+    colors = iter(_colors(len(named)))
     for k in ranked:
         if k in named:
             label = f"{figures.short(class_names[k])}  {class_ap50[k]:.3f}"
-            axes.plot(recall, curve[:, k].numpy(), color=next(colours), linewidth=1.6, label=label)
+            axes.plot(recall, curve[:, k].numpy(), color=next(colors), linewidth=1.6, label=label)
         else:
             axes.plot(recall, curve[:, k].numpy(), color="0.85", linewidth=0.8, zorder=1)
     if ranked:
@@ -66,7 +66,7 @@ def class_table(class_ap: Tensor, class_ap50: Tensor, objects: Tensor, class_nam
     return figures.pixels(figure)
 
 
-def _colours(count: int) -> list[Any]:
+def _colors(count: int) -> list[Any]:
     from matplotlib import colormaps
 
     if count <= 10:

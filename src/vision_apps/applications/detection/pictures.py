@@ -16,7 +16,7 @@ from vision_apps.core.pictures import from_pil, shortened
 SIDE = 360  # px of the longer side: room for a class and a score on a small object
 PAPER, INK, FAINT = (255, 255, 255), (33, 37, 41), (130, 138, 146)
 RIGHT, WRONG, MISSED = (30, 140, 75), (206, 42, 42), (232, 124, 0)
-COLOURS = (  # of classes, dark enough for white letters
+COLORS = (  # of classes, dark enough for white letters
     (31, 105, 175), (196, 62, 26), (30, 130, 60), (132, 70, 160), (166, 30, 90), (0, 122, 128),
     (140, 90, 20), (80, 80, 200), (96, 120, 20), (190, 50, 140), (60, 90, 110), (150, 40, 40),
 )  # fmt: skip
@@ -28,7 +28,7 @@ WORDS = {  # what is drawn at a wrong box
     "both": "wrong class, misplaced",
 }
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 
 class Mark(NamedTuple):
@@ -36,7 +36,7 @@ class Mark(NamedTuple):
 
     box: Sequence[float]  # x1, y1, x2, y2 in pixels of the picture
     text: str
-    colour: Colour
+    color: Color
     dashed: bool = False
 
 
@@ -74,7 +74,7 @@ def found_marks(found: Detections, class_names: Sequence[str]) -> list[Mark]:
     """What was found in one picture, the best on top, a colour for each class."""
     rows = zip(*(field.tolist() for field in found), strict=True)
     return [
-        Mark(box, f"{class_names[label]} {score:.2f}", COLOURS[label % len(COLOURS)])
+        Mark(box, f"{class_names[label]} {score:.2f}", COLORS[label % len(COLORS)])
         for box, score, label in rows
     ][::-1]
 
@@ -120,16 +120,16 @@ def _outline(pen: ImageDraw.ImageDraw, box: tuple[int, int, int, int], mark: Mar
     if not mark.dashed:
         # a light line around it: no colour is seen on every ground
         pen.rectangle((box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1), outline=PAPER)
-        pen.rectangle(box, outline=mark.colour, width=3)
+        pen.rectangle(box, outline=mark.color, width=3)
         return
     x1, y1, x2, y2 = box
     dash, gap = 7, 5
     for start in range(x1, x2 + 1, dash + gap):
         for y in (y1, y2):
-            pen.line((start, y, min(start + dash, x2), y), fill=mark.colour, width=2)
+            pen.line((start, y, min(start + dash, x2), y), fill=mark.color, width=2)
     for start in range(y1, y2 + 1, dash + gap):
         for x in (x1, x2):
-            pen.line((x, start, x, min(start + dash, y2)), fill=mark.colour, width=2)
+            pen.line((x, start, x, min(start + dash, y2)), fill=mark.color, width=2)
 
 
 def _tag(
@@ -152,7 +152,7 @@ def _tag(
         places.append((left, top, left + width, top + height))
     place = next((p for p in places if not any(_touch(p, other) for other in taken)), places[0])
     taken.append(place)
-    pen.rectangle(place, fill=mark.colour)
+    pen.rectangle(place, fill=mark.color)
     pen.text((place[0] + 3, place[1] + height / 2), text, PAPER, font, anchor="lm")
 
 

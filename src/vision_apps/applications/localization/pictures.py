@@ -54,8 +54,8 @@ def beside_truth(image: Tensor, finding: Finding, truth: Truth) -> Tensor:
     if truth.name is not None:
         lines.append((f"IoU {truth.overlap:.2f}", INK))
     font = ImageFont.load_default(size=15)
-    for row, (text, colour) in enumerate(lines):
-        pen.text((picture.width + 12, 12 + 26 * row), shortened(text, font, PANEL - 20), colour, font)
+    for row, (text, color) in enumerate(lines):
+        pen.text((picture.width + 12, 12 + 26 * row), shortened(text, font, PANEL - 20), color, font)
     return from_pil(page)
 
 
@@ -81,10 +81,10 @@ def enlarged(image: Tensor) -> tuple[Image.Image, int]:
     return picture.resize(size, Image.Resampling.NEAREST), scale
 
 
-def outline(pen: ImageDraw.ImageDraw, box: Sequence[float], scale: int, colour: tuple[int, int, int]) -> None:
+def outline(pen: ImageDraw.ImageDraw, box: Sequence[float], scale: int, color: tuple[int, int, int]) -> None:
     width = max(2, round(max(pen.im.size) / 150))  # to be seen on a large photograph as well
     x1, y1, x2, y2 = (round(scale * value) for value in box)
-    pen.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=colour, width=width)
+    pen.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=color, width=width)
 
 
 def tag(

@@ -90,7 +90,7 @@ class Segmentation(VisionModule):
         super().__init__(network, optimizer, scheduler)
         self.num_classes = num_classes
         self.class_names = list(class_names)
-        self.palette = [list(colour) for colour in palette or pictures.default_palette(num_classes)]
+        self.palette = [list(color) for color in palette or pictures.default_palette(num_classes)]
         self.image_size: tuple[int, int] = (
             (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
         )
@@ -113,7 +113,7 @@ class Segmentation(VisionModule):
     def _check(self, loss: str, class_weights: Any, given: list[float] | None) -> None:
         problems = class_name_problems(self.num_classes, self.class_names, least=2, most=IGNORE_INDEX - 1)
         classes, names = self.num_classes, LossName.__args__  # type: ignore[attr-defined]
-        if len(self.palette) != classes or any(len(colour) != 3 for colour in self.palette):
+        if len(self.palette) != classes or any(len(color) != 3 for color in self.palette):
             problems.append(
                 f"module.palette: {len(self.palette)} colours for {classes} classes, expected red, green and "
                 "blue of each; module.palette=null takes those of Pascal VOC"

@@ -33,7 +33,7 @@ def default_palette(classes: int) -> list[list[int]]:
     ]
 
 
-def coloured(mask: Pixels, palette: Sequence[Sequence[int]]) -> Pixels:
+def colored(mask: Pixels, palette: Sequence[Sequence[int]]) -> Pixels:
     """uint8 [H, W] -> [H, W, 3]; ignored pixels are hatched grey."""
     table = np.zeros((256, 3), dtype=np.uint8)
     table[: len(palette)] = palette
@@ -50,7 +50,7 @@ def hatched(pixels: Pixels, where: NDArray[np.bool_]) -> Pixels:
 
 def overlay(image: Pixels, mask: Pixels, palette: Sequence[Sequence[int]]) -> Pixels:
     """[H, W, 3]: the image and its classes' colours, half each."""
-    return ((image.astype(np.uint16) + coloured(mask, palette)) // 2).astype(np.uint8)
+    return ((image.astype(np.uint16) + colored(mask, palette)) // 2).astype(np.uint8)
 
 
 def errors(image: Pixels, answer: Pixels, truth: Pixels) -> Pixels:
@@ -66,7 +66,7 @@ def comparison(image: Tensor, truth: Tensor, answer: Tensor, palette: Sequence[S
     """Image, truth, answer and errors side by side: uint8 [3, H, 4 W] from image uint8 [3, H, W] and masks
     uint8 [H, W]."""
     picture, true, mask = pixels_of(image), truth.cpu().numpy(), answer.cpu().numpy()
-    panels = [picture, coloured(true, palette), coloured(mask, palette), errors(picture, mask, true)]
+    panels = [picture, colored(true, palette), colored(mask, palette), errors(picture, mask, true)]
     return torch.from_numpy(np.concatenate(panels, axis=1)).permute(2, 0, 1).contiguous()
 
 
@@ -83,7 +83,7 @@ def legible(image: Tensor, answer: Tensor, palette: Sequence[Sequence[int]], nam
         size = tuple(side * max(1, _SHORTEST // longest) for side in picture.size)
         picture = picture.resize(size, Image.Resampling.NEAREST)  # type: ignore[arg-type]
     small, shown = np.asarray(picture), np.asarray(mask.resize(size, Image.Resampling.NEAREST))  # type: ignore[arg-type]
-    panels = [overlay(small, shown, palette), coloured(shown, palette)]
+    panels = [overlay(small, shown, palette), colored(shown, palette)]
     width, height = picture.size
     listed = shares(answer, names)
     page = Image.new("RGB", (2 * width + _LEGEND, max(height, _LINE * len(listed) + 8)), "white")
@@ -125,9 +125,9 @@ def palette_png(mask: Tensor, palette: Sequence[Sequence[int]]) -> bytes:
     be looked at and read back."""
     image = Image.fromarray(mask.cpu().numpy()).convert("L")
     table = [[0, 0, 0]] * 256
-    table[: len(palette)] = [list(colour) for colour in palette]
+    table[: len(palette)] = [list(color) for color in palette]
     table[IGNORE_INDEX] = list(_VOID)
-    image.putpalette([value for colour in table for value in colour])  # the mode becomes P
+    image.putpalette([value for color in table for value in color])  # the mode becomes P
     return encoded(image)
 
 

@@ -5,7 +5,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as v2
 
 from vision_apps.core.augmentation import Augmentation
-from vision_apps.data.augmentation.randaugment import refuse_colour_truths
+from vision_apps.data.augmentation.randaugment import refuse_color_truths
 from vision_apps.data.augmentation.spatial import AnyBatch
 
 
@@ -57,7 +57,7 @@ class Photometric(Augmentation):
         self.p = p
 
     def __call__(self, batch: AnyBatch) -> AnyBatch:
-        refuse_colour_truths(batch, self)
+        refuse_color_truths(batch, self)
         images = batch.images
         bright, contrast, saturation, hue = (
             self._drawn(len(images), width)

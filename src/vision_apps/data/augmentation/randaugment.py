@@ -59,7 +59,7 @@ def equalize(images: Tensor, _: Tensor) -> Tensor:
     return v2.equalize(images)
 
 
-def refuse_colour_truths(batch: AnyBatch, transform: object) -> None:
+def refuse_color_truths(batch: AnyBatch, transform: object) -> None:
     """For changes of colour: whole-number fields over the pixels (masks) stay true, real-valued ones may
     not."""
     for name in batch._fields:
@@ -82,7 +82,7 @@ class ColorJitter(Augmentation):
         self.ranges = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
 
     def __call__(self, batch: AnyBatch) -> AnyBatch:
-        refuse_colour_truths(batch, self)
+        refuse_color_truths(batch, self)
         images = batch.images
         for change, width in zip((brightness, contrast, saturation), self.ranges.values(), strict=True):
             if width:
@@ -94,7 +94,7 @@ class ColorJitter(Augmentation):
 _BINS = 30  # the paper's scale of magnitudes: 0 to 30
 
 # What a magnitude m in [0, 1] means, and whether its sign is drawn: the ranges of the paper's appendix.
-_COLOURS: dict[str, tuple[Change, Callable[[Tensor, Tensor], Tensor]]] = {
+_COLORS: dict[str, tuple[Change, Callable[[Tensor, Tensor], Tensor]]] = {
     "brightness": (brightness, lambda m, sign: 1 + 0.9 * m * sign),
     "contrast": (contrast, lambda m, sign: 1 + 0.9 * m * sign),
     "saturation": (saturation, lambda m, sign: 1 + 0.9 * m * sign),
@@ -105,7 +105,7 @@ _COLOURS: dict[str, tuple[Change, Callable[[Tensor, Tensor], Tensor]]] = {
     "equalize": (equalize, lambda m, sign: m),
 }
 _MOVES = ("shear x", "shear y", "translate x", "translate y", "rotate")
-_OPERATIONS = (*_COLOURS, *_MOVES, "identity")
+_OPERATIONS = (*_COLORS, *_MOVES, "identity")
 _SHEAR = 0.3
 _TRANSLATE = 150 / 331  # of the side: 150 pixels of the 331 that the paper's network takes
 _ROTATE = math.radians(30)
@@ -144,8 +144,8 @@ class RandAugment(Augmentation):
                 rows = (drawn == number).nonzero().squeeze(1)  # on the CPU: the device is not waited for
                 if name == "identity" or not len(rows):
                     continue
-                if name in _COLOURS:
-                    change, strength = _COLOURS[name]
+                if name in _COLORS:
+                    change, strength = _COLORS[name]
                     here = rows.to(images.device)
                     changed = change(images[here], strength(level[rows], sign[rows]).to(images.device))
                     images[here] = changed

@@ -179,9 +179,9 @@ def sample(
     return out if field.ndim == 4 else out[:, 0]
 
 
-def paint(colour: Sequence[float]) -> Tensor:
+def paint(color: Sequence[float]) -> Tensor:
     """RGB in [0, 1] as `sample` fills with it: [3, 1, 1], 0..255."""
-    return (torch.tensor(colour) * 255).round().view(3, 1, 1)
+    return (torch.tensor(color) * 255).round().view(3, 1, 1)
 
 
 def resample(

@@ -47,7 +47,7 @@ class Cityscapes(MaskData):
     """
 
     title = "Cityscapes"
-    classes = {name: colour for name, (_, colour) in _CLASSES.items()}  # noqa: RUF012
+    classes = {name: color for name, (_, color) in _CLASSES.items()}  # noqa: RUF012
     layout = (
         "root/leftImg8bit/{train,val}/<city>/*_leftImg8bit.png and "
         "root/gtFine/{train,val}/<city>/*_gtFine_labelIds.png"

@@ -22,7 +22,7 @@ from vision_apps.core.errors import CorruptSample
 from vision_apps.data.images import MAX_PIXELS, decoding, open_image
 from vision_apps.data.resizing import ResizeMode, content_sizes
 
-Colours = Sequence[Sequence[int]]  # r, g, b in 0..255
+Colors = Sequence[Sequence[int]]  # r, g, b in 0..255
 
 _INTEGERS = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
 _LOSSY = ("JPEG", "MPO", "WEBP")
@@ -30,7 +30,7 @@ _SPREAD = {"L;2": 85, "L;4": 17}  # Pillow spreads 2 and 4 bits over 0..255; thi
 _LEVELS = 65_536
 
 
-def voc_colours(count: int) -> list[list[int]]:
+def voc_colors(count: int) -> list[list[int]]:
     """The colour map of PASCAL VOC (Everingham et al. 2010, development kit): distinct colours for up to 256
     indices. Its first is black and its last, for `IGNORE_INDEX`, is cream."""
     return [
@@ -46,9 +46,9 @@ class MaskCoding:
         num_classes: K, at most 255.
         values: number in the file to class 0..K-1 or `IGNORE_INDEX`, complete; by default the classes and
             `IGNORE_INDEX` stand for themselves.
-        colours: colour to class or `IGNORE_INDEX`, for masks that are RGB pictures. Without any, an RGB
+        colors: colour to class or `IGNORE_INDEX`, for masks that are RGB pictures. Without any, an RGB
             picture is accepted if its channels are equal, and read as numbers.
-        value_hint, colour_hint: what to do about a number or a colour that is no class, added to the error;
+        value_hint, color_hint: what to do about a number or a colour that is no class, added to the error;
             ``{}`` in it is the number.
     """
 
@@ -57,24 +57,24 @@ class MaskCoding:
         num_classes: int,
         *,
         values: Mapping[int, int] | None = None,
-        colours: Mapping[tuple[int, int, int], int] | None = None,
+        colors: Mapping[tuple[int, int, int], int] | None = None,
         value_hint: str = "",
-        colour_hint: str = "",
+        color_hint: str = "",
     ) -> None:
         self.num_classes = num_classes
         self.values = dict(identity(num_classes) if values is None else values)
         self.value_hint = value_hint
-        self.colour_hint = colour_hint
+        self.color_hint = color_hint
         self._table = np.full(_LEVELS, -1, np.int16)
         for value, target in self.values.items():
             self._table[value] = target
-        packed = sorted(((r << 16) | (g << 8) | b, target) for (r, g, b), target in (colours or {}).items())
-        self._colours = np.array([colour for colour, _ in packed], np.int64)
+        packed = sorted(((r << 16) | (g << 8) | b, target) for (r, g, b), target in (colors or {}).items())
+        self._colors = np.array([color for color, _ in packed], np.int64)
         self._targets = np.array([target for _, target in packed], np.int16)
 
     @property
-    def has_colours(self) -> bool:
-        return len(self._colours) > 0
+    def has_colors(self) -> bool:
+        return len(self._colors) > 0
 
     def codes(self, values: NDArray[Any], path: str | Path) -> NDArray[np.int16]:
         """What `read_values` gives -> the class of every pixel [H, W]; -1 where it is none.
@@ -82,15 +82,15 @@ class MaskCoding:
         Raises:
             CorruptSample: it is an RGB picture and nothing says what its colours mean.
         """
-        if values.ndim == 3 and self.has_colours:
+        if values.ndim == 3 and self.has_colors:
             packed = _packed(values)
-            place = np.searchsorted(self._colours, packed).clip(max=len(self._colours) - 1)
-            codes: NDArray[np.int16] = np.where(self._colours[place] == packed, self._targets[place], -1)
+            place = np.searchsorted(self._colors, packed).clip(max=len(self._colors) - 1)
+            codes: NDArray[np.int16] = np.where(self._colors[place] == packed, self._targets[place], -1)
             return codes
         if values.ndim == 3:
             if (values != values[..., :1]).any():
                 raise CorruptSample(
-                    path, f"an RGB picture, and no palette says which colour is which class{self.colour_hint}"
+                    path, f"an RGB picture, and no palette says which colour is which class{self.color_hint}"
                 )
             values = values[..., 0]
         if values.dtype == np.uint8:
@@ -113,8 +113,8 @@ class MaskCoding:
         row, column = (int(place[0]) for place in np.nonzero(codes < 0))
         found = values[row, column].tolist()
         where = f"at row {row}, column {column} is none of the {self.num_classes} classes"
-        if values.ndim == 3 and self.has_colours:
-            return f"colour {found} {where}{self.colour_hint}"
+        if values.ndim == 3 and self.has_colors:
+            return f"colour {found} {where}{self.color_hint}"
         found = found[0] if isinstance(found, list) else found
         return f"value {found} {where}: expected {self.expected()}{self.value_hint.replace('{}', str(found))}"
 
@@ -136,9 +136,9 @@ def identity(num_classes: int) -> dict[int, int]:
     return {**{index: index for index in range(num_classes)}, IGNORE_INDEX: IGNORE_INDEX}
 
 
-def _packed(colours: NDArray[Any]) -> NDArray[np.int64]:
+def _packed(colors: NDArray[Any]) -> NDArray[np.int64]:
     """[H, W, 3] -> one number per colour [H, W]."""
-    red, green, blue = (colours[..., channel].astype(np.int64) for channel in range(3))
+    red, green, blue = (colors[..., channel].astype(np.int64) for channel in range(3))
     return (red << 16) | (green << 8) | blue
 
 
@@ -221,9 +221,9 @@ def mask_palette(path: str | Path, max_pixels: int = MAX_PIXELS) -> list[list[in
     return None if flat is None else [flat[start : start + 3] for start in range(0, len(flat), 3)]
 
 
-def encode_palette_png(mask: Tensor, palette: Colours) -> bytes:
+def encode_palette_png(mask: Tensor, palette: Colors) -> bytes:
     """A PNG whose pixels are the classes of ``mask``, uint8 [H, W], and whose palette makes them visible:
-    ``palette`` for the first classes, the colours of `voc_colours` for the other numbers, so that pixels of
+    ``palette`` for the first classes, the colours of `voc_colors` for the other numbers, so that pixels of
     `IGNORE_INDEX` are cream.
 
     Raises:
@@ -233,9 +233,9 @@ def encode_palette_png(mask: Tensor, palette: Colours) -> bytes:
     strange = classes[(classes >= len(palette)) & (classes != IGNORE_INDEX)]
     if strange.size:
         raise ValueError(f"class {strange[0]} has no colour in a palette of {len(palette)}")
-    colours = [list(colour) for colour in palette] + voc_colours(256)[len(palette) :]
+    colors = [list(color) for color in palette] + voc_colors(256)[len(palette) :]
     image = Image.fromarray(np.ascontiguousarray(classes))
-    image.putpalette([level for colour in colours for level in colour])
+    image.putpalette([level for color in colors for level in color])
     encoded = io.BytesIO()
     image.save(encoded, "PNG")
     return encoded.getvalue()

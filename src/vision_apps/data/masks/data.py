@@ -24,7 +24,7 @@ from vision_apps.data.masks.coding import (
     other_size,
     read_mask,
     resize_mask,
-    voc_colours,
+    voc_colors,
 )
 from vision_apps.data.masks.doctor import findings
 from vision_apps.data.resizing import ResizeMode, resize_picture
@@ -116,7 +116,7 @@ class MaskData(ResizedData):
     @property
     def palette(self) -> list[list[int]]:
         """Red, green and blue of each class, 0..255."""
-        return [list(colour) for colour in self.classes.values()]
+        return [list(color) for color in self.classes.values()]
 
     @property
     @abstractmethod
@@ -153,7 +153,7 @@ class MaskData(ResizedData):
         return super().facts | {
             "num_classes": len(self.class_names),
             "class_names": list(self.class_names),
-            "palette": [list(colour) for colour in self.palette],
+            "palette": [list(color) for color in self.palette],
         }
 
     def load(self, split: Split, fields: tuple[str, ...]) -> MaskSamples | TensorSamples:
@@ -191,12 +191,12 @@ def fake_pair(
     coarse = rng.choice(np.array(values, np.uint8), (4, 4))
     coarse.flat[: len(values[:16])] = values[:16]  # every number is there
     classes = np.array(Image.fromarray(coarse).resize((width, height), Image.Resampling.NEAREST))
-    colours = np.array(voc_colours(256))
-    pixels = colours[classes] + rng.normal(0, 20, (height, width, 3))
+    colors = np.array(voc_colors(256))
+    pixels = colors[classes] + rng.normal(0, 20, (height, width, 3))
     for path in (image, mask):
         path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(image)
     if palette:
-        mask.write_bytes(encode_palette_png(torch.from_numpy(classes), colours.tolist()))
+        mask.write_bytes(encode_palette_png(torch.from_numpy(classes), colors.tolist()))
     else:
         Image.fromarray(classes).save(mask)

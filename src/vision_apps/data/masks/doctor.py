@@ -38,7 +38,7 @@ def findings(
                 found = read_values(mask, max_pixels)
                 codes = coding.codes(found, mask)
                 size = picture_size(image, max_pixels)
-                colours = mask_palette(mask, max_pixels)
+                colors = mask_palette(mask, max_pixels)
             except CorruptSample:
                 continue
             pixels += np.bincount(codes[codes >= 0], minlength=256)
@@ -52,7 +52,7 @@ def findings(
             if size != found.shape[:2]:
                 text = f"{mask}: {other_size(found.shape[:2], size, image)}"
                 lines.setdefault("of another size", []).append(text)
-            if colours is not None and (doubt := palettes.contradiction(colours, found, mask)):
+            if colors is not None and (doubt := palettes.contradiction(colors, found, mask)):
                 lines.setdefault("with another palette", []).append(doubt)
         yield _histogram(split, len(pairs), pixels, class_names)
     for kind, told in lines.items():
@@ -111,13 +111,13 @@ class _Palettes:
     def __init__(self) -> None:
         self.first: dict[int, tuple[list[int], str]] = {}
 
-    def contradiction(self, colours: list[list[int]], found: NDArray[Any], mask: str) -> str | None:
+    def contradiction(self, colors: list[list[int]], found: NDArray[Any], mask: str) -> str | None:
         for index in np.unique(found).tolist():
-            if index < len(colours):
-                colour, where = self.first.setdefault(index, (colours[index], mask))
-                if colour != colours[index]:
+            if index < len(colors):
+                color, where = self.first.setdefault(index, (colors[index], mask))
+                if color != colors[index]:
                     return (
-                        f"{mask}: index {index} is the colour {colours[index]}, in {where} it is {colour}; "
+                        f"{mask}: index {index} is the colour {colors[index]}, in {where} it is {color}; "
                         "the indices of this palette may mean other classes"
                     )
         return None
@@ -130,7 +130,7 @@ def _counts(found: NDArray[Any]) -> dict[int, int]:
 
 def _unknown(mask: str, found: NDArray[Any], codes: NDArray[np.int16], coding: MaskCoding) -> str:
     strange = found[codes < 0]
-    kind = "colours" if found.ndim == 3 and coding.has_colours else "values"
+    kind = "colours" if found.ndim == 3 and coding.has_colors else "values"
     names = np.unique(strange, axis=0).tolist()
     shown = ", ".join(map(str, names[:_MOST])) + (", ..." if len(names) > _MOST else "")
     share = len(strange) / codes.size

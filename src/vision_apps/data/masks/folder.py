@@ -15,12 +15,12 @@ from vision_apps.core.errors import ConfigError, CorruptSample
 from vision_apps.data.files import SPLIT_NAMES, held_out_fractions, pictures_below
 from vision_apps.data.images import EXTENSIONS
 from vision_apps.data.masks.coding import (
-    Colours,
+    Colors,
     MaskCoding,
     identity,
     mask_palette,
     read_values,
-    voc_colours,
+    voc_colors,
 )
 from vision_apps.data.masks.data import MaskData, Pairs, fake_pair, some
 from vision_apps.data.masks.doctor import strays
@@ -49,7 +49,7 @@ class MaskFolder(MaskData):
         values: number in the mask to class, or to 255 for ignored; other numbers stand for themselves.
         palette: a colour per class (r, g, b in 0..255): of masks that are RGB pictures, and to draw with. By
             default from ``classes.txt``, the first palette mask, or the colour map of PASCAL VOC.
-        void_colour: the colour that is ignored in RGB masks.
+        void_color: the colour that is ignored in RGB masks.
         images, masks: names of the two folders.
         mask_suffix: what a mask's name has after its picture's, for instance ``_mask``.
         val_fraction, test_fraction: of the training pictures, held out by ``seed`` where there is no such
@@ -71,7 +71,7 @@ class MaskFolder(MaskData):
         class_names: Sequence[str] | None = None,
         values: Mapping[int, int] | None = None,
         palette: Sequence[Sequence[int]] | None = None,
-        void_colour: Sequence[int] | None = None,
+        void_color: Sequence[int] | None = None,
         images: str = "images",
         masks: str = "masks",
         mask_suffix: str = "",
@@ -82,8 +82,8 @@ class MaskFolder(MaskData):
         super().__init__(root, image_size=image_size, **data)
         self.given_names = list(class_names) if class_names is not None else None
         self.values = {int(value): target for value, target in (values or {}).items()}
-        self.given_palette = None if palette is None else [list(colour) for colour in palette]
-        self.void_colour = None if void_colour is None else list(void_colour)
+        self.given_palette = None if palette is None else [list(color) for color in palette]
+        self.void_color = None if void_color is None else list(void_color)
         self.folders = (images, masks)
         self.mask_suffix = mask_suffix
         self.fractions = held_out_fractions(val_fraction, test_fraction)
@@ -148,10 +148,10 @@ class MaskFolder(MaskData):
                 f"data.class_names: expected 2 to {IGNORE_INDEX} different names, of the background too, for "
                 f"instance [background,object]; found {', '.join(names) or 'none'}"
             )
-        colours = self.given_palette or (in_file and in_file.colours)
-        if colours is not None:
-            self._refuse_palette(colours, names)
-        return Classes(list(names), colours)
+        colors = self.given_palette or (in_file and in_file.colors)
+        if colors is not None:
+            self._refuse_palette(colors, names)
+        return Classes(list(names), colors)
 
     def _no_names(self) -> ConfigError:
         seen: set[Any] = set()
@@ -169,13 +169,13 @@ class MaskFolder(MaskData):
             f"first masks hold {shown}; name the classes in order: data.class_names=[background,object]"
         )
 
-    def _refuse_palette(self, colours: Colours, names: Sequence[str]) -> None:
-        every = [*colours, *([self.void_colour] if self.void_colour is not None else [])]
-        valid = all(len(colour) == 3 and all(0 <= level <= 255 for level in colour) for colour in every)
-        if not valid or len(colours) != len(names) or len({tuple(colour) for colour in every}) < len(every):
+    def _refuse_palette(self, colors: Colors, names: Sequence[str]) -> None:
+        every = [*colors, *([self.void_color] if self.void_color is not None else [])]
+        valid = all(len(color) == 3 and all(0 <= level <= 255 for level in color) for color in every)
+        if not valid or len(colors) != len(names) or len({tuple(color) for color in every}) < len(every):
             raise ConfigError(
                 f"data.palette: expected {len(names)} different colours [r,g,b] of 0 to 255, one for each of "
-                f"{', '.join(names)}, and data.void_colour different from them"
+                f"{', '.join(names)}, and data.void_color different from them"
             )
 
     @property
@@ -185,14 +185,14 @@ class MaskFolder(MaskData):
     @cached_property
     def palette(self) -> list[list[int]]:
         count = len(self.class_names)
-        if self._classes.colours is not None:
-            return [list(colour) for colour in self._classes.colours]
+        if self._classes.colors is not None:
+            return [list(color) for color in self._classes.colors]
         _, first = next(self.pairs["train"].paths())
         try:
             found = mask_palette(first, self.max_pixels) or []
         except CorruptSample:  # told when it is read
             found = []
-        return (found + voc_colours(count)[len(found) :])[:count]
+        return (found + voc_colors(count)[len(found) :])[:count]
 
     @cached_property
     def binary(self) -> bool:
@@ -207,7 +207,7 @@ class MaskFolder(MaskData):
                 values = read_values(mask, self.max_pixels)
             except CorruptSample:  # told when it is read
                 continue
-            if values.ndim == 3 and self._classes.colours is not None:
+            if values.ndim == 3 and self._classes.colors is not None:
                 return False
             seen |= set(np.unique(values).tolist())
             if not seen <= {0, IGNORE_INDEX}:
@@ -216,7 +216,7 @@ class MaskFolder(MaskData):
 
     @cached_property
     def coding(self) -> MaskCoding:
-        names, colours = self._classes
+        names, colors = self._classes
         for value, target in self.values.items():
             if not 0 <= value < 65_536 or not (0 <= target < len(names) or target == IGNORE_INDEX):
                 raise ConfigError(
@@ -229,16 +229,16 @@ class MaskFolder(MaskData):
             log.warning("%s", self._about_binary())
             hint = "; the masks were taken for binary: if 255 is ignored, say 'data.values={255:255}'"
             values = {0: 0, IGNORE_INDEX: 1}
-        meanings = {(r, g, b): index for index, (r, g, b) in enumerate(colours or [])}
-        if self.void_colour is not None:
-            red, green, blue = self.void_colour
+        meanings = {(r, g, b): index for index, (r, g, b) in enumerate(colors or [])}
+        if self.void_color is not None:
+            red, green, blue = self.void_color
             meanings[red, green, blue] = IGNORE_INDEX
         return MaskCoding(
             len(names),
             values=values | self.values,
-            colours=meanings,
+            colors=meanings,
             value_hint=hint,
-            colour_hint="; name it in data.palette or data.void_colour",
+            color_hint="; name it in data.palette or data.void_color",
         )
 
     def _about_binary(self) -> str:

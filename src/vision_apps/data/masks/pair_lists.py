@@ -55,7 +55,7 @@ class Classes(NamedTuple):
     """Names in order of their class, and their colours (r, g, b in 0..255) where the file has them."""
 
     names: list[str]
-    colours: list[list[int]] | None
+    colors: list[list[int]] | None
 
 
 def read_classes(path: Path) -> Classes:
@@ -66,9 +66,9 @@ def read_classes(path: Path) -> Classes:
             out of range; names the line.
     """
     names: list[str] = []
-    colours: list[list[int]] = []
+    colors: list[list[int]] = []
     for number, line in numbered_lines(path):
-        name, colour = _name_and_colour(line)
+        name, color = _name_and_color(line)
         if (numbered := _NUMBERED.match(name)) is not None:
             if int(numbered[1]) != len(names):
                 raise DataError(
@@ -76,16 +76,16 @@ def read_classes(path: Path) -> Classes:
                     "classes are numbered from 0 without gaps"
                 )
             name = name[numbered.end() :]
-        if colour and max(colour) > 255:
+        if color and max(color) > 255:
             raise DataError(f"{path}, line {number}: expected a colour of 0 to 255, found {line!r}")
         names.append(name)
-        colours.append(colour)
-    if any(colours) and not all(colours):
-        raise DataError(f"{path}: the class {names[colours.index([])]!r} has no colour and others have")
-    return Classes(names, colours if any(colours) else None)
+        colors.append(color)
+    if any(colors) and not all(colors):
+        raise DataError(f"{path}: the class {names[colors.index([])]!r} has no colour and others have")
+    return Classes(names, colors if any(colors) else None)
 
 
-def _name_and_colour(line: str) -> tuple[str, list[int]]:
+def _name_and_color(line: str) -> tuple[str, list[int]]:
     words: Sequence[str] = re.split(r"[\s,]+", line)
     if len(words) > 3 and all(word.isdecimal() for word in words[-3:]):
         return " ".join(words[:-3]), [int(word) for word in words[-3:]]

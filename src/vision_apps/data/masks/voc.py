@@ -6,7 +6,7 @@ from typing import Any
 
 from vision_apps.core.conventions import IGNORE_INDEX
 from vision_apps.data import public
-from vision_apps.data.masks.coding import MaskCoding, voc_colours
+from vision_apps.data.masks.coding import MaskCoding, voc_colors
 from vision_apps.data.masks.data import fake_pair
 from vision_apps.data.masks.official import OfficialSplits
 
@@ -14,7 +14,7 @@ _NAMES = (
     "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike "
     "person pottedplant sheep sofa train tvmonitor"
 ).split()
-_CLASSES = dict(zip(_NAMES, voc_colours(len(_NAMES)), strict=True))
+_CLASSES = dict(zip(_NAMES, voc_colors(len(_NAMES)), strict=True))
 
 
 class VOCSegmentation(OfficialSplits):

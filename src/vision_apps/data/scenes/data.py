@@ -23,13 +23,13 @@ class Scenes(VisionData):
     """Pictures of `scenes.world`, rendered into memory when a split is first used (about 1 ms each at 64 px).
 
     Offers ``images`` uint8 [3, S, S]; ``labels`` int64, the kind of the main object; ``materials`` int16
-    [S, S], each pixel's row of `scenes.colours.palette`, from which the exact truth about its colour
+    [S, S], each pixel's row of `scenes.colors.palette`, from which the exact truth about its colour
     follows.
 
     Args:
         image_size: side of the pictures, px.
         objects: the least and greatest number of objects, 0..8; labels need at least one.
-        colours_by_kind: whether a kind has its own colours, or every kind any colour.
+        colors_by_kind: whether a kind has its own colours, or every kind any colour.
         world_seed: of the pictures; apart from ``seed``, so that runs with different seeds see the same ones.
     """
 
@@ -42,7 +42,7 @@ class Scenes(VisionData):
         val_images: int = 500,
         test_images: int = 500,
         objects: Sequence[int] = (1, 3),
-        colours_by_kind: bool = True,
+        colors_by_kind: bool = True,
         world_seed: int = 0,
         **loader: Any,
     ) -> None:
@@ -59,7 +59,7 @@ class Scenes(VisionData):
             raise ConfigError("\n".join(problems))
         self.image_size = image_size
         self.counts = counts
-        self.world = World(world_seed, (objects[0], objects[1]), colours_by_kind)
+        self.world = World(world_seed, (objects[0], objects[1]), colors_by_kind)
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vision_apps.data.scenes.colours import MATERIAL_ROWS, grey_of_lightness, palette
+from vision_apps.data.scenes.colors import MATERIAL_ROWS, grey_of_lightness, palette
 from vision_apps.data.scenes.grounds import TEXTURES
 from vision_apps.data.scenes.kinds import KINDS, REACH, Field
 from vision_apps.data.scenes.world import Cloud, Scene, Surface, Thing
@@ -21,7 +21,7 @@ class Picture(NamedTuple):
     """A rendered scene: numpy arrays of S x S pixels."""
 
     image: NDArray[np.uint8]  # [3, S, S] sRGB
-    materials: NDArray[np.int16]  # [S, S] row of `colours.palette()`: what can be seen in grey
+    materials: NDArray[np.int16]  # [S, S] row of `colors.palette()`: what can be seen in grey
     parts: NDArray[np.uint8]  # [S, S] 0 sky, 1 clouds, then the ridges, then the things, as in the scene
 
 
@@ -36,7 +36,7 @@ def render(scene: Scene, size: int) -> Picture:
         canvas.paint(depth > 0, ridge.surface, TEXTURES[ridge.surface.material](x + ridge.phase, depth))
     for thing in scene.things:
         canvas.stamp(thing)
-    image = _colours()[canvas.rows, np.array(canvas.drawn)[canvas.parts]]
+    image = _colors()[canvas.rows, np.array(canvas.drawn)[canvas.parts]]
     return Picture(np.ascontiguousarray(image.transpose(2, 0, 1)), canvas.rows, canvas.parts)
 
 
@@ -79,7 +79,7 @@ class _Canvas:
         rows = GREY_TABLE[(lightness * STEPS).astype(np.int16)] + MATERIAL_ROWS[surface.material]
         self.rows[window][where] = np.broadcast_to(rows, self.rows[window].shape)[where]
         self.parts[window][where] = len(self.drawn)
-        self.drawn.append(surface.colour)
+        self.drawn.append(surface.color)
 
 
 @lru_cache(maxsize=4)
@@ -90,8 +90,8 @@ def _grid(size: int) -> tuple[Field, Field]:
 
 
 @lru_cache(maxsize=1)
-def _colours() -> NDArray[np.uint8]:
-    return palette().colours.numpy()
+def _colors() -> NDArray[np.uint8]:
+    return palette().colors.numpy()
 
 
 def _span(centre: float, reach: float, size: int) -> slice:

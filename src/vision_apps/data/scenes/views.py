@@ -20,7 +20,7 @@ _SKY, _CLOUD, _FIRST_RIDGE = 0, 1, 2
 
 _SURROUNDINGS = {"sky": (124, 176, 224), "cloud": (238, 242, 246), "ground": (122, 152, 92)}
 # One colour a kind, far from each other and from the surroundings.
-_KIND_COLOURS = (
+_KIND_COLORS = (
     (230, 25, 75),
     (60, 70, 200),
     (255, 225, 25),
@@ -85,7 +85,7 @@ class SceneMasks(Scenes):
     @property
     def facts(self) -> dict[str, Any]:
         names = [*_SURROUNDINGS, *(kind.name for kind in KINDS)]
-        palette = [list(colour) for colour in (*_SURROUNDINGS.values(), *_KIND_COLOURS)]
+        palette = [list(color) for color in (*_SURROUNDINGS.values(), *_KIND_COLORS)]
         return super().facts | {"num_classes": len(names), "class_names": names, "palette": palette}
 
     def _render(self, split: Split, count: int, fields: tuple[str, ...]) -> dict[str, torch.Tensor]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vision_apps.data.scenes.colours import MATERIALS
+from vision_apps.data.scenes.colors import MATERIALS
 from vision_apps.data.scenes.kinds import KINDS
 
 SPLITS = ("train", "val", "test")
@@ -22,7 +22,7 @@ class Surface(NamedTuple):
 
     material: str
     lightness: float  # L*
-    colour: int  # index among the colours of the material
+    color: int  # index among the colours of the material
 
 
 class Thing(NamedTuple):
@@ -67,13 +67,13 @@ class Scene(NamedTuple):
 class World:
     """A family of scenes. Scene i of a split is a pure function of the fields, the split and i.
 
-    ``objects`` is the least and the greatest number of objects. With ``colours_by_kind`` a kind has its own
+    ``objects`` is the least and the greatest number of objects. With ``colors_by_kind`` a kind has its own
     material; without, all kinds are made of "any", so that neither colour nor lightness tells the kind.
     """
 
     seed: int = 0
     objects: tuple[int, int] = (1, 3)
-    colours_by_kind: bool = True
+    colors_by_kind: bool = True
 
     def scene(self, split: str, index: int) -> Scene:
         # A counter-based generator whose key is the identity of the sample: no two samples share a stream.
@@ -100,7 +100,7 @@ class World:
             things.append(
                 Thing(
                     kind,
-                    _surface(rng, KINDS[kind].material if self.colours_by_kind else "any"),
+                    _surface(rng, KINDS[kind].material if self.colors_by_kind else "any"),
                     *_place(rng, things, radius),
                     radius=radius,
                     aspect=aspect,
@@ -111,9 +111,9 @@ class World:
 
 
 def _surface(rng: np.random.Generator, material: str, darker: float = 0.0) -> Surface:
-    (low, high), colours = MATERIALS[material]
+    (low, high), colors = MATERIALS[material]
     lightness = rng.uniform(low, high) - darker
-    return Surface(material, lightness, int(rng.choice(len(colours), p=list(colours.values()))))
+    return Surface(material, lightness, int(rng.choice(len(colors), p=list(colors.values()))))
 
 
 def _place(rng: np.random.Generator, others: list[Thing], radius: float) -> tuple[float, float]:

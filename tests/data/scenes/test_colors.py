@@ -5,8 +5,8 @@ import pytest
 import torch
 from skimage.color import rgb2lab
 
-from vision_apps.data.scenes.colours import (
-    COLOURS,
+from vision_apps.data.scenes.colors import (
+    COLORS,
     GREYS,
     MATERIAL_ROWS,
     MATERIALS,
@@ -38,30 +38,30 @@ def test_the_8_bit_grey_of_a_shade_is_its_row(lab: np.ndarray) -> None:
     np.testing.assert_array_equal(seen, np.broadcast_to(np.arange(GREYS), seen.shape))
 
 
-@pytest.mark.parametrize("name", COLOURS)
+@pytest.mark.parametrize("name", COLORS)
 def test_a_shade_keeps_the_hue_and_loses_chroma_only_at_the_border_of_the_gamut(
     lab: np.ndarray, name: str
 ) -> None:
-    hue, chroma = COLOURS[name]
-    ab = lab[list(COLOURS).index(name), USED, 1:]
+    hue, chroma = COLORS[name]
+    ab = lab[list(COLORS).index(name), USED, 1:]
     nominal = chroma * np.array([np.cos(np.deg2rad(hue)), np.sin(np.deg2rad(hue))])
     radial = ab @ nominal / max(chroma, 1)
     across = ab @ np.array([-nominal[1], nominal[0]]) / max(chroma, 1)
     assert abs(across).max() < 4  # 8-bit triples are that coarse in ab
     assert radial.max() < chroma + 4
-    full = lab[list(COLOURS).index(name), 130, 1:]
+    full = lab[list(COLORS).index(name), 130, 1:]
     assert np.hypot(*(full - nominal)) < max(4, 0.4 * chroma)
 
 
-def test_rows_are_distributions_of_the_named_colours() -> None:
-    probabilities, colours = palette()
-    assert probabilities.shape == colours.shape[:2] == (len(MATERIALS) * GREYS, 12)
-    assert colours.dtype == torch.uint8
+def test_rows_are_distributions_of_the_named_colors() -> None:
+    probabilities, colors = palette()
+    assert probabilities.shape == colors.shape[:2] == (len(MATERIALS) * GREYS, 12)
+    assert colors.dtype == torch.uint8
     torch.testing.assert_close(probabilities.sum(1), torch.ones(len(probabilities)))
     row = MATERIAL_ROWS["apple"] + 130
     assert probabilities[row, :3].tolist() == pytest.approx([0.7, 0.3, 0])
-    for choice, name in enumerate(MATERIALS["apple"].colours):
-        assert colours[row, choice].tolist() == shades()[list(COLOURS).index(name), 130].tolist()
+    for choice, name in enumerate(MATERIALS["apple"].colors):
+        assert colors[row, choice].tolist() == shades()[list(COLORS).index(name), 130].tolist()
 
 
 def test_lightness_and_grey_are_inverse() -> None:

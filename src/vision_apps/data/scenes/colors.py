@@ -32,7 +32,7 @@ RGB_TO_XYZ = np.array(
 LUMINANCE = RGB_TO_XYZ[1]
 
 # Name: hue angle in degrees and chroma, both in CIE Lab (D65). The first twelve stand 30 degrees apart.
-COLOURS: dict[str, tuple[float, float]] = {
+COLORS: dict[str, tuple[float, float]] = {
     "rose": (0, 52),
     "red": (30, 62),
     "orange": (60, 62),
@@ -61,14 +61,14 @@ COLOURS: dict[str, tuple[float, float]] = {
     "lavender": (305, 34),
 }
 
-HUES = tuple(COLOURS)[:12]
+HUES = tuple(COLORS)[:12]
 
 
 class Material(NamedTuple):
     """A law of colour. The lightness is drawn from its range independently of the colour."""
 
     lightness: tuple[float, float]  # L*, 0..100, before shading and texture
-    colours: dict[str, float]  # name in `COLOURS`: probability; one colour, two, or any
+    colors: dict[str, float]  # name in `COLORS`: probability; one colour, two, or any
 
 
 # Of two colours one is clearly likelier: the annealed mean answers with it, L2 with the colour between them.
@@ -101,7 +101,7 @@ class Palette(NamedTuple):
     """The distribution of the colour in each row of the table; unused candidates have probability 0."""
 
     probabilities: Tensor  # float32 [M, C], rows sum to 1
-    colours: Tensor  # uint8 [M, C, 3] sRGB
+    colors: Tensor  # uint8 [M, C, 3] sRGB
 
 
 def grey_of_lightness(lightness: Array) -> Array:
@@ -119,13 +119,13 @@ def lightness_of_grey(grey: Array) -> Array:
 
 @lru_cache(maxsize=1)
 def shades() -> NDArray[np.uint8]:
-    """Every named colour at every grey: uint8 [colours, 256, 3], in the order of `COLOURS`.
+    """Every named colour at every grey: uint8 [colours, 256, 3], in the order of `COLORS`.
 
     A colour outside the sRGB gamut at some lightness keeps lightness and hue and gives up chroma. Of the
     8-bit triples around the exact colour the one is taken whose lightness is nearest: the residue is about
     0.01 L*, far below the step between two greys, so that the rounding does not reveal the colour either.
     """
-    polar = np.array(list(COLOURS.values()))
+    polar = np.array(list(COLORS.values()))
     hue = np.deg2rad(polar[:, 0])
     direction = np.stack([np.cos(hue), np.sin(hue)], axis=-1)[:, None, :]
     grey = np.arange(GREYS, dtype=np.float64)
@@ -151,15 +151,15 @@ def shades() -> NDArray[np.uint8]:
 @lru_cache(maxsize=1)
 def palette() -> Palette:
     """The table of the whole world: one row per (material, grey)."""
-    widest = max(len(material.colours) for material in MATERIALS.values())
-    index = {name: i for i, name in enumerate(COLOURS)}
+    widest = max(len(material.colors) for material in MATERIALS.values())
+    index = {name: i for i, name in enumerate(COLORS)}
     probabilities = np.zeros((len(MATERIALS), widest), dtype=np.float32)
     chosen = np.zeros((len(MATERIALS), widest), dtype=np.int64)
     for row, (_, law) in enumerate(MATERIALS.values()):
         probabilities[row, : len(law)] = list(law.values())
         chosen[row, : len(law)] = [index[name] for name in law]
-    colours = shades()[chosen].transpose(0, 2, 1, 3).reshape(-1, widest, 3)
-    return Palette(torch.from_numpy(probabilities.repeat(GREYS, axis=0)), torch.from_numpy(colours.copy()))
+    colors = shades()[chosen].transpose(0, 2, 1, 3).reshape(-1, widest, 3)
+    return Palette(torch.from_numpy(probabilities.repeat(GREYS, axis=0)), torch.from_numpy(colors.copy()))
 
 
 def _lab_to_linear(lightness: Array, ab: Array) -> Array:
