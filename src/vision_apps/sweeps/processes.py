@@ -115,15 +115,11 @@ def command(folder: RunFolder, started: bool) -> list[str]:
 def slurm_executor(
     folder: Path, options: Mapping[str, object], cluster: str = "slurm"
 ) -> "submitit.AutoExecutor":
-    """What queues jobs on a cluster.
+    """What queues jobs on a cluster; `ConfigError` where submitit is not installed or refuses an option.
 
     Args:
-        folder: for what submitit keeps of each job.
+        folder: gets what submitit keeps of each job.
         options: arguments of submitit's ``update_parameters``.
-        cluster: as submitit names it.
-
-    Raises:
-        ConfigError: submitit is not installed, or refuses an option.
     """
     try:
         import submitit

@@ -88,14 +88,8 @@ class Settings:
         return float(sum(part * unit for part, unit in zip(parts[::-1], (1, 60, 3600, 86400), strict=False)))
 
     def for_space(self, combinations: int | None) -> "Settings":
-        """A copy with the sampler chosen.
-
-        Args:
-            combinations: how many a grid has; None where the space has an axis that is no list.
-
-        Raises:
-            ConfigError: the sampler is a grid and the space is none.
-        """
+        """A copy with the sampler chosen; ``combinations``: how many a grid has, None where an axis is no
+        list. `ConfigError` where the sampler is a grid and the space is none."""
         if self.sampler == "grid" and combinations is None:
             raise ConfigError(
                 "sampler: grid needs a list of values for every key; an interval has no end of them. Use "
@@ -115,11 +109,7 @@ FIELDS = tuple(field.name for field in dataclasses.fields(Settings))
 
 
 def read(content: Mapping[str, object], words: Sequence[str]) -> Settings:
-    """The settings of a sweep.
-
-    Args:
-        content: keys of a file in ``conf/sweep``.
-        words: ``key=value`` of a command line, which win.
+    """Settings of the keys of a file in ``conf/sweep`` and of ``key=value`` words, which win.
 
     Raises:
         ConfigError: unknown keys and values that cannot be; all of them.

@@ -98,7 +98,6 @@ def open_study(
     """Make the study, or join it.
 
     Args:
-        storage: SQLAlchemy URL or ``journal://FILE``.
         objectives: metric to ``min`` or ``max``.
         identity: of the search, as plain data; a study that was made for another one is refused.
         seed: of the sampler.

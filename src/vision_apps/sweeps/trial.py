@@ -46,12 +46,8 @@ def prepare(
 ) -> None:
     """Write the run's folder. One that was left half written by a killed sweep is made anew.
 
-    Args:
-        unit: the run.
-        space: of the sweep.
-        group: the sweep's name.
-        several: whether the trial has several seeds.
-        pruning: node of the callback that may give the run up.
+    ``group``: the sweep's name; ``several``: the trial has several seeds; ``pruning``: the node of the
+    callback that may give the run up.
     """
     path = unit.folder.path
     if path.exists():
@@ -80,11 +76,8 @@ def values(folder: RunFolder, objectives: Sequence[str]) -> list[float]:
         KeyError: a metric that the run never logged, with those that it did.
     """
     metrics: Metrics = folder.read_json("metrics.json")
-    cost = {
-        "parameters": metrics.get("parameters"),
-        "seconds": metrics.get("seconds"),
-        "peak_memory": metrics.get("peak_memory"),
-    }
+    seconds, memory = metrics.get("seconds"), metrics.get("peak_memory")
+    cost = {"parameters": metrics.get("parameters"), "seconds": seconds, "peak_memory": memory}
     found: list[float] = []
     for name in objectives:
         if name in cost:

@@ -205,13 +205,8 @@ def require_one_application(chosen: Choices, dirs: Sequence[Path]) -> None:
 
 
 def explain(error: Exception, overrides: Sequence[str], dirs: Sequence[Path]) -> ConfigError:
-    """An error of Hydra's said anew, with the key, the value, what would fit, and the nearest name.
-
-    Args:
-        error: of Hydra, OmegaConf or YAML.
-        overrides: the words that were composed, names in full.
-        dirs: configuration folders, the shipped one first.
-    """
+    """An error of Hydra, OmegaConf or YAML said anew, with the key, the value, what would fit, and the
+    nearest name; ``dirs`` are the configuration folders, the shipped one first."""
     from hydra.errors import OverrideParseException
 
     if isinstance(error, OverrideParseException):
