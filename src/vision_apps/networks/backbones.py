@@ -16,6 +16,8 @@ class Backbone(nn.Module):
 
     channels: list[int]
     strides: list[int]
+    mean: Sequence[float]  # set where published weights were trained with them: RGB in [0, 1]
+    std: Sequence[float]
 
     if TYPE_CHECKING:  # so that calls are checked
 

@@ -310,5 +310,5 @@ def test_what_cannot_be_built_is_told() -> None:
         Ssd(K, SIZE, Small(width=8, levels=2), smallest=0.9)
     with pytest.raises(ConfigError, match=r"model.name: ssd301_vgg16 is none .*did you mean 'ssd300_vgg16'"):
         TorchvisionDense("ssd301_vgg16", K)
-    with pytest.raises(ConfigError, match=r"model.weights: COCO is no set of weights .* DEFAULT, COCO_V1"):
+    with pytest.raises(ConfigError, match=r"model.weights: COCO is not a set of .*; did you mean COCO_V1"):
         TorchvisionFasterRcnn("fasterrcnn_mobilenet_v3_large_320_fpn", K, weights="COCO")

@@ -1,7 +1,6 @@
 """Figures of a whole evaluation: precision over recall, and the average precision of every class."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -66,9 +65,9 @@ def class_table(class_ap: Tensor, class_ap50: Tensor, objects: Tensor, class_nam
     return figures.pixels(figure)
 
 
-def _colors(count: int) -> list[Any]:
+def _colors(count: int) -> list[tuple[float, ...]]:
     from matplotlib import colormaps
 
     if count <= 10:
-        return list(colormaps["tab10"].colors[:count])  # type: ignore[attr-defined]
-    return list(colormaps["turbo"](np.linspace(0.05, 0.95, count)))
+        return [colormaps["tab10"](number) for number in range(count)]
+    return [tuple(row) for row in colormaps["turbo"](np.linspace(0.05, 0.95, count))]

@@ -1,5 +1,6 @@
 """What a detection network is, and what one that can be exported is besides."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import torch
@@ -15,8 +16,10 @@ class Detector(nn.Module, Generic[Outputs]):
     """Normalised pixels of any size to detections.
 
     ``loss`` and ``detect`` read the same ``Outputs``, so that both come out of training and evaluation alike.
-    A detector may carry ``mean`` and ``std``, which its published weights were trained with.
     """
+
+    mean: Sequence[float]  # set where published weights were trained with them: RGB in [0, 1]
+    std: Sequence[float]
 
     if TYPE_CHECKING:  # so that calls are checked as well
 

@@ -25,7 +25,8 @@ def answer_with(boxes: Tensor, frequency: Tensor, images: Tensor) -> DetectionAn
     """The same answer for each picture, most frequent class first.
 
     Args:
-        boxes, frequency: as of `mean_boxes`.
+        boxes: float32 [K, 4], shares of the picture's width and height.
+        frequency: float32 [K], the scores; 0 is no answer.
         images: [B, 3, H, W].
     """
     height, width = images.shape[-2:]

@@ -5,7 +5,7 @@ appendices B and C. Both are written into the buffers of a ``region_head.Head`` 
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -14,7 +14,8 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from vision_apps.applications.detection import box_codec, matching
-from vision_apps.applications.detection.region import WEIGHTS, RegionDetector
+from vision_apps.applications.detection.module import Detection
+from vision_apps.applications.detection.region import WEIGHTS, RegionDetector, RegionOutputs
 from vision_apps.applications.detection.types import Target
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.loader import BatchLoader
@@ -26,6 +27,10 @@ LAMBDA = 1000.0  # of the ridge
 PENALTY = 0.001  # C of the SVMs
 ROUNDS = 2  # of mining; the paper's converged after one pass over all images
 EASY = 2000  # negatives that a class starts with
+
+
+# of a batch: normalised pixels, the objects of each picture, and its proposals where the data has some
+Pictures = tuple[Tensor, list[Target], list[Tensor] | None]
 
 
 class Linear(NamedTuple):
@@ -113,7 +118,7 @@ def collect(features: Tensor, boxes: Tensor, target: Target, num_classes: int) -
 
     Args:
         features: float [n + p, D] of the n objects of ``target``, in their order, and of p proposals.
-        boxes: float [n + p, 4], likewise.
+        boxes: float [n + p, 4], first the objects.
     """
     count = len(target.boxes)
     of_class = F.one_hot(target.labels, num_classes).bool()
@@ -204,12 +209,16 @@ class FitStage2(pl.Callback):
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.sanity_checking and trainer.state.fn == "fit":
-            module: Any = pl_module
-            fit_stage2(module.network, self._batches(trainer, module))
+            if not isinstance(pl_module, Detection) or not isinstance(pl_module.network, RegionDetector):
+                raise ConfigError(
+                    "callbacks.stage2: it fits the SVMs of a region detector, which this run has not; choose "
+                    "model=detection_rcnn, or leave the callback out: ~callbacks.stage2"
+                )
+            fit_stage2(pl_module.network, self._batches(trainer, pl_module))
 
-    def _batches(self, trainer: pl.Trainer, module: Any) -> Iterator[Any]:
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        loader = BatchLoader(data.samples("train"), module.batch_type, batch_size=20)
+    def _batches(self, trainer: pl.Trainer, module: Detection[RegionOutputs]) -> Iterator[Pictures]:
+        samples = trainer.datamodule.samples("train")  # type: ignore[attr-defined]
+        loader = BatchLoader(samples, module.batch_type, batch_size=20)
         left = self.images
         for batch in loader:
             batch = type(batch)(*(field[:left].to(module.device) for field in batch))

@@ -5,7 +5,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ from vision_apps.applications.detection.torchvision_dense import DenseDetector
 from vision_apps.applications.detection.torchvision_regions import TwoStageDetector
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError, RunError
+from vision_apps.networks.backbones import Backbone
+from vision_apps.networks.published import chosen
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +47,9 @@ class Ssd(DenseDetector):
     each matched one, those with the largest loss.
 
     Args:
-        backbone: with at least 2 levels, see ``networks.backbones``.
+        backbone: with at least 2 levels.
         smallest, largest: side of the default boxes on the finest and the coarsest level, relative to the
-        picture;
-            evenly spaced in between (section 2.2; there 0.2 and 0.9).
+            picture; evenly spaced in between (section 2.2; there 0.2 and 0.9).
         aspects: further aspect ratios of the boxes, each both ways.
         matched_iou: from which a default box shows an object.
         negatives: background boxes for each matched one.
@@ -58,7 +59,7 @@ class Ssd(DenseDetector):
         self,
         num_classes: int,
         image_size: int | Sequence[int],
-        backbone: nn.Module,
+        backbone: Backbone,
         smallest: float = 0.15,
         largest: float = 0.9,
         aspects: Sequence[float] = (2, 3),
@@ -68,8 +69,7 @@ class Ssd(DenseDetector):
         nms_iou: float = 0.45,
         max_detections: int = 100,
     ) -> None:
-        features: Any = backbone
-        levels = len(features.channels)
+        levels = len(backbone.channels)
         if levels < 2:
             raise ConfigError(
                 f"model.backbone: SSD looks at 2 or more feature maps, this backbone has {levels}; try "
@@ -80,7 +80,7 @@ class Ssd(DenseDetector):
                 f"model.smallest: {smallest}; expected more than 0 and less than model.largest ({largest})"
             )
         boxes = DefaultBoxGenerator(
-            cast(list[list[int]], [list(aspects)] * levels), smallest, largest, steps=list(features.strides)
+            cast(list[list[int]], [list(aspects)] * levels), smallest, largest, steps=list(backbone.strides)
         )
         size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
         model = TorchvisionSsd(
@@ -103,9 +103,9 @@ class TorchvisionDense(DenseDetector):
         class_names: with ``weights``, a class that has the name of a published one starts from it.
         weights: null, DEFAULT or a named set of weights for COCO.
         weights_backbone: null, DEFAULT or a named set of weights of the backbone for ImageNet.
-        input_size, score_threshold, nms_iou, max_detections: as in `DenseDetector`. The two SSDs were made
-        for 300
-            and 320 pixels.
+        input_size: side in pixels, or height and width, that pictures are brought to inside; null: as they
+            come. The two SSDs were made for 300 and 320 pixels.
+        score_threshold, nms_iou, max_detections: of the detections; null: as torchvision has it.
 
     Raises:
         ConfigError: no such model or weights.
@@ -144,8 +144,12 @@ class TorchvisionFasterRcnn(TwoStageDetector):
 
     Args:
         name: one of `TWO_STAGE`.
-        class_names, weights, weights_backbone: as in `TorchvisionDense`.
-        input_size, score_threshold, nms_iou, max_detections: as in `TwoStageDetector`.
+        class_names: with ``weights``, a class that has the name of a published one starts from it.
+        weights: null, DEFAULT or a named set of weights for COCO.
+        weights_backbone: null, DEFAULT or a named set of weights of the backbone for ImageNet.
+        input_size: side in pixels, or height and width, that pictures are brought to inside; null: as they
+            come.
+        score_threshold, nms_iou, max_detections: of the detections; null: as torchvision has it.
 
     Raises:
         ConfigError: no such model or weights.
@@ -181,10 +185,10 @@ class TorchvisionFasterRcnn(TwoStageDetector):
 class _Named(nn.Module):
     """A backbone whose maps have names, as torchvision takes them."""
 
-    def __init__(self, backbone: nn.Module) -> None:
+    def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         self.backbone = backbone
-        self.out_channels = list(cast(Any, backbone).channels)
+        self.out_channels = list(backbone.channels)
 
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:
         return OrderedDict((str(level), maps) for level, maps in enumerate(self.backbone(pixels)))
@@ -202,27 +206,28 @@ def _build(
     class_names: Sequence[str],
     weights: str | None,
     weights_backbone: str | None,
-) -> tuple[Any, Any]:
+) -> tuple[nn.Module, nn.Module | None]:
     """The model, and the published one that it starts from.
 
     It is the same model with and without weights, so that a checkpoint fits where nothing is downloaded: all
     its batch norms are ordinary ones, into which torchvision's frozen ones are written.
     """
     outputs = num_classes + shift
-    model: Any = models.get_model(name, weights=None, weights_backbone=None, num_classes=outputs)
+    model = models.get_model(name, weights=None, weights_backbone=None, num_classes=outputs)
     if weights is None and weights_backbone is None:
         return model, None
-    entry = _entry("weights", models.get_model_weights(name), name, weights) if weights else None
+    entry = chosen("model.weights", weights, models.get_model_weights(name), name) if weights else None
     of_backbone = None
     if entry is None and weights_backbone:
-        of_backbone = _entry("weights_backbone", _backbone_weights(name), name, weights_backbone)
+        part = next(part for part in ("vgg16", "mobilenet_v3_large", "resnet50") if part in name)
+        of_backbone = chosen("model.weights_backbone", weights_backbone, models.get_model_weights(part), part)
     classes = len(entry.meta["categories"]) if entry else outputs
     try:
-        published: Any = models.get_model(
+        published = models.get_model(
             name, weights=entry, weights_backbone=of_backbone, num_classes=classes, progress=False
         )
     except Exception as error:  # many: no network, a broken file, a full disk
-        url = (entry or of_backbone).url  # type: ignore[union-attr]
+        url = (entry or of_backbone).url  # type: ignore[union-attr]  # one of them was asked for
         target = Path(torch.hub.get_dir(), "checkpoints", Path(url).name)
         raise RunError(
             f"model.weights: cannot get the weights of {name} from {url} ({type(error).__name__}: {error}). "
@@ -235,23 +240,6 @@ def _build(
     if entry:
         log.info("%d of %d classes start from published ones", len(pairs) - shift, num_classes)
     return model, published
-
-
-def _entry(key: str, published: Any, name: str, wanted: str) -> Any:
-    known = ["DEFAULT", *(entry.name for entry in published)]
-    if wanted not in known:
-        raise ConfigError(
-            f"model.{key}: {wanted} is no set of weights of {name}, which has {', '.join(known)}"
-            f"{nearest(wanted, known)}"
-        )
-    return published[wanted]
-
-
-def _backbone_weights(name: str) -> Any:
-    for part in ("vgg16", "mobilenet_v3_large", "resnet50"):
-        if part in name:
-            return models.get_model_weights(part)
-    raise AssertionError(name)
 
 
 def _take_over(
@@ -308,18 +296,18 @@ def _with_batch_norms(published: nn.Module) -> dict[str, Tensor]:
     return state
 
 
-def _freeze_statistics(detector: nn.Module) -> None:
+def _freeze_statistics(detector: TorchvisionDense | TorchvisionFasterRcnn) -> None:
     """Batches of detection are too small for statistics; where published ones are there, they are kept."""
-    if bool(getattr(detector, "frozen", False)):
-        for part in cast(Any, detector).model.backbone.modules():
+    if bool(detector.frozen):
+        for part in detector.model.backbone.modules():
             if isinstance(part, nn.BatchNorm2d):
                 part.eval()
 
 
-def _keep_normalisation(detector: Any, published: Any) -> None:
+def _keep_normalisation(detector: DenseDetector | TwoStageDetector, published: nn.Module | None) -> None:
     """What the weights were trained with, as ``mean`` and ``std`` in [0, 1] units."""
     transform = getattr(published, "transform", None)
     if transform is not None:
         detector.mean, detector.std = list(transform.image_mean), list(transform.image_std)
-    elif hasattr(published, "mean"):
+    elif isinstance(published, Backbone) and hasattr(published, "mean"):
         detector.mean, detector.std = list(published.mean), list(published.std)

@@ -96,6 +96,11 @@ def eleven_points(right: Tensor, objects: int) -> float:
 
 
 def all_points(right: Tensor, objects: int) -> float:
-    """The area under the interpolated curve. Arguments as of `eleven_points`."""
+    """The area under the interpolated curve of precision over recall.
+
+    Args:
+        right: bool [n], best first.
+        objects: how many there are to find.
+    """
     _, best = _envelope(right)
     return float((best * right).sum() / objects)

@@ -1,13 +1,14 @@
 """A backbone with two heads: is there an object and of which class; where is it."""
 
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from vision_apps.applications.localization.types import LocalizerOutputs
 from vision_apps.applications.localization.vector import BOX
+from vision_apps.networks.backbones import Backbone
 
 
 class Localizer(nn.Module):
@@ -19,7 +20,7 @@ class Localizer(nn.Module):
     (``flatten``), or its mean (``gap``).
 
     Args:
-        backbone: as in ``networks.backbones``: pixels to feature maps, with ``channels`` and ``strides``.
+        backbone: only its coarsest map is looked at.
         image_size: side of the input, or height and width; ``flatten`` works at this size only.
         hidden: units of each head's hidden layer.
         dropout: probability of dropping a feature before, and a unit of, the hidden layers.
@@ -27,7 +28,7 @@ class Localizer(nn.Module):
 
     def __init__(
         self,
-        backbone: nn.Module,
+        backbone: Backbone,
         num_classes: int,
         image_size: int | Sequence[int],
         head: Literal["flatten", "gap"] = "flatten",
@@ -37,7 +38,7 @@ class Localizer(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.pool = nn.AdaptiveAvgPool2d(1) if head == "gap" else nn.Identity()
-        channels = features = cast(list[int], backbone.channels)[-1]
+        channels = features = backbone.channels[-1]
         if head == "flatten":
             height, width = self._map_size(image_size)
             features *= height * width
