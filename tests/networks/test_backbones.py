@@ -22,10 +22,10 @@ def test_the_finest_comes_first() -> None:
 
 
 def test_what_timm_has_not_is_told() -> None:
-    with pytest.raises(
-        ConfigError, match=r"model\.backbone\.name: resnet19 is not a network of timm; did you"
-    ):
+    with pytest.raises(ConfigError, match=r"backbone\.name: resnet19 is not a network of timm .*; did you"):
         Timm("resnet19")
+    with pytest.raises(ConfigError, match=r"model\.backbone\.weights: a9 is not a set .* of resnet18; did"):
+        Timm("resnet18", "a9")
     with pytest.raises(RunError, match=r"timm cannot make resnet10t with levels \[9\] .*Choose others"):
         Timm("resnet10t", None, [9])
 

@@ -7,7 +7,7 @@ import timm
 from torch import Tensor, nn
 
 from vision_apps.core.errors import RunError
-from vision_apps.networks.published import unknown
+from vision_apps.networks.published import timm_name
 
 
 class Backbone(nn.Module):
@@ -67,7 +67,7 @@ class Timm(Backbone):
         levels: which of the network's levels, counted from 0 at the finest.
 
     Raises:
-        ConfigError: timm has no such network.
+        ConfigError: timm has no such network, or no such weights of it.
         RunError: it has no such levels, or the weights cannot be had.
     """
 
@@ -78,9 +78,7 @@ class Timm(Backbone):
         levels: Sequence[int] = (2, 3, 4),
     ) -> None:
         super().__init__()
-        if not timm.is_model(name):
-            raise unknown("model.backbone.name", name, timm.list_models(), "a network of timm")
-        tagged = name if weights in (None, "DEFAULT") else f"{name}.{weights}"
+        tagged = timm_name("model.backbone.name", name, weights, "model.backbone.weights")
         try:
             network: Any = timm.create_model(
                 tagged, pretrained=weights is not None, features_only=True, out_indices=tuple(levels)

@@ -3,10 +3,10 @@
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
+from torchvision.models import WeightsEnum
 
 from vision_apps.core.errors import ConfigError, RunError
 
@@ -24,7 +24,7 @@ def unknown(key: str, value: str, names: Iterable[str], what: str) -> ConfigErro
     )
 
 
-def chosen(key: str, weights: str, published: Any, name: str) -> Any:
+def chosen(key: str, weights: str, published: type[WeightsEnum], name: str) -> WeightsEnum:
     """One of torchvision's published sets of weights for the network ``name``, ``DEFAULT`` the best of them.
 
     Raises:
@@ -36,7 +36,30 @@ def chosen(key: str, weights: str, published: Any, name: str) -> Any:
     return published[weights]
 
 
-def download(entry: Any, key: str, name: str) -> dict[str, Tensor]:
+def timm_name(key: str, name: str, weights: str | None, weights_key: str = "model.weights") -> str:
+    """What timm calls the network ``name`` with ``weights``: null, ``DEFAULT``, or a tag such as ``a1_in1k``.
+
+    Args:
+        key, weights_key: where the two stand in the configuration, for the error.
+
+    Raises:
+        ConfigError: there is no such network, or no such tag of it.
+    """
+    import timm
+
+    names = timm.list_models()
+    if name not in names:
+        raise unknown(key, name, names, f"a network of timm (a tag goes to {weights_key})")
+    if weights is None:
+        return name
+    tags = [tagged.removeprefix(f"{name}.") for tagged in timm.list_pretrained(f"{name}.*")]
+    known = ["DEFAULT", *tags] if tags else []
+    if weights not in known:
+        raise unknown(weights_key, weights, known, f"a set of published weights of {name}")
+    return name if weights == "DEFAULT" else f"{name}.{weights}"
+
+
+def download(entry: WeightsEnum, key: str, name: str) -> dict[str, Tensor]:
     """The values of torchvision's published weights ``entry``, from its cache or the network.
 
     Raises:

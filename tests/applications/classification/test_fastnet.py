@@ -34,20 +34,20 @@ def test_whitened_patches_have_unit_variance_and_no_correlation() -> None:
     whitening, images = Whitening(eps=0), smooth_images(64)
     before = covariance(whitening(images)[:, :12])
     assert (before - before.diag().diag()).abs().max() > 0.1  # otherwise there is nothing to whiten
-    whitening.fit(images)
+    whitening.measure(images)
     torch.testing.assert_close(covariance(whitening(images)[:, :12]), torch.eye(12), atol=1e-3, rtol=0)
 
 
 def test_the_second_half_of_the_responses_is_the_negative_of_the_first() -> None:
     whitening, images = Whitening(), smooth_images(8)
-    whitening.fit(images)
+    whitening.measure(images)
     first, second = whitening(images).chunk(2, dim=1)
     torch.testing.assert_close(second, -first)
 
 
 def test_directions_without_variance_stay_finite() -> None:
     whitening, grey = Whitening(), torch.zeros(4, 3, 16, 16)
-    whitening.fit(grey)
+    whitening.measure(grey)
     torch.testing.assert_close(whitening.filters.flatten(1).norm(dim=1), torch.full((24,), 5e-4**-0.5))
 
 

@@ -126,7 +126,7 @@ def test_two_images_train_every_architecture(name: str, encoder: str) -> None:
             lambda: Smp("unett", 3),
             "model.name: unett is not an architecture of segmentation_models_pytorch; did you mean unet",
         ),
-        (lambda: Smp("unet", 3, "resnet19"), "model.encoder: resnet19 is not an encoder of timm"),
+        (lambda: Smp("unet", 3, "resnet19"), "model.encoder: resnet19 is not a network of timm"),
         (
             lambda: Smp("unet", 3, weights="a9_in1k"),
             "model.weights: a9_in1k is not a set of published weights of resnet18",

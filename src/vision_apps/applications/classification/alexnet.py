@@ -12,7 +12,7 @@ WIDTHS = {2012: (96, 256, 384, 384, 256), 2014: (64, 192, 384, 256, 256)}
 
 
 class AlexNet(nn.Module):
-    """Five convolutions and three linear layers.
+    """AlexNet (Krizhevsky et al. 2012): five convolutions and three linear layers.
 
     For 1,000 classes and the ``imagenet`` stem, ``version=2012`` has the paper's 60,965,224 parameters:
     convolutions 2, 4 and 5 see only their own graphics card's half of the maps (section 3.2), here two
@@ -89,6 +89,6 @@ class AlexNet(nn.Module):
 
 
 def response_norm() -> nn.Module:
-    """x / (2 + 1e-4 * sum of squares over 5 neighbouring maps)**0.75 (section 3.3); torch divides alpha by
-    5."""
+    """x / (2 + 1e-4 * sum of squares over 5 neighbouring maps)**0.75 (Krizhevsky et al. 2012, section 3.3);
+    torch divides alpha by 5."""
     return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)

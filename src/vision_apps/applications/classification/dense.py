@@ -6,12 +6,13 @@ from torch import Tensor, nn
 class Dense(nn.Module):
     """Pixels in one row, ``depth`` hidden layers of equal width, one linear layer.
 
-    ``depth``, ``width`` and ``dropout`` mean the same as in ``cnn.Cnn``. At 32 x 32 pixels and ten classes,
-    depth 2 and width 30 give 93,430 parameters, as many as the default ``Cnn`` (94,762) within 2 %.
+    At 32 x 32 pixels and ten classes, depth 2 and width 30 give 93,430 parameters, as many as the default
+    ``Cnn`` (94,762) within 2 %.
 
     Args:
         image_size: side of the square input, pixels.
         depth: hidden layers; 0 is multinomial logistic regression.
+        width: units of each hidden layer.
         dropout: probability of dropping a hidden unit.
     """
 

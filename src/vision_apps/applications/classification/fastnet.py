@@ -22,7 +22,7 @@ class Whitening(nn.Module):
 
     The filters are the eigenvectors of the patches' covariance, each divided by the root of its eigenvalue,
     and then the negatives of them all: behind an activation that lets only one sign through, both halves of
-    every response survive. Before ``fit`` they pick single values of the patch. They are saved with the
+    every response survive. Before `measure` they pick single values of the patch. They are saved with the
     weights and never trained.
 
     Args:
@@ -43,7 +43,7 @@ class Whitening(nn.Module):
         return torch.cat((rows, -rows)).reshape(-1, 3, PATCH, PATCH)
 
     @torch.no_grad()
-    def fit(self, images: Tensor) -> None:
+    def measure(self, images: Tensor) -> None:
         """Measure the filters on normalised images [N, 3, H, W]."""
         patches = F.unfold(images.float(), PATCH).transpose(0, 1).flatten(1)
         variances, directions = torch.linalg.eigh(torch.cov(patches).double())
@@ -86,7 +86,8 @@ class Block(nn.Module):
 
 
 class FastNet(nn.Module):
-    """Whitening, a block for each of ``widths``, the maximum over the picture, one linear layer.
+    """After Jordan 2024: whitening, a block for each of ``widths``, the maximum over the picture, one linear
+    layer.
 
     Args:
         image_size: side of the smallest pictures that are to be given, pixels.
@@ -117,7 +118,7 @@ class FastNet(nn.Module):
     def prepare(self, images: Tensor) -> None:
         """Measure the whitening on normalised training images [N, 3, H, W], once before training; a few
         hundred are enough."""
-        self.whitening.fit(images)
+        self.whitening.measure(images)
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalised [B, 3, H, W] -> logits [B, K]."""

@@ -9,7 +9,7 @@ from vision_apps.networks.auxiliary import AuxiliaryLogits, Logits
 
 
 class Widths(NamedTuple):
-    """One row of Table 1: channels of the branches of an inception module."""
+    """One row of table 1 of Szegedy et al. 2015: channels of the branches of an inception module."""
 
     one: int
     reduce3: int
@@ -33,7 +33,7 @@ INCEPTIONS = {
 
 
 def conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    """Convolution, batch normalisation, ReLU. The paper has no normalisation (it is a year older)."""
+    """Convolution, batch normalisation, ReLU. Szegedy et al. 2015 have no normalisation, which is younger."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
         nn.BatchNorm2d(outputs, eps=1e-3),
@@ -42,7 +42,7 @@ def conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequenti
 
 
 class Inception(nn.Module):
-    """Four branches side by side, joined by channel (Figure 2b)."""
+    """Four branches side by side, joined by channel (Szegedy et al. 2015, figure 2b)."""
 
     def __init__(self, inputs: int, widths: Widths, large_kernel: int) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class Inception(nn.Module):
 
 
 class AuxiliaryHead(nn.Module):
-    """A classifier on intermediate maps, used while training only (section 5)."""
+    """A classifier on intermediate maps, used while training only (Szegedy et al. 2015, section 5)."""
 
     def __init__(self, inputs: int, channels: int, units: int, num_classes: int) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class AuxiliaryHead(nn.Module):
 
 
 class GoogLeNet(nn.Module):
-    """Nine inception modules and two auxiliary heads behind 4a and 4d.
+    """GoogLeNet (Szegedy et al. 2015): nine inception modules and two auxiliary heads behind 4a and 4d.
 
     For 1,000 classes and the ``imagenet`` stem 13,004,888 parameters, 6,624,904 without the auxiliary heads:
     with ``large_kernel=3`` the same function as torchvision's ``googlenet`` and its weights, whose "5 x 5"

@@ -6,18 +6,18 @@ from torch import Tensor, nn
 
 
 class ScaledTanh(nn.Module):
-    """1.7159 tanh(2x/3): close to the identity at +-1, where its second derivative is largest (appendix
-    A)."""
+    """1.7159 tanh(2x/3): close to the identity at +-1, where its second derivative is largest (LeCun
+    et al. 1998, appendix A)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return 1.7159 * torch.tanh(x * (2 / 3))
 
 
 class LeNet5(nn.Module):
-    """The common form: C3 sees all six maps of S2 (the paper's Table I leaves some out), the subsampling
-    layers are plain means (the paper's have a gain and a bias per map), and the output is linear with softmax
-    (the paper: radial basis functions against drawn digits). 61,706 parameters for one channel and ten
-    classes; three channels add 300.
+    """LeNet-5 (LeCun et al. 1998, section II.B) in its common form: C3 sees all six maps of S2 (the paper's
+    Table I leaves some out), the subsampling layers are plain means (the paper's have a gain and a bias per
+    map), and the output is linear with softmax (the paper: radial basis functions against drawn digits).
+    61,706 parameters for one channel and ten classes; three channels add 300.
 
     The geometry is that of 32 x 32 pixels; images of another size are brought to it before they arrive here.
     """

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import (
     MulticlassAccuracy,
     MulticlassCalibrationError,
@@ -118,16 +118,15 @@ class Classification(VisionModule):
     def build_metrics(self) -> MetricCollection:
         classes = self.num_classes
         # validate_args looks at every value and waits for the device in each update
-        unchecked: dict[str, Any] = {"num_classes": classes, "validate_args": False}
-        metrics: dict[str, Any] = {
-            "accuracy": MulticlassAccuracy(average="micro", **unchecked),
-            "f1": MulticlassF1Score(average="macro", **unchecked),
-            "ece": MulticlassCalibrationError(n_bins=15, norm="l1", **unchecked),
+        metrics: dict[str, Metric | MetricCollection] = {
+            "accuracy": MulticlassAccuracy(classes, average="micro", validate_args=False),
+            "f1": MulticlassF1Score(classes, average="macro", validate_args=False),
+            "ece": MulticlassCalibrationError(classes, n_bins=15, norm="l1", validate_args=False),
         }
         if classes > 5:
-            metrics["top5"] = MulticlassAccuracy(top_k=5, average="micro", **unchecked)
+            metrics["top5"] = MulticlassAccuracy(classes, top_k=5, average="micro", validate_args=False)
         if classes <= LARGEST_CONFUSION:
-            metrics["confusion"] = MulticlassConfusionMatrix(**unchecked)
+            metrics["confusion"] = MulticlassConfusionMatrix(classes, validate_args=False)
         # no compute groups: they join metrics whose states agree after the first batch, such as accuracy and
         # top5 when that batch is all right or all wrong
         return MetricCollection(metrics, compute_groups=False)

@@ -13,7 +13,7 @@ RIGHT, WRONG, NEUTRAL = (47, 133, 90), (197, 48, 48), (66, 99, 160)
 
 
 def sample(image: Tensor, probabilities: Tensor, class_names: Sequence[str], truth: int | None) -> Tensor:
-    """An image beside its three most likely classes: uint8 [3, SIDE, 2 * SIDE].
+    """An image beside its three most likely classes: uint8 [3, 160, 320].
 
     Args:
         image: uint8 [3, H, W].
@@ -44,7 +44,8 @@ def sample(image: Tensor, probabilities: Tensor, class_names: Sequence[str], tru
 
 
 def fitted(image: Tensor) -> Image.Image:
-    """SIDE x SIDE with the whole image in its middle; small images keep their pixels visible as squares."""
+    """An image uint8 [3, H, W] whole in the middle of 160 x 160 px; small images keep their pixels visible as
+    squares."""
     picture = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
     scale = SIDE / max(picture.size)
     width, height = (max(1, round(scale * length)) for length in picture.size)

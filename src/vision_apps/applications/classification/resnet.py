@@ -9,7 +9,7 @@ STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 
 
 
 class Basic(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut (Figure 5, left)."""
+    """Two 3 x 3 convolutions beside a shortcut (He et al. 2016, figure 5, left)."""
 
     expansion = 1
 
@@ -30,9 +30,9 @@ class Basic(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1 x 1 down to ``width``, 3 x 3, 1 x 1 up to four times ``width`` (Figure 5, right). The stride is in
-    the 3 x 3 convolution, as in the authors' later code and in all published weights, not in the first
-    convolution."""
+    """1 x 1 down to ``width``, 3 x 3, 1 x 1 up to four times ``width`` (He et al. 2016, figure 5, right). The
+    stride is in the 3 x 3 convolution, as in the authors' later code and in all published weights, not in the
+    first convolution."""
 
     expansion = 4
 
@@ -56,16 +56,16 @@ class Bottleneck(nn.Module):
 
 
 def projection(inputs: int, outputs: int, stride: int) -> nn.Module:
-    """The identity where shapes agree, else a 1 x 1 convolution (option B of section 3.3)."""
+    """The identity where shapes agree, else a 1 x 1 convolution (He et al. 2016, section 3.3, option B)."""
     if stride == 1 and inputs == outputs:
         return nn.Identity()
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
 
 class ResNet(nn.Module):
-    """Four stages of residual blocks. With the ``imagenet`` stem and 1,000 classes: 11,689,512 parameters (18
-    layers), 21,797,672 (34), 25,557,032 (50), the same function as torchvision's ``resnet18``, ``resnet34``,
-    ``resnet50``.
+    """ResNet (He et al. 2016, table 1): four stages of residual blocks. With the ``imagenet`` stem and 1,000
+    classes: 11,689,512 parameters (18 layers), 21,797,672 (34), 25,557,032 (50), the same function as
+    torchvision's ``resnet18``, ``resnet34``, ``resnet50``.
 
     Args:
         depth: 18 or 34 (basic blocks), 50, 101 or 152 (bottlenecks).

@@ -6,13 +6,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torchvision.models import WeightsEnum
 
 from vision_apps.core.errors import ConfigError, RunError
-from vision_apps.networks.published import chosen, download, unknown
+from vision_apps.networks.published import chosen, download, timm_name, unknown
 
 
 class ZooNetwork(nn.Module):
-    """A network from elsewhere, with what it expects of its input.
+    """A network of another library, with what it expects of its input.
 
     Attributes:
         image_size: side of the square input, pixels.
@@ -71,7 +72,7 @@ class Torchvision(ZooNetwork):
         preset = entry.transforms()
         native = preset.crop_size[0]
         size = input_size or image_size or native
-        arguments: dict[str, Any] = {}
+        arguments: dict[str, object] = {}
         if name.startswith("vit_"):
             arguments = {"image_size": size}
         elif name.startswith("maxvit_"):
@@ -94,7 +95,7 @@ class Torchvision(ZooNetwork):
         super().__init__(model, size, mean, std)
 
     @staticmethod
-    def _state(entry: Any, name: str, image_size: int) -> dict[str, Tensor]:
+    def _state(entry: WeightsEnum, name: str, image_size: int) -> dict[str, Tensor]:
         """The published values under the names that today's architecture has, for this image size."""
         state = download(entry, "model.weights", name)
         if name.startswith("vit_"):
@@ -135,14 +136,7 @@ class Timm(ZooNetwork):
         import timm
         from timm.models import PretrainedCfg
 
-        names = timm.list_models()
-        if name not in names:
-            raise unknown("model.name", name, names, "a classifier of timm (a tag goes to model.weights)")
-        tags = [tagged.removeprefix(f"{name}.") for tagged in timm.list_pretrained(f"{name}.*")]
-        known = ["DEFAULT", *tags] if tags else []
-        if weights is not None and weights not in known:
-            raise unknown("model.weights", weights, known, f"a set of published weights of {name}")
-        tagged = name if weights in (None, "DEFAULT") else f"{name}.{weights}"
+        tagged = timm_name("model.name", name, weights)
         published = timm.get_pretrained_cfg(tagged) or PretrainedCfg()
         native = published.input_size[-1]
         size = input_size or image_size or native

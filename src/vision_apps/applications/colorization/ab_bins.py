@@ -103,7 +103,8 @@ def _candidates(count: int, neighbours: int, device: torch.device) -> tuple[Tens
 
 
 def soft_encode(ab: Tensor, neighbours: int = 5, count: int = 313) -> SoftColors:
-    """The nearest bins of every colour, weighted by a Gaussian of their distance (section 2.1).
+    """The nearest bins of every colour, weighted by a Gaussian of their distance (Zhang et al. 2016, section
+    2.1).
 
     The paper takes 5 neighbours, the released training code 10.
 

@@ -18,7 +18,8 @@ class Hints(NamedTuple):
 
 
 def simulate_hints(ab: Tensor) -> Hints:
-    """A random number of squares, near the middle more often, each showing its mean colour.
+    """Hints as of a user (Zhang et al. 2017): squares, of random number and size and near the middle more
+    often, each showing its mean colour.
 
     Uses torch's global generator on the CPU, so that the same seed gives the same hints on every device.
 

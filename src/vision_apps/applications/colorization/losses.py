@@ -141,8 +141,8 @@ def soft_cross_entropy(
 
 
 def squared_error(predicted: Tensor, ab: Tensor) -> Tensor:
-    """Half the squared distance per pixel (equation 1), mean over pixels, of ab [B, 2, h, w] in units of
-    110."""
+    """Half the squared distance per pixel (Zhang et al. 2016, equation 1), mean over pixels, of ab [B, 2, h,
+    w] in units of 110."""
     return (predicted.float() - ab.float()).div(AB_NORM).square().sum(1).mean().div(2)
 
 

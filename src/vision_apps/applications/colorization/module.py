@@ -146,7 +146,7 @@ class Colorization(VisionModule):
 
     @property
     def graph_size(self) -> tuple[int, int] | None:
-        """Any, unless a square's working size is no multiple that other shapes have, too."""
+        """None (any size) unless a square's working size is no multiple that other shapes have, too."""
         if self.image_size is None or self.image_size % SIZE_MULTIPLE == 0:
             return None
         return self.image_size, self.image_size

@@ -139,8 +139,8 @@ def load_prior(path: str | Path, count: int = 313) -> Tensor:
 
 
 def rebalancing_weights(prior: Tensor, uniform: float = 0.5) -> Tensor:
-    """Weight of a pixel by its nearest bin, w ~ 1 / ((1 - lambda) p + lambda u) with sum(p w) = 1 (equations
-    3 and 4).
+    """Weight of a pixel by its nearest bin, w ~ 1 / ((1 - lambda) p + lambda u) with sum(p w) = 1 (Zhang
+    et al. 2016, equations 3 and 4).
 
     Args:
         prior: p, [Q]; u is uniform over its non-zero bins.

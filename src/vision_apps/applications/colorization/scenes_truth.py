@@ -30,7 +30,7 @@ def floor(materials: Tensor, neighbours: int = 5, bins: int = 313) -> Tensor:
     The expected target minimises the expected cross-entropy, and what is left is its entropy.
 
     Args:
-        materials: as for :func:`expected_ab`.
+        materials: int [..., H, W], rows of the palette.
         neighbours, bins: of the soft encoding that the loss uses.
     """
     return _entropy(neighbours, bins, materials.device)[materials.long()]

@@ -18,7 +18,8 @@ from vision_apps.applications.colorization.network import (
 
 
 class Siggraph17(nn.Module):
-    """A U-shaped network: 529 classes at a quarter of the resolution, and regression at full resolution.
+    """The network of Zhang et al. 2017, U-shaped: 529 classes at a quarter of the resolution, and regression
+    at full resolution.
 
     34,187,027 parameters at width 1.
 

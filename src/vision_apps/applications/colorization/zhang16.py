@@ -22,7 +22,8 @@ RELEASED_SCALE = 2.606
 
 
 class Zhang16(nn.Module):
-    """Eight blocks of two or three convolutions; blocks 5 and 6 are dilated, block 8 doubles the resolution.
+    """The network of Zhang et al. 2016: eight blocks of two or three convolutions; blocks 5 and 6 are
+    dilated, block 8 doubles the resolution.
 
     32,235,385 parameters at width 1 with 313 classes.
 

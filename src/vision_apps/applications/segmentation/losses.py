@@ -28,8 +28,8 @@ def cross_entropy(
 
 def focal(logits: Tensor, masks: Tensor, class_weights: Tensor | None = None, gamma: float = 2.0) -> Tensor:
     """Cross-entropy times (1 - p)^gamma, p the probability of the true class: easy pixels count less (Lin et
-    al. 2017, equations 4 and 5, with a softmax; their alpha is the class weight). Mean as in
-    `cross_entropy`."""
+    al. 2017, equations 4 and 5, with a softmax; their alpha is the class weight). Mean over the
+    pixels that count; with class weights the weighted mean, divided by the sum of the weights."""
     losses = F.cross_entropy(logits.float(), masks.long(), reduction="none", ignore_index=IGNORE_INDEX)
     # 1 - p, without the loss of digits near p = 1
     return _weighted_mean((-torch.expm1(-losses)).clamp_min(0) ** gamma * losses, masks, class_weights)

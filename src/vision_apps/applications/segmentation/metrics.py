@@ -117,7 +117,7 @@ def image_miou(answer: Tensor, truth: Tensor, classes: int) -> Tensor:
 
 
 def boundary_width(height: int, width: int, share: float = BOUNDARY) -> int:
-    """In px, at least 1."""
+    """``share`` of the diagonal of ``height`` x ``width`` px, rounded, at least 1 px."""
     return max(1, round(share * math.hypot(height, width)))
 
 

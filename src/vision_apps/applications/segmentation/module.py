@@ -110,7 +110,12 @@ class Segmentation(VisionModule):
             self.register_buffer(name, torch.zeros(num_classes, dtype=torch.int64))
         self.register_buffer("places", torch.zeros(PLACES, PLACES, dtype=torch.uint8))
 
-    def _check(self, loss: str, class_weights: Any, given: list[float] | None) -> None:
+    def _check(
+        self,
+        loss: str,
+        class_weights: Literal["balanced"] | Sequence[float] | None,
+        given: list[float] | None,
+    ) -> None:
         problems = class_name_problems(self.num_classes, self.class_names, least=2, most=IGNORE_INDEX - 1)
         classes, names = self.num_classes, LossName.__args__  # type: ignore[attr-defined]
         if len(self.palette) != classes or any(len(color) != 3 for color in self.palette):

@@ -31,7 +31,8 @@ class _Block(nn.Module):
 
 
 class ResUNet(nn.Module):
-    """Pictures of any size; the deepest level is ``stem * 2 ** depth`` times coarser.
+    """A U-Net of residual blocks (Zhang et al. 2018), for pictures of any size; the deepest level is coarser
+    by ``stem * 2**depth``.
 
     Args:
         width: channels of the finest level; each coarser one has twice as many.

@@ -12,8 +12,8 @@ from vision_apps.core.errors import ConfigError
 
 
 class UNet(nn.Module):
-    """Two 3 x 3 convolutions a level, max pooling down, 2 x 2 up-convolutions back, and at each level the
-    maps of the way down beside those of the way up.
+    """U-Net (Ronneberger et al. 2015): two 3 x 3 convolutions a level, max pooling down, 2 x 2
+    up-convolutions back, and at each level the maps of the way down beside those of the way up.
 
     Pictures of any size are taken: they are mirrored beyond their border up to the size that the levels need.
     With valid convolutions that is the paper's overlap-tile strategy: every pixel is decided with its full
@@ -92,7 +92,7 @@ class UNet(nn.Module):
 
     def convolve(self, pixels: Tensor) -> Tensor:
         """[B, 3, h, w] -> logits, smaller than the picture with valid convolutions: [B, K, 388, 388] from 572
-        (figure 1 of the paper). The sides are those that `_fit` gives."""
+        (figure 1 of the paper). Sides are such that all levels halve evenly."""
         x, passed = pixels, []
         for level, block in enumerate(self.down):
             x = block(x if level == 0 else nn.functional.max_pool2d(x, 2))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from vision_apps.applications.segmentation.mirror import window
 from vision_apps.core.errors import ConfigError, RunError
 from vision_apps.networks.auxiliary import AuxiliaryLogits, Logits
-from vision_apps.networks.published import chosen, download, unknown
+from vision_apps.networks.published import chosen, download, timm_name, unknown
 
 AUXILIARY = 0.5  # weight of the auxiliary loss: torchvision's reference training
 _STRIDE = 32  # px: what pictures are a multiple of for segmentation_models_pytorch
@@ -17,7 +17,7 @@ _LEAST = {"pan": 128}  # px: its attention pools the coarsest maps three times
 
 
 class ZooNetwork(nn.Module):
-    """A network from elsewhere.
+    """A network of another library.
 
     Attributes:
         mean, std: of the images that the weights were trained on, 3 floats in [0, 1] units; None without
@@ -61,7 +61,7 @@ class Torchvision(ZooNetwork):
         if name not in names:
             raise unknown("model.name", name, names, "a segmenter of torchvision")
         has_auxiliary = not name.startswith("lraspp")
-        arguments: dict[str, Any] = {"aux_loss": True} if has_auxiliary else {}
+        arguments: dict[str, bool] = {"aux_loss": True} if has_auxiliary else {}
         model: Any = models.get_model(
             name, weights=None, weights_backbone=None, num_classes=num_classes, **arguments
         )
@@ -126,16 +126,7 @@ class Smp(ZooNetwork):
 
         if name not in ARCHITECTURES:
             raise unknown("model.name", name, ARCHITECTURES, "an architecture of segmentation_models_pytorch")
-        encoders = timm.list_models()
-        if encoder not in encoders:
-            raise unknown(
-                "model.encoder", encoder, encoders, "an encoder of timm (a tag goes to model.weights)"
-            )
-        tags = [tagged.removeprefix(f"{encoder}.") for tagged in timm.list_pretrained(f"{encoder}.*")]
-        known = ["DEFAULT", *tags] if tags else []
-        if weights is not None and weights not in known:
-            raise unknown("model.weights", weights, known, f"a set of published weights of {encoder}")
-        tagged = encoder if weights in (None, "DEFAULT") else f"{encoder}.{weights}"
+        tagged = timm_name("model.encoder", encoder, weights)
 
         def build(pretrained: bool) -> nn.Module:
             model: nn.Module = smp.create_model(
