@@ -6,25 +6,24 @@ the arrays by a stand-in that records their parts: nothing that a batch names is
 
 import math
 import pickle
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vision_apps.core.data import Split, VisionData
 from vision_apps.core.errors import DataError
 from vision_apps.data import public
-from vision_apps.data.labels.classes import count_classes
-from vision_apps.data.labels.memory import Rows, training_rows
+from vision_apps.data.labels.memory import SmallImages
 
 _SIZE = 32  # px
 _ROW = 3 * _SIZE * _SIZE  # bytes: all red, all green, all blue values, each row by row
 
 
-class _Cifar(VisionData):
+class _Cifar(SmallImages):
     """32x32 photographs, held in memory.
 
     Args:
@@ -33,10 +32,7 @@ class _Cifar(VisionData):
         val_images: held out of the training images, chosen by ``seed``.
     """
 
-    fields = ("images", "labels")
-    title: ClassVar[str]
     folder: ClassVar[str]  # inside the archive
-    weight: ClassVar[str]  # of the archive
     train_files: ClassVar[tuple[str, ...]]
     test_files: ClassVar[tuple[str, ...]]
     names_file: ClassVar[str]
@@ -45,28 +41,18 @@ class _Cifar(VisionData):
     mean: ClassVar[tuple[float, ...]]  # of the 50,000 training images
     std: ClassVar[tuple[float, ...]]
 
-    def __init__(self, root: str, *, download: bool = False, val_images: int = 5000, **loader: Any) -> None:
-        super().__init__(**loader)
-        self.root = Path(root)
-        self.download = download
-        self.val_images = val_images
-
     @property
     def directory(self) -> Path:
         return self.root if (self.root / self.names_file).is_file() else self.root / self.folder
 
-    def prepare_data(self) -> None:
-        if self.download and self._missing():
-            self._fetch()
-        if missing := self._missing():
-            expected = f"{self.directory.absolute()} with the files {', '.join(missing)}"
-            raise public.not_found(self.title, self.root, expected, self.weight)
-
-    def _missing(self) -> list[str]:
+    def missing(self) -> list[str]:
         files = (self.names_file, *self.train_files, *self.test_files)
         return [name for name in files if not (self.directory / name).is_file()]
 
-    def _fetch(self) -> None:
+    def expected(self, missing: Sequence[str]) -> str:
+        return f"{self.directory.absolute()} with the files {', '.join(missing)}"
+
+    def fetch(self) -> None:
         from torchvision import datasets
 
         known = getattr(datasets, type(self).__name__)
@@ -74,7 +60,7 @@ class _Cifar(VisionData):
         public.unpack(archive, self.root)
 
     @cached_property
-    def _class_names(self) -> list[str]:
+    def names(self) -> list[str]:
         path = self.directory / self.names_file
         names = _text_keys(read_batch(path)).get(self.names_key)
         if not isinstance(names, list) or not names:
@@ -83,34 +69,12 @@ class _Cifar(VisionData):
 
     @property
     def facts(self) -> dict[str, Any]:
-        rows = self._training_rows["train"][: self.limits["train"]]
-        return {
-            "num_classes": len(self._class_names),
-            "class_names": list(self._class_names),
-            "class_counts": count_classes(self._training["labels"][rows], len(self._class_names)),
-            "image_size": _SIZE,
-            "mean": list(self.mean),
-            "std": list(self.std),
-        }
+        return super().facts | {"image_size": _SIZE, "mean": list(self.mean), "std": list(self.std)}
 
-    def load(self, split: Split, fields: tuple[str, ...]) -> Rows:
-        if split == "test":
-            test = self._read(self.test_files)
-            return Rows(test, torch.arange(len(test["labels"])), fields)
-        return Rows(self._training, self._training_rows[split], fields)
-
-    @cached_property
-    def _training_rows(self) -> dict[str, Tensor]:
-        return training_rows(len(self._training["labels"]), self.val_images, self.seed)
-
-    @cached_property
-    def _training(self) -> dict[str, Tensor]:
-        return self._read(self.train_files)
-
-    def _read(self, names: tuple[str, ...]) -> dict[str, Tensor]:
-        classes = len(self._class_names)
+    def read(self, part: Literal["train", "test"]) -> dict[str, Tensor]:
+        classes = len(self.names)
         pixels, labels = [], []
-        for name in names:
+        for name in self.train_files if part == "train" else self.test_files:
             path = self.directory / name
             batch = _text_keys(read_batch(path))
             data, targets = batch.get("data"), batch.get(self.labels_key)

@@ -1,12 +1,18 @@
-"""Data sets that fit in memory: read once, shared by their splits."""
+"""Public sets of small images with a class each, which are held in memory whole."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from vision_apps.core.data import split_indices
+from vision_apps.core.data import Split, VisionData, split_indices
 from vision_apps.core.errors import ConfigError
+from vision_apps.data import public
+from vision_apps.data.labels.classes import count_classes
 
 
 class Rows:
@@ -32,12 +38,80 @@ class Rows:
         return {name: values.index_select(0, rows) for name, values in self.values.items()}
 
 
-def training_rows(count: int, val_images: int, seed: int) -> dict[str, Tensor]:
-    """The official training images' numbers, split into ``train`` and ``val``: disjoint, seeded."""
-    if not 0 < val_images < count:
-        raise ConfigError(
-            f"data.val_images: {val_images} of {count} training images cannot be held out; "
-            f"expected 1 to {count - 1}"
-        )
-    train, val = split_indices(count, val_images, seed)
-    return {"train": train, "val": val}
+class SmallImages(VisionData):
+    """A public set whose images all fit in memory: the official test images, and ``val_images`` held out of
+    the official training images.
+
+    Args:
+        root: folder of the official files.
+        download: fetch them when they are not there.
+        val_images: how many are held out, chosen by ``seed``.
+    """
+
+    fields = ("images", "labels")
+    title: ClassVar[str]
+    weight: ClassVar[str]  # of the download
+
+    def __init__(self, root: str, *, download: bool = False, val_images: int = 5000, **loader: Any) -> None:
+        super().__init__(**loader)
+        self.root = Path(root)
+        self.download = download
+        self.val_images = val_images
+
+    @abstractmethod
+    def missing(self) -> list[str]:
+        """Names of the official files that are not there."""
+
+    @abstractmethod
+    def fetch(self) -> None:
+        """Download the official files."""
+
+    @abstractmethod
+    def expected(self, missing: Sequence[str]) -> str:
+        """Where the files that are missing would be found."""
+
+    @property
+    @abstractmethod
+    def names(self) -> Sequence[str]:
+        """Of the classes."""
+
+    @abstractmethod
+    def read(self, part: Literal["train", "test"]) -> dict[str, Tensor]:
+        """``images`` uint8 [N, 3, H, W] and ``labels`` int64 [N] of the official training or test images."""
+
+    def prepare_data(self) -> None:
+        if self.download and self.missing():
+            self.fetch()
+        if missing := self.missing():
+            raise public.not_found(self.title, self.root, self.expected(missing), self.weight)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        rows = self._rows["train"][: self.limits["train"]]
+        return {
+            "num_classes": len(self.names),
+            "class_names": list(self.names),
+            "class_counts": count_classes(self._training["labels"][rows], len(self.names)),
+        }
+
+    def load(self, split: Split, fields: tuple[str, ...]) -> Rows:
+        if split == "test":
+            test = self.read("test")
+            return Rows(test, torch.arange(len(test["labels"])), fields)
+        return Rows(self._training, self._rows[split], fields)
+
+    @cached_property
+    def _training(self) -> dict[str, Tensor]:
+        return self.read("train")
+
+    @cached_property
+    def _rows(self) -> dict[str, Tensor]:
+        """Numbers of the official training images in ``train`` and ``val``: disjoint, seeded."""
+        count = len(self._training["labels"])
+        if not 0 < self.val_images < count:
+            raise ConfigError(
+                f"data.val_images: {self.val_images} of {count} training images cannot be held out; "
+                f"expected 1 to {count - 1}"
+            )
+        train, val = split_indices(count, self.val_images, self.seed)
+        return {"train": train, "val": val}

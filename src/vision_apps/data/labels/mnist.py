@@ -2,29 +2,28 @@
 
 import gzip
 import zlib
-from functools import cached_property
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vision_apps.core.data import Split, VisionData
 from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.data import public
-from vision_apps.data.labels.classes import count_classes
-from vision_apps.data.labels.memory import Rows, training_rows
+from vision_apps.data.labels.memory import SmallImages
 
 _SIZE = 28  # px
 _MOST_IMAGES = 1_000_000  # MNIST's relatives have at most 814,255; bounds what a forged header can claim
 _UBYTE = 0x08  # IDX's code for unsigned bytes
-_FILES = {"train": "train", "val": "train", "test": "t10k"}
+_PARTS = {"train": "train", "test": "t10k"}  # what the files are called
+_KINDS = ("images-idx3", "labels-idx1")
 _PLACES = ("", "raw", "MNIST/raw", "FashionMNIST/raw")  # the last two: where torchvision puts them
 
 
-class MNIST(VisionData):
+class MNIST(SmallImages):
     """Grey 28x28 images of ten classes, held in memory, given as three equal channels.
 
     Args:
@@ -35,47 +34,35 @@ class MNIST(VisionData):
         val_images: held out of the training images, chosen by ``seed``.
     """
 
-    fields = ("images", "labels")
-    title: ClassVar[str] = "MNIST"
-    weight: ClassVar[str] = "12 MB"
+    title = "MNIST"
+    weight = "12 MB"
     class_names: ClassVar[tuple[str, ...]] = tuple("0123456789")
     moments: ClassVar[tuple[float, float]] = (0.1307, 0.3081)  # mean and std of the 60,000 images of 28x28
 
-    def __init__(
-        self,
-        root: str,
-        *,
-        download: bool = False,
-        image_size: int = 32,
-        val_images: int = 5000,
-        **loader: Any,
-    ) -> None:
-        super().__init__(**loader)
+    def __init__(self, root: str, *, image_size: int = 32, **data: Any) -> None:
+        super().__init__(root, **data)
         if image_size < _SIZE:
             raise ConfigError(
                 f"data.image_size: {image_size} is less than the images have; expected {_SIZE} or more"
             )
-        self.root = Path(root)
-        self.download = download
         self.image_size = image_size
-        self.val_images = val_images
 
-    def prepare_data(self) -> None:
-        names = [
-            f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
-        ]
-        missing = [name for name in names if self._find(name) is None]
-        if missing and self.download:
-            self._fetch()
-        elif missing:
-            expected = f"{', '.join(missing)} (or with .gz) there or in one of {', '.join(_PLACES[1:])}"
-            raise public.not_found(self.title, self.root, expected, self.weight)
+    @property
+    def names(self) -> Sequence[str]:
+        return self.class_names
+
+    def missing(self) -> list[str]:
+        names = [f"{part}-{kind}-ubyte" for part in _PARTS.values() for kind in _KINDS]
+        return [name for name in names if self._find(name) is None]
+
+    def expected(self, missing: Sequence[str]) -> str:
+        return f"{', '.join(missing)} (or with .gz) there or in one of {', '.join(_PLACES[1:])}"
 
     def _find(self, name: str) -> Path | None:
         candidates = (self.root / place / f"{name}{end}" for place in _PLACES for end in ("", ".gz"))
         return next((path for path in candidates if path.is_file()), None)
 
-    def _fetch(self) -> None:
+    def fetch(self) -> None:
         from torchvision import datasets
 
         known = getattr(datasets, type(self).__name__)
@@ -88,38 +75,17 @@ class MNIST(VisionData):
         inside = (_SIZE / self.image_size) ** 2  # the share of pixels that is not border
         padded_mean = mean * inside
         padded_std = ((std**2 + mean**2) * inside - padded_mean**2) ** 0.5
-        rows = self._training_rows["train"][: self.limits["train"]]
-        return {
-            "num_classes": len(self.class_names),
-            "class_names": list(self.class_names),
-            "class_counts": count_classes(self._training["labels"][rows], len(self.class_names)),
+        return super().facts | {
             "image_size": self.image_size,
             "mean": [padded_mean] * 3,
             "std": [padded_std] * 3,
         }
 
-    def load(self, split: Split, fields: tuple[str, ...]) -> Rows:
-        if split == "test":
-            test = self._read("t10k")
-            return Rows(test, torch.arange(len(test["labels"])), fields)
-        return Rows(self._training, self._training_rows[split], fields)
-
-    @cached_property
-    def _training_rows(self) -> dict[str, Tensor]:
-        return training_rows(len(self._training["labels"]), self.val_images, self.seed)
-
-    @cached_property
-    def _training(self) -> dict[str, Tensor]:
-        return self._read("train")
-
-    def _read(self, part: str) -> dict[str, Tensor]:
-        pixels = read_idx(self._path(f"{part}-images-idx3-ubyte"), 3)
-        path = self._path(f"{part}-labels-idx1-ubyte")
-        labels = read_idx(path, 1)
+    def read(self, part: Literal["train", "test"]) -> dict[str, Tensor]:
+        images, path = (self._path(f"{_PARTS[part]}-{kind}-ubyte") for kind in _KINDS)
+        pixels, labels = read_idx(images, 3), read_idx(path, 1)
         if pixels.shape[1:] != (_SIZE, _SIZE):
-            raise DataError(
-                f"{self._path(f'{part}-images-idx3-ubyte')}: expected images of {_SIZE} x {_SIZE}"
-            )
+            raise DataError(f"{images}: expected images of {_SIZE} x {_SIZE}")
         if len(labels) != len(pixels) or labels.max(initial=0) >= len(self.class_names):
             raise DataError(f"{path}: expected {len(pixels)} labels from 0 to {len(self.class_names) - 1}")
         before = (self.image_size - _SIZE) // 2
