@@ -81,7 +81,7 @@ class FileData(VisionData):
         return self.layout
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         return {"image_size": self.image_size, "mean": list(self.mean), "std": list(self.std)}
 
     def shuffled(self, listing: AnyListing) -> AnyListing:
@@ -179,7 +179,11 @@ class ResizedData(FileData):
 
 
 def fraction_problems(**fractions: float) -> list[str]:
-    """What is wrong with shares of the training files that are to be held out, by their names."""
+    """What is wrong with shares of the training files that are to be held out, a text for each.
+
+    Args:
+        fractions: by their names in the configuration, for instance ``val_fraction``.
+    """
     return [
         f"data.{name}: expected a share of more than 0 and less than 0.5, not {value}"
         for name, value in fractions.items()
@@ -188,7 +192,7 @@ def fraction_problems(**fractions: float) -> list[str]:
 
 
 def held_out_fractions(val_fraction: float, test_fraction: float | None = None) -> dict[Split, float]:
-    """Of the splits that are held out of the training files their shares.
+    """The share of the training files that is held out for each split.
 
     Raises:
         ConfigError: a share is not between 0 and 0.5.
@@ -210,5 +214,5 @@ def pictures_below(folder: Path, extensions: Sequence[str] = EXTENSIONS) -> Iter
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is none of the user's: also what file managers leave in archives."""
+    """Whether a file or folder is hidden or, as ``__MACOSX``, left in an archive by a file manager."""
     return name.startswith((".", "__MACOSX"))

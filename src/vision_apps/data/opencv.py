@@ -1,11 +1,11 @@
 """OpenCV, which is an optional package."""
 
 import os
-from typing import Any
+from types import ModuleType
 
 
-def load() -> Any:
-    """The module ``cv2``; the environment stays as it is.
+def load() -> ModuleType:
+    """The module ``cv2``, imported so that the environment variables stay as they are.
 
     Raises:
         ImportError: it is not installed.

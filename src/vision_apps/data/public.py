@@ -6,6 +6,11 @@ from pathlib import Path, PurePosixPath
 
 from vision_apps.core.errors import DataError
 
+VOC_CLASSES = (  # of PASCAL VOC, 2007 to 2012
+    "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
+    "pottedplant sheep sofa train tvmonitor"
+).split()
+
 
 def not_found(title: str, root: Path, expected: str, download: str) -> DataError:
     """The error for a public set that is not on disk.
@@ -62,7 +67,7 @@ def fetch_voc(years: Iterable[str], root: Path) -> None:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """A tar file below ``folder``.
+    """Unpack a tar file below ``folder``.
 
     Raises:
         DataError: a member would lie elsewhere, or is neither a file nor a folder.

@@ -21,7 +21,7 @@ _LONGEST = 8  # sides: a longer strip is cut before resizing, which would otherw
 
 
 def content_sizes(sizes: Tensor, size: Size, mode: ResizeMode) -> Tensor:
-    """What pictures of these sizes cover once fitted: int64 [..., 2] height and width -> the same."""
+    """The part of ``size`` that pictures of these sizes cover: int64 [..., 2] height and width -> the same."""
     target = torch.tensor(height_width(size), dtype=torch.float64, device=sizes.device)
     if mode == "stretch":
         return target.long().expand(sizes.shape).clone()
@@ -33,7 +33,7 @@ def content_sizes(sizes: Tensor, size: Size, mode: ResizeMode) -> Tensor:
 def resize_picture(
     image: Tensor, size: Size, mode: ResizeMode = "letterbox"
 ) -> tuple[Tensor, tuple[float, float]]:
-    """Scale pictures, antialiased and bilinear.
+    """Bring pictures to height and width H, W, antialiased and bilinear.
 
     Args:
         image: uint8 [3, h, w], or [B, 3, h, w] of one size.
@@ -58,18 +58,25 @@ def _scales(sizes: Tensor, size: Size, mode: ResizeMode) -> Tensor:
 
 
 def resize_boxes(boxes: Tensor, sizes: Tensor, size: Size, mode: ResizeMode = "letterbox") -> Tensor:
-    """Boxes in pixels of the file to boxes in pixels of the fitted picture.
+    """Boxes in pixels of the file to boxes in pixels of the resized picture.
 
     Args:
         boxes: x1, y1, x2, y2, float [..., n, 4].
         sizes: height and width of the files, int64 [..., 2].
+        size: of the resized picture.
     """
     return (boxes.double() * _scales(sizes, size, mode)).to(boxes.dtype)
 
 
 def restore_boxes(boxes: Tensor, sizes: Tensor, size: Size, mode: ResizeMode = "letterbox") -> Tensor:
-    """The inverse of `resize_boxes`: back to the pixels of the file. What lies in the grey rest comes back
-    outside the picture: clip it where that matters."""
+    """Boxes in pixels of the resized picture back to pixels of the file. What lies in the letterbox's grey
+    rest comes back outside the picture: clip it where that matters.
+
+    Args:
+        boxes: x1, y1, x2, y2, float [..., n, 4].
+        sizes: height and width of the files, int64 [..., 2].
+        size: of the resized picture.
+    """
     return (boxes.double() / _scales(sizes, size, mode)).to(boxes.dtype)
 
 

@@ -12,12 +12,12 @@ _ON_ITS_SIDE = (5, 6, 7, 8)
 
 
 def threads() -> int:
-    """As many as this process may use processors: decoders let others run meanwhile."""
+    """How many threads should decode pictures: one for each processor that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def picture_size(path: str, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
-    """Height and width as `images.read_image` will give them, turned as EXIF says. No pixel is decoded.
+    """Height and width of a picture, turned as its EXIF orientation says. No pixel is decoded.
 
     Raises:
         CorruptSample: no picture, or larger than ``max_pixels``.

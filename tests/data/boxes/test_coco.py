@@ -75,7 +75,7 @@ def test_what_pycocotools_reads(tmp_path: Path) -> None:
     [
         (
             {"annotations": [{"id": 1, "image_id": 8, "category_id": 5, "bbox": [0, 0, 1, 1]}]},
-            "annotation 1 has image_id 8, which is not in 'images'",
+            "annotation 1 has image_id 8, which is not in 'images' (7)",
         ),
         (
             {"annotations": [{"id": 1, "image_id": 7, "category_id": 6, "bbox": [0, 0, 1, 1]}]},

@@ -165,7 +165,7 @@ def test_objects_that_fitting_makes_too_small() -> None:
         "a", (500, 1000), [[0, 0, 20, 100], [0, 0, 40, 100]], [0, 0], image_id=0, source="a.xml"
     )
     assert list(doctor.vanishing([item], 100)) == [
-        "boxes: 1 of 2 are narrower than 3 px once pictures are fitted; a larger data.image_size keeps them"
+        "boxes: 1 of 2 are narrower than 3 px once pictures are resized; a larger data.image_size keeps them"
     ]
     assert list(doctor.vanishing([item], 200)) == []
     assert list(doctor.vanishing([], 200)) == []

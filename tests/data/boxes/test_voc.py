@@ -13,7 +13,8 @@ from PIL import Image
 
 from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.data import public
-from vision_apps.data.boxes.voc import VOC_CLASSES, Parsed, Voc, VocFolder, read_list, to_xml
+from vision_apps.data.boxes.voc import Parsed, Voc, VocFolder, read_list, to_xml
+from vision_apps.data.public import VOC_CLASSES
 
 OBJECT = (
     "<object><name>{name}</name><difficult>{difficult}</difficult><bndbox><xmin>{0}</xmin><ymin>{1}</ymin>"

@@ -77,7 +77,13 @@ def annotation(
     image_id: str | int,
     source: object,
 ) -> Annotation:
-    """From plain lists; ``size`` is height and width."""
+    """One picture of plain lists.
+
+    Args:
+        size: height and width, px.
+        boxes: x1, y1, x2, y2 in px.
+        ignored: by default none.
+    """
     return Annotation(
         str(path),
         *size,
@@ -89,9 +95,23 @@ def annotation(
     )
 
 
+def label_of(name: str, class_names: Sequence[str], source: object) -> int:
+    """The number of the class called ``name``.
+
+    Raises:
+        DataError: it is not among them; says where it stands.
+    """
+    if name not in class_names:
+        raise DataError(
+            f"{source}: class {name!r} is not among {', '.join(class_names)}; "
+            "add it to data.classes, or leave data.classes null to take all that occur"
+        )
+    return class_names.index(name)
+
+
 def kinds(item: Annotation) -> list[str]:
-    """Of each box, what is wrong with it: empty text, ``cut`` (by more than rounding), ``empty``, or one of
-    the kinds that are refused."""
+    """Of each box, what is wrong with it: nothing (empty text), ``cut`` (it stands out of its picture by more
+    than rounding), ``empty`` (no area), ``outside``, ``reversed`` or ``not finite``."""
     x1, y1, x2, y2 = item.boxes.T
     with np.errstate(invalid="ignore"):
         over = np.max([-x1, -y1, x2 - item.width, y2 - item.height], axis=0)
@@ -111,8 +131,8 @@ def kinds(item: Annotation) -> list[str]:
 
 
 def clean(item: Annotation) -> tuple[Annotation, list[BadBox]]:
-    """The picture with the boxes that can be used, clipped to it, and those that needed more than rounding:
-    cut ones stay, all others are left out."""
+    """The picture with its usable boxes, clipped to it, and a list of all boxes that are no good as they
+    stand: those that were cut by more than rounding, and those that are left out."""
     if not len(item.boxes):
         return item, []
     found = kinds(item)

@@ -5,7 +5,8 @@ Categories in the order of their ids become 0..K-1; a box of a crowd is ignored.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,11 @@ _FILES: dict[Split, tuple[str, ...]] = {
 }
 
 
+Id = int | str  # of a picture, an object or a category
+
+
 class CocoJson(BoxData):
-    """Pictures with one JSON file per split, or one of which the other splits are held out.
+    """Pictures with boxes in COCO's JSON: a file per split, or one of which the other splits are held out.
 
     Args:
         train_json, val_json, test_json: below ``root``; looked for under the usual names where null.
@@ -79,7 +83,7 @@ class CocoJson(BoxData):
         return found
 
     def folder(self, split: Split, file: Path, first: str) -> Path:
-        """Where the pictures of a split are, given the name of one."""
+        """Where the pictures of a split are, given its JSON file and the name of its first picture."""
         if self.images is not None:
             return self.root / self.images
         candidates = [self.root / "images" / split, self.root / "images", self.root / split, file.parent]
@@ -108,7 +112,7 @@ class CocoJson(BoxData):
         return Annotated(names or [], splits)
 
     @classmethod
-    def fake(cls, root: Path, *, size: int = 32) -> dict[str, Any]:
+    def fake(cls, root: Path, *, size: int = 32) -> dict[str, object]:
         """A JSON file and a folder of pictures for each split."""
         for seed, split in enumerate(SPLITS):
             _write_fake(root / "images" / split, root / "annotations" / f"{split}.json", 12, size, seed)
@@ -145,14 +149,14 @@ class Coco(CocoJson):
         return self.root / ("train2017" if split == "train" else "val2017")
 
     @classmethod
-    def fake(cls, root: Path, *, size: int = 32) -> dict[str, Any]:
+    def fake(cls, root: Path, *, size: int = 32) -> dict[str, object]:
         for seed, name in enumerate(("train2017", "val2017")):
             _write_fake(root / name, root / "annotations" / f"instances_{name}.json", 16, size, seed)
         return {"root": str(root), "image_size": size, "val_fraction": 0.25}
 
 
 def read_json(file: Path) -> tuple[list[str], list[Annotation]]:
-    """Class names, and the pictures with paths as they stand in the file, in its order.
+    """Class names, and the pictures with their boxes in the order of the file; paths as they stand there.
 
     Raises:
         DataError: no JSON, a key is missing, an id is there twice, or one is referred to that is not there.
@@ -173,19 +177,10 @@ def read_json(file: Path) -> tuple[list[str], list[Annotation]]:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(f"{file}: two categories are called {twice!r}")
-    of_image: dict[Any, list[tuple[list[float], int, bool]]] = defaultdict(list)
+    of_image: dict[Id, list[tuple[list[float], int, bool]]] = defaultdict(list)
     for entry in objects.values():
-        image_id = _value(entry, "image_id", "annotation", file)
-        if image_id not in images:
-            raise DataError(
-                f"{file}: annotation {entry['id']} has image_id {image_id!r}, which is not in 'images'"
-            )
-        category = _value(entry, "category_id", "annotation", file)
-        if category not in order:
-            raise DataError(
-                f"{file}: annotation {entry['id']} has category_id {category!r}, which is not in "
-                f"'categories' ({', '.join(map(str, list(order)[:10]))}{', ...' if len(order) > 10 else ''})"
-            )
+        image_id = _reference(entry, "image_id", images, "images", file)
+        category = _reference(entry, "category_id", order, "categories", file)
         box = _corners(_value(entry, "bbox", "annotation", file), entry["id"], file)
         of_image[image_id].append((box, order[category], bool(entry.get("iscrowd", 0))))
     return names, [
@@ -206,11 +201,11 @@ def _columns(
     return [box for box, _, _ in found], [label for _, label, _ in found], [crowd for _, _, crowd in found]
 
 
-def _by_id(content: Mapping[str, Any], name: str, file: Path) -> dict[Any, dict[str, Any]]:
+def _by_id(content: Mapping[str, object], name: str, file: Path) -> dict[Id, dict[str, object]]:
     entries = content.get(name)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise DataError(f"{file}: expected a list of objects under {name!r}")
-    found: dict[Any, dict[str, Any]] = {}
+    found: dict[Id, dict[str, object]] = {}
     for place, entry in enumerate(entries):
         number = entry.get("id")
         if not isinstance(number, int | str):
@@ -223,13 +218,23 @@ def _by_id(content: Mapping[str, Any], name: str, file: Path) -> dict[Any, dict[
     return found
 
 
-def _value(entry: Mapping[str, Any], key: str, kind: str, file: Path) -> Any:
+def _value(entry: Mapping[str, object], key: str, kind: str, file: Path) -> object:
     if entry.get(key) is None:
         raise DataError(f"{file}: {kind} {entry['id']} has no {key!r}")
     return entry[key]
 
 
-def _side(image: Mapping[str, Any], key: str, file: Path) -> int:
+def _reference(entry: Mapping[str, object], key: str, known: Collection[Id], name: str, file: Path) -> Id:
+    number = _value(entry, key, "annotation", file)
+    if not isinstance(number, int | str) or number not in known:
+        shown = ", ".join(map(str, islice(known, 10))) + (", ..." if len(known) > 10 else "")
+        raise DataError(
+            f"{file}: annotation {entry['id']} has {key} {number!r}, which is not in {name!r} ({shown})"
+        )
+    return number
+
+
+def _side(image: Mapping[str, object], key: str, file: Path) -> int:
     """In pixels; 0 where the file does not say."""
     value = image.get(key)
     if value is not None and (not isinstance(value, int) or value < 1):
@@ -239,7 +244,7 @@ def _side(image: Mapping[str, Any], key: str, file: Path) -> int:
     return value or 0
 
 
-def _corners(box: Any, number: Any, file: Path) -> list[float]:
+def _corners(box: object, number: object, file: Path) -> list[float]:
     if not isinstance(box, list) or len(box) != 4 or not all(isinstance(v, int | float) for v in box):
         raise DataError(f"{file}: annotation {number}: expected 'bbox' as [x, y, width, height], not {box!r}")
     x, y, width, height = box
@@ -254,8 +259,8 @@ def to_json(rows: Iterable[Mapping[str, Any]], class_names: Sequence[str]) -> by
         rows: one per picture, with ``file``, ``width``, ``height`` and ``objects``: each with ``class`` (a
             name), ``box`` (x1, y1, x2, y2 in pixels) and, where there is one, ``score``.
     """
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
+    images: list[dict[str, object]] = []
+    annotations: list[dict[str, object]] = []
     for number, row in enumerate(rows, 1):
         size = {"width": row["width"], "height": row["height"]}
         images.append({"id": number, "file_name": row["file"], **size})
@@ -277,8 +282,9 @@ def to_results(
     """Predictions as COCO's list of results, for ``COCO.loadRes`` and evaluation servers.
 
     Args:
-        rows: as of `to_json`.
-        image_ids: file to the id that the ground truth gives it; by default 1, 2, ... as `to_json` gives.
+        rows: one per picture, with ``file`` and ``objects``: each with ``class`` (a name), ``box`` (x1, y1,
+            x2, y2 in pixels) and, where there is one, ``score``.
+        image_ids: file to the id that the ground truth gives it; by default 1, 2, ... along ``rows``.
         category_ids: of the classes in the ground truth; by default 1, 2, ...
     """
     results = []
@@ -304,7 +310,7 @@ def _result(
     return result | ({"score": found["score"]} if "score" in found else {})
 
 
-def _encoded(content: Any) -> bytes:
+def _encoded(content: object) -> bytes:
     return (json.dumps(content, ensure_ascii=False) + "\n").encode()
 
 
@@ -312,8 +318,8 @@ def _write_fake(pictures: Path, file: Path, count: int, size: int, seed: int) ->
     """Category and image ids neither begin at 1 nor are without gaps, as in the real data."""
     pictures.mkdir(parents=True)
     file.parent.mkdir(exist_ok=True)
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
+    images: list[dict[str, object]] = []
+    annotations: list[dict[str, object]] = []
     for number, picture in enumerate(fake_pictures(count, size, seed)):
         image_id, name = 100 * seed + 3 * number + 7, f"{seed}{number:05d}.jpg"
         picture.image.save(pictures / name)
@@ -326,7 +332,7 @@ def _write_fake(pictures: Path, file: Path, count: int, size: int, seed: int) ->
     file.write_bytes(_encoded({"images": images, "annotations": annotations, "categories": categories}))
 
 
-def _entries(picture: FakePicture, image_id: int) -> list[dict[str, Any]]:
+def _entries(picture: FakePicture, image_id: int) -> list[dict[str, object]]:
     return [
         {
             "image_id": image_id,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError
-from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation
+from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation, label_of
 from vision_apps.data.boxes.data import BoxData
 from vision_apps.data.boxes.fakes import CLASS_NAMES, fake_pictures
 from vision_apps.data.files import SPLIT_NAMES
@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
 
 class BoxCsv(BoxData):
-    """CSV files in ``root`` or ``root/annotations`` and pictures in ``root/images``.
+    """Boxes in CSV files of ``root`` or ``root/annotations``, and pictures in ``root/images``.
 
     ``train.csv``, ``val.csv`` (or ``valid``, ``validation``) and ``test.csv`` are the splits; where there is
     no ``train.csv``, all files are read and splits held out of them. A heading is read where there is one.
@@ -61,6 +61,7 @@ class BoxCsv(BoxData):
         self.classes = list(classes) if classes is not None else None
 
     def files(self) -> dict[Split, list[Path]]:
+        """The CSV files of each split that has some."""
         if self.csv is not None:
             if not (self.root / self.csv).is_file():
                 raise self.problem(f"data.csv: there is no file {(self.root / self.csv).absolute()}")
@@ -84,11 +85,6 @@ class BoxCsv(BoxData):
         }
         everything = [row for own in rows.values() for row, _ in own]
         names = self.classes or sorted({row.name for row in everything if row.name})
-        if unknown := next((row for row in everything if row.name and row.name not in names), None):
-            raise DataError(
-                f"{unknown.source}: class {unknown.name!r} is not among {', '.join(names)}; "
-                "add it to data.classes, or leave data.classes null to take all that occur"
-            )
         sizes = self.sizes_of(str(path) for own in rows.values() for _, path in own)
         splits: dict[Split, list[Annotation]] = {}
         for split, own in rows.items():
@@ -106,7 +102,7 @@ class BoxCsv(BoxData):
         return next((path for path in paths if path.is_file()), paths[0])
 
     @classmethod
-    def fake(cls, root: Path, *, size: int = 32) -> dict[str, Any]:
+    def fake(cls, root: Path, *, size: int = 32) -> dict[str, object]:
         """A file for each class of the first object, with pictures in folders of that name."""
         (root / "annotations").mkdir(parents=True)
         lines: dict[str, list[str]] = {}
@@ -132,7 +128,7 @@ def _joined(path: str, size: tuple[int, int], rows: Iterable[Row], names: Sequen
         path,
         size,
         [row.box for row in objects],
-        [names.index(row.name) for row in objects],
+        [label_of(row.name, names, row.source) for row in objects],
         image_id=rows[0].filename,
         source=rows[0].source,
     )

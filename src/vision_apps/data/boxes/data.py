@@ -37,15 +37,15 @@ class BoxData(ResizedData):
     """Pictures with boxes around their objects.
 
     A subclass reads its format in ``read``. The rest is the same for all: pictures that are missing, boxes
-    that cannot be used, splits, fitting to one size, padding to the largest number of objects. Within a split
-    the order is drawn by ``seed``.
+    that cannot be used, splits, resizing to one size, padding to the largest number of objects. Within a
+    split the order is drawn by ``seed``.
 
     Args:
         root: folder of the data.
-        image_size: side of the square, or height and width, that pictures are fitted to, px.
+        image_size: of the results in pixels: a side, or height and width.
         resize_mode: ``letterbox`` keeps the aspect and fills the rest with grey, ``stretch`` does not.
         only: ``single`` leaves out pictures with more than one object.
-        in_memory: decode once and keep the pictures of a split as one tensor.
+        in_memory: decode once and keep all samples of a split: 3 bytes for every pixel.
         val_fraction, test_fraction: of all pictures, held out by ``seed`` where the data has no such split.
         on_bad_box: what a box does that is no number, reversed or outside its picture. ``refuse`` stops,
             ``drop`` leaves it out. Boxes of no size are always left out; both are counted and named.
@@ -167,7 +167,7 @@ class BoxData(ResizedData):
         return Annotations(single)
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         names = self.annotated.class_names
         return super().facts | {
             "num_classes": len(names),

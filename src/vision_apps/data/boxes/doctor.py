@@ -16,7 +16,7 @@ _MANY, _NEARLY_NONE = 0.1, 0.01  # shares of the boxes
 _FEWEST = 5  # boxes, below which shares say nothing
 _NAMED = 3  # pictures in a line
 _LISTED = 20  # boxes that get a line of their own
-_TINY = 3.0  # px, a side after fitting
+_TINY = 3.0  # px, a side after resizing
 
 
 def findings(
@@ -30,7 +30,7 @@ def findings(
     Args:
         splits: what is trained on.
         raw: all pictures, boxes as they stand in the files.
-        longest: side in px of what pictures are fitted to.
+        longest: longer side in px of the size that pictures are brought to.
     """
     for split, items in splits.items():
         yield counts(split, items)
@@ -46,6 +46,7 @@ def findings(
 
 
 def counts(split: str, items: Sequence[Annotation]) -> str:
+    """How many pictures and objects a split has, as a line."""
     per_picture = [len(item.labels) for item in items]
     ignored = sum(int(item.ignored.sum()) for item in items)
     return (
@@ -55,6 +56,7 @@ def counts(split: str, items: Sequence[Annotation]) -> str:
 
 
 def histogram(split: str, items: Iterable[Annotation], class_names: Sequence[str]) -> str:
+    """How many objects of each class a split has, as a line."""
     found = Counter(label for item in items for label in item.labels.tolist())
     listed = ", ".join(f"{name} {found[label]}" for label, name in enumerate(class_names))
     return f"{split}: objects of each class: {listed}"
@@ -163,7 +165,7 @@ def empty_pictures(splits: Mapping[Split, Sequence[Annotation]]) -> Iterator[str
 
 
 def vanishing(items: Sequence[Annotation], longest: float) -> Iterator[str]:
-    """Objects that fitting makes too small to be seen."""
+    """Objects that resizing makes too small to be seen."""
     boxes, frames = _together(items)
     if not len(boxes):
         return
@@ -171,7 +173,7 @@ def vanishing(items: Sequence[Annotation], longest: float) -> Iterator[str]:
     small = ((sides > 0) & (sides < _TINY)).sum()
     if small:
         yield (
-            f"boxes: {small} of {len(boxes)} are narrower than {_TINY:g} px once pictures are fitted; "
+            f"boxes: {small} of {len(boxes)} are narrower than {_TINY:g} px once pictures are resized; "
             "a larger data.image_size keeps them"
         )
 

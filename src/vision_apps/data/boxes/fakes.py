@@ -10,6 +10,8 @@ COUNTS = (1, 2, 1, 0, 3, 1)  # objects of one picture after the other
 
 
 class FakePicture(NamedTuple):
+    """A made picture and its objects."""
+
     image: Image.Image
     boxes: list[list[int]]  # x1, y1, x2, y2
     labels: list[int]  # 0 or 1

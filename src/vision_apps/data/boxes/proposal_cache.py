@@ -41,7 +41,7 @@ class _Kept(NamedTuple):
 
 
 def fingerprint(image: Tensor) -> str:
-    """Of the pixels and shape of a uint8 [3, H, W]."""
+    """A hash, 16 hexadecimal digits, of the pixels and shape of a picture uint8 [3, H, W]."""
     digest = hashlib.blake2b(repr(tuple(image.shape)).encode(), digest_size=8)
     digest.update(image.contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from types import ModuleType
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -59,12 +60,12 @@ def selective_search(image: Tensor, mode: Mode = "fast", limit: int = 2000) -> T
     return torch.from_numpy(boxes.astype(np.float32))
 
 
-def _opencv() -> Any:
+def _opencv() -> ModuleType:
     try:
         cv2 = opencv.load()
     except ImportError as error:
         raise ConfigError(_needs("OpenCV is not installed")) from error
-    found = getattr(getattr(cv2, "ximgproc", None), "segmentation", None)
+    found: ModuleType | None = getattr(getattr(cv2, "ximgproc", None), "segmentation", None)
     if found is None:
         raise ConfigError(
             _needs(f"the installed OpenCV {cv2.__version__} is without its contributed modules")
@@ -120,7 +121,7 @@ def recall(proposals: Tensor, boxes: Tensor, threshold: float = 0.5) -> float:
 
     Args:
         proposals: [P, 4], or [B, P, 4]; boxes without area are padding.
-        boxes: [M, 4], or [B, M, 4], likewise.
+        boxes: of the objects, [M, 4], or [B, M, 4]; those without area are padding.
     """
     if boxes.ndim == 2:
         proposals, boxes = proposals[None], boxes[None]

@@ -29,6 +29,7 @@ class BoxTable(NamedTuple):
 
 
 def list_annotations(items: Sequence[Annotation], size: Size, mode: ResizeMode) -> BoxTable:
+    """The pictures with their boxes where they come to lie once the pictures are resized."""
     sizes = torch.tensor([[item.height, item.width] for item in items], dtype=torch.int64)
     counts = torch.tensor([len(item.labels) for item in items], dtype=torch.int64)
     boxes = torch.from_numpy(np.concatenate([item.boxes for item in items]))
@@ -47,7 +48,11 @@ class Regions(Protocol):
     """Region proposals of the same pictures."""
 
     def of(self, index: int, image: Tensor) -> Tensor:
-        """float32 [P, 4] of the resized picture uint8 [3, H, W]; zero rows are none."""
+        """Proposals, float32 [P, 4], of the picture with this number, once resized; zero rows are none.
+
+        Args:
+            image: that picture, uint8 [3, H, W].
+        """
 
 
 @dataclass
@@ -66,7 +71,7 @@ class BoxSamples:
         return len(self.table.files)
 
     def picture(self, index: int) -> Tensor:
-        """Resized: uint8 [3, H, W].
+        """The picture with this number, resized: uint8 [3, H, W].
 
         Raises:
             CorruptSample: the file cannot be decoded, or its size is not the annotated one.

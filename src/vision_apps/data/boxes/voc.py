@@ -15,15 +15,11 @@ from typing import Any, ClassVar, Literal, NoReturn
 from vision_apps.core.data import Split
 from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.data import public
-from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation
+from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation, label_of
 from vision_apps.data.boxes.data import BoxData
 from vision_apps.data.boxes.fakes import CLASS_NAMES, FakePicture, fake_pictures
 from vision_apps.data.images import EXTENSIONS
-
-VOC_CLASSES = (
-    "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
-    "pottedplant sheep sofa train tvmonitor"
-).split()
+from vision_apps.data.public import VOC_CLASSES
 
 _PICTURES = ("JPEGImages", "images", "Images")
 _LISTS: dict[Split, tuple[str, ...]] = {"train": ("train", "trainval"), "val": ("val",), "test": ("test",)}
@@ -76,7 +72,7 @@ def _number(text: str, what: str, file: Path) -> float:
 
 
 class VocFolder(BoxData):
-    """``Annotations/*.xml`` with pictures of the same names beside them.
+    """Boxes in VOC's XML: ``root/Annotations/*.xml`` with pictures of the same names beside them.
 
     Splits are the lists in ``ImageSets/Main``; one without a list is held out of the training pictures, and
     without any list all pictures are for training. A picture without an XML file has no objects.
@@ -167,24 +163,19 @@ class VocFolder(BoxData):
         name = Path(path).stem
         if parsed is None:
             return annotation(path, sizes.get(path, (0, 0)), [], [], image_id=name, source=path)
-        if unknown := next((name for name in parsed.names if name not in names), None):
-            raise DataError(
-                f"{parsed.file}: class {unknown!r} is not among {', '.join(names)}; "
-                "add it to data.classes, or leave data.classes null to take all that occur"
-            )
         given = (int(parsed.height), int(parsed.width))
         return annotation(
             path,
             given if all(given) else sizes.get(path, (0, 0)),
             parsed.boxes,
-            [names.index(own) for own in parsed.names],
+            [label_of(own, names, parsed.file) for own in parsed.names],
             parsed.difficult,
             image_id=name,
             source=parsed.file,
         )
 
     @classmethod
-    def fake(cls, root: Path, *, size: int = 32) -> dict[str, Any]:
+    def fake(cls, root: Path, *, size: int = 32) -> dict[str, object]:
         """A folder with lists of all splits; a picture without objects has no XML file."""
         _write_fake(root, {"train": 12, "val": 6, "test": 6}, CLASS_NAMES, size, one_based=False)
         return {"root": str(root), "image_size": size}
@@ -257,7 +248,7 @@ class Voc(VocFolder):
         return self._annotated(splits)
 
     @classmethod
-    def fake(cls, root: Path, *, size: int = 32) -> dict[str, Any]:
+    def fake(cls, root: Path, *, size: int = 32) -> dict[str, object]:
         for seed, year in enumerate(("2007", "2012")):
             counts = {"train": 12, "val": 6} | ({"test": 6} if year == "2007" else {})
             folder = root / "VOCdevkit" / f"VOC{year}"
@@ -283,7 +274,7 @@ def to_xml(
     Args:
         objects: each with ``class`` (a name), ``box`` (x1, y1, x2, y2 in pixels) and, where there are,
             ``score`` and ``difficult``.
-        one_based: as of `VocFolder`.
+        one_based: pixels count from 1 and the second corner belongs to the object, as in VOC itself.
     """
     root = ET.Element("annotation")
     ET.SubElement(root, "filename").text = os.path.basename(file)

@@ -25,7 +25,7 @@ Line = tuple[int, float, float, float, float]  # class and corners, in shares
 
 
 class YoloFolder(BoxData):
-    """Pictures with a text file each; without one, or with an empty one, a picture has no objects.
+    """Boxes in YOLO's text files. A picture without one, or with an empty one, has no objects.
 
     A split that ``data.yaml`` does not name is held out of the training pictures.
 
@@ -65,7 +65,7 @@ class YoloFolder(BoxData):
             },
         )
 
-    def _description(self) -> dict[str, Any]:
+    def _description(self) -> dict[str, object]:
         if not self.description.is_file():
             raise self.problem(f"there is no file {self.description.absolute()}")
         try:
@@ -76,7 +76,7 @@ class YoloFolder(BoxData):
             raise DataError(f"{self.description}: expected 'train', 'val' and 'names'")
         return content
 
-    def _listed(self, entry: str, content: dict[str, Any], split: Split) -> list[str]:
+    def _listed(self, entry: str, content: dict[str, object], split: Split) -> list[str]:
         """The pictures that an entry of the description stands for, sorted."""
         # 'path' is often of the machine that wrote the file, and exports begin with '../' that is not meant
         inside = entry
@@ -104,7 +104,7 @@ class YoloFolder(BoxData):
         return found
 
     @classmethod
-    def fake(cls, root: Path, *, size: int = 32) -> dict[str, Any]:
+    def fake(cls, root: Path, *, size: int = 32) -> dict[str, object]:
         """Three splits; of the pictures without objects some have an empty text file and some none."""
         for seed, (split, count) in enumerate({"train": 12, "val": 6, "test": 6}.items()):
             folder = root / "images" / split
@@ -121,8 +121,12 @@ class YoloFolder(BoxData):
         return {"root": str(root), "image_size": size}
 
 
-def class_names(content: dict[str, Any], file: Path) -> list[str]:
-    """From ``names`` of a description, a list or a mapping from 0, 1, ..."""
+def class_names(content: dict[str, object], file: Path) -> list[str]:
+    """The class names that a ``data.yaml`` with this content has.
+
+    Raises:
+        DataError: ``names`` is no list and no mapping from 0, 1, ..., has a name twice, or is not ``nc`` long.
+    """
     names = content.get("names")
     if isinstance(names, dict) and sorted(names) == list(range(len(names))):
         names = [names[number] for number in range(len(names))]
@@ -136,8 +140,8 @@ def class_names(content: dict[str, Any], file: Path) -> list[str]:
 
 
 def label_file(picture: str) -> Path:
-    """The text file of a picture: in ``labels`` where the picture is in the last ``images`` of its path,
-    otherwise beside it."""
+    """The text file with the boxes of a picture: in ``labels`` where the picture is in the last ``images`` of
+    its path, otherwise beside it."""
     path = Path(picture)
     parts = list(path.with_suffix(".txt").parts)
     for place in range(len(parts) - 2, -1, -1):
@@ -203,7 +207,7 @@ def _bounds(values: Sequence[float]) -> tuple[float, float, float, float]:
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def _as_list(entry: Any) -> list[Any]:
+def _as_list(entry: object) -> list[object]:
     return entry if isinstance(entry, list) else [entry]
 
 

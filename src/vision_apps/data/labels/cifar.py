@@ -6,10 +6,10 @@ the arrays by a stand-in that records their parts: nothing that a batch names is
 
 import math
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal, NoReturn
 
 import numpy as np
 import torch
@@ -24,14 +24,6 @@ _ROW = 3 * _SIZE * _SIZE  # bytes: all red, all green, all blue values, each row
 
 
 class _Cifar(SmallImages):
-    """32x32 photographs, held in memory.
-
-    Args:
-        root: the folder that holds the unpacked archive, or the unpacked folder itself.
-        download: fetch and unpack the official archive when it is not there.
-        val_images: held out of the training images, chosen by ``seed``.
-    """
-
     folder: ClassVar[str]  # inside the archive
     train_files: ClassVar[tuple[str, ...]]
     test_files: ClassVar[tuple[str, ...]]
@@ -68,7 +60,7 @@ class _Cifar(SmallImages):
         return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         return super().facts | {"image_size": _SIZE, "mean": list(self.mean), "std": list(self.std)}
 
     def read(self, part: Literal["train", "test"]) -> dict[str, Tensor]:
@@ -92,7 +84,7 @@ class _Cifar(SmallImages):
         }
 
     @classmethod
-    def fake(cls, root: Path, *, per_class: int = 8) -> dict[str, Any]:
+    def fake(cls, root: Path, *, per_class: int = 8) -> dict[str, object]:
         """Batches in the official layout, ``per_class`` images of each class in train and in test."""
         classes = [f"kind {number}" for number in range(10 if cls is CIFAR10 else 100)]
         folder = root / cls.folder
@@ -113,6 +105,14 @@ class _Cifar(SmallImages):
 
 
 class CIFAR10(_Cifar):
+    """32x32 photographs of 10 classes, held in memory.
+
+    Args:
+        root: the folder that holds the unpacked archive, or the unpacked folder itself.
+        download: fetch and unpack the official archive when it is not there.
+        val_images: held out of the training images, chosen by ``seed``.
+    """
+
     title = "CIFAR-10"
     folder = "cifar-10-batches-py"
     weight = "170 MB"
@@ -126,7 +126,13 @@ class CIFAR10(_Cifar):
 
 
 class CIFAR100(_Cifar):
-    """The 100 fine classes."""
+    """32x32 photographs of 100 fine classes, held in memory.
+
+    Args:
+        root: the folder that holds the unpacked archive, or the unpacked folder itself.
+        download: fetch and unpack the official archive when it is not there.
+        val_images: held out of the training images, chosen by ``seed``.
+    """
 
     title = "CIFAR-100"
     folder = "cifar-100-python"
@@ -143,20 +149,20 @@ class CIFAR100(_Cifar):
 class _Type:
     """Stands for ``numpy.dtype`` in a pickle."""
 
-    def __init__(self, code: Any = None, *_: Any) -> None:
+    def __init__(self, code: object = None, *_: object) -> None:
         self.code = code.decode() if isinstance(code, bytes) else code
 
-    def __setstate__(self, state: Any) -> None:  # byte order and alignment: nothing for single bytes
+    def __setstate__(self, state: object) -> None:  # byte order and alignment: nothing for single bytes
         pass
 
 
 class _Array:
     """Stands for ``numpy.ndarray`` in a pickle: keeps the parts, which ``_array`` checks and joins."""
 
-    def __init__(self, *_: Any) -> None:
-        self.state: Any = None
+    def __init__(self, *_: object) -> None:
+        self.state: tuple = ()
 
-    def __setstate__(self, state: Any) -> None:
+    def __setstate__(self, state: tuple) -> None:
         self.state = state
 
 
@@ -168,7 +174,7 @@ def _latin1(text: str, encoding: str) -> bytes:
 
 
 class _Reader(pickle.Unpickler):
-    _STAND_INS: ClassVar[dict[tuple[str, str], Any]] = {
+    _STAND_INS: ClassVar[dict[tuple[str, str], type | Callable[[str, str], bytes]]] = {
         ("numpy", "ndarray"): _Array,
         ("numpy", "dtype"): _Type,
         ("numpy.core.multiarray", "_reconstruct"): _Array,
@@ -176,18 +182,18 @@ class _Reader(pickle.Unpickler):
         ("_codecs", "encode"): _latin1,
     }
 
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> type | Callable[[str, str], bytes]:
         if (module, name) not in self._STAND_INS:
             raise pickle.UnpicklingError(
                 f"it asks for {module}.{name}, which no CIFAR batch needs; not executed"
             )
         return self._STAND_INS[module, name]
 
-    def persistent_load(self, pid: Any) -> Any:
+    def persistent_load(self, pid: object) -> NoReturn:
         raise pickle.UnpicklingError("it refers to objects outside the file")
 
 
-def read_batch(path: Path) -> dict[Any, Any]:
+def read_batch(path: Path) -> dict[object, object]:
     """One python batch, official (Python 2) or written anew: a dict of plain values and uint8 arrays.
 
     Raises:
@@ -213,9 +219,9 @@ def _array(parts: _Array) -> np.ndarray:
     return np.frombuffer(content, np.uint8).reshape(shape, order="F" if column_major else "C")
 
 
-def _text_keys(batch: dict[Any, Any]) -> dict[str, Any]:
+def _text_keys(batch: dict[object, object]) -> dict[object, object]:
     return {key.decode("latin1") if isinstance(key, bytes) else key: value for key, value in batch.items()}
 
 
-def _write(path: Path, content: dict[str, Any]) -> None:
+def _write(path: Path, content: dict[str, object]) -> None:
     path.write_bytes(pickle.dumps(content, protocol=2))

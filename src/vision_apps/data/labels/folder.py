@@ -180,7 +180,7 @@ class ImageFolder(FileData):
         return folder
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         facts = super().facts
         if self.class_folders is not None:
             names = [self.display_name(folder) for folder in self.class_folders]
@@ -200,7 +200,7 @@ class ImageFolder(FileData):
         return LabelledSamples(listing, fields, size, resize, self.max_pixels)
 
     @classmethod
-    def fake(cls, root: Path, *, size: int = 32, per_class: int = 8) -> dict[str, Any]:
+    def fake(cls, root: Path, *, size: int = 32, per_class: int = 8) -> dict[str, object]:
         """Class folders of small pictures in several formats, shapes and modes, with one nested folder."""
         fake_pictures(root / "circles", per_class, size, seed=0)
         fake_pictures(root / "squares" / "more", per_class, size, seed=1)

@@ -84,7 +84,7 @@ class ImageNet(ImageFolder):
         return self._names.get(folder, folder)
 
     @classmethod
-    def fake(cls, root: Path, *, size: int = 32, per_class: int = 8) -> dict[str, Any]:
+    def fake(cls, root: Path, *, size: int = 32, per_class: int = 8) -> dict[str, object]:
         """Two classes of small JPEG pictures with their names."""
         lines = []
         for seed, (wnid, names) in enumerate(

@@ -73,7 +73,7 @@ class SmallImages(VisionData):
     @property
     @abstractmethod
     def names(self) -> Sequence[str]:
-        """Of the classes."""
+        """Names of the classes."""
 
     @abstractmethod
     def read(self, part: Literal["train", "test"]) -> dict[str, Tensor]:
@@ -86,7 +86,7 @@ class SmallImages(VisionData):
             raise public.not_found(self.title, self.root, self.expected(missing), self.weight)
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         rows = self._rows["train"][: self.limits["train"]]
         return {
             "num_classes": len(self.names),

@@ -70,7 +70,7 @@ class MNIST(SmallImages):
             public.download([mirror + name for mirror in known.mirrors], self.root, name, md5)
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         mean, std = self.moments
         inside = (_SIZE / self.image_size) ** 2  # the share of pixels that is not border
         padded_mean = mean * inside
@@ -103,7 +103,7 @@ class MNIST(SmallImages):
         return path
 
     @classmethod
-    def fake(cls, root: Path, *, per_class: int = 8) -> dict[str, Any]:
+    def fake(cls, root: Path, *, per_class: int = 8) -> dict[str, object]:
         """The four files, packed, with ``per_class`` images of each class in train and in test."""
         root.mkdir(parents=True, exist_ok=True)
         for seed, part in enumerate(("train", "t10k")):
@@ -116,6 +116,8 @@ class MNIST(SmallImages):
 
 
 class FashionMNIST(MNIST):
+    """Grey 28x28 images of ten kinds of clothes, in the format and with the arguments of `MNIST`."""
+
     title = "Fashion-MNIST"
     weight = "31 MB"
     class_names = (

@@ -78,7 +78,7 @@ class CamVid(MaskData):
         yield from strays([pair for pairs in self.pairs.values() for pair in pairs.paths()])
 
     @classmethod
-    def fake(cls, root: Path, *, size: int = 32, pictures: int = 8) -> dict[str, Any]:
+    def fake(cls, root: Path, *, size: int = 32, pictures: int = 8) -> dict[str, object]:
         """Small frames with all 12 numbers, and lists with the tutorial's foreign prefix."""
         for start, split in enumerate(SPLITS):
             lines = []

@@ -102,7 +102,7 @@ class Cityscapes(MaskData):
         return MaskCoding(len(_CLASSES), values=dict.fromkeys(range(_IDS), IGNORE_INDEX) | classes)
 
     @classmethod
-    def fake(cls, root: Path, *, size: int = 32, pictures: int = 6) -> dict[str, Any]:
+    def fake(cls, root: Path, *, size: int = 32, pictures: int = 6) -> dict[str, object]:
         """Small pictures of two cities to train on and one to measure with."""
         numbers = [0, 3, *(number for number, _ in _CLASSES.values())]
         for start, (split, city) in enumerate((("train", "aachen"), ("train", "bochum"), ("val", "lindau"))):

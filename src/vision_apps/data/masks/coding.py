@@ -8,7 +8,6 @@ never scaled, and a number or colour that is no class is an error that names it.
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -76,8 +75,11 @@ class MaskCoding:
     def has_colors(self) -> bool:
         return len(self._colors) > 0
 
-    def codes(self, values: NDArray[Any], path: str | Path) -> NDArray[np.int16]:
-        """What `read_values` gives -> the class of every pixel [H, W]; -1 where it is none.
+    def codes(self, values: NDArray[np.integer], path: str | Path) -> NDArray[np.int16]:
+        """The class of every pixel [H, W], or `IGNORE_INDEX`, or -1 where it is no class.
+
+        Args:
+            values: of a mask file, numbers [H, W] or colours [H, W, 3], as `read_values` gives them.
 
         Raises:
             CorruptSample: it is an RGB picture and nothing says what its colours mean.
@@ -98,8 +100,11 @@ class MaskCoding:
         inside = (values >= 0) & (values < _LEVELS)
         return np.where(inside, self._table[np.where(inside, values, 0)], -1)
 
-    def classes(self, values: NDArray[Any], path: str | Path) -> NDArray[np.uint8]:
-        """As `codes`, uint8 [H, W] with `IGNORE_INDEX`.
+    def classes(self, values: NDArray[np.integer], path: str | Path) -> NDArray[np.uint8]:
+        """The class of every pixel, or `IGNORE_INDEX`, uint8 [H, W].
+
+        Args:
+            values: of a mask file, numbers [H, W] or colours [H, W, 3], as `read_values` gives them.
 
         Raises:
             CorruptSample: a pixel is no class; names its number or colour, its place and what was expected.
@@ -109,7 +114,7 @@ class MaskCoding:
             raise CorruptSample(path, self._unknown(values, codes))
         return codes.astype(np.uint8)
 
-    def _unknown(self, values: NDArray[Any], codes: NDArray[np.int16]) -> str:
+    def _unknown(self, values: NDArray[np.integer], codes: NDArray[np.int16]) -> str:
         row, column = (int(place[0]) for place in np.nonzero(codes < 0))
         found = values[row, column].tolist()
         where = f"at row {row}, column {column} is none of the {self.num_classes} classes"
@@ -136,13 +141,13 @@ def identity(num_classes: int) -> dict[int, int]:
     return {**{index: index for index in range(num_classes)}, IGNORE_INDEX: IGNORE_INDEX}
 
 
-def _packed(colors: NDArray[Any]) -> NDArray[np.int64]:
+def _packed(colors: NDArray[np.integer]) -> NDArray[np.int64]:
     """[H, W, 3] -> one number per colour [H, W]."""
     red, green, blue = (colors[..., channel].astype(np.int64) for channel in range(3))
     return (red << 16) | (green << 8) | blue
 
 
-def read_values(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[Any]:
+def read_values(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.integer]:
     """The numbers of a mask file, whole [H, W] (the indices of a palette picture; 0 and 1 of one bit), or its
     colours, uint8 [H, W, 3]; turned as its EXIF orientation says.
 
@@ -181,7 +186,7 @@ def read_mask(path: str | Path, coding: MaskCoding, max_pixels: int = MAX_PIXELS
     """The class of every pixel, uint8 [H, W], `IGNORE_INDEX` included.
 
     Raises:
-        CorruptSample: as `read_values`, or a pixel is no class.
+        CorruptSample: the file cannot be read as numbers or colours, or a pixel is no class.
     """
     return torch.from_numpy(coding.classes(read_values(path, max_pixels), path))
 
@@ -212,7 +217,7 @@ def mask_palette(path: str | Path, max_pixels: int = MAX_PIXELS) -> list[list[in
     """The colours of a palette picture, by index; None where the mask has no palette.
 
     Raises:
-        CorruptSample: as `read_values`.
+        CorruptSample: the file is missing, truncated, larger than ``max_pixels`` or no picture.
     """
     with decoding(path, max_pixels), open(path, "rb") as file:
         image = open_image(file, path, max_pixels)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -100,6 +100,12 @@ class MaskData(ResizedData):
 
     A subclass lists the pairs of each split, names the classes and says what the numbers in its files mean.
     Within a split the order is drawn by ``seed``.
+
+    Args:
+        root: folder of the data.
+        image_size: of the results in pixels: a side, or height and width.
+        resize_mode: ``letterbox`` keeps the aspect and fills the rest (grey, ignored), ``stretch`` does not.
+        in_memory: decode once and keep all samples of a split: 4 bytes for every pixel.
     """
 
     fields = ("images", "masks")
@@ -130,6 +136,7 @@ class MaskData(ResizedData):
 
     @cached_property
     def pairs(self) -> dict[Split, Pairs]:
+        """The pairs of every split in the order of its samples."""
         return {split: self.shuffled(pairs) for split, pairs in self.list_pairs().items()}
 
     def existing(self, files: Sequence[tuple[Path, Path]], where: str) -> Pairs:
@@ -149,7 +156,7 @@ class MaskData(ResizedData):
         return Pairs.of(files)
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         return super().facts | {
             "num_classes": len(self.class_names),
             "class_names": list(self.class_names),
@@ -172,7 +179,7 @@ class MaskData(ResizedData):
 
 
 def some(paths: Sequence[str | Path]) -> str:
-    """How many and the first ones, for an error."""
+    """How many paths these are, and the first of them, for an error."""
     more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
     return f"{len(paths)} ({', '.join(str(path) for path in paths[:_NAMED])}{more})"
 

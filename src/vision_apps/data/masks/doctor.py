@@ -3,7 +3,6 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,7 +110,7 @@ class _Palettes:
     def __init__(self) -> None:
         self.first: dict[int, tuple[list[int], str]] = {}
 
-    def contradiction(self, colors: list[list[int]], found: NDArray[Any], mask: str) -> str | None:
+    def contradiction(self, colors: list[list[int]], found: NDArray[np.integer], mask: str) -> str | None:
         for index in np.unique(found).tolist():
             if index < len(colors):
                 color, where = self.first.setdefault(index, (colors[index], mask))
@@ -123,12 +122,12 @@ class _Palettes:
         return None
 
 
-def _counts(found: NDArray[Any]) -> dict[int, int]:
+def _counts(found: NDArray[np.integer]) -> dict[int, int]:
     numbers, counts = np.unique(found, return_counts=True)
     return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
 
 
-def _unknown(mask: str, found: NDArray[Any], codes: NDArray[np.int16], coding: MaskCoding) -> str:
+def _unknown(mask: str, found: NDArray[np.integer], codes: NDArray[np.int16], coding: MaskCoding) -> str:
     strange = found[codes < 0]
     kind = "colours" if found.ndim == 3 and coding.has_colors else "values"
     names = np.unique(strange, axis=0).tolist()

@@ -154,7 +154,7 @@ class MaskFolder(MaskData):
         return Classes(list(names), colors)
 
     def _no_names(self) -> ConfigError:
-        seen: set[Any] = set()
+        seen: set[int | tuple[int, ...]] = set()
         for _, mask in list(self.pairs["train"].paths())[:_SHOWN]:
             values = read_values(mask, self.max_pixels)
             if values.ndim == 3:
@@ -196,7 +196,7 @@ class MaskFolder(MaskData):
 
     @cached_property
     def binary(self) -> bool:
-        """255 is class 1: see the class."""
+        """Whether 255 is class 1, because the masks hold nothing but 0 and 255 and nothing says otherwise."""
         if len(self.class_names) != 2 or IGNORE_INDEX in self.values:
             return False
         seen: set[int] = set()
@@ -255,7 +255,7 @@ class MaskFolder(MaskData):
         yield from strays([pair for pairs in self.pairs.values() for pair in pairs.paths()])
 
     @classmethod
-    def fake(cls, root: Path, *, size: int = 32, pictures: int = 16) -> dict[str, Any]:
+    def fake(cls, root: Path, *, size: int = 32, pictures: int = 16) -> dict[str, object]:
         """Two folders of small pictures in several formats and shapes, palette masks of three classes and
         ignored pixels, and the names of the classes."""
         for number in range(pictures):

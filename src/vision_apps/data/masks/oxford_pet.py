@@ -74,7 +74,7 @@ class OxfordPet(OfficialSplits):
         return MaskCoding(len(self.class_names), values={_PET: 1, _BACKGROUND: 0, _BORDER: border})
 
     @classmethod
-    def fake(cls, root: Path, *, size: int = 32, pictures: int = 12) -> dict[str, Any]:
+    def fake(cls, root: Path, *, size: int = 32, pictures: int = 12) -> dict[str, object]:
         """Small pictures with trimaps in the layout of the archives."""
         annotations = root / _NAME / "annotations"
         for start, split in enumerate(("trainval", "test")):

@@ -2,7 +2,6 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from vision_apps.core.conventions import IGNORE_INDEX
 from vision_apps.data import public
@@ -10,10 +9,7 @@ from vision_apps.data.masks.coding import MaskCoding, voc_colors
 from vision_apps.data.masks.data import fake_pair
 from vision_apps.data.masks.official import OfficialSplits
 
-_NAMES = (
-    "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike "
-    "person pottedplant sheep sofa train tvmonitor"
-).split()
+_NAMES = ["background", *public.VOC_CLASSES]
 _CLASSES = dict(zip(_NAMES, voc_colors(len(_NAMES)), strict=True))
 
 
@@ -58,7 +54,7 @@ class VOCSegmentation(OfficialSplits):
         return MaskCoding(len(_CLASSES))
 
     @classmethod
-    def fake(cls, root: Path, *, size: int = 32, pictures: int = 12) -> dict[str, Any]:
+    def fake(cls, root: Path, *, size: int = 32, pictures: int = 12) -> dict[str, object]:
         """Small pictures with palette masks of some of the classes in the layout of the archive."""
         folder = root / cls.inside
         lists = folder / "ImageSets" / "Segmentation"

@@ -112,7 +112,7 @@ def grey_of_lightness(lightness: Array) -> Array:
 
 
 def lightness_of_grey(grey: Array) -> Array:
-    """The inverse of `grey_of_lightness`."""
+    """sRGB grey values in 0..255 to their L* (0..100; CIE 15; IEC 61966-2-1)."""
     luminance = _linear(grey / 255)
     return np.where(luminance > 216 / 24389, 116 * np.cbrt(luminance) - 16, luminance * (24389 / 27))
 

@@ -62,7 +62,7 @@ class Scenes(VisionData):
         self.world = World(world_seed, (objects[0], objects[1]), colors_by_kind)
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         mean, std = self._statistics
         return {
             "num_classes": len(KINDS),
@@ -81,12 +81,13 @@ class Scenes(VisionData):
         return TensorSamples(**self._render(split, self.counts[split], fields))
 
     def pictures(self, split: Split, count: int) -> Iterator[tuple[Scene, Picture]]:
+        """The first scenes of a split, with what they look like."""
         for index in range(count):
             scene = self.world.scene(split, index)
             yield scene, render(scene, self.image_size)
 
     @classmethod
-    def fake(cls, root: Path) -> dict[str, Any]:
+    def fake(cls, root: Path) -> dict[str, object]:
         """Nothing is on disk: these arguments make a tiny world."""
         return {"image_size": 32, "train_images": 16, "val_images": 8, "test_images": 8}
 

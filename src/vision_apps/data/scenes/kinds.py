@@ -6,12 +6,12 @@ is an offset of the lightness, in L*, within about -16..+14.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.floating[Any]]
+Field = NDArray[np.floating]
 Draw = Callable[[Field, Field], Field]
 
 REACH = 1.15

@@ -1,13 +1,13 @@
 """The generated world as other applications see it: boxes around its objects, the class of every pixel."""
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vision_apps.core.data import Split, TensorSamples
+from vision_apps.core.data import Split
 from vision_apps.data.scenes.data import Scenes
 from vision_apps.data.scenes.kinds import KINDS
 from vision_apps.data.scenes.render import Picture
@@ -48,7 +48,7 @@ class SceneBoxes(Scenes):
     fields: ClassVar[tuple[str, ...]] = ("images", "boxes", "box_labels", "ignored", "sizes", "proposals")
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         return super().facts | {"resize_mode": "letterbox", "proposals": None}
 
     def _render(self, split: Split, count: int, fields: tuple[str, ...]) -> dict[str, torch.Tensor]:
@@ -70,9 +70,6 @@ class SceneBoxes(Scenes):
         }
         return {name: offered[name] for name in fields}
 
-    def load(self, split: Split, fields: tuple[str, ...]) -> TensorSamples:
-        return TensorSamples(**self._render(split, self.counts[split], fields))
-
 
 class SceneMasks(Scenes):
     """The world with the class of every pixel: sky, cloud, ground, or the kind of the object.
@@ -83,7 +80,7 @@ class SceneMasks(Scenes):
     fields: ClassVar[tuple[str, ...]] = ("images", "masks")
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         names = [*_SURROUNDINGS, *(kind.name for kind in KINDS)]
         palette = [list(color) for color in (*_SURROUNDINGS.values(), *_KIND_COLORS)]
         return super().facts | {"num_classes": len(names), "class_names": names, "palette": palette}
