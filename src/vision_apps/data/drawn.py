@@ -13,8 +13,8 @@ _COLORS = ("red", "lime", "deepskyblue", "gold", "magenta", "cyan", "orange", "w
 
 
 def drawn(sample: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Tensor:
-    """A sample to look at, uint8 [3, h, w]: ``images`` with ``boxes`` in a colour a class, grey where they are
-    ``ignored``, and ``masks`` in the data's ``palette``. A small picture is enlarged by a whole factor."""
+    """A sample to look at, uint8 [3, h, w]: ``images`` with ``boxes`` in a colour a class (``ignored``: grey)
+    and ``masks`` in the data's ``palette``. A small picture is enlarged by a whole factor."""
     picture = sample["images"]
     factor = max(1, -(-_LEAST_SIDE // min(picture.shape[-2:])))
     picture = picture.repeat_interleave(factor, -1).repeat_interleave(factor, -2)

@@ -21,7 +21,7 @@ _LONGEST = 8  # sides: a longer strip is cut before resizing, which would otherw
 
 
 def content_sizes(sizes: Tensor, size: Size, mode: ResizeMode) -> Tensor:
-    """The part of ``size`` that pictures of these sizes cover: int64 [..., 2] height and width -> the same."""
+    """The part of ``size`` that pictures of these sizes cover: height and width, int64 [..., 2] both."""
     target = torch.tensor(height_width(size), dtype=torch.float64, device=sizes.device)
     if mode == "stretch":
         return target.long().expand(sizes.shape).clone()

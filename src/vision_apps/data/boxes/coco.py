@@ -265,49 +265,22 @@ def to_json(rows: Iterable[Mapping[str, Any]], class_names: Sequence[str]) -> by
         size = {"width": row["width"], "height": row["height"]}
         images.append({"id": number, "file_name": row["file"], **size})
         for found in row["objects"]:
-            result = _result(number, found, class_names)
-            width, height = result["bbox"][2:]
-            result |= {"id": len(annotations) + 1, "area": round(width * height, 2), "iscrowd": 0}
-            annotations.append(result)
+            x1, y1, x2, y2 = found["box"]
+            box = [round(value, 2) for value in (x1, y1, x2 - x1, y2 - y1)]
+            score = {"score": found["score"]} if "score" in found else {}
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": class_names.index(found["class"]) + 1,
+                    "bbox": box,
+                    "area": round(box[2] * box[3], 2),
+                    "iscrowd": 0,
+                }
+                | score
+            )
     categories = [{"id": number, "name": name} for number, name in enumerate(class_names, 1)]
     return _encoded({"images": images, "annotations": annotations, "categories": categories})
-
-
-def to_results(
-    rows: Iterable[Mapping[str, Any]],
-    class_names: Sequence[str],
-    image_ids: Mapping[str, int | str] | None = None,
-    category_ids: Sequence[int] | None = None,
-) -> bytes:
-    """Predictions as COCO's list of results, for ``COCO.loadRes`` and evaluation servers.
-
-    Args:
-        rows: one per picture, with ``file`` and ``objects``: each with ``class`` (a name), ``box`` (x1, y1,
-            x2, y2 in pixels) and, where there is one, ``score``.
-        image_ids: file to the id that the ground truth gives it; by default 1, 2, ... along ``rows``.
-        category_ids: of the classes in the ground truth; by default 1, 2, ...
-    """
-    results = []
-    for number, row in enumerate(rows, 1):
-        image = number if image_ids is None else image_ids[row["file"]]
-        results += [_result(image, found, class_names, category_ids) for found in row["objects"]]
-    return _encoded(results)
-
-
-def _result(
-    image: int | str,
-    found: Mapping[str, Any],
-    class_names: Sequence[str],
-    category_ids: Sequence[int] | None = None,
-) -> dict[str, Any]:
-    label = list(class_names).index(found["class"])
-    x1, y1, x2, y2 = found["box"]
-    result = {
-        "image_id": image,
-        "category_id": label + 1 if category_ids is None else category_ids[label],
-        "bbox": [round(value, 2) for value in (x1, y1, x2 - x1, y2 - y1)],
-    }
-    return result | ({"score": found["score"]} if "score" in found else {})
 
 
 def _encoded(content: object) -> bytes:

@@ -125,7 +125,7 @@ def class_names(content: dict[str, object], file: Path) -> list[str]:
     """The class names that a ``data.yaml`` with this content has.
 
     Raises:
-        DataError: ``names`` is no list and no mapping from 0, 1, ..., has a name twice, or is not ``nc`` long.
+        DataError: ``names`` is no list and no mapping from 0, 1, ..., has a name twice or not ``nc`` of them.
     """
     names = content.get("names")
     if isinstance(names, dict) and sorted(names) == list(range(len(names))):
