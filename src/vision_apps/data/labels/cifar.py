@@ -126,13 +126,7 @@ class CIFAR10(_Cifar):
 
 
 class CIFAR100(_Cifar):
-    """32x32 photographs of 100 fine classes, held in memory.
-
-    Args:
-        root: the folder that holds the unpacked archive, or the unpacked folder itself.
-        download: fetch and unpack the official archive when it is not there.
-        val_images: held out of the training images, chosen by ``seed``.
-    """
+    """32x32 photographs of 100 fine classes, in the format and with the arguments of `CIFAR10`."""
 
     title = "CIFAR-100"
     folder = "cifar-100-python"

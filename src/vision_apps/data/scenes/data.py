@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from vision_apps.core.data import Split, TensorSamples, VisionData
 from vision_apps.core.errors import ConfigError
@@ -78,7 +79,14 @@ class Scenes(VisionData):
                 f"data.objects: {list(self.world.objects)} allows empty pictures, which have no label; "
                 f"try data.objects=[1,{max(1, self.world.objects[1])}]"
             )
-        return TensorSamples(**self._render(split, self.counts[split], fields))
+        count, arrays = self.counts[split], dict[str, NDArray[np.generic]]()
+        for index, (scene, picture) in enumerate(self.pictures(split, count)):
+            sample = self.fields_of(scene, picture)
+            for name in fields:
+                if index == 0:
+                    arrays[name] = np.empty((count, *sample[name].shape), sample[name].dtype)
+                arrays[name][index] = sample[name]
+        return TensorSamples(**{name: torch.from_numpy(arrays[name]) for name in fields})
 
     def pictures(self, split: Split, count: int) -> Iterator[tuple[Scene, Picture]]:
         """The first scenes of a split, with what they look like."""
@@ -91,16 +99,10 @@ class Scenes(VisionData):
         """Nothing is on disk: these arguments make a tiny world."""
         return {"image_size": 32, "train_images": 16, "val_images": 8, "test_images": 8}
 
-    def _render(self, split: Split, count: int, fields: tuple[str, ...]) -> dict[str, torch.Tensor]:
-        size = self.image_size
-        images = np.empty((count, 3, size, size), dtype=np.uint8)
-        materials = np.empty((count, size, size), dtype=np.int16)
-        labels = np.empty(count, dtype=np.int64)
-        for index, (scene, picture) in enumerate(self.pictures(split, count)):
-            images[index], materials[index] = picture.image, picture.materials
-            labels[index] = scene.things[-1].kind if scene.things else -1
-        offered = {"images": images, "labels": labels, "materials": materials}
-        return {name: torch.from_numpy(offered[name]) for name in fields}
+    def fields_of(self, scene: Scene, picture: Picture) -> dict[str, NDArray[np.generic]]:
+        """What a scene is as a sample."""
+        label = scene.things[-1].kind if scene.things else -1
+        return {"images": picture.image, "labels": np.array(label, np.int64), "materials": picture.materials}
 
     @cached_property
     def _statistics(self) -> tuple[list[float], list[float]]:

@@ -4,10 +4,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from vision_apps.core.data import Split
 from vision_apps.data.scenes.data import Scenes
 from vision_apps.data.scenes.kinds import KINDS
 from vision_apps.data.scenes.render import Picture
@@ -51,24 +49,19 @@ class SceneBoxes(Scenes):
     def facts(self) -> dict[str, object]:
         return super().facts | {"resize_mode": "letterbox", "proposals": None}
 
-    def _render(self, split: Split, count: int, fields: tuple[str, ...]) -> dict[str, torch.Tensor]:
-        size, most = self.image_size, max(1, self.world.objects[1])
-        images = np.empty((count, 3, size, size), dtype=np.uint8)
-        boxes = np.zeros((count, most, 4), dtype=np.float32)
-        labels = np.full((count, most), -1, dtype=np.int64)
-        for index, (scene, picture) in enumerate(self.pictures(split, count)):
-            images[index] = picture.image
-            for row, (kind, box) in enumerate(visible_boxes(scene, picture)):
-                boxes[index, row], labels[index, row] = box, kind
-        offered = {
-            "images": torch.from_numpy(images),
-            "boxes": torch.from_numpy(boxes),
-            "box_labels": torch.from_numpy(labels),
-            "ignored": torch.zeros(count, most, dtype=torch.bool),
-            "sizes": torch.full((count, 2), size),
-            "proposals": torch.zeros(count, 0, 4),
+    def fields_of(self, scene: Scene, picture: Picture) -> dict[str, NDArray[np.generic]]:
+        most = max(1, self.world.objects[1])
+        boxes, labels = np.zeros((most, 4), np.float32), np.full(most, -1, np.int64)
+        for row, (kind, box) in enumerate(visible_boxes(scene, picture)):
+            boxes[row], labels[row] = box, kind
+        return {
+            "images": picture.image,
+            "boxes": boxes,
+            "box_labels": labels,
+            "ignored": np.zeros(most, bool),
+            "sizes": np.full(2, self.image_size, np.int64),
+            "proposals": np.zeros((0, 4), np.float32),
         }
-        return {name: offered[name] for name in fields}
 
 
 class SceneMasks(Scenes):
@@ -85,14 +78,8 @@ class SceneMasks(Scenes):
         palette = [list(color) for color in (*_SURROUNDINGS.values(), *_KIND_COLORS)]
         return super().facts | {"num_classes": len(names), "class_names": names, "palette": palette}
 
-    def _render(self, split: Split, count: int, fields: tuple[str, ...]) -> dict[str, torch.Tensor]:
-        size = self.image_size
-        images = np.empty((count, 3, size, size), dtype=np.uint8)
-        masks = np.empty((count, size, size), dtype=np.uint8)
-        for index, (scene, picture) in enumerate(self.pictures(split, count)):
-            images[index], masks[index] = picture.image, class_mask(scene, picture)
-        offered = {"images": torch.from_numpy(images), "masks": torch.from_numpy(masks)}
-        return {name: offered[name] for name in fields}
+    def fields_of(self, scene: Scene, picture: Picture) -> dict[str, NDArray[np.generic]]:
+        return {"images": picture.image, "masks": class_mask(scene, picture)}
 
 
 def visible_boxes(scene: Scene, picture: Picture) -> Iterator[tuple[int, tuple[int, int, int, int]]]:
