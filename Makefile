@@ -1,7 +1,7 @@
 # `make help` lists the targets. The first one that runs makes .venv under constraints.txt, with uv.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help demo test test-fast lint format bench clean
+.PHONY: help demo test test-fast lint format docs bench clean
 
 SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -33,6 +33,9 @@ lint: $(READY)  ## format, rules and types, as CI asks for them
 format: $(READY)  ## rewrite the code in the house format
 	$(RUN) -m ruff format .
 	$(RUN) -m ruff check --fix .
+
+docs: $(READY)  ## the documentation as a site in build/site, links checked
+	$(RUN) docs/build.py
 
 bench: $(READY)  ## every benchmark, one after another
 	@for script in benchmarks/*.py; do echo "$$script" && $(RUN) "$$script" || exit 1; done
