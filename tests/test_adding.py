@@ -36,6 +36,7 @@ class Mean(nn.Module):
 
 class Colors(VisionData):
     fields = ("images", "labels")
+    fact_names = ("num_classes", "class_names", "image_size", "mean", "std")
 
     def __init__(self, root: str, **loader: Any) -> None:
         super().__init__(**loader)

@@ -35,10 +35,10 @@ def assemble(model: str) -> tuple[dict[str, Any], Any, Any, Any]:
     data = assembly.build_data(config)
     module = assembly.build_module(config, data.facts, trainable=True)
     data.batch_type = module.batch_type
-    loader = BatchLoader(data.samples("train"), data.batch_type, batch_size=max(2, module.prepare_images))
+    loader = BatchLoader(data.samples("train"), data.batch_type, batch_size=max(2, module.prepare_samples))
     batch = next(iter(loader))
-    if module.prepare_images:
-        module.prepare(batch.images)
+    if module.prepare_samples:
+        module.prepare(batch)
     return config, data, module, type(batch)(*(field[:2] for field in batch))
 
 
@@ -59,9 +59,11 @@ def test_learns_answers_and_draws(model: str) -> None:
 
     module.eval()
     with torch.inference_mode():
-        answer = module(*module.batch_inputs(batch))
-        rows = module.draw(batch, answer)
-        shown = module.show(batch.images, answer)
+        inputs = module.inputs(batch)
+        answer = module(inputs)
+        rows, titles = module.presentation.draw_with_truth(batch, answer)
+        shown = module.presentation.draw_answer(inputs, answer)
+        described = module.presentation.describe(inputs, answer)
         metrics = module.build_metrics()
         module.score(metrics, answer, batch)
         for baseline in module.baselines(batch).values():
@@ -70,9 +72,9 @@ def test_learns_answers_and_draws(model: str) -> None:
         picture.dtype == torch.uint8 and picture.ndim == 3 and len(picture) == 3
         for picture in [*rows, *shown]
     )
-    assert sheet(rows, tuple(module.column_titles)).dtype == torch.uint8
-    assert len(json.dumps(module.describe(answer))) > 2
-    assert len(module.describe(answer)) == len(shown) == len(batch.images)
+    assert sheet(rows, titles).dtype == torch.uint8
+    assert len(json.dumps(described)) > 2
+    assert len(described) == len(shown) == len(batch.images)
 
     # from plain data alone, with nothing downloaded, the same answer
     file = io.BytesIO()
@@ -80,7 +82,7 @@ def test_learns_answers_and_draws(model: str) -> None:
     file.seek(0)
     again = assembly.rebuild(torch.load(file, weights_only=True))
     with torch.inference_mode():
-        for field, other in zip(answer, again(*module.batch_inputs(batch)), strict=True):
+        for field, other in zip(answer, again(inputs), strict=True):
             assert field is None if other is None else torch.equal(field, other)
 
 

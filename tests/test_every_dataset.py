@@ -62,7 +62,7 @@ def test_facts_are_plain_and_fit_together(data: VisionData) -> None:
     for name in ("mean", "std"):
         assert len(facts[name]) == 3
         assert all(0 < value < 1 for value in facts[name])
-    if "labels" in data.fields:
+    if "labels" in data.offers:
         assert len(facts["class_names"]) == facts["num_classes"] > 1
         assert len(set(facts["class_names"])) == facts["num_classes"]
 
@@ -71,8 +71,8 @@ def test_every_split_offers_the_promised_fields(data: VisionData) -> None:
     train_size = getattr(data, "train_size", None) or data.facts["image_size"]
     for split in SPLITS:
         size = train_size if split == "train" else data.facts["image_size"]
-        values = whole_split(data, split, tuple(data.fields))
-        assert set(values) == set(data.fields)
+        values = whole_split(data, split, data.offers)
+        assert set(values) == set(data.offers)
         count = len(data.load(split, ("images",)))
         assert count > 0
         assert all(len(value) == count for value in values.values())

@@ -1,6 +1,6 @@
 """A complete application in a few lines: what the engine's tests train."""
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -9,12 +9,14 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from vision_apps.core.augmentation import Augmentation
 from vision_apps.core.data import TensorSamples, VisionData
+from vision_apps.core.fields import ImageInputs, Label, Pixels
 from vision_apps.core.module import VisionModule
+from vision_apps.core.presentation import Presentation
 
 
 class ToyBatch(NamedTuple):
-    images: Tensor  # uint8 [B, 3, 8, 8]
-    labels: Tensor  # int64 [B]
+    images: Annotated[Tensor, Pixels()]  # uint8 [B, 3, 8, 8]
+    labels: Annotated[Tensor, Label()]  # int64 [B]
 
 
 class ToyAnswer(NamedTuple):
@@ -25,6 +27,7 @@ class ToyData(VisionData):
     """Bright or dark pictures."""
 
     fields = ("images", "labels")
+    fact_names = ("num_classes", "image_size")
 
     def __init__(self, count: int = 50, **loader: Any) -> None:
         super().__init__(**loader)
@@ -73,19 +76,22 @@ class Early(Augmentation):
         return noise(batch)
 
 
-class ToyModule(VisionModule):
-    batch_type = ToyBatch
-    column_titles = ("picture",)
+class ToyPresentation(Presentation[ToyBatch, ImageInputs, ToyAnswer]):
+    def describe(self, inputs: ImageInputs, answer: ToyAnswer) -> list[dict[str, Any]]:
+        return [{"bright": float(row[1])} for row in answer.scores]
 
+
+class ToyModule(VisionModule[ToyBatch, ImageInputs, Tensor, ToyAnswer]):
     def __init__(self, network: nn.Module, num_classes: int, poison: int | None = None, **rest: Any) -> None:
         super().__init__(network, **rest)
+        self.presentation = ToyPresentation()
         self.num_classes = num_classes
         self.poison = poison  # the step whose loss is made NaN
 
-    def outputs(self, images: Tensor) -> Tensor:
-        return self.network(images.float() / 255)
+    def outputs(self, inputs: ImageInputs) -> Tensor:
+        return self.network(inputs.images.float() / 255)
 
-    def answer(self, outputs: Tensor, images: Tensor) -> ToyAnswer:
+    def answer(self, outputs: Tensor, inputs: ImageInputs) -> ToyAnswer:
         return ToyAnswer(outputs.float().softmax(1))
 
     def loss(self, outputs: Tensor, batch: ToyBatch) -> dict[str, Tensor]:
@@ -102,12 +108,3 @@ class ToyModule(VisionModule):
 
     def baselines(self, batch: ToyBatch) -> dict[str, ToyAnswer]:
         return {"constant": ToyAnswer(torch.tensor([[1.0, 0.0]]).expand(len(batch.labels), 2))}
-
-    def draw(self, batch: ToyBatch, answer: ToyAnswer) -> list[Tensor]:
-        return list(batch.images)
-
-    def show(self, images: Tensor, answer: ToyAnswer) -> list[Tensor]:
-        return list(images)
-
-    def describe(self, answer: ToyAnswer) -> list[dict[str, Any]]:
-        return [{"bright": float(row[1])} for row in answer.scores]

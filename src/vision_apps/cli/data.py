@@ -97,16 +97,11 @@ class _Opened:
     def __len__(self) -> int:
         return len(self.samples)
 
-    def read(self, index: int) -> dict[str, Any]:
-        """Field to tensor, of one sample."""
-        if self.in_memory:
-            return {name: values[0] for name, values in self.samples.__getitems__([index]).items()}
-        sample: dict[str, Any] = self.samples[index]
-        return sample
-
     def __getitem__(self, index: int) -> CorruptSample | None:
+        from vision_apps.core.data import read_sample
+
         try:
-            self.read(index)
+            read_sample(self.samples, index)
         except CorruptSample as broken:
             return broken
         return None
@@ -188,6 +183,7 @@ def _open_all(opened: _Opened, split: str, workers: int) -> dict[str, str]:
 
 def _draw_first(opened: _Opened, facts: dict[str, Any], path: Path) -> None:
     """A sheet of the first pictures that can be read, with their boxes and masks."""
+    from vision_apps.core.data import read_sample
     from vision_apps.core.pictures import sheet, to_pil
     from vision_apps.data.drawn import drawn
 
@@ -196,7 +192,7 @@ def _draw_first(opened: _Opened, facts: dict[str, Any], path: Path) -> None:
         if len(pictures) == _DRAWN:
             break
         with contextlib.suppress(CorruptSample):
-            pictures.append(drawn(opened.read(index), facts))
+            pictures.append(drawn(read_sample(opened.samples, index), facts))
     if pictures:
         path.parent.mkdir(parents=True, exist_ok=True)
         to_pil(sheet(pictures, per_line=_PER_LINE)).save(path)

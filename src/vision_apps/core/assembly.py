@@ -44,6 +44,11 @@ def build_data(config: Node) -> VisionData:
     # there
     data: VisionData = build({name: value for name, value in node.items() if name != "augment"})
     data.prepare_data()
+    if unknown := data.facts.keys() - set(data.fact_names):
+        raise ConfigError(
+            f"data: {type(data).__name__} gives the facts {', '.join(sorted(unknown))}, which are not among "
+            f"its fact_names: {', '.join(data.fact_names) or 'none'}"
+        )
     augment = with_facts(node.get("augment") or {}, data.facts, "data.augment")
     data.augment = {name: build(value) for name, value in augment.items() if value is not None}
     return data

@@ -4,6 +4,7 @@ import math
 import os
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,9 +16,8 @@ from vision_apps.core.checkpoint_io import BEST, LAST, PREVIOUS
 from vision_apps.core.command import command
 from vision_apps.core.errors import RunError
 
-CONSENSUS_STEPS = (
-    16  # processes that train together ask each other only so often whether to stop: asking waits
-)
+# Processes that train together ask each other only so often whether to stop: asking waits.
+CONSENSUS_STEPS = 16
 
 
 class Interrupted(RunError):  # noqa: N818 - it names an event, not a failure
@@ -26,7 +26,7 @@ class Interrupted(RunError):  # noqa: N818 - it names an event, not a failure
     status = 130  # as shells report a process that Ctrl-C ended
 
 
-class Pruned(RunError):  # noqa: N818 - likewise
+class Pruned(RunError):  # noqa: N818 - it names an event, not a failure
     """A sweep gave the run up, because others were better at the same epoch."""
 
     status = 3  # of the process: neither finished nor failed
@@ -42,11 +42,19 @@ class Checkpoints(Checkpoint):
         monitor, mode: the metric of ``best.ckpt`` and whether less (``min``) or more (``max``) of it is
         better.
         every_minutes: at most so much work is lost when the process is killed.
-        every_steps: likewise in steps.
+        every_steps: at most so many steps are lost.
+        folder: the run's; checkpoints go to ``checkpoints`` in it.
+        record: what rebuilds the module, as plain data that every checkpoint holds.
     """
 
     def __init__(
-        self, monitor: str, mode: str = "min", every_minutes: float = 5.0, every_steps: int | None = None
+        self,
+        monitor: str,
+        mode: str = "min",
+        every_minutes: float = 5.0,
+        every_steps: int | None = None,
+        folder: str | Path = ".",
+        record: Mapping[str, Any] | None = None,
     ) -> None:
         self.monitor = monitor
         self.mode = mode
@@ -54,8 +62,8 @@ class Checkpoints(Checkpoint):
         self.every_steps = every_steps
         self.best: float | None = None
         self.best_epoch: int | None = None
-        self.record: dict[str, Any] = {}  # set by the engine: what rebuilds the module, as plain data
-        self.folder: Path | None = None
+        self.record = dict(record or {})
+        self.folder = Path(folder) / "checkpoints"
         self._saved_at = time.monotonic()
         self._signal: int | None = None
         self._stopping = False
@@ -159,7 +167,6 @@ class Checkpoints(Checkpoint):
         self._saved_at = time.monotonic()
 
     def _path(self, name: str) -> Path:
-        assert self.folder is not None, "the engine names the folder before training"
         return self.folder / name
 
     def _must_stop(self, trainer: pl.Trainer) -> bool:
@@ -173,7 +180,6 @@ class Checkpoints(Checkpoint):
         return trainer.strategy.reduce_boolean_decision(decision, all=False)
 
     def _interrupted(self) -> Interrupted:
-        assert self.folder is not None
         name = signal.Signals(self._signal).name if self._signal else "another rank's signal"
         return Interrupted(
             f"stopped by {name}; continue with: {command('train', f'resume={self.folder.parent}')}"

@@ -30,23 +30,27 @@ class Samples(Protocol):
 
 
 class TensorSamples:
-    """Samples that live in memory as one tensor per field, indexed by whole batches.
+    """Samples that live in memory, indexed by whole batches.
 
     Args:
-        fields: name to tensor [N, ...]; images uint8 [N, 3, H, W].
+        fields: name to tensor [N, ...], images uint8 [N, 3, H, W]; or where their shapes differ, a list of N
+            tensors.
     """
 
     in_memory = True
 
-    def __init__(self, **fields: Tensor) -> None:
+    def __init__(self, **fields: Tensor | list[Tensor]) -> None:
         self.fields = fields
 
     def __len__(self) -> int:
         return len(next(iter(self.fields.values())))
 
-    def __getitems__(self, indices: list[int]) -> dict[str, Tensor]:
+    def __getitems__(self, indices: list[int]) -> dict[str, Tensor | list[Tensor]]:
         rows = torch.tensor(indices)
-        return {name: values.index_select(0, rows) for name, values in self.fields.items()}
+        return {
+            name: values.index_select(0, rows) if isinstance(values, Tensor) else [values[i] for i in indices]
+            for name, values in self.fields.items()
+        }
 
 
 class _First:
@@ -63,9 +67,17 @@ class _First:
         sample: dict[str, Tensor] = self.samples[index]
         return sample
 
-    def __getitems__(self, indices: list[int]) -> dict[str, Tensor]:
-        batch: dict[str, Tensor] = self.samples.__getitems__(indices)
+    def __getitems__(self, indices: list[int]) -> dict[str, Tensor | list[Tensor]]:
+        batch: dict[str, Tensor | list[Tensor]] = self.samples.__getitems__(indices)
         return batch
+
+
+def read_sample(samples: Any, index: int) -> dict[str, Tensor]:
+    """One sample by its fields, from a file or from memory."""
+    if getattr(samples, "in_memory", False):
+        return {name: values[0] for name, values in samples.__getitems__([index]).items()}
+    sample: dict[str, Tensor] = samples[index]
+    return sample
 
 
 def split_indices(count: int, held_out: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -95,7 +107,8 @@ class VisionData(pl.LightningDataModule):
         on_corrupt: what a broken file does: ``refuse`` stops, ``skip`` leaves it out and counts it.
     """
 
-    fields: ClassVar[tuple[str, ...]] = ()
+    fields: ClassVar[tuple[str, ...]] = ()  # that its samples may have
+    fact_names: ClassVar[tuple[str, ...]] = ()  # that `facts` may have
     batch_type: type  # set by the engine from the application's module
 
     def __init__(
@@ -129,8 +142,14 @@ class VisionData(pl.LightningDataModule):
     def facts(self) -> dict[str, Any]:
         """Plain data that modules and networks are built from, known after ``prepare_data``: for instance
         ``num_classes``, ``class_names``, ``image_size`` (px), ``mean`` and ``std`` (3 floats, in [0, 1]
-        units)."""
+        units), a vocabulary. They fill parameters of the same name, and every checkpoint has them. No name
+        that is not among ``fact_names``, which is asked before there is any data."""
         return {}
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """Which of ``fields`` the data at hand has, known after ``prepare_data``."""
+        return self.fields
 
     def load(self, split: Split, fields: tuple[str, ...]) -> Any:
         """The samples of one split with the asked fields."""
@@ -147,7 +166,7 @@ class VisionData(pl.LightningDataModule):
 
     def samples(self, split: Split) -> Any:
         if split not in self._samples:
-            wanted = tuple(name for name in self.batch_type._fields if name in self.fields)  # type: ignore[attr-defined]
+            wanted = tuple(name for name in self.batch_type._fields if name in self.offers)  # type: ignore[attr-defined]
             samples, limit = self.load(split, wanted), self.limits[split]
             self._samples[split] = samples if limit is None else _First(samples, limit)
         return self._samples[split]
@@ -161,11 +180,7 @@ class VisionData(pl.LightningDataModule):
             count, digest = len(samples), hashlib.sha256()
             for index in sorted({count * part // _HASHED for part in range(_HASHED)} if count else ()):
                 try:
-                    sample = (
-                        samples.__getitems__([index])
-                        if getattr(samples, "in_memory", False)
-                        else samples[index]
-                    )
+                    sample = read_sample(samples, index)
                 except CorruptSample as broken:
                     digest.update(broken.reason.encode())
                     continue

@@ -23,18 +23,16 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers.logger import Logger
 
 from vision_apps.core import assembly, checkpoint_io, hardware, metrics_file, provenance, report
-from vision_apps.core.checkpoint import Checkpoints, Interrupted, Pruned
+from vision_apps.core.checkpoint import Interrupted, Pruned
 from vision_apps.core.checkpoint_io import AtomicCheckpointIO
 from vision_apps.core.command import command
 from vision_apps.core.config import check, overrides, targets
 from vision_apps.core.config.instantiate import build
 from vision_apps.core.data import VisionData
 from vision_apps.core.errors import ConfigError
-from vision_apps.core.finite import FiniteLoss
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.metrics_logger import MetricsFile
 from vision_apps.core.module import VisionModule
-from vision_apps.core.pictures import Pictures
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.core.seeding import seed_everything
 from vision_apps.core.wandb_logger import WandbLogger
@@ -217,31 +215,24 @@ def _no_one_waits(trainer: pl.Trainer) -> Iterator[None]:
 
 
 def _prepare(module: VisionModule, data: VisionData) -> None:
-    """Show the module as many training images as it asks for."""
-    if module.prepare_images:
+    """Show the module as many training samples as it asks for."""
+    if module.prepare_samples:
         loader = BatchLoader(
             data.samples("train"),
             module.batch_type,
-            batch_size=module.prepare_images,
+            batch_size=module.prepare_samples,
             shuffle=True,  # a folder may be sorted by class
             seed=data.seed,
             on_corrupt=data.on_corrupt,
         )
-        module.prepare_batch(next(iter(loader)))
+        module.prepare(next(iter(loader)))
 
 
 def _trainer(
     config: Config, folder: RunFolder, facts: Config, loggers: list[Logger], settings: hardware.Settings
 ) -> pl.Trainer:
-    callbacks = [build(node) for node in (config["callbacks"] or {}).values() if node]
-    for callback in callbacks:
-        if isinstance(callback, Checkpoints):
-            callback.folder = folder.checkpoints
-            callback.record = {"config": config, "facts": facts}
-        elif isinstance(callback, Pictures):
-            callback.folder = folder.images
-        elif isinstance(callback, FiniteLoss):
-            callback.folder = folder.path
+    given = {"folder": str(folder.path), "record": {"config": config, "facts": facts}}
+    callbacks = [_filled(node, given) for node in (config["callbacks"] or {}).values() if node]
     trainer: pl.Trainer = build(
         config["trainer"],
         callbacks=callbacks,
@@ -268,9 +259,14 @@ def _loggers(config: Config, folder: RunFolder) -> list[Logger]:
             "run_group": record.get("group"),
             "tags_of_run": [str(names[group]) for group in ("task", "model", "data") if group in names],
         }
-        known = check.accepted(targets.resolve(node["_target_"])).parameters
-        loggers.append(build(node, **{name: value for name, value in given.items() if name in known}))
+        loggers.append(_filled(node, given))
     return loggers
+
+
+def _filled(node: Config, given: Mapping[str, Any]) -> Any:
+    """The callback or logger of a node, with those of the given values that its signature names."""
+    known = check.accepted(targets.resolve(node["_target_"])).parameters
+    return build(node, **{name: value for name, value in given.items() if name in known})
 
 
 def _test(config: Config, folder: RunFolder, trainer: pl.Trainer, module: Any, data: Any) -> dict[str, float]:

@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 import torch
 
 from vision_apps.core.errors import RunError
+from vision_apps.core.module import VisionModule
 
 
 class FiniteLoss(pl.Callback):
@@ -29,7 +30,9 @@ class FiniteLoss(pl.Callback):
     def on_before_backward(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: torch.Tensor
     ) -> None:
-        parts = {name: value.detach() for name, value in getattr(pl_module, "parts", {"loss": loss}).items()}
+        parts = {"loss": loss.detach()}
+        if isinstance(pl_module, VisionModule):
+            parts = pl_module.losses.latest
         finite = torch.isfinite(loss.detach())
         if loss.device.type == "cpu":
             self._judge(finite, trainer.global_step, parts, self._batch)

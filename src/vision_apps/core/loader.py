@@ -5,10 +5,12 @@ import weakref
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from vision_apps.core.errors import ConfigError, CorruptSample, DataError
+from vision_apps.core.fields import Kind, kinds, padded
 from vision_apps.core.seeding import permutation
 
 log = logging.getLogger(__name__)
@@ -18,7 +20,7 @@ class _Loaded(NamedTuple):
     """What a worker sends: a collated sample dict (None when every file of the batch is broken) and the
     broken files."""
 
-    fields: dict[str, Tensor] | None
+    fields: dict[str, Any] | None
     corrupt: list[CorruptSample]
 
 
@@ -37,10 +39,20 @@ class _Tolerant(Dataset):
         return sample
 
 
-def _collate(items: list[Any]) -> _Loaded:
-    good = [item for item in items if not isinstance(item, CorruptSample)]
-    corrupt = [item for item in items if isinstance(item, CorruptSample)]
-    return _Loaded(default_collate(good) if good else None, corrupt)
+class _Collate:
+    """Samples to a batch, filled up by the kinds of their fields."""
+
+    def __init__(self, kinds: dict[str, Kind]) -> None:
+        self.kinds = kinds
+
+    def __call__(self, items: list[dict[str, Tensor] | CorruptSample]) -> _Loaded:
+        good = [item for item in items if not isinstance(item, CorruptSample)]
+        corrupt = [item for item in items if isinstance(item, CorruptSample)]
+        if not good:
+            return _Loaded(None, corrupt)
+        columns = [padded([item[name] for item in good], name, self.kinds.get(name)) for name in good[0]]
+        rows = [dict(zip(good[0], values, strict=True)) for values in zip(*columns, strict=True)]
+        return _Loaded(default_collate(rows), corrupt)
 
 
 class BatchLoader:
@@ -49,9 +61,9 @@ class BatchLoader:
 
     The order of an epoch is a permutation drawn from (seed, epoch), so ``state_dict`` is two integers and a
     resumed run sees exactly the batches that an uninterrupted one sees. Data in memory is indexed directly;
-    files are read by
-    ``workers`` processes. A training batch is always whole (the remainder of a permutation is left out; the
-    next epoch draws another), an evaluation sees every sample once.
+    files are read by ``workers`` processes. Samples of different lengths are filled up to the longest of
+    their batch. A training batch is always whole (the remainder of a permutation is left out; the next epoch
+    draws another), an evaluation sees every sample once.
 
     Args:
         samples: see ``core.data``: with ``__getitems__`` (in memory) or ``__getitem__`` (files).
@@ -110,7 +122,7 @@ class BatchLoader:
             _Tolerant(self.samples),
             batch_sampler=_Remaining(self),
             num_workers=self.workers,
-            collate_fn=_collate,
+            collate_fn=_Collate(kinds(self.batch_type)),
             pin_memory=self.pin_memory,
             persistent_workers=self.workers > 0,
         )
@@ -173,8 +185,16 @@ class BatchLoader:
         """End the reader processes; the next iteration starts new ones."""
         self._reader = None
 
-    def _as_batch(self, fields: dict[str, Tensor]) -> Any:
-        return self.batch_type(**{name: fields[name] for name in self.batch_type._fields if name in fields})
+    def _as_batch(self, fields: dict[str, Tensor | list[Tensor]]) -> Any:
+        known = kinds(self.batch_type)
+        found = {}
+        for name in self.batch_type._fields:
+            value = fields.get(name)
+            if isinstance(value, list):
+                value = torch.stack(padded(value, name, known.get(name)))
+            if value is not None:
+                found[name] = value
+        return self.batch_type(**found)
 
     def _note(self, corrupt: list[CorruptSample]) -> None:
         for broken in corrupt:

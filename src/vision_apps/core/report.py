@@ -87,7 +87,13 @@ def footer(
     epochs = trainer.max_epochs
     if epochs is not None and epochs > 0:
         print(f"next      {command('train', f'resume={folder.path}', f'trainer.max_epochs={2 * epochs}')}")
-    print(f"          {command('predict', folder.path, 'PICTURE_OR_FOLDER')}", flush=True)
+    print(f"          {command('predict', folder.path, *takes(trainer.lightning_module))}", flush=True)
+
+
+def takes(module: Any) -> list[str]:
+    """What ``vision-apps predict`` takes after a run of this module, in placeholders."""
+    pictures = ["PICTURE_OR_FOLDER"] if "images" in module.input_type._fields else []
+    return pictures + [part for word in module.words for part in ("--with", f"{word}=...")]
 
 
 def table(values: dict[str, float]) -> None:

@@ -12,7 +12,7 @@ from vision_apps.core.config import check, overrides
 from vision_apps.core.config.instantiate import build
 from vision_apps.core.errors import CheckpointError
 from vision_apps.core.module import VisionModule
-from vision_apps.core.pictures import Pictures
+from vision_apps.core.picture_log import Pictures
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.trained import exported
 
@@ -87,7 +87,7 @@ def test(place: str, changes: list[str]) -> dict[str, float]:
         node,
         devices=1,  # measured on one device, so that no sample is counted twice
         logger=False,
-        callbacks=[Pictures(folder=folder.images)],
+        callbacks=[Pictures(folder=folder.path)],
         precision=settings.precision,
         enable_checkpointing=False,
         enable_progress_bar=False,

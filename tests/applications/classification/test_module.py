@@ -20,6 +20,7 @@ from vision_apps.applications.classification.module import Classification
 from vision_apps.applications.classification.types import ClassAnswer, LabelBatch
 from vision_apps.core.data import TensorSamples, VisionData
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.fields import ImageInputs
 from vision_apps.networks.auxiliary import AuxiliaryLogits
 
 MEAN, STD = [0.1, 0.5, 0.7], [0.2, 0.3, 0.4]
@@ -55,7 +56,7 @@ def some_answer(samples: int, classes: int) -> ClassAnswer:
 def test_the_network_gets_normalised_pixels() -> None:
     module = application(network := Recorder())
     images = torch.randint(256, (4, 3, 8, 8), dtype=torch.uint8)
-    module(images)
+    module(ImageInputs(images))
     expected = (images / 255 - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
     torch.testing.assert_close(network.seen, expected)
 
@@ -64,7 +65,7 @@ def test_the_network_gets_normalised_pixels() -> None:
 def test_any_size_is_brought_to_the_network_s(height: int, width: int) -> None:
     module = application(network := Recorder(), mean=[0.0] * 3, std=[1.0] * 3)
     images = torch.full((2, 3, height, width), 51, dtype=torch.uint8)
-    module(images)
+    module(ImageInputs(images))
     torch.testing.assert_close(network.seen, torch.full((2, 3, 8, 8), 0.2))
 
 
@@ -73,7 +74,7 @@ def test_the_middle_square_is_what_is_looked_at() -> None:
     images = torch.zeros(1, 3, 16, 40, dtype=torch.uint8)
     images[..., 12:28] = 255
     for picture in (images, images.transpose(2, 3)):
-        module(picture)
+        module(ImageInputs(picture))
         torch.testing.assert_close(network.seen, torch.ones(1, 3, 8, 8))
 
 
@@ -81,7 +82,7 @@ def test_shrinking_averages_instead_of_skipping() -> None:
     module = application(network := Recorder(), mean=[0.0] * 3, std=[1.0] * 3)
     stripes = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
     stripes[..., ::2] = 255
-    module(stripes)
+    module(ImageInputs(stripes))
     torch.testing.assert_close(network.seen, torch.full((1, 3, 8, 8), 0.5), atol=0.02, rtol=0)
 
 
@@ -89,7 +90,7 @@ def test_what_a_network_expects_goes_before_the_data_s() -> None:
     network = Recorder()
     network.image_size, network.mean, network.std = 4, [0.0] * 3, [0.5] * 3
     module = application(network)
-    module(torch.full((1, 3, 8, 8), 255, dtype=torch.uint8))
+    module(ImageInputs(torch.full((1, 3, 8, 8), 255, dtype=torch.uint8)))
     torch.testing.assert_close(network.seen, torch.full((1, 3, 4, 4), 2.0))
     assert module.example().images.shape == (2, 3, 4, 4)
 
@@ -98,16 +99,18 @@ def test_the_normalisation_travels_with_the_weights() -> None:
     trained, rebuilt = application(mean=[0.3] * 3), application()
     rebuilt.load_state_dict(trained.state_dict())
     images = trained.example().images
-    torch.testing.assert_close(rebuilt.eval()(images), trained.eval()(images))
+    torch.testing.assert_close(rebuilt.eval()(ImageInputs(images)), trained.eval()(ImageInputs(images)))
 
 
 def test_flip_test_does_not_tell_an_image_from_its_mirror_image() -> None:
     images = torch.randint(256, (4, 3, 8, 8), dtype=torch.uint8)
     plain, both = application().eval(), application(flip_test=True).eval()
-    torch.testing.assert_close(both(images), both(images.flip(-1)))
-    assert not torch.allclose(plain(images).probabilities, plain(images.flip(-1)).probabilities)
+    torch.testing.assert_close(both(ImageInputs(images)), both(ImageInputs(images.flip(-1))))
+    assert not torch.allclose(
+        plain(ImageInputs(images)).probabilities, plain(ImageInputs(images.flip(-1))).probabilities
+    )
     training = application(network := Recorder(), flip_test=True).train()
-    training.outputs(images)
+    training.outputs(ImageInputs(images))
     torch.testing.assert_close(network.seen, training.normalize(images))  # looked at once, as it is
 
 
@@ -164,15 +167,16 @@ def test_googlenet_trains_its_auxiliary_heads_and_answers_without() -> None:
     module = application(GoogLeNet(3, 16, width=0.05), size=16)
     batch = module.example()
     assert module.loss(module.train().training_outputs(batch), batch).keys() == {"loss", "main", "auxiliary"}
-    assert module.eval()(batch.images).probabilities.shape == (2, 3)
+    assert module.eval()(module.inputs(batch)).probabilities.shape == (2, 3)
 
 
 def test_loss_and_answer_are_float32_in_mixed_precision() -> None:
     module = application()
     batch = module.example()
     with torch.autocast("cpu", torch.bfloat16):
-        outputs = module.outputs(batch.images)
-        loss, answer = module.loss(outputs, batch)["loss"], module.answer(outputs, batch.images)
+        inputs = module.inputs(batch)
+        outputs = module.outputs(inputs)
+        loss, answer = module.loss(outputs, batch)["loss"], module.answer(outputs, inputs)
     assert outputs.dtype == torch.bfloat16
     assert (loss.dtype, answer.probabilities.dtype) == (torch.float32, torch.float32)
 
@@ -225,7 +229,7 @@ def test_the_confusion_matrix_is_left_out_where_it_would_fill_the_memory() -> No
     module = application(Recorder(), classes=1001)
     metrics = module.build_metrics()
     assert "confusion" not in metrics
-    assert module.figures(metrics) == {}
+    assert module.presentation.figures({}) == {}
 
 
 def test_the_baseline_answers_with_the_largest_class_of_training() -> None:
@@ -243,12 +247,19 @@ def test_the_baseline_answers_with_the_largest_class_of_training() -> None:
 def test_describe_lists_the_likeliest_classes() -> None:
     module = application(classes=7)
     answer = some_answer(3, 7)
-    rows = json.loads(json.dumps(module.describe(answer)))
+    rows = json.loads(json.dumps(module.presentation.describe(ImageInputs(torch.empty(0)), answer)))
     for row, probabilities in zip(rows, answer.probabilities, strict=True):
         assert row["class"] == f"kind {int(probabilities.argmax())}"
         listed = [entry["probability"] for entry in row["top5"]]
         assert listed == pytest.approx(probabilities.sort(descending=True).values[:5].tolist())
-    assert len(application(classes=2).describe(some_answer(1, 2))[0]["top5"]) == 2
+    assert (
+        len(
+            application(classes=2).presentation.describe(ImageInputs(torch.empty(0)), some_answer(1, 2))[0][
+                "top5"
+            ]
+        )
+        == 2
+    )
 
 
 # ---- a whole run ----------------------------------------------------------------------------------------
@@ -280,4 +291,4 @@ def test_a_run_learns_and_logs() -> None:
     assert scores["test/accuracy"] > 0.9
     assert scores["test/majority/accuracy"] == pytest.approx(1 / 3)
     assert scores["test/loss"] < math.log(3) / 2
-    assert module.stage_figures["test/confusion"].dtype == torch.uint8
+    assert module.stage("test").figures["test/confusion"].dtype == torch.uint8

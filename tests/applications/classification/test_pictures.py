@@ -10,6 +10,7 @@ from vision_apps.applications.classification import pictures
 from vision_apps.applications.classification.cnn import Cnn
 from vision_apps.applications.classification.module import Classification
 from vision_apps.applications.classification.types import ClassAnswer, LabelBatch
+from vision_apps.core.fields import ImageInputs
 
 NAMES = ["cat", "dog", "ship"]
 
@@ -73,9 +74,11 @@ def test_the_module_draws_hard_and_soft_labels_alike() -> None:
     module = Classification(Cnn(3, width=4), 3, NAMES, 8, [0.5] * 3, [0.5] * 3)
     images, labels = torch.randint(256, (4, 3, 8, 8), dtype=torch.uint8), torch.tensor([0, 1, 2, 0])
     answer = ClassAnswer(torch.rand(4, 3).softmax(dim=1))
-    drawn = module.draw(LabelBatch(images, labels), answer)
-    soft = module.draw(LabelBatch(images, 0.8 * torch.eye(3)[labels] + 0.2 / 3), answer)
+    drawn = module.presentation.draw_with_truth(LabelBatch(images, labels), answer).rows
+    soft = module.presentation.draw_with_truth(
+        LabelBatch(images, 0.8 * torch.eye(3)[labels] + 0.2 / 3), answer
+    ).rows
     assert all(torch.equal(a, b) for a, b in zip(drawn, soft, strict=True))
-    shown = module.show(images, answer)
+    shown = module.presentation.draw_answer(ImageInputs(images), answer)
     assert len(drawn) == len(shown) == 4
     assert not torch.equal(drawn[0], shown[0])  # only one of them knows the truth

@@ -3,13 +3,15 @@ import math
 import pytest
 import pytorch_lightning as pl
 import torch
+from skimage import color as color_conversion
 
 from vision_apps.applications.colorization import scenes_truth
 from vision_apps.applications.colorization.ab_bins import soft_encode
 from vision_apps.applications.colorization.lab import lab_to_rgb, rgb_to_ab, rgb_to_lab, rgb_to_lightness
-from vision_apps.applications.colorization.module import ColorBatch, Colorization
+from vision_apps.applications.colorization.module import Colorization
 from vision_apps.applications.colorization.rebalancing import bin_mass, save_prior
 from vision_apps.applications.colorization.siggraph17 import Siggraph17
+from vision_apps.applications.colorization.types import ColorBatch, ColorInputs
 from vision_apps.applications.colorization.zhang16 import Zhang16
 from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.data.scenes.data import Scenes
@@ -46,7 +48,7 @@ def test_every_parameter_learns(module, scenes):
 def test_answers_any_resolution_and_keeps_the_lightness(module, size):
     images = torch.randint(90, 166, (2, 3, *size), dtype=torch.uint8)
     with torch.inference_mode():
-        answer = module.eval()(images)
+        answer = module.eval()(ColorInputs(images))
     assert answer.images.dtype == torch.uint8 and answer.images.shape == images.shape
     assert answer.ab.shape == (2, 2, *size)
     # an untrained answer is nearly grey, so that nothing is clipped and 8 bits are all that is lost
@@ -65,7 +67,7 @@ def test_sees_nothing_but_the_lightness(module):
     images = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
     grey = lab_to_rgb(rgb_to_lab(images) * torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1))
     with torch.inference_mode():
-        color, from_grey = module.eval()(images).ab, module(grey).ab
+        color, from_grey = module.eval()(ColorInputs(images)).ab, module(ColorInputs(grey)).ab
     assert (color - from_grey).abs().max() < 1  # the grey picture's own 8 bits
 
 
@@ -88,30 +90,32 @@ def test_classification_learns_to_overfit_below_the_prior(scenes):
 
 def test_above_floor_is_measured_from_the_least_possible_loss(scenes):
     module = Colorization(NETWORKS["classes"](), image_size=32).eval()
-    parts = module.loss(module.outputs(scenes.images), scenes)
+    parts = module.loss(module.outputs(ColorInputs(scenes.images)), scenes)
     floor = scenes_truth.floor(scenes.materials[:, ::4, ::4]).mean()
     assert parts["above_floor"].item() == pytest.approx((parts["cross_entropy"] - floor).item(), abs=1e-5)
-    assert "above_floor" not in module.loss(module.outputs(scenes.images), ColorBatch(scenes.images))
+    assert "above_floor" not in module.loss(
+        module.outputs(ColorInputs(scenes.images)), ColorBatch(scenes.images)
+    )
 
 
 def test_the_prior_is_counted_whatever_is_learned(module, scenes):
-    module.prepare(scenes.images)
+    module.prepare(scenes)
     assert module.prior.max().item() > 0.05  # colours of a world are far from uniform
 
 
 def test_rebalancing_weighs_by_the_prior_that_was_counted(scenes):
     module = Colorization(NETWORKS["classes"](), image_size=32, rebalance=0.5)
-    module.prepare(scenes.images)
+    module.prepare(scenes)
     target = soft_encode(rgb_to_ab(scenes.images, 4))
     expected = bin_mass(target) / target.weights.sum()
     assert torch.allclose(module.prior, expected.float(), atol=1e-6)
-    parts = module.loss(module.outputs(scenes.images), scenes)
+    parts = module.loss(module.outputs(ColorInputs(scenes.images)), scenes)
     assert parts["loss"].item() != pytest.approx(parts["cross_entropy"].item(), rel=1e-3)
 
 
 def test_the_prior_is_kept_in_the_checkpoint(scenes):
     first = Colorization(NETWORKS["classes"](), image_size=32, rebalance=0.5)
-    first.prepare(scenes.images)
+    first.prepare(scenes)
     second = Colorization(NETWORKS["classes"](), image_size=32, rebalance=0.5)
     second.load_state_dict(first.state_dict())
     assert torch.equal(first.prior, second.prior)
@@ -119,7 +123,7 @@ def test_the_prior_is_kept_in_the_checkpoint(scenes):
 
 def test_all_colors_weigh_alike_before_they_are_counted(scenes):
     module = Colorization(NETWORKS["classes"](), image_size=32, rebalance=0.5, drop_grey=False).eval()
-    parts = module.loss(module.outputs(scenes.images), scenes)
+    parts = module.loss(module.outputs(ColorInputs(scenes.images)), scenes)
     assert parts["loss"].item() == pytest.approx(parts["cross_entropy"].item())
 
 
@@ -127,7 +131,7 @@ def test_grey_images_do_not_count(scenes):
     images = scenes.images.clone()
     images[:4] = 128
     module = Colorization(NETWORKS["classes"](), image_size=32).eval()
-    outputs = module.outputs(images)
+    outputs = module.outputs(ColorInputs(images))
     dropped = module.loss(outputs, ColorBatch(images))
     assert dropped["loss"] < dropped["cross_entropy"]
     module.drop_grey = False
@@ -160,11 +164,11 @@ def test_a_given_prior_is_used(tmp_path, scenes):
     prior[150:160] = 1
     save_prior(prior / prior.sum(), tmp_path / "prior.npy")
     module = Colorization(NETWORKS["classes"](), image_size=32, rebalance=0.5, prior=tmp_path / "prior.npy")
-    module.prepare(scenes.images)
+    module.prepare(scenes)
     assert torch.allclose(module.prior.double(), prior / prior.sum(), atol=1e-6)
     missing = Colorization(NETWORKS["classes"](), image_size=32, prior="none.npy")
     with pytest.raises(DataError, match=r"none\.npy does not exist.*vision-apps data prior"):
-        missing.prepare(scenes.images)
+        missing.prepare(scenes)
 
 
 def test_baselines_are_scored_in_the_test(module):
@@ -177,7 +181,7 @@ def test_baselines_are_scored_in_the_test(module):
     assert values["test/grey/colorfulness"] == pytest.approx(0, abs=0.1)
     assert values["test/prior/auc_rebalanced"] > 0
     assert values["test/psnr"] > 5
-    assert set(module.stage_figures) == {"test/ab_histogram"}
+    assert set(module.stage("test").figures) == {"test/ab_histogram"}
 
 
 def test_baselines_are_the_same_at_every_call(scenes):
@@ -190,17 +194,18 @@ def test_baselines_are_the_same_at_every_call(scenes):
 
 def test_pictures_have_a_title_for_every_column(module, scenes):
     with torch.inference_mode():
-        answer = module.eval()(scenes.images)
+        answer = module.eval()(ColorInputs(scenes.images))
     for batch, columns in ((scenes, 4), (ColorBatch(scenes.images), 3)):
-        rows = module.draw(batch, answer)
+        rows, titles = module.presentation.draw_with_truth(batch, answer)
         assert len(rows) == 8 and rows[0].shape == (3, 32, 32 * columns) and rows[0].dtype == torch.uint8
-        assert len(module.column_titles) == columns
+        assert len(titles) == columns
         assert torch.equal(rows[0][:, :, 32:64], batch.images[0])
 
 
 def test_rows_of_a_prediction(module, scenes):
     with torch.inference_mode():
-        rows = module.describe(module.eval()(scenes.images))
+        inputs = ColorInputs(scenes.images)
+        rows = module.presentation.describe(inputs, module.eval()(inputs))
     assert len(rows) == 8
     assert all(row["chroma"] >= 0 and row["colorfulness"] >= 0 for row in rows)
     # an untrained network with classes has no idea; regression does not know how sure it is
@@ -215,7 +220,26 @@ def test_user_hints_reach_the_network_at_any_resolution():
     images = torch.randint(0, 256, (1, 3, 40, 24), dtype=torch.uint8)
     hints = torch.full((1, 2, 40, 24), 50.0), torch.ones(1, 1, 40, 24)
     with torch.inference_mode():
-        assert not torch.equal(module.outputs(images, *hints).ab, module.outputs(images).ab)
+        assert not torch.equal(
+            module.outputs(ColorInputs(images, *hints)).ab, module.outputs(ColorInputs(images)).ab
+        )
+
+
+def test_a_user_types_hints():
+    module = Colorization(Siggraph17(width=1 / 16), image_size=16)
+    images = torch.full((1, 3, 20, 30), 128, dtype=torch.uint8)
+    inputs = module.encode(images, {"hints": "10,5,#c03020 29,19,#3060ff"})
+    known = torch.zeros(20, 30)
+    known[3:8, 8:13] = known[17:20, 27:30] = 1  # squares of 5 px, cut at the border
+    assert torch.equal(inputs.mask[0, 0], known)
+    for (x, y), color in {(10, 5): (192, 48, 32), (29, 19): (48, 96, 255)}.items():
+        expected = color_conversion.rgb2lab(torch.tensor([[color]], dtype=torch.uint8).numpy())[0, 0, 1:]
+        assert inputs.ab[0, :, y, x].tolist() == pytest.approx(expected.tolist(), abs=0.02)
+    assert module.encode(images, {}).mask is None
+    for wrong in ("10,5", "30,5,#c03020", "10,20,#c03020", "10,5,red"):
+        with pytest.raises(DataError, match=rf"^hints: '{wrong}'; expected x,y,#rrggbb with x below 30"):
+            module.encode(images, {"hints": wrong})
+    assert set(module.words) == {"hints"} and not Colorization(Zhang16(width=1 / 16)).words
 
 
 def test_all_wrong_arguments_are_named_at_once():
@@ -239,7 +263,7 @@ def test_exports(module, scenes):
             self.module = module.eval()
 
         def forward(self, images: torch.Tensor) -> torch.Tensor:
-            return self.module(images).images
+            return self.module(ColorInputs(images)).images
 
     with torch.no_grad():
         program = torch.export.export(
@@ -247,5 +271,5 @@ def test_exports(module, scenes):
             (scenes.images[:2],),
             dynamic_shapes={"images": {0: torch.export.Dim("batch", min=1, max=64)}},
         ).module()
-        found, expected = program(scenes.images[:5]), module(scenes.images[:5]).images
+        found, expected = program(scenes.images[:5]), module(ColorInputs(scenes.images[:5])).images
     assert (found.int() - expected.int()).abs().max() <= 1

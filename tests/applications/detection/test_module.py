@@ -13,8 +13,15 @@ from torch import Tensor, nn
 from vision_apps.applications.detection.detector import Detector
 from vision_apps.applications.detection.mean_boxes import mean_boxes
 from vision_apps.applications.detection.module import PATIENCE, Detection
-from vision_apps.applications.detection.types import DetectionAnswer, DetectionBatch, Detections, Target
+from vision_apps.applications.detection.types import (
+    DetectionAnswer,
+    DetectionBatch,
+    DetectionInputs,
+    Detections,
+    Target,
+)
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.fields import one_by_one
 from vision_apps.core.pictures import sheet, to_pil
 from vision_apps.data.boxes.coco import CocoJson
 from vision_apps.data.boxes.voc import VocFolder
@@ -93,7 +100,7 @@ def found(boxes: list[list[float]], scores: list[float], labels: list[int]) -> D
 
 def test_pixels_are_normalised() -> None:
     images = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
-    seen = module().outputs(images)
+    seen = module().outputs(DetectionInputs(images))
     torch.testing.assert_close(seen.pixels, (images.float() / 255 - 0.5) / 0.25)
     assert seen.regions is None
 
@@ -102,7 +109,7 @@ def test_what_the_backbone_expects_goes_before_the_data() -> None:
     network = Made()
     network.backbone = nn.Identity()
     network.backbone.mean, network.backbone.std = [0.0] * 3, [0.5] * 3
-    seen = module(network).outputs(torch.full((1, 3, 64, 64), 255, dtype=torch.uint8))
+    seen = module(network).outputs(DetectionInputs(torch.full((1, 3, 64, 64), 255, dtype=torch.uint8)))
     torch.testing.assert_close(seen.pixels, torch.full((1, 3, 64, 64), 2.0))
 
 
@@ -111,10 +118,10 @@ def test_a_picture_of_another_size_is_fitted_and_its_boxes_come_back() -> None:
     images = torch.zeros(1, 3, 100, 200, dtype=torch.uint8)
     network = Made([found([[0, 0, 64, 32], [32, 8, 48, 16], [60, 20, 70, 50]], [0.9, 0.8, 0.7], [0, 1, 2])])
     made = module(network, max_detections=4)
-    pixels = made.outputs(images).pixels
+    pixels = made.outputs(DetectionInputs(images)).pixels
     assert pixels.shape == (1, 3, 64, 64)
     assert torch.allclose(pixels[..., 32:, :], torch.tensor((LETTERBOX_GREY / 255 - 0.5) / 0.25))
-    answer = made(images)
+    answer = made(DetectionInputs(images))
     expected = [[0, 0, 200, 100], [100, 25, 150, 50], [187.5, 62.5, 200, 100], [0, 0, 0, 0]]
     assert torch.allclose(answer.boxes[0], torch.tensor(expected, dtype=torch.float32), atol=1e-3)
     assert answer.scores[0].tolist() == pytest.approx([0.9, 0.8, 0.7, 0])
@@ -125,13 +132,13 @@ def test_stretched_pictures_of_a_size_that_is_not_square() -> None:
     network = Made([found([[0, 0, 32, 48]], [0.9], [0])])
     made = module(network, image_size=[48, 32], resize_mode="stretch")
     images = torch.zeros(1, 3, 100, 200, dtype=torch.uint8)
-    assert made.outputs(images).pixels.shape == (1, 3, 48, 32)
-    assert made(images).boxes[0, 0].tolist() == [0, 0, 200, 100]
+    assert made.outputs(DetectionInputs(images)).pixels.shape == (1, 3, 48, 32)
+    assert made(DetectionInputs(images)).boxes[0, 0].tolist() == [0, 0, 200, 100]
 
 
 def test_more_detections_than_rows_are_cut() -> None:
     network = Made([found([[0, 0, 5, 5.0]] * 7, [0.9 - 0.1 * n for n in range(7)], [0] * 7)])
-    answer = module(network, max_detections=3)(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
+    answer = module(network, max_detections=3)(DetectionInputs(torch.zeros(1, 3, 64, 64, dtype=torch.uint8)))
     assert answer.scores.shape == (1, 3) and answer.scores[0].tolist() == pytest.approx([0.9, 0.8, 0.7])
 
 
@@ -148,26 +155,26 @@ def test_only_training_shows_the_network_its_targets() -> None:
     made = module(network)
     made.training_outputs(batch())
     assert network.targets is not None and network.targets[0].labels.tolist() == [1]
-    made.outputs(*made.batch_inputs(batch()))
+    made.outputs(made.inputs(batch()))
     assert network.targets is None
 
 
 def test_proposals_of_the_data_are_fitted_and_padding_is_left_out() -> None:
     made = module(Made(external=True), image_size=32)
     given = batch(proposals=3)
-    inputs = made.batch_inputs(given)
+    inputs = made.inputs(given)
     assert len(inputs) == 2
-    for seen in (made.outputs(*inputs), made.training_outputs(given)):
+    for seen in (made.outputs(inputs), made.training_outputs(given)):
         assert [rows.tolist() for rows in seen.regions] == [[[1, 2, 10, 15]] * 2] * 2
 
 
 def test_proposals_that_are_missing_are_made_where_the_network_needs_them() -> None:
     given = batch()
-    assert len(module().batch_inputs(given)) == 1
+    assert module().inputs(given).proposals is None
     made = module(Made(external=True), image_size=32)
-    for seen in (made.outputs(given.images), made.training_outputs(given)):
+    for seen in (made.outputs(DetectionInputs(given.images)), made.training_outputs(given)):
         assert [rows.tolist() for rows in seen.regions] == [[[0, 0, 32, 16]]] * 2
-    assert module(Made()).outputs(given.images).regions is None
+    assert module(Made()).outputs(DetectionInputs(given.images)).regions is None
 
 
 # ---- training ----------------------------------------------------------------------------------------------
@@ -229,7 +236,7 @@ def test_the_baseline_answers_alike_and_survives_a_checkpoint() -> None:
     made = module()
     (nothing,) = made.baselines(batch()).values()
     assert (nothing.labels == -1).all()
-    made.prepare_batch(batch())
+    made.prepare(batch())
     again = module()
     again.load_state_dict(made.state_dict())
     answer = again.baselines(batch())["mean_boxes"]
@@ -247,7 +254,7 @@ def answered() -> tuple[DetectionBatch, DetectionAnswer]:
         ]
     )
     given = batch()
-    return given, module(network)(given.images)
+    return given, module(network)(DetectionInputs(given.images))
 
 
 def test_scalars_come_from_one_metric_and_the_worst_is_known() -> None:
@@ -261,7 +268,7 @@ def test_scalars_come_from_one_metric_and_the_worst_is_known() -> None:
     assert values["recall"] == 0.5 and values["errors_localization"] == 1
     assert values["voc_ap"] == 0.5
     assert made.quality(answer, given).tolist() == pytest.approx([0, 1])
-    figures = made.figures(metrics)
+    figures = made.presentation.figures(metrics.compute())
     assert set(figures) == {"precision_recall", "classes", "confusion"}
 
 
@@ -271,21 +278,22 @@ def test_scalars_come_from_one_metric_and_the_worst_is_known() -> None:
 def test_rows_are_of_one_size_with_a_column_for_each_title() -> None:
     made = module()
     given, answer = answered()
-    rows = made.draw(given, answer)
+    rows, titles = made.presentation.draw_with_truth(given, answer)
     assert len({row.shape for row in rows}) == 1 and len(rows) == 2
-    assert sheet(rows, made.column_titles).dtype == torch.uint8
-    shown = made.show(given.images, answer)
+    assert sheet(rows, titles).dtype == torch.uint8
+    shown = made.presentation.draw_answer(made.inputs(given), answer)
     assert [picture.shape for picture in shown] == [(3, 384, 384)] * 2
 
 
 def test_descriptions_are_in_pixels_and_above_the_threshold() -> None:
-    _, answer = answered()
-    rows = json.loads(json.dumps(module().describe(answer)))
+    given, answer = answered()
+    inputs = module().inputs(given)
+    rows = json.loads(json.dumps(module().presentation.describe(inputs, answer)))
     assert rows == [
         {"objects": [{"class": "dog", "score": 0.8, "box": [8, 16, 40, 32]}]},
         {"objects": [{"class": "emu", "score": 0.9, "box": [0, 0, 6, 40]}]},
     ]
-    assert len(module(score_threshold=0.05).describe(answer)[0]["objects"]) == 2
+    assert len(module(score_threshold=0.05).presentation.describe(inputs, answer)[0]["objects"]) == 2
 
 
 def test_files_of_predictions_are_read_back_by_our_readers(tmp_path: Path) -> None:
@@ -293,15 +301,15 @@ def test_files_of_predictions_are_read_back_by_our_readers(tmp_path: Path) -> No
     given, answer = answered()
     rows = []
     (tmp_path / "images").mkdir()
-    for number, image in enumerate(given.images):
-        one = DetectionAnswer(*(field[number : number + 1] for field in answer))
-        to_pil(image).save(tmp_path / "images" / f"photo-{number}.png")
-        for name, content in made.files(image, one, f"photo-{number}").items():
+    samples = zip(one_by_one(made.inputs(given)), one_by_one(answer), strict=True)
+    for number, (inputs, one) in enumerate(samples):
+        to_pil(inputs.images[0]).save(tmp_path / "images" / f"photo-{number}.png")
+        for name, content in made.presentation.files(inputs, one, f"photo-{number}").items():
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_bytes(content)
         row = {"file": f"images/photo-{number}.png", "width": 64, "height": 64}
-        rows.append(row | made.describe(one)[0])
-    for name, content in made.closing_files(rows).items():
+        rows.append(row | made.presentation.describe(inputs, one)[0])
+    for name, content in made.presentation.closing_files(rows).items():
         (tmp_path / name).write_bytes(content)
 
     voc = VocFolder(str(tmp_path), classes=NAMES).read()

@@ -15,6 +15,7 @@ from vision_apps.applications.localization.network import Localizer
 from vision_apps.applications.localization.types import LocalizerOutputs
 from vision_apps.applications.localization.vector import encode
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.fields import ImageInputs
 from vision_apps.data.augmentation.crops import Flip
 from vision_apps.data.boxes.coco import read_json
 from vision_apps.networks.backbones import Small
@@ -51,7 +52,7 @@ def localizer(size: Any = 32, **changes: Any) -> Localizer:
 
 def test_the_network_gets_normalised_pixels_of_its_size() -> None:
     module = application(network := Fixed([0.0] * 8), size=[16, 24])
-    module(torch.full((2, 3, 40, 30), 255, dtype=torch.uint8))
+    module(ImageInputs(torch.full((2, 3, 40, 30), 255, dtype=torch.uint8)))
     torch.testing.assert_close(network.seen, torch.full((2, 3, 16, 24), 2.0))
 
 
@@ -65,12 +66,12 @@ def test_boxes_come_back_in_pixels_of_the_given_picture(resize_mode: Any, given:
     module = application(Fixed([0.0] * 8), resize_mode=resize_mode)
     vector = module._encoded(batch)[0]
     exact = application(Fixed([*vector[:4].tolist(), 9.0, 0.0, 9.0, 0.0]), resize_mode=resize_mode)
-    answer = exact(batch.images)
+    answer = exact(ImageInputs(batch.images))
     torch.testing.assert_close(answer.boxes, box[:, 0], atol=1e-3, rtol=0)
     torch.testing.assert_close(
         answer.vector[:, :4], encode(box[:, 0], torch.tensor([1]), 3, height, width)[:, :4]
     )
-    assert exact.loss(exact.outputs(batch.images), batch)["box"] < 1e-6
+    assert exact.loss(exact.outputs(ImageInputs(batch.images)), batch)["box"] < 1e-6
 
 
 def test_a_box_beyond_the_edge_is_clipped() -> None:
@@ -94,14 +95,14 @@ def test_the_normalisation_of_pretrained_weights_goes_first_and_travels() -> Non
 def test_flip_test_tells_mirrored_boxes_in_a_mirrored_picture() -> None:
     module = application(localizer(), flip_test=True).eval()
     images = torch.randint(256, (3, 3, 32, 32), dtype=torch.uint8)
-    one, other = module(images), module(images.flip(-1))
+    one, other = module(ImageInputs(images)), module(ImageInputs(images.flip(-1)))
     mirrored = torch.stack(
         (32 - one.boxes[:, 2], one.boxes[:, 1], 32 - one.boxes[:, 0], one.boxes[:, 3]), dim=1
     )
     torch.testing.assert_close(other.boxes, mirrored, atol=1e-3, rtol=0)
     torch.testing.assert_close(other.presence, one.presence)
     torch.testing.assert_close(other.probabilities, one.probabilities)
-    trained, plain = module.train().outputs(images), application(module.network).train().outputs(images)
+    trained, plain = (m.train().outputs(ImageInputs(images)) for m in (module, application(module.network)))
     torch.testing.assert_close(trained, plain)  # training looks once, as the picture is
 
 
@@ -129,8 +130,8 @@ def test_measuring_the_map_leaves_no_trace() -> None:
 def test_the_answer_is_float32_in_mixed_precision() -> None:
     module = application(localizer())
     with torch.autocast("cpu", torch.bfloat16):
-        answer = module(module.example().images)
-        losses = module.loss(module.outputs(module.example().images), module.example())
+        answer = module(module.inputs(module.example()))
+        losses = module.loss(module.outputs(module.inputs(module.example())), module.example())
     assert all(value.dtype == torch.float32 for value in (*answer, *losses.values()))
 
 
@@ -150,7 +151,7 @@ def test_mirrored_pictures_are_learned_with_mirrored_boxes() -> None:
 def test_the_parts_are_weighed() -> None:
     module = application(localizer(), presence_weight=2.0, class_weight=3.0, box_weight=0.5)
     batch = module.example()
-    parts = module.loss(module.outputs(batch.images), batch)
+    parts = module.loss(module.outputs(ImageInputs(batch.images)), batch)
     torch.testing.assert_close(parts["loss"], 2 * parts["presence"] + 3 * parts["class"] + 0.5 * parts["box"])
 
 
@@ -165,10 +166,10 @@ def test_it_learns_two_pictures_by_heart() -> None:
     optimizer = torch.optim.Adam(module.parameters(), 1e-2)
     for _ in range(200):
         optimizer.zero_grad()
-        module.loss(module.outputs(images), batch)["loss"].backward()
+        module.loss(module.outputs(ImageInputs(images)), batch)["loss"].backward()
         optimizer.step()
     metrics = module.build_metrics()
-    module.score(metrics, module(images), batch)
+    module.score(metrics, module(ImageInputs(images)), batch)
     found = {name: metric.compute().item() for name, metric in metrics.items()}
     assert found["loc_accuracy"] == found["presence_accuracy"] == 1, found
     assert found["mean_iou"] > 0.9, found
@@ -192,7 +193,7 @@ def test_the_mean_box_is_measured_on_pictures_with_an_object() -> None:
     batch = LocalizationBatch(
         torch.zeros(4, 3, 32, 32, dtype=torch.uint8), boxes, torch.tensor([[0], [2], [-1], [2]])
     )
-    module.prepare_batch(batch)
+    module.prepare(batch)
     answers = module.baselines(batch)
     mean, centre = answers["mean_box"], answers["centre"]
     torch.testing.assert_close(mean.boxes, (boxes[[0, 1, 3], 0].mean(0)).expand(4, -1))
@@ -210,7 +211,7 @@ def test_empty_training_pictures_leave_the_middle_as_mean() -> None:
     batch = LocalizationBatch(
         torch.zeros(2, 3, 32, 32, dtype=torch.uint8), torch.zeros(2, 1, 4), torch.full((2, 1), -1)
     )
-    module.prepare_batch(batch)
+    module.prepare(batch)
     mean = module.baselines(batch)["mean_box"]
     assert mean.boxes[0].tolist() == [8, 8, 24, 24] and mean.presence.tolist() == [0, 0]
 
@@ -223,7 +224,7 @@ def test_the_worst_pictures_have_the_lowest_quality() -> None:
         box.expand(4, 1, 4) * torch.tensor([1.0, 1, 1, 0])[:, None, None],
         torch.tensor([[0], [0], [1], [-1]]),
     )
-    answer = module._answer(
+    answer = module.place(
         torch.tensor([[0.0, 0, 16, 16], [16, 16, 32, 32], [0, 0, 16, 8], [0, 0, 1, 1]]),
         torch.tensor([1.0, 1, 1, 0.25]),
         torch.tensor([[0.9, 0.1, 0.0], [0.9, 0.1, 0.0], [0.8, 0.2, 0.0], [1.0, 0, 0]]),
@@ -240,10 +241,12 @@ def test_pictures_of_any_shape(given: tuple[int, int]) -> None:
     module = application(localizer()).eval()
     images = torch.randint(256, (2, 3, *given), dtype=torch.uint8)
     boxes = torch.tensor([[[0.0, 0, given[1], given[0]]], [[0, 0, 0, 0]]])
-    answer = module(images)
-    drawn = module.draw(LocalizationBatch(images, boxes, torch.tensor([[1], [-1]])), answer)
+    answer = module(ImageInputs(images))
+    drawn = module.presentation.draw_with_truth(
+        LocalizationBatch(images, boxes, torch.tensor([[1], [-1]])), answer
+    ).rows
     assert drawn[0].shape == drawn[1].shape and drawn[0].dtype == torch.uint8
-    for picture in module.show(images, answer):
+    for picture in module.presentation.draw_answer(ImageInputs(images), answer):
         assert picture.shape[1] / picture.shape[2] == pytest.approx(given[0] / given[1])
 
 
@@ -259,16 +262,17 @@ def test_what_is_drawn_where() -> None:
 
     sure = application(Fixed([0.5, 0.0, 0.5, 0.5, 9.0, 0.0, 0.0, 0.0]))
     unsure = application(Fixed([0.5, 0.0, 0.5, 0.5, -9.0, 0.0, 0.0, 0.0]))
-    (both,) = sure.draw(batch, sure(batch.images))
+    (both,) = sure.presentation.draw_with_truth(batch, sure(sure.inputs(batch))).rows
     assert has(both, green) and has(both, orange)
     assert (both[:, 223, 112] == orange).all() and (both[:, 0, 0] == green).all()
-    (alone,) = unsure.draw(batch, unsure(batch.images))
+    (alone,) = unsure.presentation.draw_with_truth(batch, unsure(unsure.inputs(batch))).rows
     assert has(alone, green) and not has(alone, orange)
 
 
 def test_rows_say_what_was_found() -> None:
     module = application(Fixed([0.25, 0.0, 0.5, 0.5, 2.0, 0.0, 3.0, 0.0]))
-    (row,) = module.describe(module(torch.zeros(1, 3, 40, 80, dtype=torch.uint8)))
+    inputs = ImageInputs(torch.zeros(1, 3, 40, 80, dtype=torch.uint8))
+    (row,) = module.presentation.describe(inputs, module(inputs))
     assert json.loads(json.dumps(row)) == row
     assert row["object"] is True and row["class"] == "square"
     assert row["box"] == [20, 20, 60, 40]
@@ -282,16 +286,19 @@ def test_files_about_a_picture_and_about_all(tmp_path: Path) -> None:
     images = torch.zeros(1, 3, 40, 80, dtype=torch.uint8)
     rows, xml = [], []
     for number, module in enumerate((found, nothing)):
-        answer = module(images)
-        (content,) = module.files(images[0], answer, f"p{number}").values()
+        answer = module(ImageInputs(images))
+        (content,) = module.presentation.files(ImageInputs(images), answer, f"p{number}").values()
         xml.append(ET.fromstring(content))
-        rows.append(module.describe(answer)[0] | {"file": f"p{number}.jpg", "width": 80, "height": 40})
+        rows.append(
+            module.presentation.describe(ImageInputs(images), answer)[0]
+            | {"file": f"p{number}.jpg", "width": 80, "height": 40}
+        )
     assert [node.findtext("name") for node in xml[0].iter("object")] == ["square"]
     corners = [xml[0].findtext(f"object/bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax")]
     assert corners == ["20", "20", "60", "40"]
     assert not list(xml[1].iter("object")) and xml[1].findtext("size/width") == "80"
 
-    (content,) = found.closing_files(rows).values()
+    (content,) = found.presentation.closing_files(rows).values()
     (tmp_path / "annotations.json").write_bytes(content)
     names, read = read_json(tmp_path / "annotations.json")
     assert names == NAMES

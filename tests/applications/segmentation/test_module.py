@@ -16,6 +16,7 @@ from vision_apps.applications.segmentation import losses
 from vision_apps.applications.segmentation.border import border_weights
 from vision_apps.applications.segmentation.module import Segmentation, SegmentationAnswer, SegmentationBatch
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.fields import ImageInputs
 from vision_apps.networks.auxiliary import AuxiliaryLogits, Logits
 
 K = 3
@@ -55,12 +56,12 @@ def some_batch(seed: int = 0, size: tuple[int, int] = (16, 20), count: int = 3) 
 def test_the_network_gets_normalised_pixels_and_its_scores_are_enlarged() -> None:
     module = application(network := Coarse())
     images = some_batch().images
-    outputs = module.outputs(images)
+    outputs = module.outputs(ImageInputs(images))
     expected = (images / 255 - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
     torch.testing.assert_close(network.seen, expected)
     enlarged = F.interpolate(network.layer(expected), scale_factor=2, mode="bilinear")
     torch.testing.assert_close(outputs, enlarged)
-    answer = module.answer(outputs, images)
+    answer = module.answer(outputs, ImageInputs(images))
     assert answer.masks.dtype == torch.uint8
     assert torch.equal(answer.masks.long(), enlarged.argmax(1))
 
@@ -69,15 +70,15 @@ def test_what_a_network_expects_goes_before_the_data_s() -> None:
     network = Coarse()
     network.mean, network.std = [0.0] * 3, [0.5] * 3  # type: ignore[assignment]
     module = application(network)
-    module.outputs(torch.full((1, 3, 8, 8), 255, dtype=torch.uint8))
+    module.outputs(ImageInputs(torch.full((1, 3, 8, 8), 255, dtype=torch.uint8)))
     torch.testing.assert_close(network.seen, torch.full((1, 3, 8, 8), 2.0))
 
 
 @given(batch=st.integers(1, 5))
 def test_answers_do_not_depend_on_the_batch(batch: int) -> None:
     module, images = application().eval(), some_batch(count=5).images
-    whole = module(images).masks
-    parts = torch.cat([module(part).masks for part in images.split(batch)])
+    whole = module(ImageInputs(images)).masks
+    parts = torch.cat([module(ImageInputs(part)).masks for part in images.split(batch)])
     assert torch.equal(parts, whole)
 
 
@@ -86,12 +87,12 @@ def test_large_pictures_are_answered_in_tiles() -> None:
     network = Coarse()
     module = application(network, tile=64, overlap=16).eval()
     images = some_batch(size=(150, 100), count=2).images
-    tiled = module(images).masks
+    tiled = module(ImageInputs(images)).masks
     assert max(network.seen.shape[-2:]) <= 64
-    whole = application(network).eval()(images).masks
+    whole = application(network).eval()(ImageInputs(images)).masks
     assert network.seen.shape == (2, 3, 150, 100)
     assert (tiled == whole).float().mean() > 0.99  # at seams the enlarged scores differ a little
-    module(images[..., :64, :64])
+    module(ImageInputs(images[..., :64, :64]))
     assert network.seen.shape == (2, 3, 64, 64)
 
 
@@ -106,7 +107,7 @@ def test_the_loss_is_the_one_that_was_asked_for(weights: list[float] | None, tra
 
     def loss_of(name: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         module = application(loss=name, class_weights=weights, **kwargs).train(training)
-        logits = module.outputs(batch.images)
+        logits = module.outputs(ImageInputs(batch.images))
         return module.loss(logits, batch)["loss"], logits
 
     found, logits = loss_of("cross_entropy")
@@ -128,7 +129,7 @@ def test_the_loss_is_the_one_that_was_asked_for(weights: list[float] | None, tra
 def test_parts_are_named() -> None:
     batch = some_batch()
     module = application(Coarse(auxiliary=True), loss="cross_entropy+dice")
-    parts = module.loss(module.outputs(batch.images), batch)
+    parts = module.loss(module.outputs(ImageInputs(batch.images)), batch)
     assert set(parts) == {"loss", "main", "auxiliary", "cross_entropy", "dice_loss"}
     torch.testing.assert_close(parts["loss"], parts["main"] + 0.4 * parts["auxiliary"])
     torch.testing.assert_close(parts["main"], parts["cross_entropy"] + parts["dice_loss"])
@@ -139,7 +140,7 @@ def test_a_batch_in_which_nothing_counts_is_survived(loss: Any) -> None:
     batch = some_batch()
     batch.masks.fill_(255)
     module = application(loss=loss)
-    value = module.loss(module.outputs(batch.images), batch)["loss"]
+    value = module.loss(module.outputs(ImageInputs(batch.images)), batch)["loss"]
     value.backward()
     assert value.item() == 0
     assert all(p.grad is not None and p.grad.eq(0).all() for p in module.parameters())
@@ -159,7 +160,7 @@ def counted() -> SegmentationBatch:
 def test_balanced_weights_come_from_training_masks_and_stay_with_the_weights() -> None:
     module = application(class_weights="balanced")
     assert torch.equal(module.class_weights, torch.ones(K))
-    module.prepare_batch(counted())
+    module.prepare(counted())
     assert module.pixels.tolist() == [64, 16, 0]
     assert module.pixels_where_present.tolist() == [80, 48, 0]
     frequency = torch.tensor([64 / 80, 16 / 48])
@@ -171,9 +172,9 @@ def test_balanced_weights_come_from_training_masks_and_stay_with_the_weights() -
 
 
 def test_the_number_of_counted_images_falls_with_their_size() -> None:
-    assert application(image_size=64).prepare_images == 1000
-    assert application(image_size=[360, 480]).prepare_images == 115
-    assert application(image_size=[1024, 2048]).prepare_images == 50
+    assert application(image_size=64).prepare_samples == 1000
+    assert application(image_size=[360, 480]).prepare_samples == 115
+    assert application(image_size=[1024, 2048]).prepare_samples == 50
 
 
 def test_baselines_are_the_commonest_class_everywhere_and_at_each_place() -> None:
@@ -182,7 +183,7 @@ def test_baselines_are_the_commonest_class_everywhere_and_at_each_place() -> Non
     (name, answer), *others = module.baselines(truth).items()
     assert (name, others) == ("majority", [])  # nothing was counted: of this batch
     assert answer.masks.eq(2).all()
-    module.prepare_batch(batch)
+    module.prepare(batch)
     found = module.baselines(truth)
     assert found["majority"].masks.eq(0).all()
     assert found["position"].masks.shape == (2, 8, 8)
@@ -204,19 +205,21 @@ def test_scores_figures_and_quality() -> None:
     module.score(metrics, SegmentationAnswer(right), batch)
     values = metrics.compute()
     assert values["miou"] == values["iou_disc"] == 1
-    assert set(module.figures(metrics)) == {"ious", "confusion"}
+    assert set(module.presentation.figures(metrics.compute())) == {"ious", "confusion"}
     assert module.quality(SegmentationAnswer(right), batch).tolist() == [1, 1, 1]
 
 
 def test_what_is_written_for_a_picture() -> None:
     module, batch = application(), some_batch(count=1)
-    answer = module(batch.images)
-    files = module.files(batch.images[0], answer, "park")
+    inputs = ImageInputs(batch.images)
+    answer = module(inputs)
+    files = module.presentation.files(inputs, answer, "park")
     assert set(files) == {"masks/park.png", "overlays/park.png"}
-    (row,) = module.describe(answer)
+    (row,) = module.presentation.describe(inputs, answer)
     assert json.loads(json.dumps(row)) == row
     assert sum(row["shares"].values()) == pytest.approx(1)
-    assert len(module.draw(batch, answer)) == len(module.show(batch.images, answer)) == 1
+    assert len(module.presentation.draw_with_truth(batch, answer).rows) == 1
+    assert len(module.presentation.draw_answer(inputs, answer)) == 1
 
 
 def test_the_example_has_ignored_pixels_and_every_size() -> None:

@@ -9,7 +9,9 @@ import pytorch_lightning  # noqa: F401 - its first import sets an environment va
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights
+from toy import ToyData
 
+from vision_apps.core import assembly
 from vision_apps.core.config.check import accepted, check, check_fit, find_problems
 from vision_apps.core.config.types import fits, spell
 from vision_apps.core.errors import ConfigError
@@ -86,14 +88,31 @@ def test_one_problem(node: dict[str, Any], problem: str | None) -> None:
     assert list(find_problems(OmegaConf.create(node))) == ([problem] if problem else [])
 
 
-def test_the_engine_fills_parts_and_facts(toy: None) -> None:
-    node = {"_target_": "toy.ToyModule"}
-    assert not list(find_problems(node))
-    assert not list(find_problems({**node, "num_classes": None}))
-    assert list(find_problems(node, filled=())) == [
+def test_the_engine_fills_parts_and_the_facts_of_the_data(toy: None) -> None:
+    module = {"_target_": "toy.ToyModule"}
+    data = {"_target_": "toy.ToyData"}
+    needs = (
+        "module.num_classes: ToyModule needs it: module.num_classes=..., or a data set that has it among its "
+        "fact_names"
+    )
+    assert not list(find_problems({"module": module, "data": data}))
+    assert not list(find_problems({"module": {**module, "num_classes": None}, "data": data}))
+    assert list(find_problems({"module": module})) == [needs]
+    assert list(find_problems(module, filled=())) == [
         "network: ToyModule needs it: network=...",
         "num_classes: ToyModule needs it: num_classes=...",
     ]
+
+
+def test_a_data_set_says_which_facts_it_knows(toy: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = {"module": {"_target_": "toy.ToyModule"}, "data": {"_target_": "toy.ToyData"}}
+    monkeypatch.setattr(ToyData, "fact_names", ("image_size", "vocabulary"))
+    (problem,) = find_problems(config)
+    assert problem.startswith("module.num_classes: ToyModule needs it: ")
+    with pytest.raises(
+        ConfigError, match=r"gives the facts num_classes, .* fact_names: image_size, vocabulary$"
+    ):
+        assembly.build_data(config)
 
 
 class Base:

@@ -78,7 +78,7 @@ def test_a_missing_argument_is_named() -> None:
         "pytorch_lightning.loggers.CSVLogger",
         "timm.create_model",
         "vision_apps.core.schedules.warmup_cosine",
-        "vision_apps.core.pictures.Pictures",
+        "vision_apps.core.picture_log.Pictures",
     ],
 )
 def test_parts_of_a_run_may_be_named(target: str) -> None:

@@ -44,7 +44,7 @@ def test_split_folders_are_used_and_the_rest_is_held_out(tmp_path: Path) -> None
 def test_pictures_without_classes(tmp_path: Path) -> None:
     fake_pictures(tmp_path / "flat", 10, 16, seed=0)
     data = prepared(tmp_path / "flat")
-    assert data.fields == ("images",)
+    assert data.offers == ("images",)
     assert "num_classes" not in data.facts
     assert counts(data) == {"train": 8, "val": 1, "test": 1}
     with pytest.raises(DataError, match="no class folders"):

@@ -1,7 +1,7 @@
 """The application: a network that gives one score per class."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -14,11 +14,12 @@ from torchmetrics.classification import (
     MulticlassF1Score,
 )
 
-from vision_apps.applications.classification import pictures
-from vision_apps.applications.classification.types import ClassAnswer, LabelBatch
-from vision_apps.core import figures
+from vision_apps.applications.classification.presentation import ClassPresentation
+from vision_apps.applications.classification.types import ClassAnswer, LabelBatch, hard
 from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.exportable import Exportable
+from vision_apps.core.fields import ImageInputs
 from vision_apps.core.module import VisionModule
 from vision_apps.networks.auxiliary import Logits, main_logits, summed_loss
 from vision_apps.networks.pixels import PixelNormalization
@@ -29,7 +30,7 @@ WHITENED = 5000  # training images that a network's first layer is measured on: 
 LARGEST_CONFUSION = 1000  # classes; the table is square, at 1,000 it takes 8 MB per stage
 
 
-class Classification(VisionModule):
+class Classification(VisionModule[LabelBatch, ImageInputs, Logits, ClassAnswer]):
     """Cross-entropy on whole images.
 
     A network may carry what it expects of its input in attributes ``image_size`` (pixels), ``mean`` and
@@ -43,11 +44,6 @@ class Classification(VisionModule):
             2016, section 7).
         flip_test: outside training, answer with the mean logits of the image and its mirror image.
     """
-
-    batch_type = LabelBatch
-    graph_type = ClassAnswer
-    graph_notes: ClassVar = {"probabilities": "0 to 1, of each class; a row sums to 1"}
-    column_titles = ("image", "answer")
 
     def __init__(
         self,
@@ -67,6 +63,9 @@ class Classification(VisionModule):
         problems = class_name_problems(num_classes, class_names, least=2)
         if problems:
             raise ConfigError("\n".join(problems))
+        notes = {"probabilities": "0 to 1, of each class; a row sums to 1"}
+        self.exportable = Exportable(self.forward, ClassAnswer, notes)
+        self.presentation = ClassPresentation(class_names)
         self.num_classes = num_classes
         self.class_names = list(class_names)
         self.class_counts = class_counts
@@ -75,9 +74,9 @@ class Classification(VisionModule):
         self.image_size: int = getattr(network, "image_size", None) or image_size
         self.normalize = PixelNormalization(network, mean, std)
 
-    def outputs(self, images: Tensor) -> Logits:
-        """uint8 [B, 3, H, W] -> logits [B, K]."""
-        pixels = self._pixels(images)
+    def outputs(self, inputs: ImageInputs) -> Logits:
+        """Logits [B, K]."""
+        pixels = self._pixels(inputs.images)
         outputs: Logits = self.network(pixels)
         if self.flip_test and not self.training:
             outputs = (outputs + self.network(pixels.flip(-1))) / 2
@@ -97,13 +96,13 @@ class Classification(VisionModule):
         return pixels
 
     @property
-    def prepare_images(self) -> int:
+    def prepare_samples(self) -> int:
         return WHITENED if hasattr(self.network, "prepare") else 0
 
-    def prepare(self, images: Tensor) -> None:
-        cast(Any, self.network).prepare(self._pixels(images))
+    def prepare(self, batch: LabelBatch) -> None:
+        cast(Any, self.network).prepare(self._pixels(batch.images))
 
-    def answer(self, outputs: Logits, images: Tensor) -> ClassAnswer:
+    def answer(self, outputs: Logits, inputs: ImageInputs) -> ClassAnswer:
         return ClassAnswer(main_logits(outputs).float().softmax(dim=1))
 
     def loss(self, outputs: Logits, batch: LabelBatch) -> dict[str, Tensor]:
@@ -146,35 +145,6 @@ class Classification(VisionModule):
         )
         return {"majority": ClassAnswer((counts / counts.sum()).expand(len(batch.images), -1))}
 
-    def draw(self, batch: LabelBatch, answer: ClassAnswer) -> list[Tensor]:
-        return self._pictures(batch.images, answer, hard(batch.labels).tolist())
-
-    def show(self, images: Tensor, answer: ClassAnswer) -> list[Tensor]:
-        return self._pictures(images, answer, [None] * len(images))
-
-    def _pictures(self, images: Tensor, answer: ClassAnswer, truths: Sequence[int | None]) -> list[Tensor]:
-        rows = zip(images.cpu(), answer.probabilities.cpu(), truths, strict=True)
-        return [pictures.sample(image, row, self.class_names, truth) for image, row, truth in rows]
-
-    def figures(self, metrics: MetricCollection) -> dict[str, Tensor]:
-        if "confusion" not in metrics:
-            return {}
-        counts = metrics["confusion"].compute().cpu()
-        recall = (counts.diagonal() / counts.sum(1))[counts.sum(1) > 0].mean().nan_to_num()
-        title = f"{int(counts.sum()):,} images, mean recall {recall:.1%}"
-        return {"confusion": figures.confusion(counts, self.class_names, title)}
-
-    def describe(self, answer: ClassAnswer) -> list[dict[str, Any]]:
-        """The five most likely classes, most likely first."""
-        values, indices = answer.probabilities.cpu().topk(min(5, self.num_classes), dim=1)
-        rows = []
-        for row, numbers in zip(values.tolist(), indices.tolist(), strict=True):
-            ranked = [
-                {"class": self.class_names[k], "probability": p} for k, p in zip(numbers, row, strict=True)
-            ]
-            rows.append({**ranked[0], "top5": ranked})
-        return rows
-
     def example(self) -> LabelBatch:
         generator = torch.Generator().manual_seed(0)
         shape = (2, 3, self.image_size, self.image_size)
@@ -182,8 +152,3 @@ class Classification(VisionModule):
             torch.randint(256, shape, generator=generator, dtype=torch.uint8),
             torch.randint(self.num_classes, (2,), generator=generator),
         )
-
-
-def hard(labels: Tensor) -> Tensor:
-    """The class with the largest share: int64 [B] from int64 [B] or float [B, K]."""
-    return labels.argmax(dim=1) if labels.ndim == 2 else labels

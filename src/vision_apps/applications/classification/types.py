@@ -1,14 +1,21 @@
 """What travels between data, network, module and user."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from torch import Tensor
 
+from vision_apps.core.fields import Label, Pixels
+
 
 class LabelBatch(NamedTuple):
-    images: Tensor  # uint8 [B, 3, H, W], sRGB
-    labels: Tensor  # int64 [B]; after mixup or cutmix float [B, K], rows sum to 1
+    images: Annotated[Tensor, Pixels()]  # uint8 [B, 3, H, W], sRGB
+    labels: Annotated[Tensor, Label()]  # int64 [B]; after mixup or cutmix float [B, K], rows sum to 1
 
 
 class ClassAnswer(NamedTuple):
     probabilities: Tensor  # float32 [B, K], rows sum to 1
+
+
+def hard(labels: Tensor) -> Tensor:
+    """The class with the largest share: int64 [B] from int64 [B] or float [B, K]."""
+    return labels.argmax(dim=1) if labels.ndim == 2 else labels

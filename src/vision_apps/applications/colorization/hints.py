@@ -1,14 +1,19 @@
-"""Colour hints as a user would give them, simulated from the truth (Zhang et al., SIGGRAPH 2017, section
+"""Colour hints, as a user gives them and simulated from the truth (Zhang et al., SIGGRAPH 2017, section
 3.2)."""
 
+import re
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from vision_apps.applications.colorization.lab import rgb_to_ab
+from vision_apps.core.errors import DataError
+
 STOP = 0.125  # the number of hints is geometric: after each, this is the chance that it was the last
 LARGEST = 9  # side of a hint, px, uniform from 1
+SIDE = 5  # of a hint that a person gives, px
 MOST = 64  # more hints than this have a chance of 2e-4
 
 
@@ -55,3 +60,29 @@ def simulate_hints(ab: Tensor) -> Hints:
         colors = torch.where(given[:, None], mean, colors)
         mask = mask.masked_fill(given[:, None], 1)
     return Hints(colors, mask)
+
+
+def read_hints(text: str, height: int, width: int) -> Hints:
+    """Hints as a person types them: ``x,y,#rrggbb`` with spaces in between, each a square of ``SIDE`` px
+    around its place.
+
+    Args:
+        height, width: of the picture in px.
+
+    Raises:
+        DataError: one that is not written so, or lies outside.
+    """
+    ab, mask = torch.zeros(1, 2, height, width), torch.zeros(1, 1, height, width)
+    for word in text.split():
+        found = re.fullmatch(r"(\d+),(\d+),#([0-9a-fA-F]{6})", word)
+        x, y = (int(found[1]), int(found[2])) if found else (width, height)
+        if found is None or x >= width or y >= height:
+            raise DataError(
+                f"hints: {word!r}; expected x,y,#rrggbb with x below {width} and y below {height}, for "
+                "instance hints='40,50,#c03020 10,12,#3060ff'"
+            )
+        color = torch.tensor(list(bytes.fromhex(found[3])), dtype=torch.uint8).view(1, 3, 1, 1)
+        rows, columns = (slice(max(0, at - SIDE // 2), at + SIDE // 2 + 1) for at in (y, x))
+        ab[..., rows, columns] = rgb_to_ab(color)
+        mask[..., rows, columns] = 1
+    return Hints(ab, mask)

@@ -1,9 +1,9 @@
 """Colorization as an application: grey in, colour out."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from vision_apps.applications.colorization import metrics as measures
 from vision_apps.applications.colorization import scenes_truth
 from vision_apps.applications.colorization.ab_bins import SoftColors, ab_bins, soft_encode
 from vision_apps.applications.colorization.decode import TEMPERATURE, annealed_mean, join, upsample_ab
-from vision_apps.applications.colorization.hints import simulate_hints
+from vision_apps.applications.colorization.hints import read_hints, simulate_hints
 from vision_apps.applications.colorization.lab import rgb_to_ab, rgb_to_lightness
 from vision_apps.applications.colorization.losses import (
     absolute_error,
@@ -23,33 +23,16 @@ from vision_apps.applications.colorization.losses import (
     squared_error,
 )
 from vision_apps.applications.colorization.network import SIZE_MULTIPLE, ColorFeatures, ColorNetwork
+from vision_apps.applications.colorization.presentation import ColorPresentation
 from vision_apps.applications.colorization.rebalancing import bin_mass, load_prior, rebalancing_weights
+from vision_apps.applications.colorization.types import ColorAnswer, ColorBatch, ColorInputs, ExportedColor
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.exportable import Exportable
 from vision_apps.core.mean import Mean
 from vision_apps.core.module import VisionModule
 
 
-class ColorBatch(NamedTuple):
-    images: Tensor  # uint8 [B, 3, H, W], sRGB
-    materials: Tensor | None = None  # int [B, H, W]: of the generated world, see `scenes_truth`
-
-
-class ColorAnswer(NamedTuple):
-    images: Tensor  # uint8 [B, 3, H, W], sRGB: the lightness of the input in colour
-    ab: Tensor  # float32 [B, 2, H, W], not clipped to the gamut
-    # float32 [B], nat: mean over the pixels; 0 is certain; none after regression
-    entropy: Tensor | None = None
-
-
-class ColorGraph(NamedTuple):
-    """What an exported graph gives: a `ColorAnswer`, whose pictures are not called like the input."""
-
-    colored: Tensor
-    ab: Tensor
-    entropy: Tensor | None = None
-
-
-class Colorization(VisionModule):
+class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAnswer]):
     """Learns the colours of images from their lightness (Zhang et al. 2016).
 
     What is trained follows from the network: classes by the soft-target cross entropy, regression by its L1
@@ -68,13 +51,6 @@ class Colorization(VisionModule):
             loss.
     """
 
-    batch_type = ColorBatch
-    graph_type = ColorGraph
-    graph_notes: ClassVar = {
-        "colored": "sRGB, 0 to 255: the lightness of the input in colour",
-        "ab": "a and b of CIE Lab, about -110 to 110, not clipped to what can be shown",
-        "entropy": "0 and more, in nat, mean over the pixels: 0 is certain",
-    }
     headline = ("loss", "above_floor", "auc", "auc_rebalanced", "psnr")
     prior: Tensor
     bins: Tensor
@@ -114,15 +90,20 @@ class Colorization(VisionModule):
         self.drop_grey = drop_grey
         head = self.color_network.head
         count = head.out_channels if head is not None else 313
+        self.presentation = ColorPresentation(self.baselines, count)
+        self.exportable = ColorExport(self)
+        if self.color_network.takes_hints:
+            self.words = {"hints": "known colours as x,y,#rrggbb in pixels, several with spaces in between"}
         self.register_buffer("bins", ab_bins(count), persistent=False)
         self.register_buffer("prior", torch.zeros(count))
 
     # ---- the network ---------------------------------------------------------------------------------------
 
-    def outputs(self, images: Tensor, *hints: Tensor) -> ColorFeatures:
-        """``hints``: for a network that takes them, ab [B, 2, H, W] and mask [B, 1, H, W] of known
-        colours."""
-        lightness = rgb_to_lightness(images)
+    def outputs(self, inputs: ColorInputs) -> ColorFeatures:
+        lightness = rgb_to_lightness(inputs.images)
+        hints: tuple[Tensor, ...] = ()
+        if inputs.ab is not None and inputs.mask is not None:
+            hints = (inputs.ab, inputs.mask)
         size = self._working_size(*lightness.shape[-2:])
         if torch.compiler.is_exporting() or size != tuple(lightness.shape[-2:]):
             lightness = interpolate(lightness, size=size, mode="bilinear", antialias=True)
@@ -135,7 +116,7 @@ class Colorization(VisionModule):
         if self.image_size is None:
             return height, width
         # of squares the rule below gives the same, but an exported graph does not know that it has one
-        if not (torch.compiler.is_exporting() and self.graph_size is None) and height == width:
+        if not (torch.compiler.is_exporting() and self.takes_any_size) and height == width:
             return self.image_size, self.image_size
         scale = self.image_size / (height * width) ** 0.5
         tall, wide = (
@@ -145,18 +126,25 @@ class Colorization(VisionModule):
         return tall, wide
 
     @property
-    def graph_size(self) -> tuple[int, int] | None:
-        """None (any size) unless a square's working size is no multiple that other shapes have, too."""
-        if self.image_size is None or self.image_size % SIZE_MULTIPLE == 0:
-            return None
-        return self.image_size, self.image_size
+    def takes_any_size(self) -> bool:
+        """Whether one exported network takes pictures of every size: not where a square's working size is no
+        multiple that other shapes have, too."""
+        return self.image_size is None or self.image_size % SIZE_MULTIPLE == 0
 
     def training_outputs(self, batch: ColorBatch) -> ColorFeatures:
         if not self.color_network.takes_hints:
-            return self.outputs(batch.images)
-        return self.outputs(batch.images, *simulate_hints(rgb_to_ab(batch.images)))
+            return self.outputs(self.inputs(batch))
+        return self.outputs(ColorInputs(batch.images, *simulate_hints(rgb_to_ab(batch.images))))
 
-    def answer(self, outputs: ColorFeatures, images: Tensor) -> ColorAnswer:
+    def encode(self, images: Tensor | None, words: Mapping[str, str]) -> ColorInputs:
+        assert images is not None
+        if "hints" not in words:
+            return ColorInputs(images)
+        height, width = images.shape[-2:]
+        return ColorInputs(images, *read_hints(words["hints"], height, width))
+
+    def answer(self, outputs: ColorFeatures, inputs: ColorInputs) -> ColorAnswer:
+        images = inputs.images
         size = (images.shape[-2], images.shape[-1])
         entropy = None
         if outputs.ab is not None:
@@ -176,12 +164,6 @@ class Colorization(VisionModule):
     def _head(self, outputs: ColorFeatures) -> tuple[nn.Conv2d, Tensor]:
         assert self.color_network.head is not None and outputs.features is not None
         return self.color_network.head, outputs.features
-
-    def graph(self, images: Tensor) -> ColorGraph:
-        return ColorGraph(*self(images))
-
-    def answer_through(self, graph: Callable[[Tensor], Any], images: Tensor) -> ColorAnswer:
-        return ColorAnswer(*graph(images))
 
     # ---- the loss ------------------------------------------------------------------------------------------
 
@@ -228,16 +210,16 @@ class Colorization(VisionModule):
     # ---- how common colours are ----------------------------------------------------------------------------
 
     @property
-    def prepare_images(self) -> int:
+    def prepare_samples(self) -> int:
         return self.prior_images
 
-    def prepare(self, images: Tensor) -> None:
+    def prepare(self, batch: ColorBatch) -> None:
         count = len(self.bins)
         if self.prior_path is not None:
             prior = load_prior(self.prior_path, count)
         else:
             # nothing is refused here: the user gave no prior that could be wrong
-            colors = (rgb_to_ab(some, self.color_network.stride) for some in images.split(64))
+            colors = (rgb_to_ab(some, self.color_network.stride) for some in batch.images.split(64))
             mass = torch.stack(
                 [bin_mass(soft_encode(ab, self.neighbours, count), count) for ab in colors]
             ).sum(0)
@@ -293,40 +275,34 @@ class Colorization(VisionModule):
             answers["best_l2"] = scenes_truth.expected_ab(batch.materials)
         return {name: self._colored(ab, batch.images) for name, ab in answers.items()}
 
-    # ---- what is shown -------------------------------------------------------------------------------------
-
-    def draw(self, batch: ColorBatch, answer: ColorAnswer) -> list[Tensor]:
-        others = self.baselines(batch)
-        columns = {"grey": others["grey"].images, "truth": batch.images, "answer": answer.images}
-        if "best_l2" in others:
-            columns["best L2"] = others["best_l2"].images
-        self.column_titles = tuple(columns)
-        return list(torch.cat(list(columns.values()), dim=3))
-
-    def figures(self, metrics: Any) -> dict[str, Tensor]:
-        return {"ab_histogram": measures.draw_histogram(metrics["ab_histogram"].compute())}
-
-    def show(self, images: Tensor, answer: ColorAnswer) -> list[Tensor]:
-        return list(answer.images)
-
-    def describe(self, answer: ColorAnswer) -> list[dict[str, Any]]:
-        """Chroma is the mean distance from grey in ab; ``certainty`` is 1 where the network is sure of every
-        pixel and 0 where it has no idea (only of networks with classes)."""
-        rows: list[dict[str, Any]] = []
-        for index, chroma in enumerate(answer.ab.square().sum(1).sqrt().mean((1, 2)).tolist()):
-            row = {"chroma": round(chroma, 2)}
-            row["colorfulness"] = round(measures.colorfulness(answer.images[index : index + 1]).item(), 2)
-            if answer.entropy is not None:
-                row["certainty"] = round(1 - answer.entropy[index].item() / math.log(len(self.bins)), 4)
-            rows.append(row)
-        return rows
-
     def example(self) -> ColorBatch:
         """Two pictures of soft blobs in random colours."""
         size = self.image_size or 32
         coarse = torch.rand(2, 3, 4, 4, device=self.device)
         smooth = interpolate(coarse, size=(size, size), mode="bicubic", align_corners=False)
         return ColorBatch(smooth.clamp(0, 1).mul(255).to(torch.uint8))
+
+
+class ColorExport(Exportable[ColorInputs, ColorAnswer]):
+    def __init__(self, module: Colorization) -> None:
+        notes = {
+            "colored": "sRGB, 0 to 255: the lightness of the input in colour",
+            "ab": "a and b of CIE Lab, about -110 to 110, not clipped to what can be shown",
+            "entropy": "0 and more, in nat, mean over the pixels: 0 is certain",
+        }
+        super().__init__(module.forward, ExportedColor, notes)
+        self.module = module
+
+    @property
+    def image_size(self) -> tuple[int, int] | None:
+        size = self.module.image_size
+        return None if size is None or self.module.takes_any_size else (size, size)
+
+    def outputs(self, inputs: ColorInputs) -> ExportedColor:
+        return ExportedColor(*self.forward(inputs))
+
+    def answer(self, graph: Callable[[ColorInputs], ExportedColor], inputs: ColorInputs) -> ColorAnswer:
+        return ColorAnswer(*graph(inputs))
 
 
 def _bias(head: nn.Conv2d) -> Tensor:

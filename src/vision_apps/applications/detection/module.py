@@ -1,34 +1,32 @@
 """The application: what is in the picture, and where."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, Generic
+from collections.abc import Callable, Sequence
+from typing import Generic
 
 import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
 from torchvision.ops import clip_boxes_to_image
 
-from vision_apps.applications.detection import curves, pictures
 from vision_apps.applications.detection.detector import Detector, ExportableDetector, Outputs
 from vision_apps.applications.detection.errors import split_errors
 from vision_apps.applications.detection.mean_boxes import answer_with, mean_boxes
 from vision_apps.applications.detection.metrics import DetectionMetrics, panoptic_quality, tables_of
-from vision_apps.applications.detection.overlaps import pick
+from vision_apps.applications.detection.presentation import ObjectPresentation
 from vision_apps.applications.detection.types import (
     Candidates,
     DetectionAnswer,
     DetectionBatch,
+    DetectionInputs,
     Detections,
     Target,
 )
-from vision_apps.core import figures
 from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.exportable import Exportable
 from vision_apps.core.module import VisionModule
-from vision_apps.data.boxes.coco import to_json
-from vision_apps.data.boxes.voc import to_xml
 from vision_apps.data.resizing import ResizeMode, resize_boxes, resize_picture, restore_boxes
 from vision_apps.networks.pixels import PixelNormalization
 
@@ -40,7 +38,7 @@ MEASURED = 1000  # training pictures that the mean boxes are taken of
 PATIENCE = 50  # steps without one positive, after which the user is told
 
 
-class Detection(VisionModule, Generic[Outputs]):
+class Detection(VisionModule[DetectionBatch, DetectionInputs, Outputs, DetectionAnswer], Generic[Outputs]):
     """Boxes with classes and scores, by a `detector.Detector`.
 
     Pictures of any size are fitted to the network's; answers are in pixels of the picture that was given.
@@ -54,15 +52,7 @@ class Detection(VisionModule, Generic[Outputs]):
             confusion are about. Average precision looks at all.
     """
 
-    batch_type = DetectionBatch
-    graph_type = Candidates
-    graph_notes: ClassVar = {
-        "boxes": "x1, y1, x2, y2 in pixels of the input, y down",
-        "scores": "0 to 1, of each class",
-    }
     network: Detector[Outputs]
-    outside_graph = ("score_threshold", "max_detections")
-    column_titles = ("truth", "answer")
     headline = ("loss", "ap", "ap50", "ap75")
     mean_boxes: Tensor
     frequency: Tensor
@@ -89,6 +79,8 @@ class Detection(VisionModule, Generic[Outputs]):
             problems.append(f"module.score_threshold: {score_threshold}; expected 0 to 1, such as 0.3")
         if problems:
             raise ConfigError("\n".join(problems))
+        self.presentation = ObjectPresentation(class_names, score_threshold)
+        self.exportable = DetectorExport(self)
         self.num_classes = num_classes
         self.class_names = list(class_names)
         self.size = height_width(image_size, "module.image_size")
@@ -104,34 +96,32 @@ class Detection(VisionModule, Generic[Outputs]):
 
     # ---- the network ---------------------------------------------------------------------------------------
 
-    def batch_inputs(self, batch: DetectionBatch) -> list[Tensor]:
-        return [batch.images, batch.proposals] if batch.proposals.shape[1] else [batch.images]
+    def inputs(self, batch: DetectionBatch) -> DetectionInputs:
+        return DetectionInputs(batch.images, batch.proposals if batch.proposals.shape[1] else None)
 
-    def outputs(self, images: Tensor, proposals: Tensor | None = None) -> Outputs:
-        """The network's outputs for uint8 [B, 3, H, W] and, where there are any, proposals [B, P, 4] in their
-        pixels."""
-        pixels, regions = self.network_inputs(images, proposals)
+    def outputs(self, inputs: DetectionInputs) -> Outputs:
+        pixels, regions = self.network_inputs(inputs)
         return self.network(pixels, proposals=regions)
 
     def training_outputs(self, batch: DetectionBatch) -> Outputs:
         """With the objects, for networks that choose the regions they learn from by them."""
-        pixels, regions = self.network_inputs(*self.batch_inputs(batch))
+        pixels, regions = self.network_inputs(self.inputs(batch))
         return self.network(pixels, targets=self.targets(batch), proposals=regions)
 
-    def network_inputs(
-        self, images: Tensor, proposals: Tensor | None = None
-    ) -> tuple[Tensor, list[Tensor] | None]:
+    def network_inputs(self, inputs: DetectionInputs) -> tuple[Tensor, list[Tensor] | None]:
         """Normalised pixels of the network's size, and of each picture its proposals in them, if it needs
         any."""
-        fitted = self._fit(images)
-        regions = None
+        images, proposals = inputs
+        fitted = self.resized(images)
         if proposals is not None and proposals.shape[1]:
-            regions = [rows[(rows[:, 2:] > rows[:, :2]).all(1)] for rows in self._fitted(proposals, images)]
+            boxes = self._fitted(proposals, images)
+            regions: list[Tensor] | None = [rows[(rows[:, 2:] > rows[:, :2]).all(1)] for rows in boxes]
         else:
             regions = self.network.proposals_of(fitted)
         return self.normalize(fitted), regions
 
-    def _fit(self, images: Tensor) -> Tensor:
+    def resized(self, images: Tensor) -> Tensor:
+        """Pictures uint8 [B, 3, H, W] at the size of the network."""
         if tuple(images.shape[-2:]) == self.size:
             return images
         return resize_picture(images, self.size, self.resize_mode)[0]
@@ -158,33 +148,11 @@ class Detection(VisionModule, Generic[Outputs]):
             for boxes, labels, counted, ignored in rows
         ]
 
-    def answer(self, outputs: Outputs, images: Tensor) -> DetectionAnswer:
-        return self._answer(self.network.detect(outputs), images)
+    def answer(self, outputs: Outputs, inputs: DetectionInputs) -> DetectionAnswer:
+        return self.collect(self.network.detect(outputs), inputs.images)
 
-    @property
-    def graph_size(self) -> tuple[int, int]:
-        return self.size
-
-    def why_no_graph(self) -> str | None:
-        if isinstance(self.network, ExportableDetector):
-            return None
-        return (
-            f"{type(self.network).__name__} gives no fixed number of candidate boxes: what it looks at or "
-            "keeps depends on the picture (model=yolo and model=yolo_v1 do not)"
-        )
-
-    def graph(self, images: Tensor) -> Candidates:
-        """Of fitted pictures; what is left to do is the suppression."""
-        return self._exportable().candidates(self.outputs(images))
-
-    def answer_through(self, graph: Callable[[Tensor], Candidates], images: Tensor) -> DetectionAnswer:
-        return self._answer(self._exportable().select(graph(self._fit(images))), images)
-
-    def _exportable(self) -> ExportableDetector[Outputs]:
-        assert isinstance(self.network, ExportableDetector), self.why_no_graph()
-        return self.network
-
-    def _answer(self, detections: list[Detections], images: Tensor) -> DetectionAnswer:
+    def collect(self, detections: list[Detections], images: Tensor) -> DetectionAnswer:
+        """The answer to pictures [B, 3, H, W] from what was found in each at the network's size."""
         most = self.max_detections
         boxes = images.new_zeros(len(images), most, 4, dtype=torch.float32)
         scores = images.new_zeros(len(images), most, dtype=torch.float32)
@@ -231,10 +199,10 @@ class Detection(VisionModule, Generic[Outputs]):
         metrics.update(answer, batch)
 
     @property
-    def prepare_images(self) -> int:
+    def prepare_samples(self) -> int:
         return MEASURED
 
-    def prepare_batch(self, batch: DetectionBatch) -> None:
+    def prepare(self, batch: DetectionBatch) -> None:
         boxes, frequency = mean_boxes(batch, self.num_classes)
         self.mean_boxes.copy_(boxes)
         self.frequency.copy_(frequency)
@@ -263,77 +231,6 @@ class Detection(VisionModule, Generic[Outputs]):
             "image_size"
         ]
 
-    # ---- what is shown -------------------------------------------------------------------------------------
-
-    def draw(self, batch: DetectionBatch, answer: DetectionAnswer) -> list[Tensor]:
-        found, truths = tables_of(answer, batch)
-        rows = []
-        for number, image in enumerate(batch.images):
-            of_image = pick(found, found.images == number)
-            objects = pick(truths, truths.images == number)
-            split = split_errors(of_image, objects, self.num_classes, self.score_threshold)
-            columns = (
-                pictures.truth_marks(split, pick(objects, objects.ignored), self.class_names),
-                pictures.answer_marks(split, self.class_names),
-            )
-            rows.append(pictures.beside(*(pictures.marked(image, marks) for marks in columns)))
-        return rows
-
-    def figures(self, metrics: MetricCollection) -> dict[str, Tensor]:
-        values = metrics.compute()
-        class_ap, confusion, names = values["class_ap"], values["confusion"], self.class_names
-        return {
-            "precision_recall": curves.precision_recall(values["precision_curve"], class_ap[1], names),
-            "classes": curves.class_table(class_ap[0], class_ap[1], confusion[:-1].sum(1), names),
-            "confusion": figures.confusion(
-                confusion,
-                names,
-                f"IoU 0.5, score {self.score_threshold:g} and above",
-                others=("background", "missed"),
-                numbers="counts",
-            ),
-        }
-
-    def _shown(self, answer: DetectionAnswer) -> list[Detections]:
-        """What reaches the score threshold, picture by picture, best first."""
-        keep = (answer.labels >= 0) & (answer.scores >= self.score_threshold)
-        fields = [[f[k].float().cpu() for f, k in zip(field, keep, strict=True)] for field in answer[:2]]
-        labels = [f[k].cpu() for f, k in zip(answer.labels, keep, strict=True)]
-        rows = zip(*fields, labels, strict=True)
-        return [Detections(*row) for row in rows]
-
-    def show(self, images: Tensor, answer: DetectionAnswer) -> list[Tensor]:
-        drawn = []
-        for image, found in zip(images, self._shown(answer), strict=True):
-            marks = pictures.found_marks(found, self.class_names)
-            drawn.append(pictures.marked(image, marks, "" if marks else "nothing found"))
-        return drawn
-
-    def describe(self, answer: DetectionAnswer) -> list[dict[str, Any]]:
-        """``objects``, best first: class, score and box (x1, y1, x2, y2 in pixels of the picture)."""
-        return [{"objects": self._objects(found)} for found in self._shown(answer)]
-
-    def _objects(self, found: Detections) -> list[dict[str, Any]]:
-        rows = zip(found.boxes.tolist(), found.scores.tolist(), found.labels.tolist(), strict=True)
-        return [
-            {
-                "class": self.class_names[label],
-                "score": round(score, 4),
-                "box": [round(value, 2) for value in box],
-            }
-            for box, score, label in rows
-        ]
-
-    def files(self, image: Tensor, answer: DetectionAnswer, name: str) -> dict[str, bytes]:
-        """A VOC annotation file, in the folder where VOC has it."""
-        (objects,) = (self._objects(found) for found in self._shown(answer))
-        height, width = image.shape[-2:]
-        return {f"Annotations/{name}.xml": to_xml(f"{name}.png", width, height, objects)}
-
-    def closing_files(self, rows: Iterable[dict[str, Any]]) -> dict[str, bytes]:
-        """A COCO annotation file about all pictures, with scores."""
-        return {"annotations.json": to_json(rows, self.class_names)}
-
     def example(self) -> DetectionBatch:
         """Two pictures of noise, an object in the first, none in the second."""
         generator = torch.Generator().manual_seed(0)
@@ -350,3 +247,42 @@ class Detection(VisionModule, Generic[Outputs]):
             torch.tensor([[height, width]] * 2),
             torch.zeros(2, 0, 4),
         )
+
+
+class DetectorExport(Exportable[DetectionInputs, DetectionAnswer], Generic[Outputs]):
+    """The candidates of pictures of the network's size; what is left to do is the suppression."""
+
+    def __init__(self, module: Detection[Outputs]) -> None:
+        notes = {
+            "boxes": "x1, y1, x2, y2 in pixels of the input, y down",
+            "scores": "0 to 1, of each class",
+        }
+        super().__init__(module.forward, Candidates, notes, ("score_threshold", "max_detections"))
+        self.module = module
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        return self.module.size
+
+    def refusal(self) -> str | None:
+        network = self.module.network
+        if isinstance(network, ExportableDetector):
+            return None
+        return (
+            f"{type(network).__name__} gives no fixed number of candidate boxes: what it looks at or keeps "
+            "depends on the picture (model=yolo and model=yolo_v1 do not)"
+        )
+
+    def outputs(self, inputs: DetectionInputs) -> Candidates:
+        return self._detector().candidates(self.module.outputs(inputs))
+
+    def answer(
+        self, graph: Callable[[DetectionInputs], Candidates], inputs: DetectionInputs
+    ) -> DetectionAnswer:
+        found = graph(DetectionInputs(self.module.resized(inputs.images)))
+        return self.module.collect(self._detector().select(found), inputs.images)
+
+    def _detector(self) -> ExportableDetector[Outputs]:
+        network = self.module.network
+        assert isinstance(network, ExportableDetector), self.refusal()
+        return network

@@ -3,18 +3,28 @@
 Boxes are float32 x1, y1, x2, y2 in pixels, y down, the second corner exclusive.
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from torch import Tensor
 
+from vision_apps.core.fields import Boxes, Pixels, RowsOf, Stays
+
 
 class DetectionBatch(NamedTuple):
-    images: Tensor  # uint8 [B, 3, H, W], sRGB
-    boxes: Tensor  # float32 [B, M, 4], zero rows past the objects
-    box_labels: Tensor  # int64 [B, M], 0..K-1, -1 where there is no object
-    ignored: Tensor  # bool [B, M]: neither trained on nor counted (VOC difficult, COCO crowd)
-    sizes: Tensor  # int64 [B, 2], height and width of the picture before it was fitted
-    proposals: Tensor  # float32 [B, P, 4], zero rows are none; P = 0 where the data has no proposals
+    images: Annotated[Tensor, Pixels()]  # uint8 [B, 3, H, W], sRGB
+    boxes: Annotated[Tensor, Boxes("box_labels")]  # float32 [B, M, 4], zero rows past the objects
+    box_labels: Annotated[Tensor, RowsOf("boxes")]  # int64 [B, M], 0..K-1, -1 where there is no object
+    # bool [B, M]: neither trained on nor counted (VOC difficult, COCO crowd)
+    ignored: Annotated[Tensor, RowsOf("boxes", empty=0)]
+    sizes: Annotated[Tensor, Stays()]  # int64 [B, 2], height and width of the picture before it was fitted
+    # float32 [B, P, 4], zero rows are none; P = 0 where the data has no proposals
+    proposals: Annotated[Tensor, Boxes()]
+
+
+class DetectionInputs(NamedTuple):
+    images: Annotated[Tensor, Pixels()]  # uint8 [B, 3, H, W], sRGB
+    # float32 [B, P, 4] in pixels of the images; none, or P = 0: the network finds its own where it needs any
+    proposals: Annotated[Tensor | None, Boxes()] = None
 
 
 class DetectionAnswer(NamedTuple):

@@ -1,7 +1,7 @@
 """The application: whether there is an object in the picture, where, and of which class."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,22 +9,21 @@ from torchmetrics import Metric
 from torchvision.ops import clip_boxes_to_image
 
 from vision_apps.applications.localization import metrics as measures
-from vision_apps.applications.localization import pictures
 from vision_apps.applications.localization.losses import BoxLoss, localization_losses
+from vision_apps.applications.localization.presentation import BoxPresentation
 from vision_apps.applications.localization.types import (
     LocalizationAnswer,
     LocalizationBatch,
     LocalizerOutputs,
-    MainObject,
     main_object,
 )
 from vision_apps.applications.localization.vector import BOX, decode, encode, encode_box, mirror
 from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.exportable import Exportable
+from vision_apps.core.fields import ImageInputs
 from vision_apps.core.module import VisionModule
-from vision_apps.data.boxes.coco import to_json
-from vision_apps.data.boxes.voc import to_xml
 from vision_apps.data.resizing import ResizeMode, resize_boxes, resize_picture, restore_boxes
 from vision_apps.networks.boxes import iou
 from vision_apps.networks.pixels import PixelNormalization
@@ -35,7 +34,7 @@ MEASURED = 500  # training pictures that the mean box is taken of: its standard 
 _NO_ANSWER = (0.25, 0.25, 0.5, 0.5, 0.5)  # until something is measured: the middle of the picture, undecided
 
 
-class Localization(VisionModule):
+class Localization(VisionModule[LocalizationBatch, ImageInputs, LocalizerOutputs, LocalizationAnswer]):
     """One object per picture: its presence, its box, its class, as the label vector of `vector`.
 
     What is to be found is the LARGEST object of a picture; the others count as background. A picture without
@@ -52,15 +51,6 @@ class Localization(VisionModule):
             image.
     """
 
-    batch_type = LocalizationBatch
-    graph_type = LocalizationAnswer
-    graph_notes: ClassVar = {
-        "boxes": "x1, y1, x2, y2 in pixels of the input, y down",
-        "presence": "0 to 1: is there an object",
-        "probabilities": "0 to 1, of each class; a row sums to 1",
-        "vector": "left, lower edge (y up), height and width, 0 to 1; presence; classes",
-    }
-    column_titles = ("picture", "truth and answer")
     headline = ("loc_accuracy", "mean_iou", "class_accuracy", "presence_accuracy")
     mean_vector: Tensor
 
@@ -92,6 +82,8 @@ class Localization(VisionModule):
             problems.append(f"module.beta: {beta}; expected above 0 (or module.box_loss=l1)")
         if problems:
             raise ConfigError("\n".join(problems))
+        self.presentation = BoxPresentation(class_names)
+        self.exportable = BoxExport(self)
         self.num_classes = num_classes
         self.class_names = list(class_names)
         self.size = height_width(image_size, "module.image_size")
@@ -106,8 +98,8 @@ class Localization(VisionModule):
 
     # ---- from pixels to the answer -------------------------------------------------------------------------
 
-    def outputs(self, images: Tensor) -> LocalizerOutputs:
-        """uint8 [B, 3, H, W] of any size."""
+    def outputs(self, inputs: ImageInputs) -> LocalizerOutputs:
+        images = inputs.images
         if tuple(images.shape[-2:]) != self.size:
             images, _ = resize_picture(images, self.size, self.resize_mode)
         pixels = self.normalize(images)
@@ -118,33 +110,21 @@ class Localization(VisionModule):
         pairs = zip(outputs, other._replace(box=mirror(other.box)), strict=True)
         return LocalizerOutputs(*((one + two) / 2 for one, two in pairs))
 
-    def answer(self, outputs: LocalizerOutputs, images: Tensor) -> LocalizationAnswer:
+    def answer(self, outputs: LocalizerOutputs, inputs: ImageInputs) -> LocalizationAnswer:
+        images = inputs.images
         presence = outputs.presence.float().sigmoid()
         probabilities = outputs.classes.float().softmax(dim=1)
         vector = torch.cat((outputs.box, presence[:, None], probabilities), dim=1)
         boxes = restore_boxes(decode(vector, *self.size).boxes, _size_of(images), self.size, self.resize_mode)
-        return self._answer(boxes, presence, probabilities, images)
+        return self.place(boxes, presence, probabilities, images)
 
-    def _answer(
-        self, boxes: Tensor, presence: Tensor, probabilities: Tensor, images: Tensor
-    ) -> LocalizationAnswer:
+    @staticmethod
+    def place(boxes: Tensor, presence: Tensor, probabilities: Tensor, images: Tensor) -> LocalizationAnswer:
+        """The answer with boxes [B, 4] in pixels of the images, cut to them."""
         height, width = images.shape[-2:]
         boxes = clip_boxes_to_image(boxes, (height, width))
         vector = torch.cat((encode_box(boxes, height, width), presence[:, None], probabilities), dim=1)
         return LocalizationAnswer(boxes, presence, probabilities, vector)
-
-    @property
-    def graph_size(self) -> tuple[int, int]:
-        return self.size
-
-    def answer_through(self, graph: Callable[[Tensor], Any], images: Tensor) -> LocalizationAnswer:
-        """`graph` tells boxes of fitted pictures."""
-        if tuple(images.shape[-2:]) == self.size:
-            found: LocalizationAnswer = graph(images)
-            return found
-        found = graph(resize_picture(images, self.size, self.resize_mode)[0])
-        boxes = restore_boxes(found.boxes, _size_of(images), self.size, self.resize_mode)
-        return self._answer(boxes, found.presence, found.probabilities, images)
 
     # ---- learning and measuring ----------------------------------------------------------------------------
 
@@ -179,10 +159,10 @@ class Localization(VisionModule):
     # ---- what has to be beaten -----------------------------------------------------------------------------
 
     @property
-    def prepare_images(self) -> int:
+    def prepare_samples(self) -> int:
         return MEASURED
 
-    def prepare_batch(self, batch: LocalizationBatch) -> None:
+    def prepare(self, batch: LocalizationBatch) -> None:
         """Keep the mean label vector of training pictures: of the presence over all of them, of box and
         class over those with an object."""
         vectors = self._encoded(batch)
@@ -199,60 +179,8 @@ class Localization(VisionModule):
         answers = {}
         for name, vector in (("mean_box", self.mean_vector), ("centre", centre)):
             rows = decode(vector.expand(len(batch.images), -1), height, width)
-            answers[name] = self._answer(rows.boxes, rows.presence, rows.classes, batch.images)
+            answers[name] = self.place(rows.boxes, rows.presence, rows.classes, batch.images)
         return answers
-
-    # ---- pictures and rows ---------------------------------------------------------------------------------
-
-    def draw(self, batch: LocalizationBatch, answer: LocalizationAnswer) -> list[Tensor]:
-        truth = main_object(batch.boxes.cpu(), batch.box_labels.cpu())
-        overlaps = iou(answer.boxes.cpu(), truth.boxes).tolist()
-        rows = zip(batch.images.cpu(), self._findings(answer), self._truths(truth, overlaps), strict=True)
-        return [pictures.beside_truth(image, finding, true) for image, finding, true in rows]
-
-    def show(self, images: Tensor, answer: LocalizationAnswer) -> list[Tensor]:
-        rows = zip(images.cpu(), self._findings(answer), strict=True)
-        return [pictures.answered(image, finding) for image, finding in rows]
-
-    def _findings(self, answer: LocalizationAnswer) -> list[pictures.Finding]:
-        values, classes = answer.probabilities.max(dim=1)
-        rows = zip(
-            answer.boxes.tolist(), answer.presence.tolist(), classes.tolist(), values.tolist(), strict=True
-        )
-        return [pictures.Finding(tuple(box), there, self.class_names[k], p) for box, there, k, p in rows]
-
-    def _truths(self, truth: MainObject, overlaps: list[float]) -> list[pictures.Truth]:
-        rows = zip(truth.boxes.tolist(), truth.labels.tolist(), overlaps, strict=True)
-        return [
-            pictures.Truth(tuple(box), self.class_names[k] if k >= 0 else None, iou) for box, k, iou in rows
-        ]
-
-    def describe(self, answer: LocalizationAnswer) -> list[dict[str, Any]]:
-        """``object`` says whether there is one; class and box are what it would be in any case, the box x1,
-        y1, x2, y2 in pixels; ``vector`` is the label vector."""
-        vectors = answer.vector.tolist()
-        return [
-            {
-                "object": finding.presence >= 0.5,
-                "presence": round(finding.presence, 4),
-                "class": finding.name,
-                "probability": round(finding.probability, 4),
-                "box": [round(value, 2) for value in finding.box],
-                "vector": [round(value, 4) for value in vector],
-            }
-            for finding, vector in zip(self._findings(answer), vectors, strict=True)
-        ]
-
-    def files(self, image: Tensor, answer: LocalizationAnswer, name: str) -> dict[str, bytes]:
-        """A VOC annotation file, in the folder where VOC has it; without an object where there is none."""
-        (row,) = self.describe(answer)
-        height, width = image.shape[-2:]
-        return {f"Annotations/{name}.xml": to_xml(f"{name}.png", width, height, _objects(row))}
-
-    def closing_files(self, rows: Iterable[dict[str, Any]]) -> dict[str, bytes]:
-        """A COCO annotation file about all pictures, with scores."""
-        with_objects = (row | {"objects": _objects(row)} for row in rows)
-        return {"annotations.json": to_json(with_objects, self.class_names)}
 
     def example(self) -> LocalizationBatch:
         """A bright rectangle, and nothing."""
@@ -264,15 +192,34 @@ class Localization(VisionModule):
         return LocalizationBatch(images, boxes, torch.tensor([[0], [-1]], device=self.device))
 
 
+class BoxExport(Exportable[ImageInputs, LocalizationAnswer]):
+    """Boxes of pictures of the network's size."""
+
+    def __init__(self, module: Localization) -> None:
+        notes = {
+            "boxes": "x1, y1, x2, y2 in pixels of the input, y down",
+            "presence": "0 to 1: is there an object",
+            "probabilities": "0 to 1, of each class; a row sums to 1",
+            "vector": "left, lower edge (y up), height and width, 0 to 1; presence; classes",
+        }
+        super().__init__(module.forward, LocalizationAnswer, notes)
+        self.module = module
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        return self.module.size
+
+    def answer(
+        self, graph: Callable[[ImageInputs], LocalizationAnswer], inputs: ImageInputs
+    ) -> LocalizationAnswer:
+        module, images = self.module, inputs.images
+        if tuple(images.shape[-2:]) == module.size:
+            return graph(inputs)
+        found = graph(ImageInputs(resize_picture(images, module.size, module.resize_mode)[0]))
+        boxes = restore_boxes(found.boxes, _size_of(images), module.size, module.resize_mode)
+        return module.place(boxes, found.presence, found.probabilities, images)
+
+
 def _size_of(images: Tensor) -> Tensor:
     """Height and width, int64 [2]."""
     return torch.tensor(images.shape[-2:], device=images.device)
-
-
-def _objects(row: dict[str, Any]) -> list[dict[str, Any]]:
-    """The row of one picture as a list of what is in it, scored by the probability that it is there and of
-    that class."""
-    if not row["object"]:
-        return []
-    score = round(row["presence"] * row["probability"], 4)
-    return [{"class": row["class"], "box": row["box"], "score": score}]

@@ -1,15 +1,18 @@
 """What travels between data, network, module and user."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor
 
+from vision_apps.core.fields import Boxes, Pixels, RowsOf
+
 
 class LocalizationBatch(NamedTuple):
-    images: Tensor  # uint8 [B, 3, H, W], sRGB
-    boxes: Tensor  # float32 [B, M, 4], x1, y1, x2, y2 in pixels, y down; zero rows past the objects
-    box_labels: Tensor  # int64 [B, M], 0..K-1, -1 where there is no object
+    images: Annotated[Tensor, Pixels()]  # uint8 [B, 3, H, W], sRGB
+    # float32 [B, M, 4], x1, y1, x2, y2 in pixels, y down; zero rows past the objects
+    boxes: Annotated[Tensor, Boxes("box_labels")]
+    box_labels: Annotated[Tensor, RowsOf("boxes")]  # int64 [B, M], 0..K-1, -1 where there is no object
 
 
 class LocalizationAnswer(NamedTuple):

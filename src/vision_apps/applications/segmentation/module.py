@@ -1,7 +1,7 @@
 """The application: a network that scores every class at every pixel."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,15 +11,17 @@ from torchmetrics import MetricCollection
 from vision_apps.applications.segmentation import losses, pictures, tiles
 from vision_apps.applications.segmentation.border import border_weights
 from vision_apps.applications.segmentation.metrics import MaskAgreement, image_miou
+from vision_apps.applications.segmentation.presentation import MaskPresentation
 from vision_apps.applications.segmentation.types import (
     ScoredMasks,
     SegmentationAnswer,
     SegmentationBatch,
 )
-from vision_apps.core import figures
 from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.conventions import IGNORE_INDEX
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.exportable import Exportable
+from vision_apps.core.fields import ImageInputs
 from vision_apps.core.module import VisionModule
 from vision_apps.networks.auxiliary import AuxiliaryLogits, Logits, main_logits, summed_loss
 from vision_apps.networks.pixels import PixelNormalization
@@ -33,7 +35,7 @@ COUNTED_IMAGES = (50, 1000)  # at least and at most
 PLACES = 64  # the classes' places are counted on a grid of so many cells squared
 
 
-class Segmentation(VisionModule):
+class Segmentation(VisionModule[SegmentationBatch, ImageInputs, Logits, SegmentationAnswer]):
     """The class of every pixel of an image of any size.
 
     A network may give its scores at a lower resolution; they are enlarged bilinearly. It may carry what it
@@ -54,14 +56,6 @@ class Segmentation(VisionModule):
         overlap: px over which neighbouring tiles are blended.
     """
 
-    batch_type = SegmentationBatch
-    graph_type = ScoredMasks
-    graph_notes: ClassVar = {
-        "masks": "the number of each pixel's class, from 0",
-        "logits": "of each class, any value; the largest wins",
-    }
-    outside_graph = ("tile", "overlap", "palette")
-    column_titles = ("image", "truth", "answer", "errors")
     headline = ("loss", "miou", "boundary_iou", "accuracy")
     class_weights: Tensor | None
     pixels: Tensor
@@ -103,6 +97,8 @@ class Segmentation(VisionModule):
         self._check(loss, class_weights, given)
         if tile is not None:
             tiles.check(tile, overlap)
+        self.presentation = MaskPresentation(self.class_names, self.palette)
+        self.exportable: MaskExport = MaskExport(self)
         self.normalize = PixelNormalization(network, mean, std)
         weights = [1.0] * num_classes if self.balanced else given
         self.register_buffer("class_weights", None if weights is None else torch.tensor(weights))
@@ -144,25 +140,12 @@ class Segmentation(VisionModule):
 
     # ---- the network ---------------------------------------------------------------------------------------
 
-    def forward(self, *inputs: Tensor) -> SegmentationAnswer:
-        (images,) = inputs
-        return self.answer_through(self.graph, images)
+    def forward(self, inputs: ImageInputs) -> SegmentationAnswer:
+        return self.exportable.answer(self.exportable.outputs, inputs)
 
-    def graph(self, images: Tensor) -> ScoredMasks:
-        logits = main_logits(self.outputs(images))
-        return ScoredMasks(self.answer(logits, images).masks, logits)
-
-    def answer_through(self, graph: Callable[[Tensor], Any], images: Tensor) -> SegmentationAnswer:
-        """Larger pictures than ``tile`` in tiles, for which ``graph`` has to tell the logits."""
-        if self.tile is None or max(images.shape[-2:]) <= self.tile:
-            return SegmentationAnswer(graph(images).masks)
-        masks = tiles.tiled_masks(
-            lambda cut: graph(cut).logits, images, self.num_classes, self.tile, self.overlap
-        )
-        return SegmentationAnswer(masks)
-
-    def outputs(self, images: Tensor) -> Logits:
-        """uint8 [B, 3, H, W] -> logits [B, K, H, W]."""
+    def outputs(self, inputs: ImageInputs) -> Logits:
+        """Logits [B, K, H, W]."""
+        images = inputs.images
         found: Logits = self.network(self.normalize(images))
         size = (images.shape[-2], images.shape[-1])
         if isinstance(found, AuxiliaryLogits):
@@ -170,7 +153,7 @@ class Segmentation(VisionModule):
             return found._replace(logits=_enlarged(found.logits, size), auxiliary=others)
         return _enlarged(found, size)
 
-    def answer(self, outputs: Logits, images: Tensor) -> SegmentationAnswer:
+    def answer(self, outputs: Logits, inputs: ImageInputs) -> SegmentationAnswer:
         return SegmentationAnswer(main_logits(outputs).max(dim=1).indices.to(torch.uint8))
 
     # ---- the loss ------------------------------------------------------------------------------------------
@@ -196,12 +179,12 @@ class Segmentation(VisionModule):
     # ---- what is counted before training -------------------------------------------------------------------
 
     @property
-    def prepare_images(self) -> int:
+    def prepare_samples(self) -> int:
         least, most = COUNTED_IMAGES
         height, width = self.image_size
         return min(most, max(least, COUNTED_PIXELS // (height * width)))
 
-    def prepare_batch(self, batch: SegmentationBatch) -> None:
+    def prepare(self, batch: SegmentationBatch) -> None:
         """Count the classes, where they stand, and from it the balanced weights."""
         masks, classes = batch.masks, self.num_classes
         counts = torch.stack([torch.bincount(mask.flatten(), minlength=256)[:classes] for mask in masks])
@@ -245,33 +228,6 @@ class Segmentation(VisionModule):
             found["position"] = SegmentationAnswer(places.expand_as(masks))
         return found
 
-    def draw(self, batch: SegmentationBatch, answer: SegmentationAnswer) -> list[Tensor]:
-        rows = zip(batch.images, batch.masks, answer.masks, strict=True)
-        return [pictures.comparison(image, truth, mask, self.palette) for image, truth, mask in rows]
-
-    def show(self, images: Tensor, answer: SegmentationAnswer) -> list[Tensor]:
-        rows = zip(images, answer.masks, strict=True)
-        return [pictures.legible(image, mask, self.palette, self.class_names) for image, mask in rows]
-
-    def figures(self, metrics: MetricCollection) -> dict[str, Tensor]:
-        counts = metrics["agreement"].compute()["confusion"].cpu()
-        return {
-            "ious": pictures.class_ious(counts, self.class_names, self.palette),
-            "confusion": figures.confusion(counts, self.class_names, f"{int(counts.sum()):,} pixels"),
-        }
-
-    def describe(self, answer: SegmentationAnswer) -> list[dict[str, Any]]:
-        """The share of the picture of each class that is in it, the largest first."""
-        return [{"shares": pictures.shares(mask, self.class_names)} for mask in answer.masks]
-
-    def files(self, image: Tensor, answer: SegmentationAnswer, name: str) -> dict[str, bytes]:
-        """``masks/<name>.png``, a palette PNG whose values are the classes, and ``overlays/<name>.png``."""
-        mask = answer.masks[0]
-        return {
-            f"masks/{name}.png": pictures.palette_png(mask, self.palette),
-            f"overlays/{name}.png": pictures.overlay_png(image, mask, self.palette),
-        }
-
     def example(self) -> SegmentationBatch:
         generator = torch.Generator().manual_seed(0)
         height, width = self.image_size
@@ -279,6 +235,36 @@ class Segmentation(VisionModule):
         masks[:, :2] = IGNORE_INDEX
         images = torch.randint(256, (2, 3, height, width), generator=generator, dtype=torch.uint8)
         return SegmentationBatch(images, masks)
+
+
+class MaskExport(Exportable[ImageInputs, SegmentationAnswer]):
+    """The logits go along, for pictures that are answered tile by tile."""
+
+    def __init__(self, module: Segmentation) -> None:
+        notes = {
+            "masks": "the number of each pixel's class, from 0",
+            "logits": "of each class, any value; the largest wins",
+        }
+        super().__init__(module.forward, ScoredMasks, notes, ("tile", "overlap", "palette"))
+        self.module = module
+
+    def outputs(self, inputs: ImageInputs) -> ScoredMasks:
+        logits = main_logits(self.module.outputs(inputs))
+        return ScoredMasks(self.module.answer(logits, inputs).masks, logits)
+
+    def answer(self, graph: Callable[[ImageInputs], ScoredMasks], inputs: ImageInputs) -> SegmentationAnswer:
+        module, images = self.module, inputs.images
+        if module.tile is None or max(images.shape[-2:]) <= module.tile:
+            return SegmentationAnswer(graph(inputs).masks)
+        return SegmentationAnswer(
+            tiles.tiled_masks(
+                lambda cut: graph(ImageInputs(cut)).logits,
+                images,
+                module.num_classes,
+                module.tile,
+                module.overlap,
+            )
+        )
 
 
 def _enlarged(logits: Tensor, size: tuple[int, int]) -> Tensor:

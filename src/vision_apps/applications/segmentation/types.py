@@ -1,13 +1,15 @@
 """What travels between data, network, module and user."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from torch import Tensor
 
+from vision_apps.core.fields import Mask, Pixels
+
 
 class SegmentationBatch(NamedTuple):
-    images: Tensor  # uint8 [B, 3, H, W], sRGB
-    masks: Tensor  # uint8 [B, H, W], class 0..K-1, 255 = ignored
+    images: Annotated[Tensor, Pixels()]  # uint8 [B, 3, H, W], sRGB
+    masks: Annotated[Tensor, Mask()]  # uint8 [B, H, W], class 0..K-1, 255 = ignored
 
 
 class SegmentationAnswer(NamedTuple):

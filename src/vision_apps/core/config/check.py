@@ -19,13 +19,12 @@ from vision_apps.core.config.targets import resolve
 from vision_apps.core.config.types import fits, spell
 from vision_apps.core.errors import ConfigError
 
-# What the engine passes: parts of the run, where and how long it runs, and the facts of the data.
+# What the engine passes: parts of the run, where and how long it runs. The facts of the data come on top.
 FILLED = frozenset(
-    {"network", "optimizer", "scheduler", "params", "total_steps", "folder"}
+    {"network", "optimizer", "scheduler", "params", "total_steps", "folder", "record"}
     | {"run_name", "run_id", "run_group", "tags_of_run"}
-    | {"num_classes", "class_names", "class_counts", "image_size", "mean", "std"}
-    | {"palette", "resize_mode", "proposals"}
 )
+_WITH_FACTS = ("module", "model", "data.augment")  # whose parameters the facts of the data fill
 # What the engine passes to the Trainer whatever stands there: where it is said instead.
 _ELSEWHERE = {
     "trainer.callbacks": "callbacks=",
@@ -42,7 +41,8 @@ def check(config: Any, filled: Collection[str] = FILLED) -> None:
 
     Args:
         config: composed configuration (or part of one, or plain data).
-        filled: parameters that may be left out because the engine passes them.
+        filled: parameters that may be left out because the engine passes them; so may the facts of the data
+            set that the configuration names.
     """
     problems = list(find_problems(config, filled))
     if problems:
@@ -56,16 +56,38 @@ def find_problems(config: Any, filled: Collection[str] = FILLED) -> Iterator[str
     except OmegaConfBaseException as error:
         yield f"{error.full_key}: {str(error).splitlines()[0]}"
         return
-    found = list(_walk(plain, "", filled))
-    yield from found
-    if not found and isinstance(plain, dict) and _names_target(plain.get("module"), plain.get("data")):
-        task = (plain.get("task") or {}).get("name", "")
-        try:
-            check_fit(
-                resolve(plain["module"]["_target_"]), resolve(plain["data"]["_target_"]), application=task
-            )
-        except ConfigError as error:
-            yield str(error)
+    found = list(_walk(plain, "", {*filled, *_facts(plain)}))
+    misfit = _misfit(plain)
+    if misfit:  # another data set has other facts, too
+        found = [problem for problem in found if not problem.startswith(_WITH_FACTS)]
+    yield from (*found, *([misfit] if misfit else []))
+
+
+def _misfit(config: Any) -> str | None:
+    """Why the data set does not fit the application."""
+    if not isinstance(config, dict) or not _names_target(config.get("module"), config.get("data")):
+        return None
+    try:
+        module, data = (resolve(config[part]["_target_"]) for part in ("module", "data"))
+    except ConfigError:  # told where the target stands
+        return None
+    try:
+        check_fit(module, data, application=(config.get("task") or {}).get("name", ""))
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+def _facts(config: Any) -> tuple[str, ...]:
+    """What the data set of a configuration will know."""
+    data = config.get("data") if isinstance(config, dict) else None
+    if not isinstance(data, dict) or "_target_" not in data:
+        return ()
+    try:
+        names: tuple[str, ...] = getattr(resolve(data["_target_"]), "fact_names", ())
+    except ConfigError:  # told where the target stands
+        return ()
+    return names
 
 
 def _with_run_folder(config: Any) -> Any:
@@ -172,9 +194,10 @@ def _check_call(node: dict[str, Any], key: str, filled: Collection[str]) -> Iter
     if node.get("_partial_", False):
         return
     positional = list(parameters)[: len(node.get("_args_", []))]
+    hint = ", or a data set that has it among its fact_names" if key.startswith(_WITH_FACTS) else ""
     for name in required:
         if name not in (*given, *positional, *filled):
-            yield f"{where}{name}: {title} needs it: {where}{name}=..."
+            yield f"{where}{name}: {title} needs it: {where}{name}=...{hint}"
 
 
 def _acceptable(value: Any, parameter: inspect.Parameter, filled: bool) -> bool:

@@ -55,6 +55,15 @@ class BoxData(ResizedData):
     """
 
     fields: ClassVar[tuple[str, ...]] = ("images", "boxes", "box_labels", "ignored", "sizes", "proposals")
+    fact_names: ClassVar[tuple[str, ...]] = (
+        "num_classes",
+        "class_names",
+        "image_size",
+        "mean",
+        "std",
+        "fit",
+        "proposals",
+    )
     title: ClassVar[str] = "annotated pictures"
     remedy: ClassVar[str] = "Say where the data is: data.root=/path/to/it"
 

@@ -83,6 +83,14 @@ class ImageFolder(FileData):
 
     # narrowed by prepare_data where there are no classes
     fields: ClassVar[tuple[str, ...]] = ("images", "labels")
+    fact_names: ClassVar[tuple[str, ...]] = (
+        "num_classes",
+        "class_names",
+        "class_counts",
+        "image_size",
+        "mean",
+        "std",
+    )
     title: ClassVar[str] = "pictures"
     layout: ClassVar[str] = (
         "root/<class>/*.jpg, root/{train,val,test}/<class>/*.jpg, or the same without class folders"
@@ -131,9 +139,11 @@ class ImageFolder(FileData):
 
     def prepare_data(self) -> None:
         super().prepare_data()
-        if self.class_folders is None:
-            self.fields = ("images",)  # type: ignore[misc]  # what this folder offers, not what the class can
         self.listings  # noqa: B018 - an empty or malformed folder is refused now, not when training starts
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        return self.fields if self.class_folders is not None else ("images",)
 
     @property
     def expected(self) -> str:

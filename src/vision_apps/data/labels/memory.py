@@ -49,6 +49,7 @@ class SmallImages(VisionData):
     """
 
     fields = ("images", "labels")
+    fact_names = ("num_classes", "class_names", "class_counts", "image_size", "mean", "std")
     title: ClassVar[str]
     weight: ClassVar[str]  # of the download
 

@@ -109,6 +109,7 @@ class MaskData(ResizedData):
     """
 
     fields = ("images", "masks")
+    fact_names = ("num_classes", "class_names", "image_size", "mean", "std", "palette")
     classes: ClassVar[Mapping[str, Sequence[int]]]  # name to colour, where the files do not say
 
     @abstractmethod

@@ -35,6 +35,7 @@ class Scenes(VisionData):
     """
 
     fields: ClassVar[tuple[str, ...]] = ("images", "labels", "materials")
+    fact_names: ClassVar[tuple[str, ...]] = ("num_classes", "class_names", "image_size", "mean", "std")
 
     def __init__(
         self,

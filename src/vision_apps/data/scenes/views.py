@@ -44,6 +44,7 @@ class SceneBoxes(Scenes):
     """
 
     fields: ClassVar[tuple[str, ...]] = ("images", "boxes", "box_labels", "ignored", "sizes", "proposals")
+    fact_names: ClassVar[tuple[str, ...]] = (*Scenes.fact_names, "resize_mode", "proposals")
 
     @property
     def facts(self) -> dict[str, object]:
@@ -71,6 +72,7 @@ class SceneMasks(Scenes):
     """
 
     fields: ClassVar[tuple[str, ...]] = ("images", "masks")
+    fact_names: ClassVar[tuple[str, ...]] = (*Scenes.fact_names, "palette")
 
     @property
     def facts(self) -> dict[str, object]:

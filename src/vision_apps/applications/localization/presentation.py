@@ -1,0 +1,86 @@
+"""How a localization is shown."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from vision_apps.applications.localization import pictures
+from vision_apps.applications.localization.types import (
+    LocalizationAnswer,
+    LocalizationBatch,
+    MainObject,
+    main_object,
+)
+from vision_apps.core.fields import ImageInputs
+from vision_apps.core.presentation import Drawn, Presentation, Row
+from vision_apps.data.boxes.coco import to_json
+from vision_apps.data.boxes.voc import to_xml
+from vision_apps.networks.boxes import iou
+
+
+class BoxPresentation(Presentation[LocalizationBatch, ImageInputs, LocalizationAnswer]):
+    """One box with its class, or that there is none."""
+
+    def __init__(self, class_names: Sequence[str]) -> None:
+        self.class_names = list(class_names)
+
+    def draw_with_truth(self, batch: LocalizationBatch, answer: LocalizationAnswer) -> Drawn:
+        truth = main_object(batch.boxes.cpu(), batch.box_labels.cpu())
+        overlaps = iou(answer.boxes.cpu(), truth.boxes).tolist()
+        rows = zip(batch.images.cpu(), self._findings(answer), self._truths(truth, overlaps), strict=True)
+        drawn = [pictures.beside_truth(image, finding, true) for image, finding, true in rows]
+        return Drawn(drawn, ("picture", "truth and answer"))
+
+    def draw_answer(self, inputs: ImageInputs, answer: LocalizationAnswer) -> list[Tensor]:
+        rows = zip(inputs.images.cpu(), self._findings(answer), strict=True)
+        return [pictures.answered(image, finding) for image, finding in rows]
+
+    def _findings(self, answer: LocalizationAnswer) -> list[pictures.Finding]:
+        values, classes = answer.probabilities.max(dim=1)
+        rows = zip(
+            answer.boxes.tolist(), answer.presence.tolist(), classes.tolist(), values.tolist(), strict=True
+        )
+        return [pictures.Finding(tuple(box), there, self.class_names[k], p) for box, there, k, p in rows]
+
+    def _truths(self, truth: MainObject, overlaps: list[float]) -> list[pictures.Truth]:
+        rows = zip(truth.boxes.tolist(), truth.labels.tolist(), overlaps, strict=True)
+        return [
+            pictures.Truth(tuple(box), self.class_names[k] if k >= 0 else None, iou) for box, k, iou in rows
+        ]
+
+    def describe(self, inputs: ImageInputs, answer: LocalizationAnswer) -> list[Row]:
+        """``object`` says whether there is one; class and box are what it would be in any case, the box x1,
+        y1, x2, y2 in pixels; ``vector`` is the label vector."""
+        vectors = answer.vector.tolist()
+        return [
+            {
+                "object": finding.presence >= 0.5,
+                "presence": round(finding.presence, 4),
+                "class": finding.name,
+                "probability": round(finding.probability, 4),
+                "box": [round(value, 2) for value in finding.box],
+                "vector": [round(value, 4) for value in vector],
+            }
+            for finding, vector in zip(self._findings(answer), vectors, strict=True)
+        ]
+
+    def files(self, inputs: ImageInputs, answer: LocalizationAnswer, name: str) -> dict[str, bytes]:
+        """A VOC annotation file, in the folder where VOC has it; without an object where there is none."""
+        (row,) = self.describe(inputs, answer)
+        height, width = inputs.images.shape[-2:]
+        return {f"Annotations/{name}.xml": to_xml(f"{name}.png", width, height, _objects(row))}
+
+    def closing_files(self, rows: Iterable[Row]) -> dict[str, bytes]:
+        """A COCO annotation file about all pictures, with scores."""
+        with_objects = (row | {"objects": _objects(row)} for row in rows)
+        return {"annotations.json": to_json(with_objects, self.class_names)}
+
+
+def _objects(row: Row) -> list[dict[str, Any]]:
+    """The row of one picture as a list of what is in it, scored by the probability that it is there and of
+    that class."""
+    if not row["object"]:
+        return []
+    score = round(row["presence"] * row["probability"], 4)
+    return [{"class": row["class"], "box": row["box"], "score": score}]

@@ -1,0 +1,67 @@
+"""How answers are shown: to a person as pictures, to other programs as rows and files."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from torch import Tensor
+
+from vision_apps.core.fields import Fields
+
+BatchT = TypeVar("BatchT", bound=Fields)
+InputsT = TypeVar("InputsT", bound=Fields)
+AnswerT = TypeVar("AnswerT", bound=Fields)
+
+Row = dict[str, Any]  # JSON-able
+
+
+class Drawn(NamedTuple):
+    """Samples drawn below each other."""
+
+    rows: list[Tensor]  # one picture a sample, uint8 [3, h, w]
+    titles: tuple[str, ...] = ()  # of the columns that each row has side by side
+
+
+class Presentation(Generic[BatchT, InputsT, AnswerT]):
+    """The part of an application that shows its answers. As it stands it shows the pictures that came in and
+    describes an answer by the numbers in it, which suits any application with pictures; an application
+    replaces what it can show better.
+    """
+
+    def draw_with_truth(self, batch: BatchT, answer: AnswerT) -> Drawn:
+        """Each sample of a batch with its truth and its answer, beside each other."""
+        return Drawn(list(batch._asdict()["images"].cpu()), ("picture",))
+
+    def draw_answer(self, inputs: InputsT, answer: AnswerT) -> list[Tensor]:
+        """One picture for each input, without truth, uint8 [3, h, w]: what ``predict`` writes."""
+        return list(inputs._asdict()["images"].cpu())
+
+    def describe(self, inputs: InputsT, answer: AnswerT) -> list[Row]:
+        """One row of JSON-able values for each input: what ``predict`` writes as JSON lines."""
+        fields = {name: value.tolist() for name, value in answer._asdict().items() if value is not None}
+        return [dict(zip(fields, values, strict=True)) for values in zip(*fields.values(), strict=True)]
+
+    def files(self, inputs: InputsT, answer: AnswerT, name: str) -> dict[str, bytes]:
+        """What ``predict`` writes for one input beside its drawing: content by the path below its folder.
+
+        Args:
+            inputs, answer: batches of one.
+            name: of the picture, without an extension.
+        """
+        return {}
+
+    def closing_files(self, rows: Iterable[Row]) -> dict[str, bytes]:
+        """What ``predict`` writes about all pictures: content by the path below its folder.
+
+        Args:
+            rows: as `describe` gives them, with ``file``, ``width`` and ``height`` in px. They can be gone
+                through once, and are read as they are asked for: there may be a million.
+        """
+        return {}
+
+    def figures(self, measured: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Pictures of a whole evaluation by name, uint8 [3, h, w].
+
+        Args:
+            measured: what the metrics of the application computed, by name; scalars are logged anyway.
+        """
+        return {}

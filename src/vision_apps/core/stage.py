@@ -1,0 +1,80 @@
+"""What one evaluation measures, from its first batch to its last."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor
+from torchmetrics import MeanMetric, Metric, MetricCollection
+
+from vision_apps.core.fields import Fields
+from vision_apps.core.worst import Worst
+
+BatchT = TypeVar("BatchT", bound=Fields)
+AnswerT = TypeVar("AnswerT", bound=Fields)
+
+Metrics = MetricCollection | Mapping[str, Metric]
+
+
+class Stage(Generic[BatchT, AnswerT]):
+    """The losses, metrics and worst answers of a validation or a test.
+
+    Args:
+        build: new metrics, for the network and for each baseline.
+        device: where they add up.
+    """
+
+    def __init__(self, build: Callable[[], Metrics], device: torch.device) -> None:
+        self.build = build
+        self.device = device
+        self.worst: Worst[BatchT, AnswerT] = Worst()
+        self.figures: dict[str, Tensor] = {}  # of the evaluation that has ended last, uint8 [3, h, w] by name
+        self._metrics: dict[str, Metrics] = {}
+        self._losses: dict[str, MeanMetric] = {}
+
+    def metrics(self, of: str = "") -> Metrics:
+        """Of the network, or of the baseline of that name; made at first use."""
+        if of not in self._metrics:
+            built = self.build()
+            for metric in built.values():
+                metric.to(self.device)
+            self._metrics[of] = built
+        return self._metrics[of]
+
+    def add_losses(self, parts: Mapping[str, Tensor], samples: int) -> None:
+        """Scalars of one batch by name, weighted with its number of samples."""
+        for name, value in parts.items():
+            if name not in self._losses:
+                self._losses[name] = MeanMetric().to(self.device)
+            self._losses[name].update(value, weight=samples)
+
+    def compute(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Scalars to log, with ``<baseline>/`` before the names of a baseline's; and all that the network's
+        metrics computed, by name. Over all processes."""
+        scalars = {name: mean.compute() for name, mean in self._losses.items()}
+        measured: dict[str, Any] = {}
+        for of, metrics in self._metrics.items():
+            computed = _compute(metrics)
+            if not of:
+                measured = computed
+            prefix = f"{of}/" if of else ""
+            scalars |= {f"{prefix}{name}": value for name, value in computed.items() if _is_scalar(value)}
+        return scalars, measured
+
+    def restart(self) -> None:
+        for metric in (
+            *self._losses.values(),
+            *(m for some in self._metrics.values() for m in some.values()),
+        ):
+            metric.reset()
+
+
+def _compute(metrics: Metrics) -> dict[str, Any]:
+    if isinstance(metrics, MetricCollection):
+        computed: dict[str, Any] = metrics.compute()
+        return computed
+    return {name: metric.compute() for name, metric in metrics.items()}
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, int | float) or (isinstance(value, Tensor) and value.numel() == 1)
