@@ -13,7 +13,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from PIL import Image
@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
+from vision_apps.core.fields import Label, Pixels
 from vision_apps.core.loader import BatchLoader
 from vision_apps.data.augmentation.crops import Flip, RandomCrop
 from vision_apps.data.labels.cifar import CIFAR10
@@ -31,8 +32,8 @@ BASELINE = "PIL per sample, 2 workers"
 
 
 class Batch(NamedTuple):
-    images: Tensor
-    labels: Tensor
+    images: Annotated[Tensor, Pixels()]
+    labels: Annotated[Tensor, Label()]
 
 
 class PilPerSample(Dataset):

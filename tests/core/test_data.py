@@ -1,6 +1,7 @@
 """What every data set shares: its loaders, limits and augmentation."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -93,6 +94,19 @@ def test_transforms_that_are_null_are_left_out() -> None:
 def test_batches_are_augmented_only_in_training() -> None:
     batch = next(iter(make().val_dataloader()))
     assert make(augment={"fail": lambda batch: 1 / 0}).on_after_batch_transfer(batch, 0) is batch
+
+
+def test_a_transform_that_does_not_fit_is_named_as_it_is_configured() -> None:
+    def unfit(batch: Any) -> Any:
+        raise ConfigError("data.augment: Unfit does not fit")
+
+    data = make(augment={"crop": lambda batch: batch, "flip": unfit})
+    batch = next(iter(data.val_dataloader()))
+    progress = SimpleNamespace(batch_progress=SimpleNamespace(current=SimpleNamespace(ready=1)))
+    fit_loop = SimpleNamespace(epoch_loop=progress)
+    data.trainer = SimpleNamespace(training=True, fit_loop=fit_loop, current_epoch=0, global_rank=0)
+    with pytest.raises(ConfigError, match=r"Unfit does not fit; data\.augment\.flip=null leaves it out"):
+        data.on_after_batch_transfer(batch, 0)
 
 
 def test_the_fingerprint_tells_other_data_and_other_splits() -> None:

@@ -1,10 +1,9 @@
 """What an augmentation is to the engine: a function from batch to batch that may end before the run does."""
 
-from typing import Any
-
 import pytorch_lightning as pl
 
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.fields import FieldsT
 
 
 class Augmentation:
@@ -16,7 +15,7 @@ class Augmentation:
 
     until: float = 1.0  # share of the run after which it is left out
 
-    def __call__(self, batch: Any) -> Any:
+    def __call__(self, batch: FieldsT) -> FieldsT:
         raise NotImplementedError
 
 
@@ -30,7 +29,7 @@ def share_of_run(name: str, value: float) -> float:
     return value
 
 
-def is_over(transform: Any, trainer: pl.Trainer) -> bool:
+def is_over(transform: object, trainer: pl.Trainer) -> bool:
     """Whether the run has passed the transform's ``until``: a function of the step alone, so that a resumed
     run agrees with an uninterrupted one. Where only time ends a run, nothing ends before it."""
     until = getattr(transform, "until", 1.0)

@@ -243,7 +243,11 @@ class VisionData(pl.LightningDataModule):
             return batch
         position = trainer.fit_loop.epoch_loop.batch_progress.current.ready
         seed_everything(self.seed, trainer.current_epoch, position, trainer.global_rank)
-        for transform in self.augment.values():
-            if not is_over(transform, trainer):
+        for name, transform in self.augment.items():
+            if is_over(transform, trainer):
+                continue
+            try:
                 batch = transform(batch)
+            except ConfigError as error:
+                raise ConfigError(f"{error}; data.augment.{name}=null leaves it out") from error
         return batch

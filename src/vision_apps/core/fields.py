@@ -11,7 +11,7 @@ import functools
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -57,9 +57,11 @@ class Boxes(Kind):
     Args:
         present: the field [B, M] whose values of 0 and more say which rows are objects; without one, those
             with an area are.
+        ignored: the field bool [B, M], if any, of objects that do not count.
     """
 
     present: str | None = None
+    ignored: str | None = None
     padding: ClassVar[float | None] = 0
 
 
@@ -133,6 +135,8 @@ class Fields(Protocol):
     def _fields(self) -> tuple[str, ...]: ...
 
     def _asdict(self) -> dict[str, Any]: ...
+
+    def _replace(self, **changes: Any) -> Self: ...
 
 
 FieldsT = TypeVar("FieldsT", bound=Fields)

@@ -1,6 +1,6 @@
 """Elastic deformation: smooth, of the size it says, the same for images and masks."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import pytest
 import torch
@@ -8,13 +8,14 @@ from scipy import ndimage
 from torch import Tensor
 
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.fields import Boxes, Mask, Pixels
 from vision_apps.data.augmentation.elastic import Elastic
 
 
 class Batch(NamedTuple):
-    images: Tensor
-    masks: Tensor | None = None
-    proposals: Tensor | None = None
+    images: Annotated[Tensor, Pixels()]
+    masks: Annotated[Tensor | None, Mask()] = None
+    proposals: Annotated[Tensor | None, Boxes()] = None
 
 
 def places(B: int, H: int, W: int) -> Batch:

@@ -1,23 +1,24 @@
 """Four pictures in one, and what becomes of their objects."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import pytest
 import torch
 from torch import Tensor
 
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.fields import Boxes, Label, Mask, Pixels, RowsOf
 from vision_apps.data.augmentation.mosaic import Mosaic
 
 
 class Batch(NamedTuple):
-    images: Tensor
-    boxes: Tensor | None = None
-    box_labels: Tensor | None = None
-    ignored: Tensor | None = None
-    proposals: Tensor | None = None
-    masks: Tensor | None = None
-    labels: Tensor | None = None
+    images: Annotated[Tensor, Pixels()]
+    boxes: Annotated[Tensor | None, Boxes("box_labels", ignored="ignored")] = None
+    box_labels: Annotated[Tensor | None, RowsOf()] = None
+    ignored: Annotated[Tensor | None, RowsOf(empty=0)] = None
+    proposals: Annotated[Tensor | None, Boxes()] = None
+    masks: Annotated[Tensor | None, Mask()] = None
+    labels: Annotated[Tensor | None, Label()] = None
 
 
 def numbered(B: int = 8, M: int = 2, side: int = 40) -> Batch:

@@ -2,7 +2,7 @@
 say, and single pictures move as torchvision would move them."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import pytest
 import torch
@@ -11,6 +11,7 @@ from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as v2
 
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.fields import Boxes, Label, Mask, Pixels, PixelTruth, RowsOf, Stays
 from vision_apps.data.augmentation.crops import (
     CutMix,
     Cutout,
@@ -20,6 +21,7 @@ from vision_apps.data.augmentation.crops import (
     RandomResizedCrop,
     Rotate90,
 )
+from vision_apps.data.augmentation.effects import parts_of
 from vision_apps.data.augmentation.elastic import Elastic
 from vision_apps.data.augmentation.mosaic import Mosaic
 from vision_apps.data.augmentation.photometric import Photometric
@@ -29,15 +31,15 @@ from vision_apps.data.augmentation.zooms import IoUCrop, RandomZoom, ScaleCrop, 
 
 
 class Batch(NamedTuple):
-    images: Tensor
-    boxes: Tensor | None = None
-    box_labels: Tensor | None = None
-    ignored: Tensor | None = None
-    sizes: Tensor | None = None
-    proposals: Tensor | None = None
-    masks: Tensor | None = None
-    materials: Tensor | None = None
-    labels: Tensor | None = None
+    images: Annotated[Tensor, Pixels()]
+    boxes: Annotated[Tensor | None, Boxes("box_labels", ignored="ignored")] = None
+    box_labels: Annotated[Tensor | None, RowsOf()] = None
+    ignored: Annotated[Tensor | None, RowsOf(empty=0)] = None
+    sizes: Annotated[Tensor | None, Stays()] = None
+    proposals: Annotated[Tensor | None, Boxes()] = None
+    masks: Annotated[Tensor | None, Mask()] = None
+    materials: Annotated[Tensor | None, PixelTruth()] = None
+    labels: Annotated[Tensor | None, Label()] = None
 
 
 def pictures(B: int = 6, H: int = 48, W: int = 48) -> Tensor:
@@ -283,7 +285,8 @@ def test_resized_crops_as_torchvision(window: tuple[int, int, int, int]) -> None
     x, y, wide, high = window
     batch = rectangles(6)
     maps = torch.tensor([[[wide / 48, 0, (2 * x + wide) / 48 - 1], [0, high / 48, (2 * y + high) / 48 - 1]]])
-    after = resample(batch, None, maps.repeat(6, 1, 1), 64, 48, min_share=0.0)
+    parts = parts_of(batch, ZoomOut())
+    after = batch._replace(**resample(parts, maps.repeat(6, 1, 1), 64, 48, min_share=0.0))
     for picture in range(6):
 
         def change(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """Photometric distortion against torchvision's changes of single images."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import pytest
 import torch
@@ -8,12 +8,13 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as v2
 
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.fields import Pixels, PixelTruth
 from vision_apps.data.augmentation.photometric import Photometric, shift_hue
 
 
 class Batch(NamedTuple):
-    images: Tensor
-    truth: Tensor | None = None
+    images: Annotated[Tensor, Pixels()]
+    truth: Annotated[Tensor | None, PixelTruth()] = None
 
 
 def photos(B: int = 8, size: int = 16) -> Tensor:
@@ -112,5 +113,7 @@ def test_few_pictures_stay_as_they_are() -> None:
 
 
 def test_truths_that_depend_on_color_are_refused() -> None:
-    with pytest.raises(ConfigError, match="'truth' may depend on the colours, which Photometric changes"):
+    with pytest.raises(
+        ConfigError, match="Photometric does not fit data that offers 'truth': it may depend on the colours"
+    ):
         Photometric()(Batch(photos(), truth=torch.zeros(8, 2, 16, 16)))

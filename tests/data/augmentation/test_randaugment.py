@@ -1,7 +1,7 @@
 """Changes of colour against torchvision's on single images, and RandAugment's moves."""
 
 import math
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import pytest
 import torch
@@ -10,15 +10,16 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as v2
 
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.fields import Mask, Pixels, PixelTruth
 from vision_apps.data.augmentation import randaugment
-from vision_apps.data.augmentation.randaugment import ColorJitter, RandAugment, in_pixels, move
+from vision_apps.data.augmentation.randaugment import ColorJitter, RandAugment, in_shape, move
 from vision_apps.data.augmentation.spatial import warp
 
 
 class Batch(NamedTuple):
-    images: Tensor
-    mask: Tensor | None = None
-    truth: Tensor | None = None
+    images: Annotated[Tensor, Pixels()]
+    mask: Annotated[Tensor | None, Mask()] = None
+    truth: Annotated[Tensor | None, PixelTruth()] = None
 
 
 def photos(B: int = 5, size: int = 16) -> Tensor:
@@ -51,7 +52,7 @@ def test_each_image_changes_as_torchvision_would_change_it(change, reference, st
 
 
 def moved(images: Tensor, name: str, level: float) -> Tensor:
-    maps = in_pixels(move(name, torch.full((len(images),), level)), *images.shape[-2:])
+    maps = in_shape(move(name, torch.full((len(images),), level)), *images.shape[-2:])
     return warp(images, maps, *images.shape[-2:], "zeros")
 
 

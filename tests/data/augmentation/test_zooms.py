@@ -1,7 +1,7 @@
 """Zooms and crops keep to their ranges; the arithmetic of boxes that follow."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import pytest
 import torch
@@ -11,19 +11,20 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.fields import Boxes, Mask, Pixels, RowsOf
 from vision_apps.data.augmentation.crops import Flip, RandomResizedCrop, Rotate90
 from vision_apps.data.augmentation.mosaic import Mosaic
-from vision_apps.data.augmentation.objects import compact, follow, map_boxes
+from vision_apps.data.augmentation.objects import compact, follow, map_boxes, take
 from vision_apps.data.augmentation.spatial import in_pixels, warp
 from vision_apps.data.augmentation.zooms import IoUCrop, RandomZoom, ScaleCrop, ZoomOut, patch_overlaps
 
 
 class Batch(NamedTuple):
-    images: Tensor
-    boxes: Tensor | None = None
-    box_labels: Tensor | None = None
-    ignored: Tensor | None = None
-    masks: Tensor | None = None
+    images: Annotated[Tensor, Pixels()]
+    boxes: Annotated[Tensor | None, Boxes("box_labels", ignored="ignored")] = None
+    box_labels: Annotated[Tensor | None, RowsOf()] = None
+    ignored: Annotated[Tensor | None, RowsOf(empty=0)] = None
+    masks: Annotated[Tensor | None, Mask()] = None
 
 
 def pictures(B: int = 6, H: int = 48, W: int = 48) -> Tensor:
@@ -81,11 +82,15 @@ def test_what_is_dropped() -> None:
 def test_rows_are_compacted_in_their_order() -> None:
     kept = torch.tensor([[False, True, False, True], [True, True, True, False]])
     numbers = torch.arange(8).view(2, 4)
-    after, (rows, pairs) = compact(kept, numbers, torch.stack((numbers, -numbers), -1))
+    after, order = compact(kept)
+    rows, pairs = take(numbers, order), take(torch.stack((numbers, -numbers), -1), order)
     assert after.tolist() == [[True, True, False, False], [True, True, True, False]]
     assert rows[0, :2].tolist() == [1, 3]
     assert rows[1, :3].tolist() == [4, 5, 6]
     assert torch.equal(pairs, torch.stack((rows, -rows), -1))
+    few, first = compact(kept, room=3)
+    assert torch.equal(few, after[:, :3])
+    assert torch.equal(first, order[:, :3])
 
 
 def test_overlaps_of_patches() -> None:

@@ -1,41 +1,33 @@
 """Augmentation of whole batches on their device, with a draw of its own for every image.
 
-Each transform takes a batch (see ``spatial``) and returns one. Numbers are drawn from torch's global
-generator on the CPU, whatever the batch's device, so that a GPU sees the same augmentation as the CPU and
-never waits for a draw.
+Numbers are drawn from torch's global generator on the CPU, whatever the batch's device, so that a GPU sees
+the same augmentation as the CPU and never waits for a draw.
 """
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from vision_apps.core.augmentation import Augmentation
 from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.fields import Label
+from vision_apps.data.augmentation.effects import BatchTransform, Effect, Parts
 from vision_apps.data.augmentation.objects import MIN_SHARE
-from vision_apps.data.augmentation.spatial import (
-    MASKS,
-    AnyBatch,
-    companions,
-    move_pixels,
-    pad_border,
-    refuse_companions,
-    resample,
-    shifted,
-    windows,
-)
+from vision_apps.data.augmentation.spatial import move_pixels, pad_border, resample, shifted, windows
 
 
-class RandomCrop(Augmentation):
+class RandomCrop(BatchTransform):
     """Pad the border by ``padding`` pixels and cut a window of the old size at a random place.
 
-    With ``constant`` the border is black; masks ignore it, other fields over the pixels have no value there
-    and are refused. A reflected border shows parts of objects again, so boxes are refused with it.
+    With ``constant`` the border is black; masks have their void there, and other truths per pixel are
+    refused. A reflected border shows parts of objects again, so boxes are refused with it.
 
     Args:
         min_share: of an object's area that has to be left of it.
@@ -50,31 +42,28 @@ class RandomCrop(Augmentation):
         self.padding = padding
         self.mode = mode
         self.min_share = min_share
+        self.effects = Effect.REPEATS if mode == "reflect" else Effect.OUTSIDE
 
-    def __call__(self, batch: AnyBatch) -> AnyBatch:
+    def changed(self, parts: Parts) -> dict[str, Tensor]:
         padding, mode = self.padding, self.mode
-        if mode == "constant":
-            reason = "a constant border has no truth; use mode: reflect"
-            refuse_companions(batch, self, reason, but=(MASKS,), objects=False)
-        else:
-            reason = "a reflected border shows objects again, without their boxes; use mode: constant"
-            refuse_companions(batch, self, reason, but=companions(batch))
-        B, _, H, W = batch.images.shape
+        B, H, W = parts.size
         if mode == "reflect" and padding >= min(H, W):
             raise ConfigError(
                 f"data.augment: padding {padding} cannot be reflected in images of {H} x {W} pixels"
             )
         top, left = torch.randint(0, 2 * padding + 1, (2, B))
         return move_pixels(
-            batch,
+            parts,
             lambda field, fill: windows(pad_border(field, padding, mode, fill), top, left, H, W),
             shifted(padding - left, padding - top),
             self.min_share,
         )
 
 
-class Flip(Augmentation):
+class Flip(BatchTransform):
     """Mirror each image with probability ``p``: left to right, or top to bottom with ``vertical``."""
+
+    effects = Effect.TURNS
 
     def __init__(self, p: float = 0.5, axis: Literal["horizontal", "vertical"] = "horizontal") -> None:
         if axis not in ("horizontal", "vertical"):
@@ -82,8 +71,8 @@ class Flip(Augmentation):
         self.p = p
         self.axis = axis
 
-    def __call__(self, batch: AnyBatch) -> AnyBatch:
-        B, _, H, W = batch.images.shape
+    def changed(self, parts: Parts) -> dict[str, Tensor]:
+        B, H, W = parts.size
         flipped = torch.rand(B) < self.p
         chosen = torch.arange(B) + B * flipped
         row, dim, length = (0, -1, W) if self.axis == "horizontal" else (1, -2, H)
@@ -91,18 +80,20 @@ class Flip(Augmentation):
         forward[flipped, row, row], forward[flipped, row, 2] = -1, length
         # both versions side by side and one copy of whole images: cheaper than choosing pixel by pixel
         return move_pixels(
-            batch,
+            parts,
             lambda field, _: torch.cat((field, field.flip(dim))).index_select(0, chosen.to(field.device)),
             forward,
         )
 
 
-class Rotate90(Augmentation):
+class Rotate90(BatchTransform):
     """Turn each image by 0 to 3 quarters, drawn evenly: for pictures without an up, from above or through a
     microscope. They have to be square."""
 
-    def __call__(self, batch: AnyBatch) -> AnyBatch:
-        B, _, H, W = batch.images.shape
+    effects = Effect.TURNS
+
+    def changed(self, parts: Parts) -> dict[str, Tensor]:
+        B, H, W = parts.size
         if H != W:
             raise ConfigError(
                 f"data.augment: Rotate90 needs square images, these are {H} x {W} pixels; use Flip along "
@@ -121,7 +112,7 @@ class Rotate90(Augmentation):
         )
         chosen = turns * B + torch.arange(B)
         return move_pixels(
-            batch,
+            parts,
             lambda field, _: torch.cat([field.rot90(k, (-2, -1)) for k in range(4)]).index_select(
                 0, chosen.to(field.device)
             ),
@@ -129,12 +120,11 @@ class Rotate90(Augmentation):
         )
 
 
-class RandomResizedCrop(Augmentation):
+class RandomResizedCrop(BatchTransform):
     """Cut a random rectangle (Szegedy et al. 2015, section 6) and scale it to ``image_size``.
 
     A rectangle that would be longer than the image is cut to it, instead of being drawn again. Scaling blends
-    neighbouring pixels, after which no field over the pixels but ``masks`` would be true: such data is
-    refused.
+    neighbouring pixels, after which truths per pixel but masks no longer hold: such data is refused.
 
     Args:
         image_size: of the result in pixels: a side, or height and width.
@@ -142,6 +132,8 @@ class RandomResizedCrop(Augmentation):
         ratio: range of width to height, drawn evenly in the logarithm.
         min_share: of an object's area that has to be left of it.
     """
+
+    effects = Effect.BLENDS
 
     def __init__(
         self,
@@ -157,8 +149,8 @@ class RandomResizedCrop(Augmentation):
         self.ratio = tuple(ratio)
         self.min_share = min_share
 
-    def __call__(self, batch: AnyBatch) -> AnyBatch:
-        B, _, H, W = batch.images.shape
+    def changed(self, parts: Parts) -> dict[str, Tensor]:
+        B, H, W = parts.size
         area = H * W * torch.empty(B).uniform_(*self.scale)
         aspect = torch.empty(B).uniform_(math.log(self.ratio[0]), math.log(self.ratio[1])).exp()
         wide, high = ((area * aspect).sqrt() / W).clamp(max=1), ((area / aspect).sqrt() / H).clamp(max=1)
@@ -166,10 +158,10 @@ class RandomResizedCrop(Augmentation):
         maps[:, 0, 0], maps[:, 1, 1] = wide, high
         maps[:, 0, 2] = (1 - wide) * (2 * torch.rand(B) - 1)
         maps[:, 1, 2] = (1 - high) * (2 * torch.rand(B) - 1)
-        return resample(batch, self, maps, self.height, self.width, min_share=self.min_share)
+        return resample(parts, maps, self.height, self.width, min_share=self.min_share)
 
 
-class Cutout(Augmentation):
+class Cutout(BatchTransform):
     """Paint a square of ``size`` pixels over each image (DeVries and Taylor 2017).
 
     Its centre is any pixel, so it may reach over the edge.
@@ -178,19 +170,22 @@ class Cutout(Augmentation):
         mean: RGB in [0, 1] to paint with.
     """
 
+    effects = Effect.COVERS
+
     def __init__(self, size: int, mean: Sequence[float] = (0.5, 0.5, 0.5)) -> None:
         self.size = size
         self.mean = tuple(mean)
 
-    def __call__(self, batch: AnyBatch) -> AnyBatch:
-        refuse_companions(batch, self, "it would describe pixels that can no longer be seen")
-        images = batch.images
-        B, _, H, W = images.shape
+    def changed(self, parts: Parts) -> dict[str, Tensor]:
+        B, H, W = parts.size
         rows = self._covered(H, torch.randint(0, H, (B, 1)))
         columns = self._covered(W, torch.randint(0, W, (B, 1)))
-        covered = (rows[:, None, :, None] & columns[:, None, None, :]).to(images.device)
-        paint = (torch.tensor(self.mean) * 255).round().to(images.device, images.dtype)
-        return batch._replace(images=torch.where(covered, paint.view(3, 1, 1), images))
+        covered = (rows[:, None, :, None] & columns[:, None, None, :]).to(parts.device)
+        paint = (torch.tensor(self.mean) * 255).round().view(3, 1, 1)
+        return {
+            name: torch.where(covered, paint.to(picture.device, picture.dtype), picture)
+            for name, picture in parts.pictures.items()
+        }
 
     def _covered(self, length: int, centre: Tensor) -> Tensor:
         start = centre - self.size // 2
@@ -198,28 +193,34 @@ class Cutout(Augmentation):
         return (place >= start) & (place < start + self.size)
 
 
-class _Mix(Augmentation):
+class _Mix(BatchTransform):
     """One draw for the batch; each image is mixed with its neighbour in the (shuffled) batch."""
+
+    effects = Effect.MIXES
 
     def __init__(
         self, transform: type[v2.MixUp] | type[v2.CutMix], alpha: float, num_classes: int, p: float
     ) -> None:
-        self.mix = transform(alpha=alpha, num_classes=num_classes)
+        self.mix = transform(alpha=alpha, num_classes=num_classes, labels_getter=operator.itemgetter(-1))
         self.num_classes = num_classes
         self.p = p
 
-    def __call__(self, batch: AnyBatch) -> AnyBatch:
-        refuse_companions(batch, self, "two images over each other have no single truth per pixel")
-        labels: Tensor | None = getattr(batch, "labels", None)
-        if labels is None:
+    def changed(self, parts: Parts) -> dict[str, Tensor]:
+        found = parts.of(Label)
+        if len(found) != 1:
             raise ConfigError(
-                f"data.augment: {type(self).__name__} mixes labels, and this data has no field 'labels'"
+                f"data.augment: {type(self).__name__} mixes the classes of pictures: expected one field of "
+                f"kind Label, for instance 'labels', not {list(found)}"
             )
+        ((name, (labels, _)),) = found.items()
         if torch.rand(()) >= self.p:
-            soft = F.one_hot(labels, self.num_classes).float() if labels.ndim == 1 else labels
-            return batch._replace(labels=soft)
-        images, soft = self.mix(batch.images.float(), labels)
-        return batch._replace(images=images.round().to(batch.images.dtype), labels=soft)
+            return {name: F.one_hot(labels, self.num_classes).float() if labels.ndim == 1 else labels}
+        before = parts.pictures
+        *pictures, soft = self.mix(
+            *(tv_tensors.Image(picture.float()) for picture in before.values()), labels
+        )
+        mixed = zip(before.items(), pictures, strict=True)
+        return {name: soft} | {key: after.round().to(picture.dtype) for (key, picture), after in mixed}
 
 
 class MixUp(_Mix):

@@ -5,32 +5,21 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vision_apps.core.augmentation import Augmentation, share_of_run
-from vision_apps.core.conventions import IGNORE_INDEX
-from vision_apps.core.errors import ConfigError
-from vision_apps.data.augmentation.objects import (
-    MIN_SHARE,
-    boxes_of,
-    follow,
-    has_objects,
-    has_proposals,
-    is_box,
-    is_object,
-    settle,
-    settle_proposals,
-)
-from vision_apps.data.augmentation.spatial import MASKS, AnyBatch, paint, refuse_companions, sample
+from vision_apps.core.augmentation import share_of_run
+from vision_apps.data.augmentation.effects import BatchTransform, Effect, Parts
+from vision_apps.data.augmentation.objects import MIN_SHARE, Objects, follow
+from vision_apps.data.augmentation.spatial import sample_all
 from vision_apps.data.augmentation.zooms import MID_GREY, log_uniform, ranged
 
 
-class Mosaic(Augmentation):
+class Mosaic(BatchTransform):
     """Four scaled pictures that meet in a random point (Bochkovskiy et al. 2020, section 3.3), at the size of
     one: the picture itself at the top left and the three that follow it in the (shuffled) batch.
 
     Each picture touches the point with its corner, so of a large one the far part is cut, and past a small
-    one ``mean`` is painted and masks are 255. The result has room for min(4 M, ``capacity``) objects instead
-    of M; more are left out, the last of each picture first. Proposals keep their number P alike: the first of
-    each picture stay.
+    one ``mean`` is painted and masks have their void. The result has room for min(4 M, ``capacity``) objects
+    instead of M; more are left out, the last of each picture first. Boxes without a field that says which are
+    objects (proposals) keep their number P alike: the first of each picture stay.
 
     Args:
         p: probability per picture.
@@ -42,6 +31,8 @@ class Mosaic(Augmentation):
         mean: RGB in [0, 1] between the pictures.
         min_share: of an object's area that has to be left of it.
     """
+
+    effects = Effect.TILES | Effect.BLENDS | Effect.OUTSIDE
 
     def __init__(
         self,
@@ -61,55 +52,44 @@ class Mosaic(Augmentation):
         self.mean = tuple(mean)
         self.min_share = min_share
 
-    def __call__(self, batch: AnyBatch) -> AnyBatch:
-        refuse_companions(batch, self, "its pixels cannot be scaled", but=(MASKS,), objects=False)
-        if getattr(batch, "labels", None) is not None:
-            raise ConfigError(
-                "data.augment: Mosaic does not fit data that offers 'labels': four pictures have no single "
-                "class; use CutMix"
-            )
-        images = batch.images
-        B, _, H, W = images.shape
+    def changed(self, parts: Parts) -> dict[str, Tensor]:
+        B, H, W = parts.size
         meet = torch.empty(B, 2).uniform_(*self.centre) * torch.tensor([W, H])
         meet = meet.round()  # no pixel is of two pictures
         scale = log_uniform(4 * B, self.scale).view(4, B)
         alone = torch.rand(B) >= self.p
         # a picture that stays alone is the top left one, whole
         meet[alone], scale[:, alone] = torch.tensor([float(W), float(H)]), 1.0
-        device, fields = images.device, {}
+        device = parts.device
         rows = ((torch.arange(4)[:, None] + torch.arange(B)) % B).to(device)  # [4, B]
         grid = _grid(meet, scale, H, W).to(device)
-        fields["images"] = sample(_side_by_side(images, rows), grid, fill=paint(self.mean))
-        masks = getattr(batch, MASKS, None)
-        if masks is not None:
-            outside = torch.tensor(float(IGNORE_INDEX))
-            fields[MASKS] = sample(_side_by_side(masks, rows), grid, fill=outside, mode="nearest")
+        fields = sample_all(parts, grid, fill=self.mean, source=lambda field: _side_by_side(field, rows))
+        # all four pictures of a mosaic as a batch of 4 B
+        forward, seen = (part.flatten(0, 1).to(device) for part in _quarters(meet, scale, H, W))
+        for objects in parts.objects:
+            moved, kept = follow(objects.boxes[rows].flatten(0, 1), forward, seen, self.min_share)
+            boxes, kept = (_interleaved(part.unflatten(0, rows.shape)) for part in (moved, kept))
+            room = objects.boxes.shape[1]
+            if objects.kind.present is not None:
+                room = min(4 * room, max(self.capacity, 1))
+            fields |= _joined(objects, rows).settled(boxes, kept, room)
+        return fields
 
-        forward, seen = (part.to(device) for part in _quarters(meet, scale, H, W))
-        if has_objects(batch):
-            boxes, kept = self._together(boxes_of(batch), is_object(batch), rows, forward, seen)
-            labels = {
-                name: _interleaved(getattr(batch, name)[rows])
-                for name in ("box_labels", "ignored")
-                if getattr(batch, name, None) is not None
-            }
-            room = min(boxes.shape[1], max(self.capacity, 1))
-            settled = settle(batch, boxes, kept, **labels)
-            fields |= {name: values[:, :room] for name, values in settled.items()}
-        if has_proposals(batch):
-            proposals = batch.proposals  # type: ignore[attr-defined]
-            boxes, kept = self._together(proposals, is_box(proposals), rows, forward, seen)
-            fields["proposals"] = settle_proposals(boxes, kept)[:, : proposals.shape[1]]
-        return batch._replace(**fields)
 
-    def _together(
-        self, boxes: Tensor, there: Tensor, rows: Tensor, forward: Tensor, seen: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """The boxes [B, N, 4] of all four pictures in the mosaic, [B, 4 N, 4], and which are left."""
-        pictures, forward, seen = (value.flatten(0, 1) for value in (boxes[rows], forward, seen))
-        moved, kept = follow(pictures, forward, seen, self.min_share)
-        kept = kept.unflatten(0, rows.shape) & there[rows]
-        return _interleaved(moved.unflatten(0, rows.shape)), _interleaved(kept)
+def _joined(objects: Objects, rows: Tensor) -> Objects:
+    """The objects of four pictures as those of one; ``rows`` is int64 [4, B]."""
+    links = {}
+    for name, (values, kind) in objects.links.items():
+        found = values[rows]
+        for column in kind.columns:
+            old, quarter = found[..., column], torch.arange(4, device=found.device).view(4, 1, 1)
+            found[..., column] = torch.where(old >= 0, 4 * old + quarter, -1)
+        links[name] = (_interleaved(found), kind)
+    return objects._replace(
+        there=_interleaved(objects.there[rows]),
+        rows={name: (_interleaved(values[rows]), kind) for name, (values, kind) in objects.rows.items()},
+        links=links,
+    )
 
 
 def _side_by_side(field: Tensor, rows: Tensor) -> Tensor:

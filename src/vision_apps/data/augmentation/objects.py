@@ -1,14 +1,15 @@
 """Boxes that follow the pixels of whole batches: mapped, cut to the picture, dropped when too little is left.
+What belongs to them, or points to them by their number, goes along.
 
-Boxes are float32 x1, y1, x2, y2 in pixels, y down, the second corner exclusive. A batch with objects has
-``boxes`` [B, M, 4] and ``box_labels`` int64 [B, M] (-1 where there is no object), perhaps ``ignored`` bool
-[B, M] and ``proposals`` [B, P, 4] (zero rows are none).
+Boxes are float32 x1, y1, x2, y2 in pixels, y down, the second corner exclusive.
 """
 
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from vision_apps.core.fields import Boxes, Links, RowsOf
 
 MIN_SHARE = 0.25  # of an object's area that has to be left of it
 MIN_SIDE = 2.0  # pixels: an object that a move made thinner can no longer be told from noise
@@ -69,96 +70,77 @@ def follow(
     return seen, kept
 
 
-def compact(kept: Tensor, *rows: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Move the kept rows of tensors [B, N, ...] to the front, in their order; returns ``kept`` likewise."""
-    order = kept.logical_not().byte().sort(dim=1, stable=True).indices
-    return kept.gather(1, order), [_take(values, order) for values in rows]
+def compact(kept: Tensor, room: int | None = None) -> tuple[Tensor, Tensor]:
+    """The order that moves kept rows to the front, in their order.
+
+    Args:
+        kept: bool [B, N].
+        room: how many rows there are then, N by default.
+
+    Returns:
+        ``kept`` after it bool [B, room], and which row comes where, int64 [B, room] for `take`.
+    """
+    order = kept.logical_not().byte().sort(dim=1, stable=True).indices[:, :room]
+    return kept.gather(1, order), order
 
 
-def _take(values: Tensor, order: Tensor) -> Tensor:
+def take(values: Tensor, order: Tensor) -> Tensor:
+    """The rows ``order`` [B, n] of ``values`` [B, N, ...]: [B, n, ...]."""
     shape = order.shape + (1,) * (values.ndim - 2)
     return values.gather(1, order.view(shape).expand(*order.shape, *values.shape[2:]))
 
 
-def has_objects(batch: Any) -> bool:
-    """Whether the batch has boxes that can follow a move: with the labels that say which rows are objects."""
-    boxes, labels = getattr(batch, "boxes", None), getattr(batch, "box_labels", None)
-    return boxes is not None and labels is not None and boxes.ndim == 3 and boxes.shape[:2] == labels.shape
+def filled(values: Tensor, kept: Tensor, empty: float) -> Tensor:
+    """``values`` [B, N, ...] with ``empty`` in the rows that are not kept."""
+    return values.masked_fill(~kept.view(kept.shape + (1,) * (values.ndim - 2)), empty)
 
 
-def has_proposals(batch: Any) -> bool:
-    proposals = getattr(batch, "proposals", None)
-    return proposals is not None and proposals.ndim == 3 and proposals.shape[-1] == 4
+def has_area(boxes: Tensor) -> Tensor:
+    """bool [B, N]: the rows that hold a box."""
+    return (boxes[..., 2:] > boxes[..., :2]).all(-1)
 
 
-def object_fields(batch: Any) -> list[str]:
-    """The fields that `move_objects` moves, and ``sizes``, which stays what it was in the file."""
-    names: tuple[str, ...] = ("boxes", "box_labels", "ignored") if has_objects(batch) else ()
-    if has_proposals(batch):
-        names = (*names, "proposals")
-    return [name for name in (*names, "sizes") if getattr(batch, name, None) is not None]
+class Objects(NamedTuple):
+    """A field of boxes and all that belongs to it."""
+
+    name: str
+    kind: Boxes
+    boxes: Tensor  # float32 [B, N, 4]
+    there: Tensor  # bool [B, N]: the rows that are objects
+    counted: Tensor  # bool [B, N]: those that are not ignored
+    rows: dict[str, tuple[Tensor, RowsOf]]  # [B, N, ...]
+    links: dict[str, tuple[Tensor, Links]]  # int64 [B, R, C]
+
+    def settled(self, boxes: Tensor, kept: Tensor, room: int | None = None) -> dict[str, Tensor]:
+        """The fields after a move: what is left first, in its order, and empty rows past it; links are
+        renumbered, and those that point to what is not left are dropped.
+
+        Args:
+            boxes: where they are now, float32 [B, N, 4].
+            kept: which are still seen, bool [B, N].
+            room: rows of the result, N by default.
+        """
+        kept, order = compact(kept & self.there, room)
+        fields = {self.name: filled(take(boxes, order), kept, 0)}
+        for name, (values, kind) in self.rows.items():
+            fields[name] = filled(take(values, order), kept, kind.empty)
+        if self.links:
+            B, N = self.there.shape
+            # the new number of every old one; -1 of what is not kept, and past the end of what is no number
+            numbers = torch.arange(order.shape[1], device=order.device)
+            new = order.new_full((B, N + 1), -1).scatter_(1, order, torch.where(kept, numbers, -1))
+            for name, (links, points) in self.links.items():
+                fields[name] = _renumbered(links, points.columns, new)
+        return fields
 
 
-def boxes_of(batch: Any) -> Tensor:
-    """float32 [B, M, 4] of a batch that `has_objects`."""
-    boxes: Tensor = batch.boxes
-    return boxes
-
-
-def is_object(batch: Any) -> Tensor:
-    """bool [B, M]: the rows that hold an object."""
-    labels: Tensor = batch.box_labels
-    return labels >= 0
-
-
-def is_box(proposals: Tensor) -> Tensor:
-    """bool [B, P]: the rows that hold a proposal."""
-    return (proposals[..., 2:] > proposals[..., :2]).all(-1)
-
-
-def settle(batch: Any, boxes: Tensor, kept: Tensor, **rows: Tensor) -> dict[str, Tensor]:
-    """The fields of objects after a move: what is left first, in its order, and empty rows past it.
-
-    Args:
-        boxes: float32 [B, N, 4].
-        kept: bool [B, N].
-        rows: ``box_labels``, ``ignored`` [B, N], where they are not the batch's own.
-    """
-    labels = rows.get("box_labels", batch.box_labels)
-    ignored = rows.get("ignored", getattr(batch, "ignored", None))
-    kept, (boxes, labels, *rest) = compact(kept, boxes, labels, *([] if ignored is None else [ignored]))
-    fields = {"boxes": boxes * kept[..., None], "box_labels": torch.where(kept, labels, -1)}
-    return fields | ({"ignored": rest[0] & kept} if rest else {})
-
-
-def settle_proposals(proposals: Tensor, kept: Tensor) -> Tensor:
-    kept, (proposals,) = compact(kept, proposals)
-    return proposals * kept[..., None]
-
-
-def move_objects(
-    batch: Any,
-    forward: Tensor,
-    height: int,
-    width: int,
-    min_share: float = MIN_SHARE,
-    centred: bool = False,
-) -> dict[str, Tensor]:
-    """The fields of objects and proposals after the pixels moved; nothing for a batch without.
-
-    Args:
-        forward: [B, 2, 3] from input to output, both in pixels; any device.
-        height, width: of the output.
-        min_share, centred: which boxes are dropped, see `follow`. Those that are left come first, in their
-            order.
-    """
-    fields: dict[str, Tensor] = {}
-    window = torch.tensor([0.0, 0.0, width, height], device=batch.images.device)
-    forward = forward.to(batch.images.device, torch.float32)
-    if has_objects(batch):
-        boxes, kept = follow(batch.boxes, forward, window, min_share, centred)
-        fields |= settle(batch, boxes, kept & is_object(batch))
-    if has_proposals(batch):
-        boxes, kept = follow(batch.proposals, forward, window, min_share, centred)
-        fields["proposals"] = settle_proposals(boxes, kept & is_box(batch.proposals))
-    return fields
+def _renumbered(links: Tensor, columns: tuple[int, ...], new: Tensor) -> Tensor:
+    """Links [B, R, C] after `Objects.settled`; ``new`` is int64 [B, N + 1]."""
+    N = new.shape[1] - 1
+    links, kept = links.clone(), torch.ones(links.shape[:2], dtype=torch.bool, device=links.device)
+    for column in columns:
+        old = links[..., column]
+        links[..., column] = new.gather(1, torch.where((old >= 0) & (old < N), old, N))
+        kept &= links[..., column] >= 0
+    kept, order = compact(kept)
+    return filled(take(links, order), kept, -1)

@@ -4,9 +4,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as v2
 
-from vision_apps.core.augmentation import Augmentation
-from vision_apps.data.augmentation.randaugment import refuse_color_truths
-from vision_apps.data.augmentation.spatial import AnyBatch
+from vision_apps.data.augmentation.effects import BatchTransform, Effect, Parts
 
 
 def shift_hue(pixels: Tensor, turns: Tensor) -> Tensor:
@@ -30,12 +28,11 @@ def shift_hue(pixels: Tensor, turns: Tensor) -> Tensor:
     return value[:, None] - chroma[:, None] * torch.minimum(at, 4 - at).clamp(0, 1)
 
 
-class Photometric(Augmentation):
+class Photometric(BatchTransform):
     """Brightness, contrast, saturation and hue, each with probability ``p`` per picture; contrast before or
     after the last two, as often one as the other.
 
-    Whole-number fields over the pixels (masks) and boxes stay true; real-valued fields may depend on colour
-    and are refused.
+    Masks and boxes stay true; other truths per pixel may depend on colour and are refused.
 
     Args:
         brightness: largest change to either side, as a share of the range.
@@ -44,6 +41,8 @@ class Photometric(Augmentation):
         hue: largest turn to either side, 0.5 is half around (18 degrees: 0.05).
         p: probability of each change.
     """
+
+    effects = Effect.COLOURS
 
     def __init__(
         self,
@@ -56,29 +55,35 @@ class Photometric(Augmentation):
         self.brightness, self.contrast, self.saturation, self.hue = brightness, contrast, saturation, hue
         self.p = p
 
-    def __call__(self, batch: AnyBatch) -> AnyBatch:
-        refuse_color_truths(batch, self)
-        images = batch.images
-        bright, contrast, saturation, hue = (
-            self._drawn(len(images), width)
-            for width in (self.brightness, self.contrast, self.saturation, self.hue)
-        )
-        early = torch.rand(len(images)) < 0.5
-        pixels = images.float()
-        pixels = (pixels + 255 * on(pixels, bright)).clamp_(0, 255)
-        pixels = _contrast(pixels, on(pixels, contrast * early))
-        pixels = _saturation(pixels, on(pixels, saturation))
-        turned = hue.nonzero().squeeze(1)  # on the CPU: the device is not waited for
-        if len(turned):
-            here = turned.to(images.device)
-            pixels[here] = shift_hue(pixels[here], hue[turned].to(images.device))
-        pixels = _contrast(pixels, on(pixels, contrast * ~early))
-        return batch._replace(images=pixels.round().to(images.dtype))
+    def changed(self, parts: Parts) -> dict[str, Tensor]:
+        B, _, _ = parts.size
+        widths = (self.brightness, self.contrast, self.saturation, self.hue)
+        bright, contrast, saturation, hue = (self._drawn(B, width) for width in widths)
+        early = torch.rand(B) < 0.5
+        return {
+            name: _distorted(picture, bright, contrast, saturation, hue, early)
+            for name, picture in parts.pictures.items()
+        }
 
     def _drawn(self, count: int, width: float) -> Tensor:
         """By how much each picture changes, 0 where it does not: float32 [count]."""
         change = torch.empty(count).uniform_(-width, width)
         return change * (torch.rand(count) < self.p)
+
+
+def _distorted(
+    images: Tensor, bright: Tensor, contrast: Tensor, saturation: Tensor, hue: Tensor, early: Tensor
+) -> Tensor:
+    pixels = images.float()
+    pixels = (pixels + 255 * on(pixels, bright)).clamp_(0, 255)
+    pixels = _contrast(pixels, on(pixels, contrast * early))
+    pixels = _saturation(pixels, on(pixels, saturation))
+    turned = hue.nonzero().squeeze(1)  # on the CPU: the device is not waited for
+    if len(turned):
+        here = turned.to(images.device)
+        pixels[here] = shift_hue(pixels[here], hue[turned].to(images.device))
+    pixels = _contrast(pixels, on(pixels, contrast * ~early))
+    return pixels.round().to(images.dtype)
 
 
 def on(pixels: Tensor, change: Tensor) -> Tensor:

@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as v2
 
-from vision_apps.core.augmentation import Augmentation
 from vision_apps.core.errors import ConfigError
-from vision_apps.data.augmentation.objects import object_fields
-from vision_apps.data.augmentation.spatial import AnyBatch, refuse_companions, warp
+from vision_apps.data.augmentation.effects import BatchTransform, Effect, Parts
+from vision_apps.data.augmentation.spatial import warp
 
 # Each takes images uint8 [B, 3, H, W] and a strength float32 [B], and returns images.
 Change = Callable[[Tensor, Tensor], Tensor]
@@ -59,36 +58,25 @@ def equalize(images: Tensor, _: Tensor) -> Tensor:
     return v2.equalize(images)
 
 
-def refuse_color_truths(batch: AnyBatch, transform: object) -> None:
-    """For changes of colour: whole-number fields over the pixels (masks) stay true, real-valued ones may
-    not."""
-    for name in batch._fields:
-        value = getattr(batch, name)
-        over_pixels = name not in ("images", *object_fields(batch)) and value is not None
-        if over_pixels and value.shape[-2:] == batch.images.shape[-2:] and value.is_floating_point():
-            raise ConfigError(
-                f"data.augment: {name!r} may depend on the colours, which {type(transform).__name__} changes"
-            )
-
-
-class ColorJitter(Augmentation):
+class ColorJitter(BatchTransform):
     """Brightness, then contrast, then saturation, each by a factor between 1 - x and 1 + x, drawn per image.
 
-    Whole-number fields over the pixels (masks) stay true; real-valued ones may depend on colour and are
-    refused.
+    Masks and boxes stay true; other truths per pixel may depend on colour and are refused.
     """
+
+    effects = Effect.COLOURS
 
     def __init__(self, brightness: float = 0.4, contrast: float = 0.4, saturation: float = 0.4) -> None:
         self.ranges = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
 
-    def __call__(self, batch: AnyBatch) -> AnyBatch:
-        refuse_color_truths(batch, self)
-        images = batch.images
+    def changed(self, parts: Parts) -> dict[str, Tensor]:
+        B, _, _ = parts.size
+        pictures = parts.pictures
         for change, width in zip((brightness, contrast, saturation), self.ranges.values(), strict=True):
             if width:
-                factor = torch.empty(len(images)).uniform_(max(0.0, 1 - width), 1 + width)
-                images = change(images, factor.to(images.device))
-        return batch._replace(images=images)
+                factor = torch.empty(B).uniform_(max(0.0, 1 - width), 1 + width).to(parts.device)
+                pictures = {name: change(picture, factor) for name, picture in pictures.items()}
+        return pictures
 
 
 _BINS = 30  # the paper's scale of magnitudes: 0 to 30
@@ -111,7 +99,7 @@ _TRANSLATE = 150 / 331  # of the side: 150 pixels of the 331 that the paper's ne
 _ROTATE = math.radians(30)
 
 
-class RandAugment(Augmentation):
+class RandAugment(BatchTransform):
     """For each image ``num_ops`` of 14 operations, drawn evenly, all of one magnitude.
 
     Per operation, the images that drew it are changed together. The moves of an image are composed into one
@@ -123,6 +111,8 @@ class RandAugment(Augmentation):
         magnitude_std: of a normal draw around it per image and operation (0.5 in timm's recipes).
     """
 
+    effects = Effect.COLOURS | Effect.TURNS | Effect.ALONE
+
     def __init__(self, num_ops: int = 2, magnitude: float = 9, magnitude_std: float = 0.0) -> None:
         if not 0 <= magnitude <= _BINS:
             raise ConfigError(f"data.augment: RandAugment's magnitude is {magnitude}; expected 0 to {_BINS}")
@@ -130,10 +120,9 @@ class RandAugment(Augmentation):
         self.magnitude = magnitude
         self.magnitude_std = magnitude_std
 
-    def __call__(self, batch: AnyBatch) -> AnyBatch:
-        refuse_companions(batch, self, "it changes colours and brings in black from outside")
-        images = batch.images.clone()
-        B, _, H, W = images.shape
+    def changed(self, parts: Parts) -> dict[str, Tensor]:
+        B, H, W = parts.size
+        pictures = {name: picture.clone() for name, picture in parts.pictures.items()}
         maps = torch.eye(3).repeat(B, 1, 1)
         for _ in range(self.num_ops):
             drawn = torch.randint(0, len(_OPERATIONS), (B,))
@@ -146,16 +135,18 @@ class RandAugment(Augmentation):
                     continue
                 if name in _COLORS:
                     change, strength = _COLORS[name]
-                    here = rows.to(images.device)
-                    changed = change(images[here], strength(level[rows], sign[rows]).to(images.device))
-                    images[here] = changed
+                    here = rows.to(parts.device)
+                    by = strength(level[rows], sign[rows]).to(parts.device)
+                    for images in pictures.values():
+                        images[here] = change(images[here], by)
                 else:
                     maps[rows] = maps[rows] @ move(name, level[rows] * sign[rows])
         moved = (maps != torch.eye(3)).flatten(1).any(1).nonzero().squeeze(1)
         if len(moved):
-            here = moved.to(images.device)
-            images[here] = warp(images[here], in_pixels(maps[moved], H, W), H, W, "zeros")
-        return batch._replace(images=images)
+            here = moved.to(parts.device)
+            for images in pictures.values():
+                images[here] = warp(images[here], in_shape(maps[moved], H, W), H, W, "zeros")
+        return pictures
 
 
 def move(name: str, level: Tensor) -> Tensor:
@@ -183,7 +174,7 @@ def move(name: str, level: Tensor) -> Tensor:
     return matrix
 
 
-def in_pixels(maps: Tensor, height: int, width: int) -> Tensor:
+def in_shape(maps: Tensor, height: int, width: int) -> Tensor:
     """Maps [B, 3, 3] made for square images as maps [B, 2, 3] that turn and shear alike in any others."""
     side = torch.tensor([width, height, 1.0]) / max(height, width)
     scaled = maps.clone()

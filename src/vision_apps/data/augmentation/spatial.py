@@ -1,101 +1,56 @@
-"""Moving pixels of whole batches: windows and affine maps, one per image.
+"""Moving pixels of whole batches: windows and affine maps, one per image. What moves the pictures moves the
+fields that are laid out over them, and boxes (see ``objects``), alike."""
 
-A batch is a ``NamedTuple`` with ``images`` uint8 [B, 3, H, W] and perhaps other fields laid out over the same
-pixels (masks, truths per pixel) and boxes (see ``objects``): what moves the images moves those alike.
-"""
-
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, Protocol, Self, TypeVar
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vision_apps.core.conventions import IGNORE_INDEX
-from vision_apps.core.errors import ConfigError
-from vision_apps.data.augmentation.objects import MIN_SHARE, move_objects, object_fields
-
-MASKS = "masks"  # the field uint8 [B, H, W] of class numbers: may be scaled by the nearest pixel
-
-
-class ImageBatch(Protocol):
-    """What every batch type is."""
-
-    @property
-    def images(self) -> Tensor: ...
-
-    @property
-    def _fields(self) -> tuple[str, ...]: ...
-
-    def _replace(self, **changes: Any) -> Self: ...
-
-
-AnyBatch = TypeVar("AnyBatch", bound=ImageBatch)
-
-
-def companions(batch: ImageBatch) -> dict[str, Tensor]:
-    """The fields beside ``images`` that are laid out over the same pixels: [B, ..., H, W].
-
-    Raises:
-        ConfigError: a field is neither that, nor a label, nor belongs to objects, so where it belongs after a
-            move is not known.
-    """
-    images, found, objects = batch.images, {}, object_fields(batch)
-    for name in batch._fields:
-        value = getattr(batch, name)
-        if name == "images" or name in objects or value is None or value.ndim < 2:
-            continue
-        if name == "labels" and value.ndim == 2:
-            continue
-        if value.ndim < 3 or value.shape[-2:] != images.shape[-2:]:
-            raise ConfigError(
-                f"data.augment: the field {name!r} {list(value.shape)} cannot follow when pixels of the "
-                f"images {list(images.shape)} move; leave out transforms that move pixels, for instance "
-                "~data.augment.crop"
-            )
-        found[name] = value
-    return found
-
-
-def refuse_companions(
-    batch: ImageBatch, transform: object, reason: str, but: Collection[str] = (), objects: bool = True
-) -> None:
-    """For transforms after which fields over the pixels would no longer be true.
-
-    Args:
-        but: fields over the pixels that the transform takes along.
-        objects: refuse boxes and proposals too.
-    """
-    names = set(companions(batch)) - set(but)
-    if objects:
-        names |= {name for name in object_fields(batch) if name in ("boxes", "proposals")}
-    if names:
-        raise ConfigError(
-            f"data.augment: {type(transform).__name__} does not fit data that offers {min(names)!r}: {reason}"
-        )
+from vision_apps.core.fields import Mask, PixelTruth
+from vision_apps.data.augmentation.effects import Parts
+from vision_apps.data.augmentation.objects import MIN_SHARE, follow
 
 
 def move_pixels(
-    batch: AnyBatch,
-    move: Callable[[Tensor, int], Tensor],
-    forward: Tensor,
-    min_share: float = MIN_SHARE,
-) -> AnyBatch:
-    """Apply a move that blends no pixels to the images and to every field laid out over them; boxes and
-    proposals follow.
+    parts: Parts, move: Callable[[Tensor, int], Tensor], forward: Tensor, min_share: float = MIN_SHARE
+) -> dict[str, Tensor]:
+    """The fields after a move that blends no pixels.
 
     Args:
         move: from a field [B, ..., H, W], and the value of pixels that come from nowhere, to the moved field.
         forward: float32 [B, 2, 3], the same move from input to output in pixels.
         min_share: of an object's area that has to be left of it.
     """
-    moved = {
-        name: move(value, IGNORE_INDEX if name == MASKS else 0) for name, value in companions(batch).items()
-    }
-    images = move(batch.images, 0)
-    H, W = images.shape[-2:]
-    moved |= move_objects(batch, forward, H, W, min_share)
-    return batch._replace(images=images, **moved)
+    moved = {name: move(truth, 0) for name, (truth, _) in parts.of(PixelTruth).items()}
+    moved |= {name: move(mask, kind.void) for name, (mask, kind) in parts.of(Mask).items()}
+    moved |= {name: move(picture, 0) for name, picture in parts.pictures.items()}
+    H, W = moved[next(iter(parts.pictures))].shape[-2:]
+    return moved | move_objects(parts, forward, H, W, min_share)
+
+
+def move_objects(
+    parts: Parts,
+    forward: Tensor,
+    height: int,
+    width: int,
+    min_share: float = MIN_SHARE,
+    centred: bool = False,
+) -> dict[str, Tensor]:
+    """The fields of boxes, and what belongs to them, after the pixels moved.
+
+    Args:
+        forward: [B, 2, 3] from input to output, both in pixels; any device.
+        height, width: of the output.
+        min_share, centred: which boxes are dropped, see ``objects.follow``. Those that are left come first,
+            in their order.
+    """
+    window = torch.tensor([0.0, 0.0, width, height], device=parts.device)
+    forward = forward.to(parts.device, torch.float32)
+    fields: dict[str, Tensor] = {}
+    for objects in parts.objects:
+        fields |= objects.settled(*follow(objects.boxes, forward, window, min_share, centred))
+    return fields
 
 
 def shifted(left: Tensor, top: Tensor) -> Tensor:
@@ -141,14 +96,14 @@ def warp(images: Tensor, maps: Tensor, height: int, width: int, padding_mode: st
         maps: float32 [B, 2, 3] from output to input coordinates, both from -1 to 1 between the outer edges.
         padding_mode: what lies outside, as in ``torch.nn.functional.grid_sample``.
     """
-    return sample(images, grid_of(images, maps, height, width), padding_mode)
+    return sample(images, grid_of(maps.to(images.device), height, width), padding_mode)
 
 
-def grid_of(images: Tensor, maps: Tensor, height: int, width: int) -> Tensor:
-    """For `sample`: float32 [B, height, width, 2] of maps as `warp` takes them."""
-    maps = maps.to(images.device, torch.float32)[:, None, None]
-    x = (torch.arange(width, device=images.device) * 2 + 1) / width - 1
-    y = (torch.arange(height, device=images.device) * 2 + 1) / height - 1
+def grid_of(maps: Tensor, height: int, width: int) -> Tensor:
+    """For `sample`: float32 [B, height, width, 2] of maps as `warp` takes them, on their device."""
+    maps = maps.float()[:, None, None]
+    x = (torch.arange(width, device=maps.device) * 2 + 1) / width - 1
+    y = (torch.arange(height, device=maps.device) * 2 + 1) / height - 1
     # not as a matrix product (`affine_grid`), which a GPU may round to 10 bits
     return maps[..., 0] * x[:, None] + (maps[..., 1] * y[:, None, None] + maps[..., 2])
 
@@ -184,9 +139,31 @@ def paint(color: Sequence[float]) -> Tensor:
     return (torch.tensor(color) * 255).round().view(3, 1, 1)
 
 
+def sample_all(
+    parts: Parts,
+    grid: Tensor,
+    padding_mode: str = "border",
+    fill: Sequence[float] | None = None,
+    source: Callable[[Tensor], Tensor] = lambda field: field,
+) -> dict[str, Tensor]:
+    """Pictures, bilinear, and masks, by their nearest pixel, at the places of ``grid`` [B, h, w, 2].
+
+    Args:
+        fill: RGB in [0, 1] of what lies outside, where masks have their void; replaces ``padding_mode``.
+        source: what is sampled of a field.
+    """
+    painted = None if fill is None else paint(fill)
+    fields = {
+        name: sample(source(picture), grid, padding_mode, painted) for name, picture in parts.pictures.items()
+    }
+    for name, (mask, kind) in parts.of(Mask).items():
+        void = None if fill is None else torch.tensor(float(kind.void))
+        fields[name] = sample(source(mask), grid, padding_mode, void, "nearest")
+    return fields
+
+
 def resample(
-    batch: AnyBatch,
-    transform: object,
+    parts: Parts,
     maps: Tensor,
     height: int,
     width: int,
@@ -194,30 +171,20 @@ def resample(
     fill: Sequence[float] | None = None,
     min_share: float = MIN_SHARE,
     centred: bool = False,
-) -> AnyBatch:
-    """Give every picture of a batch its own affine map: images bilinear, ``masks`` by their nearest pixel,
-    boxes and proposals by the same map.
+) -> dict[str, Tensor]:
+    """The fields after every picture went through its own affine map; masks and boxes follow.
 
     Args:
-        transform: who asks, for errors: other fields over the pixels are refused.
         maps: float [B, 2, 3] as for `warp`.
-        fill: RGB in [0, 1] of what lies outside, where masks become 255; by default the border goes on.
+        fill: RGB in [0, 1] of what lies outside; by default the border goes on.
         min_share, centred: which objects are dropped, see ``objects.follow``.
     """
-    refuse_companions(
-        batch, transform, "scaling blends pixels, whose truths cannot follow; use RandomCrop", (MASKS,), False
+    _, H, W = parts.size
+    grid = grid_of(maps.to(parts.device), height, width)
+    forward = in_pixels(maps, (H, W), (height, width))
+    return sample_all(parts, grid, fill=fill) | move_objects(
+        parts, forward, height, width, min_share, centred
     )
-    images = batch.images
-    grid = grid_of(images, maps, height, width)
-    fields = move_objects(
-        batch, in_pixels(maps, images.shape[-2:], (height, width)), height, width, min_share, centred
-    )
-    fields["images"] = sample(images, grid, "border", None if fill is None else paint(fill))
-    masks = getattr(batch, MASKS, None)
-    if masks is not None:
-        outside = None if fill is None else torch.tensor(float(IGNORE_INDEX))
-        fields[MASKS] = sample(masks, grid, "border", outside, "nearest")
-    return batch._replace(**fields)
 
 
 def in_pixels(maps: Tensor, size: Sequence[int], output: Sequence[int]) -> Tensor:

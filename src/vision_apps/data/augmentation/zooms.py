@@ -2,7 +2,7 @@
 batch resampled once. Boxes, proposals and masks follow.
 
 A window says which part of the input the output shows. Where it reaches over the picture the colour ``mean``
-is painted and masks are 255.
+is painted and masks have their void.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from vision_apps.core.augmentation import Augmentation
 from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import ConfigError
-from vision_apps.data.augmentation.objects import MIN_SHARE, boxes_of, has_objects, is_object
-from vision_apps.data.augmentation.spatial import AnyBatch, resample
+from vision_apps.data.augmentation.effects import BatchTransform, Effect, Parts
+from vision_apps.data.augmentation.objects import MIN_SHARE
+from vision_apps.data.augmentation.spatial import resample
 
 MID_GREY = (0.5, 0.5, 0.5)  # RGB in [0, 1], of what lies outside a picture
 
@@ -39,7 +39,7 @@ def ranged(transform: object, name: str, values: Sequence[float]) -> tuple[float
     return float(values[0]), float(values[1])
 
 
-class ZoomOut(Augmentation):
+class ZoomOut(BatchTransform):
     """Place the picture at random on a larger canvas and scale that to the picture's size: small objects for
     SSD (Liu et al. 2016, section 3.6).
 
@@ -49,6 +49,8 @@ class ZoomOut(Augmentation):
         mean: RGB in [0, 1] of the canvas.
     """
 
+    effects = Effect.BLENDS | Effect.OUTSIDE
+
     def __init__(self, max_ratio: float = 4.0, p: float = 0.5, mean: Sequence[float] = MID_GREY) -> None:
         if max_ratio < 1:
             raise ConfigError(f"data.augment: ZoomOut's max_ratio is {max_ratio}; expected 1 or more")
@@ -56,18 +58,18 @@ class ZoomOut(Augmentation):
         self.p = p
         self.mean = tuple(mean)
 
-    def __call__(self, batch: AnyBatch) -> AnyBatch:
-        B, _, H, W = batch.images.shape
+    def changed(self, parts: Parts) -> dict[str, Tensor]:
+        B, H, W = parts.size
         ratio = torch.empty(B).uniform_(1, self.max_ratio)
         place = torch.rand(B, 2)
         ratio = torch.where(torch.rand(B) < self.p, ratio, 1.0)[:, None]
         side = torch.tensor([W, H])
         low = (1 - ratio) * side * place
         maps = window_maps(torch.cat((low, low + ratio * side), dim=1), H, W)
-        return resample(batch, self, maps, H, W, fill=self.mean)
+        return resample(parts, maps, H, W, fill=self.mean)
 
 
-class RandomZoom(Augmentation):
+class RandomZoom(BatchTransform):
     """Scale the picture around its middle and shift it, at its size (scale jitter, as of Ghiasi et al. 2021).
 
     Args:
@@ -77,6 +79,8 @@ class RandomZoom(Augmentation):
         mean: RGB in [0, 1] of what lies outside.
         min_share: of an object's area that has to be left of it.
     """
+
+    effects = Effect.BLENDS | Effect.OUTSIDE
 
     def __init__(
         self,
@@ -92,8 +96,8 @@ class RandomZoom(Augmentation):
         self.mean = tuple(mean)
         self.min_share = min_share
 
-    def __call__(self, batch: AnyBatch) -> AnyBatch:
-        B, _, H, W = batch.images.shape
+    def changed(self, parts: Parts) -> dict[str, Tensor]:
+        B, H, W = parts.size
         scale = log_uniform(B, self.scale)
         shift = self.translate * (2 * torch.rand(B, 2) - 1)
         chosen = torch.rand(B) < self.p
@@ -102,10 +106,10 @@ class RandomZoom(Augmentation):
         side = torch.tensor([W, H])
         middle, half = (0.5 - shift / scale) * side, side / scale / 2
         maps = window_maps(torch.cat((middle - half, middle + half), dim=1), H, W)
-        return resample(batch, self, maps, H, W, fill=self.mean, min_share=self.min_share)
+        return resample(parts, maps, H, W, fill=self.mean, min_share=self.min_share)
 
 
-class ScaleCrop(Augmentation):
+class ScaleCrop(BatchTransform):
     """Scale the picture by a random factor and cut a window of ``size`` at a random place: the common
     augmentation of segmentation (Chen et al. 2017, section 4.1). A picture smaller than the window lies
     somewhere in it.
@@ -116,6 +120,8 @@ class ScaleCrop(Augmentation):
         mean: RGB in [0, 1] of what lies outside.
         min_share: of an object's area that has to be left of it.
     """
+
+    effects = Effect.BLENDS | Effect.OUTSIDE
 
     def __init__(
         self,
@@ -129,15 +135,15 @@ class ScaleCrop(Augmentation):
         self.mean = tuple(mean)
         self.min_share = min_share
 
-    def __call__(self, batch: AnyBatch) -> AnyBatch:
-        B, _, H, W = batch.images.shape
+    def changed(self, parts: Parts) -> dict[str, Tensor]:
+        B, H, W = parts.size
         seen = torch.tensor([self.width, self.height]) / log_uniform(B, self.scale)[:, None]
         low = (torch.tensor([W, H]) - seen) * torch.rand(B, 2)  # inside where it fits, around it elsewhere
         maps = window_maps(torch.cat((low, low + seen), dim=1), H, W)
-        return resample(batch, self, maps, self.height, self.width, fill=self.mean, min_share=self.min_share)
+        return resample(parts, maps, self.height, self.width, fill=self.mean, min_share=self.min_share)
 
 
-class IoUCrop(Augmentation):
+class IoUCrop(BatchTransform):
     """Cut a patch that overlaps an object by at least a drawn amount and scale it to the picture's size (Liu
     et al. 2016, section 2.2, "Data augmentation").
 
@@ -152,6 +158,8 @@ class IoUCrop(Augmentation):
         trials: patches that are drawn for each picture.
     """
 
+    effects = Effect.BLENDS
+
     def __init__(
         self,
         overlaps: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9, 0.0),
@@ -164,9 +172,8 @@ class IoUCrop(Augmentation):
         self.min_side = min_side
         self.trials = trials
 
-    def __call__(self, batch: AnyBatch) -> AnyBatch:
-        images = batch.images
-        B, _, H, W = images.shape
+    def changed(self, parts: Parts) -> dict[str, Tensor]:
+        B, H, W = parts.size
         needed = self.overlaps[torch.randint(0, len(self.overlaps), (B,))][:, None]  # [B, 1]
         side = torch.tensor([W, H])
         extent = torch.empty(B, self.trials, 2).uniform_(self.min_side, 1) * side
@@ -175,18 +182,18 @@ class IoUCrop(Augmentation):
         aspect = extent[..., 0] / extent[..., 1]
         fits = (aspect >= 0.5) & (aspect <= 2) & needed.isfinite()
         # from here on the device, for which the objects are
-        patches, fits, needed = (values.to(images.device) for values in (patches, fits, needed))
-        if has_objects(batch) and boxes_of(batch).shape[1]:
-            there, ignored = is_object(batch), getattr(batch, "ignored", None)
-            there = there if ignored is None else there & ~ignored
-            overlap, inside = patch_overlaps(patches, boxes_of(batch))
+        patches, fits, needed = (values.to(parts.device) for values in (patches, fits, needed))
+        objects = [one for one in parts.objects if one.kind.present] or parts.objects
+        if sum(one.boxes.shape[1] for one in objects):
+            there = torch.cat([one.counted for one in objects], dim=1)
+            overlap, inside = patch_overlaps(patches, torch.cat([one.boxes for one in objects], dim=1))
             most = overlap.masked_fill(~there[:, None], 0).amax(-1)
             some = (inside & there[:, None]).any(-1)
             fits &= ((most >= needed) & some) | ~there.any(1, keepdim=True)
         first = fits.byte().argmax(1)[:, None, None].expand(-1, -1, 4)
-        whole = torch.tensor([0.0, 0.0, W, H], device=images.device)
+        whole = torch.tensor([0.0, 0.0, W, H], device=parts.device)
         chosen = torch.where(fits.any(1, keepdim=True), patches.gather(1, first)[:, 0], whole)
-        return resample(batch, self, window_maps(chosen, H, W), H, W, min_share=0.0, centred=True)
+        return resample(parts, window_maps(chosen, H, W), H, W, min_share=0.0, centred=True)
 
 
 def log_uniform(count: int, limits: tuple[float, float]) -> Tensor:

@@ -1,0 +1,192 @@
+"""What an augmentation does to pictures, held against what the fields of a batch are (``core.fields``).
+
+This is the one place where a transform is refused: the field that would no longer be true after it is told by
+name, and what to use instead.
+"""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Flag, auto
+from typing import NoReturn, TypeVar
+
+import torch
+from torch import Tensor
+
+from vision_apps.core.augmentation import Augmentation
+from vision_apps.core.errors import ConfigError
+from vision_apps.core.fields import (
+    Boxes,
+    Fields,
+    FieldsT,
+    Kind,
+    Label,
+    Links,
+    Mask,
+    Pixels,
+    PixelTruth,
+    RowsOf,
+    Stays,
+    Text,
+    kinds,
+)
+from vision_apps.data.augmentation.objects import Objects, has_area
+
+KindT = TypeVar("KindT", bound=Kind)
+
+
+class Effect(Flag):
+    """What becomes of pictures, beside that pixels go elsewhere as they are or are cut off, which any field
+    can follow."""
+
+    TURNS = auto()  # they are mirrored or turned
+    BLENDS = auto()  # pixels become means of their neighbours
+    OUTSIDE = auto()  # pixels come in from outside
+    REPEATS = auto()  # parts are shown again
+    DEFORMS = auto()  # straight lines are bent
+    COVERS = auto()  # parts are painted over
+    COLOURS = auto()  # colours change
+    ALONE = auto()  # pixels move, and what lies over them is not taken along
+    MIXES = auto()  # two pictures lie over each other
+    TILES = auto()  # several pictures lie side by side
+
+
+# what a transform does, which kinds are not true after it, why and what to use; the first that fits is told
+_UNTRUE: tuple[tuple[Effect, type[Kind] | tuple[type[Kind], ...], str], ...] = (
+    (Effect.TILES, Label, "four pictures have no single class; use CutMix"),
+    (Effect.TILES, Text, "four pictures have no single text; use RandomZoom"),
+    (Effect.MIXES, (Mask, Boxes), "two pictures over each other have no single truth per pixel; use Mosaic"),
+    (Effect.MIXES, PixelTruth, "two pictures over each other have no single truth per pixel; use Flip"),
+    (Effect.MIXES, Text, "two pictures over each other have no single text; use ColorJitter"),
+    (Effect.ALONE, (Mask, Boxes), "it moves the pictures alone; use RandomZoom and ColorJitter"),
+    (Effect.ALONE, PixelTruth, "it moves the pictures alone; use Flip"),
+    (Effect.COVERS, (Mask, Boxes), "it would describe pixels that can no longer be seen; use RandomZoom"),
+    (Effect.COVERS, PixelTruth, "it would describe pixels that can no longer be seen; use Flip"),
+    (Effect.COLOURS, PixelTruth, "it may depend on the colours, which change; use Flip"),
+    (Effect.DEFORMS, Boxes, "a deformed box is no longer the smallest around its object; use RandomZoom"),
+    (Effect.BLENDS, PixelTruth, "blended pixels have no truth; use RandomCrop with mode: reflect, or Flip"),
+    (Effect.OUTSIDE, PixelTruth, "a constant border has no truth; use mode: reflect"),
+    (Effect.REPEATS, Boxes, "a reflected border shows objects again, without boxes; use mode: constant"),
+)
+_DIRECTIONS = (
+    "it may say left and right, and pictures are mirrored or turned; use RandomZoom, or say "
+    "directional=False in its kind if it says no directions"
+)
+_KNOWN = (Pixels, Mask, PixelTruth, Boxes, RowsOf, Links, Text, Label, Stays)
+
+
+@functools.cache
+def untrue(kind: Kind, effects: Effect) -> str | None:
+    """Why a field of this kind is no longer true after such a transform, and what to use; none: it is."""
+    if Effect.TURNS in effects and isinstance(kind, Text | Links) and kind.directional:
+        return _DIRECTIONS
+    return next((why for one, those, why in _UNTRUE if one in effects and isinstance(kind, those)), None)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The fields that a batch has, which a transform may change, and their kinds."""
+
+    fields: Mapping[str, Tensor]
+    kinds: Mapping[str, Kind]
+
+    def of(self, kind: type[KindT]) -> dict[str, tuple[Tensor, KindT]]:
+        """The fields of one kind."""
+        found = ((name, self.kinds[name]) for name in self.fields)
+        return {name: (self.fields[name], said) for name, said in found if isinstance(said, kind)}
+
+    @property
+    def pictures(self) -> dict[str, Tensor]:
+        """[B, 3, H, W] by their names: one, or several of one size that are changed alike."""
+        return {name: picture for name, (picture, _) in self.of(Pixels).items()}
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """B, H, W."""
+        B, _, H, W = next(iter(self.pictures.values())).shape
+        return B, H, W
+
+    @property
+    def device(self) -> torch.device:
+        return next(iter(self.pictures.values())).device
+
+    @property
+    def objects(self) -> list[Objects]:
+        """Every field of boxes with what belongs to it."""
+        found = []
+        for name, (boxes, kind) in self.of(Boxes).items():
+            there = has_area(boxes) if kind.present is None else self.fields[kind.present] >= 0
+            ignored = self.fields.get(kind.ignored or "")
+            counted = there if ignored is None else there & ~ignored
+            rows = {row: pair for row, pair in self.of(RowsOf).items() if pair[1].boxes == name}
+            links = {link: pair for link, pair in self.of(Links).items() if pair[1].boxes == name}
+            found.append(Objects(name, kind, boxes, there, counted, rows, links))
+        return found
+
+
+class BatchTransform(Augmentation):
+    """An augmentation that says what it does to pictures, and is given only batches that stay true."""
+
+    effects: Effect
+
+    def __call__(self, batch: FieldsT) -> FieldsT:
+        """
+        Raises:
+            ConfigError: a field would no longer be true, its kind is not said, or what it belongs to is
+                missing.
+        """
+        return batch._replace(**self.changed(parts_of(batch, self)))
+
+    def changed(self, parts: Parts) -> dict[str, Tensor]:
+        """The fields that are new."""
+        raise NotImplementedError
+
+
+def parts_of(batch: Fields, transform: BatchTransform) -> Parts:
+    """The batch by the kinds of its fields.
+
+    Raises:
+        ConfigError: see `BatchTransform`.
+    """
+    known, name = kinds(type(batch)), type(transform).__name__
+    fields: dict[str, Tensor] = {key: value for key, value in batch._asdict().items() if value is not None}
+
+    def refuse(field: str, why: str) -> NoReturn:
+        raise ConfigError(f"data.augment: {name} does not fit data that offers {field!r}: {why}")
+
+    for field in fields:
+        kind = known.get(field)
+        if not isinstance(kind, _KNOWN):
+            refuse(
+                field,
+                f"its kind is not said; say it in {type(batch).__name__}, for instance "
+                f"`{field}: Annotated[Tensor, Text()]`, with one of vision_apps.core.fields: "
+                + ", ".join(kind.__name__ for kind in _KNOWN),
+            )
+        why = untrue(kind, transform.effects)
+        if why is not None:
+            refuse(field, why)
+        if isinstance(kind, Boxes | RowsOf | Links):
+            needed, role = (kind.present, RowsOf) if isinstance(kind, Boxes) else (kind.boxes, Boxes)
+            if needed is not None and (needed not in fields or not isinstance(known.get(needed), role)):
+                refuse(
+                    field,
+                    f"it cannot follow its objects without {needed!r}, a field of the kind {role.__name__}",
+                )
+    parts = Parts(fields, known)
+    if not parts.pictures:
+        raise ConfigError(
+            f"data.augment: {name} changes pictures, and {type(batch).__name__} has no field of kind Pixels"
+        )
+    first, picture = next(iter(parts.pictures.items()))
+    for field, value in fields.items():
+        kind = known[field]
+        if isinstance(kind, Pixels | Mask | PixelTruth) and value.shape[-2:] != picture.shape[-2:]:
+            refuse(
+                field,
+                f"it is {list(value.shape)}, which are not the pixels of {first!r} {list(picture.shape)}",
+            )
+        if isinstance(kind, RowsOf) and value.shape[:2] != fields[kind.boxes].shape[:2]:
+            boxes = list(fields[kind.boxes].shape)
+            refuse(field, f"it is {list(value.shape)}, which are not the rows of {kind.boxes!r} {boxes}")
+    return parts
