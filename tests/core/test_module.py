@@ -48,7 +48,7 @@ def test_a_gradient_for_every_parameter() -> None:
 
 def test_forward_is_pixels_in_answer_out() -> None:
     module = ToyModule(ToyNet(2), num_classes=2).eval()
-    answer = module(batch().images)
+    answer = module(module.inputs(batch()))
     assert isinstance(answer, ToyAnswer)
     assert torch.allclose(answer.scores.sum(1), torch.ones(4))
 

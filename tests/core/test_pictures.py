@@ -8,7 +8,7 @@ import torch
 import toy_run
 from PIL import Image
 from torch import Tensor
-from toy import ToyData, ToyModule
+from toy import ToyData, ToyModule, ToyPresentation
 
 from vision_apps.core import engine, pictures
 
@@ -78,10 +78,11 @@ def opened(name: str) -> Tensor:
 
 @pytest.mark.usefixtures("toy")
 def test_files_of_every_epoch_and_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    def figures(self: ToyModule, metrics: Any) -> dict[str, Tensor]:
+    def figures(self: ToyPresentation, measured: dict[str, Any]) -> dict[str, Tensor]:
+        assert set(measured) == {"accuracy"}
         return {"confusion": flat(7, 20, 30)}
 
-    monkeypatch.setattr(ToyModule, "figures", figures)
+    monkeypatch.setattr(ToyPresentation, "figures", figures)
     toy_run.train(Path("run"), test=True)
     epochs = [f"val-{name}-epoch-000{epoch}.png" for name in ("confusion", "sheet") for epoch in range(3)]
     assert saved(Path("run")) == ["test-confusion-best.png", "test-sheet-best.png", *epochs]
@@ -134,4 +135,4 @@ def test_the_worst_are_drawn_worst_first(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def opened_sheet(rows: Tensor) -> Tensor:
-    return pictures.sheet(list(rows), ToyModule.column_titles)
+    return pictures.sheet(list(rows), ("picture",))

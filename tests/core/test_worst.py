@@ -35,24 +35,38 @@ def fed(values: list[float], sizes: list[int], count: int) -> Worst:
 )
 def test_it_keeps_what_sorting_all_would(values: list[int], size: int, count: int) -> None:
     kept = fed([float(v) for v in values], [size] * len(values), count).take()
-    assert kept is not None
     expected = sorted(range(len(values)), key=values.__getitem__)[:count]
-    assert kept[0].images.tolist() == expected
-    assert kept[1].value.tolist() == [-row for row in expected]
-    assert kept[0].extra is None
+    assert [judged.sample.images.tolist() for judged in kept] == [[row] for row in expected]
+    assert [judged.answer.value.tolist() for judged in kept] == [[-row] for row in expected]
+    assert [judged.quality for judged in kept] == sorted(values)[:count]
+    assert all(judged.sample.extra is None for judged in kept)
 
 
 def test_what_has_no_quality_is_passed_over() -> None:
-    nan = float("nan")
-    kept = fed([nan, 2.0, nan, 1.0], [2, 2], 3).take()
-    assert kept is not None and kept[0].images.tolist() == [3, 1]
-    assert fed([nan, nan], [1, 1], 3).take() is None
+    nan, inf = float("nan"), float("inf")
+    kept = fed([nan, 2.0, nan, 1.0, inf], [2, 3], 3).take()
+    assert [judged.sample.images.item() for judged in kept] == [3, 1, 4]
+    assert fed([nan, nan], [1, 1], 3).take() == []
 
 
 def test_taking_starts_anew() -> None:
     worst = fed([3.0, 1.0], [2], 1)
-    assert worst.take() is not None
-    assert worst.take() is None
+    assert len(worst.take()) == 1
+    assert worst.take() == []
     worst.update(torch.tensor([9.0]), Batch(torch.tensor([7])), Answer(torch.tensor([7])))
-    kept = worst.take()
-    assert kept is not None and kept[0].images.tolist() == [7]
+    assert [judged.sample.images.item() for judged in worst.take()] == [7]
+
+
+def test_batches_may_differ_in_length_and_size() -> None:
+    worst = Worst(2)
+    for size in (3, 5, 4):
+        images, sequence = torch.zeros(2, 3, size, size), torch.arange(2 * size).view(2, size)
+        worst.update(torch.tensor([float(size), 9.0]), Batch(images, sequence), Answer(sequence))
+    assert [tuple(judged.answer.value.shape) for judged in worst.take()] == [(1, 3), (1, 4)]
+
+
+def test_a_kept_sample_does_not_keep_its_batch() -> None:
+    worst = Worst(1)
+    worst.update(torch.tensor([1.0, 0.0]), Batch(torch.zeros(2, 1000)), Answer(torch.zeros(2, 5)))
+    (kept,) = worst.take()
+    assert kept.sample.images.untyped_storage().nbytes() == 4 * 1000

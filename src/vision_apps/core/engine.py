@@ -264,9 +264,11 @@ def _loggers(config: Config, folder: RunFolder) -> list[Logger]:
 
 
 def _filled(node: Config, given: Mapping[str, Any]) -> Any:
-    """The callback or logger of a node, with those of the given values that its signature names."""
+    """The callback or logger of a node, with those of the given values that its signature names and the
+    configuration does not say."""
     known = check.accepted(targets.resolve(node["_target_"])).parameters
-    return build(node, **{name: value for name, value in given.items() if name in known})
+    missing = {name for name in known if node.get(name) is None}
+    return build(node, **{name: value for name, value in given.items() if name in missing})
 
 
 def _test(config: Config, folder: RunFolder, trainer: pl.Trainer, module: Any, data: Any) -> dict[str, float]:
