@@ -9,9 +9,9 @@ and export::
 
 import functools
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -136,8 +136,6 @@ class Fields(Protocol):
 
     def _asdict(self) -> dict[str, Any]: ...
 
-    def _replace(self, **changes: Any) -> Self: ...
-
 
 FieldsT = TypeVar("FieldsT", bound=Fields)
 
@@ -181,6 +179,11 @@ def padded(values: Sequence[Tensor], name: str, kind: Kind | None) -> list[Tenso
         return pad(value, missing, value=kind.padding)
 
     return [fill(value) for value in values]
+
+
+def with_fields(fields: FieldsT, values: Mapping[str, Tensor]) -> FieldsT:
+    """The same with some fields replaced."""
+    return type(fields)(**{**fields._asdict(), **values})
 
 
 def replaced(fields: FieldsT, change: Callable[[Tensor], Tensor]) -> FieldsT:

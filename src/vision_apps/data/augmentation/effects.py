@@ -29,6 +29,7 @@ from vision_apps.core.fields import (
     Stays,
     Text,
     kinds,
+    with_fields,
 )
 from vision_apps.data.augmentation.objects import Objects, has_area
 
@@ -45,7 +46,7 @@ class Effect(Flag):
     REPEATS = auto()  # parts are shown again
     DEFORMS = auto()  # straight lines are bent
     COVERS = auto()  # parts are painted over
-    COLOURS = auto()  # colours change
+    COLORS = auto()  # colours change
     ALONE = auto()  # pixels move, and what lies over them is not taken along
     MIXES = auto()  # two pictures lie over each other
     TILES = auto()  # several pictures lie side by side
@@ -62,7 +63,7 @@ _UNTRUE: tuple[tuple[Effect, type[Kind] | tuple[type[Kind], ...], str], ...] = (
     (Effect.ALONE, PixelTruth, "it moves the pictures alone; use Flip"),
     (Effect.COVERS, (Mask, Boxes), "it would describe pixels that can no longer be seen; use RandomZoom"),
     (Effect.COVERS, PixelTruth, "it would describe pixels that can no longer be seen; use Flip"),
-    (Effect.COLOURS, PixelTruth, "it may depend on the colours, which change; use Flip"),
+    (Effect.COLORS, PixelTruth, "it may depend on the colours, which change; use Flip"),
     (Effect.DEFORMS, Boxes, "a deformed box is no longer the smallest around its object; use RandomZoom"),
     (Effect.BLENDS, PixelTruth, "blended pixels have no truth; use RandomCrop with mode: reflect, or Flip"),
     (Effect.OUTSIDE, PixelTruth, "a constant border has no truth; use mode: reflect"),
@@ -135,7 +136,7 @@ class BatchTransform(Augmentation):
             ConfigError: a field would no longer be true, its kind is not said, or what it belongs to is
                 missing.
         """
-        return batch._replace(**self.changed(parts_of(batch, self)))
+        return with_fields(batch, self.changed(parts_of(batch, self)))
 
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         """The fields that are new."""

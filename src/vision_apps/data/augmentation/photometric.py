@@ -42,7 +42,7 @@ class Photometric(BatchTransform):
         p: probability of each change.
     """
 
-    effects = Effect.COLOURS
+    effects = Effect.COLORS
 
     def __init__(
         self,

@@ -64,7 +64,7 @@ class ColorJitter(BatchTransform):
     Masks and boxes stay true; other truths per pixel may depend on colour and are refused.
     """
 
-    effects = Effect.COLOURS
+    effects = Effect.COLORS
 
     def __init__(self, brightness: float = 0.4, contrast: float = 0.4, saturation: float = 0.4) -> None:
         self.ranges = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
@@ -111,7 +111,7 @@ class RandAugment(BatchTransform):
         magnitude_std: of a normal draw around it per image and operation (0.5 in timm's recipes).
     """
 
-    effects = Effect.COLOURS | Effect.TURNS | Effect.ALONE
+    effects = Effect.COLORS | Effect.TURNS | Effect.ALONE
 
     def __init__(self, num_ops: int = 2, magnitude: float = 9, magnitude_std: float = 0.0) -> None:
         if not 0 <= magnitude <= _BINS:
