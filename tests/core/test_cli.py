@@ -82,7 +82,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
             "which run? It is a folder under runs/, or a checkpoint\nvision-apps test RUN [key=value ...]",
         ),
         ("test runs/x --outt", "--outt: no such option; see --help"),
-        ("predict runs/x", "predict runs/x: which pictures? vision-apps predict runs/x photo.jpg"),
+        ("predict runs/x --with a", "--with a: expected NAME=TEXT, as in --with question='how many?'"),
         ("predict runs/x a.jpg --ot b", "--ot: no such option; did you mean '--out'?; see --help"),
         ("predict runs/x a.jpg --out", "--out: expected a folder, as in --out colored"),
     ],
@@ -264,7 +264,8 @@ def test_answers_and_refusals_import_nothing_heavy() -> None:
         ["train", "seed=[1"],
         ["train", "resume=x", "model=y"],
         ["test", "--help"],
-        ["predict", "x"],
+        ["predict", "--help"],
+        ["predict", "x", "--with", "y"],
         ["data", "--help"],
     ]
     path = str(Path(vision_apps.__file__).parents[1])

@@ -13,11 +13,12 @@ import torch
 import toy_run
 from PIL import Image
 from torch import Tensor
-from toy import ToyModule
+from toy import ToyModule, ToyPresentation
 
 from vision_apps.cli import main
 from vision_apps.core import checkpoint_io, hardware
 from vision_apps.core.errors import CheckpointError, ConfigError, DataError
+from vision_apps.core.fields import ImageInputs
 from vision_apps.data.images import read_image
 from vision_apps.prediction import predict as prediction
 from vision_apps.prediction import progress, video
@@ -129,13 +130,13 @@ def test_unreadable_inputs_become_rows(run: Path, capsys: pytest.CaptureFixture[
     assert answers(folder)[0] == {"file": "broken.png", "error": BROKEN}
     assert answers(folder)[1]["picture"] == "good.png"
     assert sorted(path.name for path in folder.iterdir()) == ["good.png", "predictions.jsonl"]
-    assert capsys.readouterr().out.endswith("1 pictures and predictions.jsonl in out (1 unreadable)\n")
+    assert capsys.readouterr().out.endswith("1 pictures and predictions.jsonl in out (1 failed)\n")
 
 
 def test_nothing_but_unreadable_inputs(run: Path) -> None:
     Path("broken.png").write_bytes(b"")
     with pytest.raises(
-        DataError, match=r"none of the 1 files could be read; the reasons are in out/predictions"
+        DataError, match=r"none of the 1 inputs could be answered; the reasons are in out/predictions"
     ):
         predict(str(run), ["broken.png"], "out")
 
@@ -151,14 +152,14 @@ def test_names_that_collide(run: Path) -> None:
 
 
 def test_an_application_writes_files_of_its_own(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def files(self: ToyModule, image: Tensor, answer: Any, name: str) -> dict[str, bytes]:
-        return {f"shapes/{name}.txt": str(tuple(image.shape)).encode()}
+    def files(self: Any, inputs: ImageInputs, answer: Any, name: str) -> dict[str, bytes]:
+        return {f"shapes/{name}.txt": str(tuple(inputs.images[0].shape)).encode()}
 
-    def closing(self: ToyModule, rows: list[dict[str, Any]]) -> dict[str, bytes]:
+    def closing(self: Any, rows: list[dict[str, Any]]) -> dict[str, bytes]:
         return {"all.json": json.dumps([row["file"] for row in rows]).encode()}
 
-    monkeypatch.setattr(ToyModule, "files", files)
-    monkeypatch.setattr(ToyModule, "closing_files", closing)
+    monkeypatch.setattr(ToyPresentation, "files", files)
+    monkeypatch.setattr(ToyPresentation, "closing_files", closing)
     Path("broken.png").write_text("none")
     names = [picture("a.png", 10), "broken.png", picture("b.png", 200)]
     out = predict(str(run), names, "out")
@@ -209,7 +210,7 @@ def test_a_video(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert frames(folder / "film.mp4") == pytest.approx([20 * n for n in range(12)], abs=8)
     assert sorted(path.name for path in folder.iterdir()) == ["a.png", "b.png", "film.mp4", ROWS]
     assert capsys.readouterr().out.endswith(
-        f"2 pictures, 1 video of 12 frames and {ROWS} in out (1 unreadable)\n"
+        f"2 pictures, 1 video of 12 frames and {ROWS} in out (1 failed)\n"
     )
 
 
@@ -233,11 +234,11 @@ def interrupt_after(pictures: int, patch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while the network works."""
     original, seen = ToyModule.outputs, [0]
 
-    def outputs(self: ToyModule, images: Tensor) -> Tensor:
-        seen[0] += len(images)
+    def outputs(self: ToyModule, inputs: ImageInputs) -> Tensor:
+        seen[0] += len(inputs.images)
         if seen[0] > pictures:
             raise KeyboardInterrupt
-        return original(self, images)
+        return original(self, inputs)
 
     patch.setattr(ToyModule, "outputs", outputs)
 
@@ -306,10 +307,10 @@ def test_the_settings_of_the_machine(run: Path, monkeypatch: pytest.MonkeyPatch)
     layouts: list[bool] = []
     original = ToyModule.outputs
 
-    def outputs(self: ToyModule, images: Tensor) -> Tensor:
+    def outputs(self: ToyModule, inputs: ImageInputs) -> Tensor:
         weight = self.network.conv.weight  # type: ignore[union-attr]
         layouts.append(weight.is_contiguous(memory_format=torch.channels_last))
-        return original(self, images)
+        return original(self, inputs)
 
     monkeypatch.setattr(ToyModule, "outputs", outputs)
     monkeypatch.setattr(
@@ -340,10 +341,21 @@ def test_options(words: str, message: str, capsys: pytest.CaptureFixture[str]) -
 def test_options_reach_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[tuple[Any, ...]] = []
     monkeypatch.setattr(prediction, "predict", lambda *rest: given.append(rest))
-    words = ["--batch=8", "module.tile=64", "--every", "3", "--seconds", "2.5", "--out", "o"]
+    words = [
+        "--batch=8",
+        "module.tile=64",
+        "--with",
+        "question=how many?",
+        "--every",
+        "3",
+        "--seconds",
+        "2.5",
+        "--out",
+        "o",
+    ]
     assert main(["predict", "runs/x", "a.mp4", *words]) == 0
     assert main(["predict", "runs/x", "a.png", "--batch", "auto"]) == 0
     assert given == [
-        ("runs/x", ["a.mp4"], "o", ["module.tile=64"], 8, 3, 2.5),
-        ("runs/x", ["a.png"], None, [], None, 1, None),
+        ("runs/x", ["a.mp4"], "o", ["module.tile=64"], 8, 3, 2.5, {"question": "how many?"}),
+        ("runs/x", ["a.png"], None, [], None, 1, None, {}),
     ]

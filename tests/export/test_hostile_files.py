@@ -289,7 +289,7 @@ def test_an_input_of_another_type(good: Path, capsys: pytest.CaptureFixture[str]
                 attribute.i = onnx.TensorProto.FLOAT
     onnx.save(model, "bad.onnx")
     assert main(["predict", "bad.onnx", tiny.picture(), "--out", "out"]) == 2
-    assert "none of the 1 files could be read" in capsys.readouterr().err
+    assert "none of the 1 inputs could be answered" in capsys.readouterr().err
     (row,) = map(json.loads, Path("out/predictions.jsonl").read_text().splitlines())
     assert row["file"] == "photo.png"
     assert row["error"].startswith("bad.onnx cannot be computed: ")

@@ -13,9 +13,12 @@ from vision_apps.core import assembly
 from vision_apps.core.config import options
 from vision_apps.core.config.compose import compose
 from vision_apps.core.errors import CheckpointError
+from vision_apps.core.fields import ImageInputs
 from vision_apps.prediction import batching
 from vision_apps.prediction.batching import Answerer, BatchSize, answered
-from vision_apps.prediction.inputs import Item
+from vision_apps.prediction.reading import Item
+
+CPU = torch.device("cpu")
 
 
 class Answer(NamedTuple):
@@ -26,13 +29,12 @@ class Answer(NamedTuple):
 class Mean:
     """Answers with the mean; ``holds`` is how many pictures fit its memory."""
 
-    device = torch.device("cpu")
-
     def __init__(self, holds: int = 1000) -> None:
         self.holds = holds
         self.batches: list[int] = []
 
-    def __call__(self, images: Tensor) -> Answer:
+    def __call__(self, inputs: ImageInputs) -> Answer:
+        images = inputs.images
         self.batches.append(len(images))
         if len(images) > self.holds:
             raise RuntimeError(
@@ -45,8 +47,12 @@ def picture(brightness: int, height: int = 4, width: int = 4) -> Tensor:
     return torch.full((3, height, width), brightness, dtype=torch.uint8)
 
 
+def item(number: int, image: Tensor) -> Item:
+    return Item(number, ImageInputs(image[None]), image)
+
+
 def items(count: int, sizes: tuple[int, ...] = (4,)) -> list[Item]:
-    return [Item(number, picture(number % 256, sizes[number % len(sizes)])) for number in range(count)]
+    return [item(number, picture(number % 256, sizes[number % len(sizes)])) for number in range(count)]
 
 
 def means(pairs: Iterator[tuple[Item, Any]]) -> list[float]:
@@ -97,7 +103,7 @@ def test_only_whole_batches_are_measured() -> None:
 
 def test_memory_that_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     network = Mean(holds=5)
-    answerer = Answerer(network, 16)
+    answerer = Answerer(network, CPU, 16)
     assert means(answered(iter(items(40)), answerer)) == list(range(40))  # no picture is lost
     assert network.batches[:6] == [16, 8, 4, 4, 4, 4]  # the same pictures again
     assert max(network.batches[2:]) == 4
@@ -106,34 +112,36 @@ def test_memory_that_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
 def test_a_picture_that_does_not_fit_alone(error: Exception) -> None:
     class Full(Mean):
-        def __call__(self, images: Tensor) -> Answer:
+        def __call__(self, inputs: ImageInputs) -> Answer:
+            images = inputs.images
             if images.shape[-1] > 50:
                 raise error
-            return super().__call__(images)
+            return super().__call__(inputs)
 
-    given = [Item(0, picture(1)), Item(1, picture(2, 60, 70)), Item(2, picture(3))]
-    first, second, third = (answer for _, answer in answered(iter(given), Answerer(Full(), 2)))
+    given = [item(0, picture(1)), item(1, picture(2, 60, 70)), item(2, picture(3))]
+    first, second, third = (answer for _, answer in answered(iter(given), Answerer(Full(), CPU, 2)))
     assert second == "70 x 60 pixels do not fit the memory of cpu"
     assert (float(first.means), float(third.means)) == (1, 3)
 
 
 def test_other_errors_are_not_hidden() -> None:
     class Wrong(Mean):
-        def __call__(self, images: Tensor) -> Answer:
+        def __call__(self, inputs: ImageInputs) -> Answer:
             raise RuntimeError("shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
-        list(answered(iter(items(3)), Answerer(Wrong(), None)))
+        list(answered(iter(items(3)), Answerer(Wrong(), CPU, None)))
 
 
 def test_a_size_that_the_network_refuses() -> None:
     class Fixed(Mean):
-        def __call__(self, images: Tensor) -> Answer:
+        def __call__(self, inputs: ImageInputs) -> Answer:
+            images = inputs.images
             if images.shape[-2] != 4:
                 raise CheckpointError("takes pictures of 4 x 4 px only")
-            return super().__call__(images)
+            return super().__call__(inputs)
 
-    found = [answer for _, answer in answered(iter(items(4, (4, 6))), Answerer(Fixed(), 2))]
+    found = [answer for _, answer in answered(iter(items(4, (4, 6))), Answerer(Fixed(), CPU, 2))]
     assert [isinstance(answer, str) for answer in found] == [False, True, False, True]
 
 
@@ -143,7 +151,7 @@ def test_mixed_sizes_keep_their_order(batch: int | None) -> None:
     given[10] = Item(10, error="broken")
     given[99] = Item(99, error="broken")
     network = Mean()
-    pairs = list(answered(iter(given), Answerer(network, batch)))
+    pairs = list(answered(iter(given), Answerer(network, CPU, batch)))
     assert [item.source for item, _ in pairs] == list(range(100))
     for item, answer in pairs:
         if item.error:
@@ -164,19 +172,19 @@ def test_what_is_read_ahead_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
             yield item
 
     # a lonely size first: its batch of 8 never comes together
-    given = [Item(0, picture(0, 9)), *items(500)[1:]]
-    pairs = answered(source(given), Answerer(Mean(), 8))
+    given = [item(0, picture(0, 9)), *items(500)[1:]]
+    pairs = answered(source(given), Answerer(Mean(), CPU, 8))
     next(pairs)
     assert len(taken) == 4 * 8
     taken.clear()
     monkeypatch.setattr(batching, "_WINDOW_PIXELS", 10 * 16)
-    given[0] = Item(0, picture(0, 2))
-    next(answered(source(given), Answerer(Mean(), 8)))
+    given[0] = item(0, picture(0, 2))
+    next(answered(source(given), Answerer(Mean(), CPU, 8)))
     assert len(taken) == 11  # 8 and ten times 16 pixels
 
 
 def test_sizes_that_are_remembered_are_bounded() -> None:
-    answerer = Answerer(Mean(), None)
+    answerer = Answerer(Mean(), CPU, None)
     assert len(list(answered(iter(items(300, tuple(range(1, 201)))), answerer))) == 300
     assert len(answerer.sizes) == 64
 
@@ -191,7 +199,10 @@ def test_answers_do_not_depend_on_the_batch(application: str) -> None:
     data.batch_type = module.batch_type
     module.requires_grad_(False)
     given = data.samples("test").__getitems__([0, 1, 2, 3])["images"]
-    together, alone = (Answerer(module, batch).answers(list(given)) for batch in (4, 1))
+    together, alone = (
+        Answerer(module, CPU, batch).answers([ImageInputs(image[None]) for image in given])
+        for batch in (4, 1)
+    )
     for one, other in zip(together, alone, strict=True):
         for field, same in zip(one, other, strict=True):
             assert (field is None) == (same is None)

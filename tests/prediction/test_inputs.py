@@ -9,8 +9,16 @@ import pytest
 from PIL import Image
 
 from vision_apps.core.errors import ConfigError, DataError
+from vision_apps.core.fields import ImageInputs
 from vision_apps.prediction.ahead import ahead
-from vision_apps.prediction.inputs import Input, find, read
+from vision_apps.prediction.inputs import Input
+from vision_apps.prediction.inputs import find as find_for
+from vision_apps.prediction.reading import read
+from vision_apps.prediction.takes import Takes
+
+
+def find(words: list[str]) -> list[Input]:
+    return find_for(words, Takes())
 
 
 def touch(*names: str) -> None:
@@ -79,7 +87,7 @@ def test_pictures_come_in_order_and_broken_ones_with_a_reason() -> None:
         Image.new("RGB", (8, 6), (10 * number, 0, 0)).save(f"{number:02d}.png")
     Path("07.png").write_bytes(b"")
     found = find(["*.png"])
-    items = list(read(found))
+    items = list(read(found, lambda image, words: ImageInputs(image)))
     assert [item.source for item in items] == list(range(20))
     for number, item in enumerate(items):
         if number == 7:

@@ -59,8 +59,13 @@ class Given:
         return ConfigError(f"{name}: {self.value(name)}; expected {self.takes[name]}")
 
 
-def parse(argv: Sequence[str], usage: str, takes: Mapping[str, str | None]) -> Given | None:
+def parse(
+    argv: Sequence[str], usage: str | Callable[[list[str]], str], takes: Mapping[str, str | None]
+) -> Given | None:
     """Take a command line apart; None after ``--help`` was answered.
+
+    Args:
+        usage: what ``--help`` prints; or from the words before it to that.
 
     Raises:
         ConfigError: an option that does not exist, or lacks its value.
@@ -71,7 +76,7 @@ def parse(argv: Sequence[str], usage: str, takes: Mapping[str, str | None]) -> G
         word = left.pop(0)
         name, equals, value = word.partition("=")
         if name in ("--help", "-h"):
-            print(usage)
+            print(usage if isinstance(usage, str) else usage(given.words))
             return None
         if not word.startswith("-"):
             given.words.append(word)

@@ -18,13 +18,17 @@ Scores the best weights on the test split, next to the baselines. The results go
 <name>-test here for a checkpoint outside of a run."""
 
 _PREDICT = """\
-vision-apps predict RUN INPUT [INPUT ...] [--out FOLDER] [--batch N] [--every N] [--seconds N]
+vision-apps predict RUN [INPUT ...] [--with NAME=TEXT] [--out FOLDER] [--batch N] [--every N] [--seconds N]
                     [module.key=value ...] [allow_targets=[PACKAGE]]
+vision-apps predict RUN --help
 
-  RUN        a run folder, a checkpoint or an exported file
+  RUN        a run folder, a checkpoint or an exported file; with --help it says what it takes
   INPUT      a picture, a video, a folder of them, a pattern such as 'photos/*.jpg', @list.txt with one of
-             these a line, webcam, or webcam:1 for a second one; a webcam goes on until Ctrl-C
+             these a line, webcam, or webcam:1 for a second one (a webcam goes on until Ctrl-C); or
+             rows.jsonl with a line for each answer: {"file": "photo.jpg", "question": "how many?"}, the
+             file beside rows.jsonl or from here. Where no pictures are taken: rows without a file, or none
   module     what the application lets be chosen after training, as in module.tile=512
+  --with     what is said beside every picture, once for each NAME; rows may say their own
   --out      where the drawings and predictions.jsonl go; by default RUN/predictions, or
              <name>-predictions here for a checkpoint outside of a run
   --batch    pictures at once; by default (auto) as many as is fast and fits the memory
@@ -34,6 +38,7 @@ vision-apps predict RUN INPUT [INPUT ...] [--out FOLDER] [--batch N] [--every N]
 A video becomes an MP4 (codec mp4v) of the same rate and length."""
 
 _PREDICT_OPTIONS = {
+    "--with": "NAME=TEXT, as in --with question='how many?'",
     "--out": "a folder, as in --out colored",
     "--batch": "auto or a number from 1, as in --batch 16",
     "--every": "a number from 1, as in --every 5",
@@ -55,7 +60,7 @@ def test(argv: Sequence[str]) -> None:
 
 
 def predict(argv: Sequence[str]) -> None:
-    given = options.parse(argv, _PREDICT, _PREDICT_OPTIONS)
+    given = options.parse(argv, _predict_usage, _PREDICT_OPTIONS)
     if given is None:
         return
     run = options.run_of(given, _PREDICT)
@@ -63,11 +68,31 @@ def predict(argv: Sequence[str]) -> None:
     allow_targets(words)
     changes = [word for word in words.overrides if re.match(r"module\.[\w.]+=", word)]
     inputs = [word for word in words.overrides if word not in changes]
-    if not inputs:
-        raise ConfigError(f"predict {run}: which pictures? vision-apps predict {run} photo.jpg")
     batch = None if given.value("--batch") == "auto" else given.number("--batch")
     every, seconds = given.number("--every") or 1, given.number("--seconds", float)
+    said: dict[str, str] = {}
+    for pair in given.values.get("--with", []):
+        name, equals, text = pair.partition("=")
+        if not name or not equals:
+            raise ConfigError(f"--with {pair}: expected {_PREDICT_OPTIONS['--with']}")
+        if name in said:
+            raise ConfigError(
+                f"--with {name}: given twice; for several answers about a picture name a file of rows, see "
+                "vision-apps predict --help"
+            )
+        said[name] = text
     announce()
     from vision_apps.prediction import predict as prediction
 
-    prediction.predict(run, inputs, given.value("--out"), changes, batch, every, seconds)
+    prediction.predict(run, inputs, given.value("--out"), changes, batch, every, seconds, said)
+
+
+def _predict_usage(words: list[str]) -> str:
+    """Of the command, or of the run that is named."""
+    if not words:
+        return _PREDICT
+    allow_targets(arguments.Words(overrides=words[1:]))
+    announce()
+    from vision_apps.prediction import predict as prediction
+
+    return prediction.usage(words[0])

@@ -32,8 +32,10 @@ class Presentation(Generic[BatchT, InputsT, AnswerT]):
         return Drawn(list(batch._asdict()["images"].cpu()), ("picture",))
 
     def draw_answer(self, inputs: InputsT, answer: AnswerT) -> list[Tensor]:
-        """One picture for each input, without truth, uint8 [3, h, w]: what ``predict`` writes."""
-        return list(inputs._asdict()["images"].cpu())
+        """One picture for each input, without truth, uint8 [3, h, w]: what ``predict`` writes. None where
+        there is nothing to draw."""
+        images: Tensor | None = inputs._asdict().get("images")
+        return [] if images is None else list(images.cpu())
 
     def describe(self, inputs: InputsT, answer: AnswerT) -> list[Row]:
         """One row of JSON-able values for each input: what ``predict`` writes as JSON lines."""

@@ -1,7 +1,7 @@
 """What a run says at its start and at its end."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers.logger import Logger
@@ -9,6 +9,7 @@ from pytorch_lightning.loggers.logger import Logger
 from vision_apps.core import hardware, metrics_file
 from vision_apps.core.command import command
 from vision_apps.core.hardware import Settings
+from vision_apps.core.module import VisionModule
 from vision_apps.core.progress import duration
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.core.wandb_logger import WandbLogger
@@ -87,12 +88,13 @@ def footer(
     epochs = trainer.max_epochs
     if epochs is not None and epochs > 0:
         print(f"next      {command('train', f'resume={folder.path}', f'trainer.max_epochs={2 * epochs}')}")
-    print(f"          {command('predict', folder.path, *takes(trainer.lightning_module))}", flush=True)
+    asked = takes(cast(VisionModule, trainer.lightning_module))
+    print(f"          {command('predict', folder.path, *asked)}", flush=True)
 
 
-def takes(module: Any) -> list[str]:
+def takes(module: VisionModule, picture: str = "PICTURE_OR_FOLDER") -> list[str]:
     """What ``vision-apps predict`` takes after a run of this module, in placeholders."""
-    pictures = ["PICTURE_OR_FOLDER"] if "images" in module.input_type._fields else []
+    pictures = [picture] if "images" in module.input_type._fields else []  # type: ignore[attr-defined]
     return pictures + [part for word in module.words for part in ("--with", f"{word}=...")]
 
 

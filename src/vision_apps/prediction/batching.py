@@ -1,17 +1,18 @@
 """Pictures through the network, as many at once as is fast and fits."""
 
+import math
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from vision_apps.core import hardware
+from vision_apps.core import fields, hardware
 from vision_apps.core.errors import UserError
-from vision_apps.prediction.inputs import Item
+from vision_apps.core.fields import Fields
+from vision_apps.prediction.reading import Item
 
 _TRIES = 3  # batches of a size that are timed: the quickest counts, since the first also warms up
 _GAIN = 1.05  # a larger batch has to be so many times as fast per picture
@@ -55,69 +56,96 @@ class BatchSize:
         self.size, self.settled = max(1, count // 2), True
 
 
+# What inputs that can be answered together have in common.
+Likeness = tuple[tuple[torch.dtype, int | tuple[int, ...]] | None, ...]
+
+
+def likeness(inputs: Fields) -> Likeness:
+    """Type and shape of each field, of those that their kind lets be filled up the number of dimensions."""
+    known = fields.kinds(type(inputs))
+
+    def of(name: str, value: Tensor | None) -> tuple[torch.dtype, int | tuple[int, ...]] | None:
+        if value is None:
+            return None
+        fillable = name in known and known[name].padding is not None
+        return value.dtype, value.ndim if fillable else tuple(value.shape[1:])
+
+    return tuple(of(name, value) for name, value in inputs._asdict().items())
+
+
 class Answerer:
-    """Answers pictures in batches of equal size.
+    """Answers inputs in batches of those that are alike.
 
     Args:
-        module: a trained module, on the device to use.
-        batch: pictures at once; None finds the number for each size of picture.
+        answer: of a trained module.
+        device: where that computes.
+        batch: inputs at once; None finds the number for each size of picture.
     """
 
-    def __init__(self, module: Any, batch: int | None) -> None:
-        self.module = module
+    def __init__(
+        self, answer: Callable[[Fields], Fields], device: torch.device, batch: int | None = None
+    ) -> None:
+        self.answer = answer
+        self.device = device
         self.batch = batch
-        self.sizes: OrderedDict[tuple[int, ...], BatchSize] = OrderedDict()
+        self.sizes: OrderedDict[tuple[int, ...], BatchSize] = OrderedDict()  # by height and width, if any
 
-    def size(self, image: Tensor) -> BatchSize:
-        """The batch size for pictures like this one."""
-        shape = tuple(image.shape[-2:])
+    def size(self, inputs: Fields) -> BatchSize:
+        """The batch size for inputs like these."""
+        shape = _picture_size(inputs)
         if shape not in self.sizes:
-            self.sizes[shape] = BatchSize(shape[0] * shape[1], self.batch)
+            self.sizes[shape] = BatchSize(math.prod(shape), self.batch)
             if len(self.sizes) > _SIZES:
                 self.sizes.popitem(last=False)
         return self.sizes[shape]
 
-    def answers(self, images: Sequence[Tensor]) -> list[Any]:
-        """One answer (of a batch of one, on the CPU) or error text for each of some pictures of equal size;
-        where the memory does not suffice, the same pictures are answered in smaller batches."""
-        found: list[Any] = []
-        batch_size = self.size(images[0])
-        count = len(images)
-        while len(found) < len(images):
-            part = images[len(found) : len(found) + count]
+    def answers(self, samples: Sequence[Fields]) -> list[Fields | str]:
+        """One answer (of a batch of one, on the CPU) or error text for each of some inputs of one that are
+        alike; where the memory does not suffice, the same inputs are answered in smaller batches."""
+        found: list[Fields | str] = []
+        batch_size = self.size(samples[0])
+        count = len(samples)
+        while len(found) < len(samples):
+            part = samples[len(found) : len(found) + count]
             started = time.perf_counter()
-            answered = self._attempt(part)
+            try:
+                answered = self._attempt(part)
+            except UserError as error:  # such as an exported network that takes other sizes
+                if len(part) == 1:
+                    found.append(str(error))
+                count = 1  # it may be about one of them
+                continue
             if answered is not None:
-                batch_size.took(len(part), time.perf_counter() - started, _twice_fits(self.module.device))
+                batch_size.took(len(part), time.perf_counter() - started, _twice_fits(self.device))
                 found += answered
             elif len(part) > 1:
                 batch_size.too_large(len(part))
                 count = batch_size.size
             else:
-                height, width = images[0].shape[-2:]
-                found.append(f"{width} x {height} pixels do not fit the memory of {self.module.device}")
+                size = " x ".join(map(str, _picture_size(samples[0])[::-1]))
+                what = f"{size} pixels do" if size else "it does"
+                found.append(f"{what} not fit the memory of {self.device}")
         return found
 
-    def _attempt(self, images: Sequence[Tensor]) -> list[Any] | None:
+    def _attempt(self, samples: Sequence[Fields]) -> list[Fields] | None:
         """None where the memory does not suffice."""
         try:
             with torch.inference_mode():
-                answer = self.module(torch.stack(list(images)).to(self.module.device))
-                fields = [None if field is None else field.cpu() for field in answer]
-        except UserError as error:  # such as an exported network that takes other sizes
-            return [str(error)] * len(images)
+                batch = fields.replaced(fields.together(samples), lambda value: value.to(self.device))
+                return fields.one_by_one(fields.replaced(self.answer(batch), Tensor.cpu))
         except (RuntimeError, MemoryError) as error:
             if not hardware.out_of_memory(error):
                 raise
-        else:
-            return [
-                type(answer)(*(None if field is None else field[i : i + 1] for field in fields))
-                for i in range(len(images))
-            ]
         # outside of the handler, whose traceback would keep the tensors
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         return None
+
+
+def _picture_size(inputs: Fields) -> tuple[int, ...]:
+    """Height and width; nothing where there is no picture."""
+    images: Tensor | None = inputs._asdict().get("images")
+    return () if images is None else tuple(images.shape[-2:])
 
 
 def _twice_fits(device: torch.device) -> bool:
@@ -135,47 +163,46 @@ def _twice_fits(device: torch.device) -> bool:
 @dataclass
 class _Waiting:
     item: Item
-    answer: Any = None  # or the text of an error
+    answer: Fields | str | None = None  # or the text of an error
+    likeness: Likeness = ()
 
 
-def answered(items: Iterator[Item], answerer: Answerer) -> Iterator[tuple[Item, Any]]:
+def answered(items: Iterator[Item], answerer: Answerer) -> Iterator[tuple[Item, Fields | str]]:
     """Every item in order with its answer of one, or the text of an error.
 
-    Pictures of equal size are answered together also where others come between them; what is read before it
+    Inputs that are alike are answered together also where others come between them; what is read before it
     can be answered is bounded in number and pixels.
     """
     window: deque[_Waiting] = deque()
     while True:
-        while window and window[0].answer is not None:
-            ready = window.popleft()
-            yield ready.item, ready.answer
+        while window and (answer := window[0].answer) is not None:
+            yield window.popleft().item, answer
         if not window and not _take(items, window):
             return
-        first = window[0].item.image
+        first = window[0].item.inputs
         if first is None:
             continue
         wanted = answerer.size(first).size
-        alike = [waiting for waiting in window if _fits(waiting, first)]
+        alike = [waiting for waiting in window if _alike(waiting, window[0])]
         pixels = sum(waiting.item.pixels for waiting in window)
-        most = max(_WINDOW_PIXELS, wanted * first[0].numel())
+        most = max(_WINDOW_PIXELS, wanted * window[0].item.pixels)
         while len(alike) < wanted and len(window) < _WINDOW * wanted and pixels < most:
             if not _take(items, window):
                 break
             pixels += window[-1].item.pixels
-            alike += [window[-1]] * _fits(window[-1], first)
+            alike += [window[-1]] * _alike(window[-1], window[0])
         batch = alike[:wanted]
-        images = [waiting.item.image for waiting in batch if waiting.item.image is not None]
-        for waiting, answer in zip(batch, answerer.answers(images), strict=True):
+        samples = [waiting.item.inputs for waiting in batch if waiting.item.inputs is not None]
+        for waiting, answer in zip(batch, answerer.answers(samples), strict=True):
             waiting.answer = answer
 
 
 def _take(items: Iterator[Item], window: deque[_Waiting]) -> bool:
     item = next(items, None)
     if item is not None:
-        window.append(_Waiting(item, item.error or None))
+        window.append(_Waiting(item, item.error or None, likeness(item.inputs) if item.inputs else ()))
     return item is not None
 
 
-def _fits(waiting: _Waiting, image: Tensor) -> bool:
-    other = waiting.item.image
-    return other is not None and waiting.answer is None and other.shape == image.shape
+def _alike(waiting: _Waiting, first: _Waiting) -> bool:
+    return waiting.item.inputs is not None and waiting.answer is None and waiting.likeness == first.likeness

@@ -1,58 +1,68 @@
-"""What the words after a run name, and reading it ahead of the network."""
+"""What a command line asks for: files, webcams, rows of a JSONL file."""
 
 import glob
+import json
+import os
 import re
-from collections.abc import Generator, Iterator
-from contextlib import closing
-from functools import partial
-from itertools import groupby, repeat
+import shlex
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from torch import Tensor
-
-from vision_apps.core.errors import CorruptSample, DataError
+from vision_apps.core.config.suggest import nearest
+from vision_apps.core.errors import DataError
 from vision_apps.data import images
 from vision_apps.prediction import video
-from vision_apps.prediction.ahead import ahead
+from vision_apps.prediction.takes import Takes
 
-_WEBCAM = re.compile(r"webcam(?::(\d+))?")
-_READERS = 2  # threads that decode pictures
+WEBCAM = re.compile(r"webcam(?::(\d+))?")
+Kind = Literal["picture", "video", "webcam", "words", "rows"]
 
 
 class Input(NamedTuple):
-    name: str  # a path, or the word that named a webcam
-    kind: Literal["picture", "video", "webcam"]
+    """One thing to answer for, or why that is not possible.
 
+    Args:
+        name: a path, or the word that named a webcam, or a number where no picture is asked about.
+        words: what is said beside the picture.
+        rows: the JSONL file that it is a row of.
+    """
 
-class Item(NamedTuple):
-    """One picture or frame, or why there is none."""
-
-    source: int  # which of the inputs it is from
-    image: Tensor | None = None  # uint8 [3, H, W]
+    name: str
+    kind: Kind
+    words: Mapping[str, str] = MappingProxyType({})
+    rows: str = ""
     error: str = ""
-    frame: video.Frame | None = None
-    footage: video.Footage | None = None
-
-    @property
-    def pixels(self) -> int:
-        return 0 if self.image is None else self.image[0].numel()
 
 
-def find(words: list[str]) -> list[Input]:
+def find(words: list[str], takes: Takes, given: Mapping[str, str] = MappingProxyType({})) -> list[Input]:
     """The inputs that files, folders (searched below), glob patterns, ``@list.txt`` (one of these a line),
-    ``webcam`` and ``webcam:1`` name: sorted within a word, and each once.
+    ``webcam``, ``webcam:1`` and JSONL files name: sorted within a word, and each once, but every row of a
+    JSONL file. Where no picture is asked about, no word at all is one input.
+
+    Args:
+        takes: by the run.
+        given: what is said beside every picture; in a row its own words go before.
 
     Raises:
-        DataError: a word that matches nothing.
+        DataError: a word that matches nothing, or something that the run does not take.
         ConfigError: there are videos and OpenCV is not installed.
     """
-    found: dict[Input, None] = {}
-    for word in _listed(words):
-        found |= dict.fromkeys(_matches(word))
-    if any(item.kind != "picture" for item in found):
+    if not words and not takes.pictures:
+        return [Input("0001", "words", given)]
+    found = dict.fromkeys(source for word in _listed(words) for source in _matches(word, takes))
+    inputs: list[Input] = []
+    for path, kind in found:
+        if kind == "rows":
+            inputs += _rows(Path(path), takes, given)
+        elif takes.pictures:
+            inputs.append(Input(path, kind, given))
+        else:
+            raise DataError(f"{path}: this run takes {takes.told()}")
+    if any(source.kind in ("video", "webcam") for source in inputs):
         video.require()
-    return list(found)
+    return inputs
 
 
 def _listed(words: list[str]) -> Iterator[str]:
@@ -67,61 +77,75 @@ def _listed(words: list[str]) -> Iterator[str]:
         yield from (line.strip() for line in lines if line.strip())
 
 
-def _matches(word: str) -> list[Input]:
+def _matches(word: str, takes: Takes) -> list[tuple[str, Kind]]:
     path = Path(word)
     if path.is_dir():
         known = (*images.EXTENSIONS, *video.EXTENSIONS)
         paths = sorted(p for p in path.rglob("*") if p.suffix.lower() in known)
     elif path.is_file():
         paths = [path]
-    elif _WEBCAM.fullmatch(word):
-        return [Input(word, "webcam")]
+    elif WEBCAM.fullmatch(word):
+        return [(word, "webcam")]
     else:
         paths = sorted(Path(p) for p in glob.glob(word, recursive=True) if Path(p).is_file())
     if not paths:
+        if word.partition("=")[0] in takes.words:
+            raise DataError(f"{word} matches no file; did you mean --with {shlex.quote(word)}?")
+        if not takes.pictures:
+            raise DataError(f"{word}: this run takes {takes.told()}")
         what = "has no pictures or videos" if path.is_dir() else "matches no file"
         raise DataError(
             f"{word} {what}: expected a picture ({', '.join(sorted(images.EXTENSIONS))}), a video "
-            f"({', '.join(sorted(video.EXTENSIONS))}), a folder, a pattern such as 'photos/*.jpg', or webcam"
+            f"({', '.join(sorted(video.EXTENSIONS))}), a folder, a pattern such as 'photos/*.jpg', a JSONL "
+            "file of rows, or webcam"
         )
-    return [Input(str(p), "video" if p.suffix.lower() in video.EXTENSIONS else "picture") for p in paths]
+    return [(str(p), "rows" if p.suffix.lower() == ".jsonl" else _kind(p)) for p in paths]
 
 
-def read(inputs: list[Input], every: int = 1, seconds: float | None = None) -> Generator[Item, None, None]:
-    """All pictures and frames in the order of ``inputs``, decoded ahead by threads; a few are held at most.
-
-    Args:
-        every: of a video or webcam, take the first of so many frames.
-        seconds: of each video or webcam.
-    """
-    for is_picture, group in groupby(enumerate(inputs), key=lambda numbered: numbered[1].kind == "picture"):
-        if is_picture:
-            jobs = (partial(_picture, index, source.name) for index, source in group)
-            yield from ahead(jobs, _READERS, lambda item: item.pixels)
-            continue
-        for index, source in group:
-            with closing(_frames(index, source, every, seconds)) as frames:
-                one_by_one = repeat(partial(next, frames, None))  # by one thread
-                yield from ahead(one_by_one, 1, lambda item: item.pixels)
+def _kind(path: Path) -> Kind:
+    return "video" if path.suffix.lower() in video.EXTENSIONS else "picture"
 
 
-def _picture(index: int, name: str) -> Item:
+def _rows(path: Path, takes: Takes, given: Mapping[str, str]) -> list[Input]:
+    """One input for each line that is not blank."""
     try:
-        return Item(index, images.read_image(name))
-    except CorruptSample as broken:
-        return Item(index, error=broken.reason)
+        with open(path, "rb") as file:
+            lines = [(number, line) for number, line in enumerate(file, 1) if line.strip()]
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not lines:
+        raise DataError(f"{path} has no rows: expected lines such as {takes.row}")
+    return [_row(path, number, line, takes, given) for number, line in lines]
 
 
-def _frames(index: int, source: Input, every: int, seconds: float | None) -> Generator[Item, None, None]:
-    webcam = _WEBCAM.fullmatch(source.name) if source.kind == "webcam" else None
-    place = int(webcam[1] or 0) if webcam else source.name
-    footage = None
+def _row(path: Path, number: int, line: bytes, takes: Takes, given: Mapping[str, str]) -> Input:
+    known = ["file"] * takes.pictures + list(takes.words)
+    problem = ""
     try:
-        footage = video.Footage(place, every, seconds)
-        for frame in footage.frames():
-            yield Item(index, frame.image, frame=frame, footage=footage)
-    except CorruptSample as broken:
-        yield Item(index, error=broken.reason)
-    finally:
-        if footage is not None:
-            footage.close()
+        row = json.loads(line)
+        json.dumps(row, ensure_ascii=False).encode()  # half a character is none
+    except (ValueError, RecursionError) as error:
+        problem = f"no JSON ({error})"
+    else:
+        if not isinstance(row, dict):
+            problem = f"{json.dumps(row)[:80]} is no object"
+        elif unknown := [name for name in row if name not in known]:
+            problem = f"{unknown[0]!r} is not taken{nearest(unknown[0], known)}"
+        elif takes.pictures and not isinstance(row.get("file"), str):
+            problem = "'file' is no path"
+    if problem:
+        error_text = f"line {number}: {problem}; expected a row such as {takes.row}"
+        return Input(str(path), "rows", rows=str(path), error=error_text)
+    words = {**given, **{name: _text(value) for name, value in row.items() if value is not None}}
+    if not takes.pictures:
+        return Input(f"{number:04}", "words", words, str(path))
+    name = words.pop("file")
+    for place in (path.parent / name, Path(name)):
+        if os.path.isfile(place):
+            return Input(str(place), _kind(place), words, str(path))
+    missing = f"line {number} of {path}: no such file, neither in {path.parent} nor here"
+    return Input(name, "picture", words, str(path), f"{missing}; expected a picture or a video")
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

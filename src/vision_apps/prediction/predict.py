@@ -1,22 +1,24 @@
 """The command: answers of a trained network for the user's own inputs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
 import torch
 
-from vision_apps.core import hardware
-from vision_apps.core.errors import DataError
-from vision_apps.core.module import VisionModule
-from vision_apps.prediction import inputs
+from vision_apps.core import hardware, report
+from vision_apps.core.command import command
+from vision_apps.core.errors import ConfigError, DataError
+from vision_apps.prediction import inputs, reading
 from vision_apps.prediction.ahead import ahead
 from vision_apps.prediction.batching import Answerer, answered
 from vision_apps.prediction.outputs import ROWS, Outputs
 from vision_apps.prediction.progress import Progress
+from vision_apps.prediction.takes import Takes
 from vision_apps.trained import evaluate
+from vision_apps.trained.predictor import Predictor
 
 _WRITERS = 2  # threads that draw and compress
 _SIZES_TOLD = 3
@@ -30,13 +32,15 @@ def predict(
     batch: int | None = None,
     every: int = 1,
     seconds: float | None = None,
+    given: Mapping[str, str] = MappingProxyType({}),
 ) -> Path:
     """Write one drawing per picture and one video per video, what else the application writes for a picture
-    (boxes, masks), and ``predictions.jsonl`` (one JSON row per picture or frame, in order).
+    (boxes, masks), and ``predictions.jsonl`` (one JSON row per picture or frame, in order, with the words
+    that were given beside it).
 
-    An input that cannot be read, or ends too early, becomes a row with ``error``. Memory does not grow with
-    the number of inputs beyond their names and, where the application writes one file about all pictures,
-    their rows.
+    An input that cannot be read or understood, or ends too early, becomes a row with ``error``. Memory does
+    not grow with the number of inputs beyond their names and words and, where the application writes one file
+    about all pictures, their rows.
 
     Args:
         words: what to answer for, see `inputs.find`.
@@ -45,25 +49,32 @@ def predict(
         batch: pictures at once; None finds the number.
         every: take the first of so many frames of a video.
         seconds: of each video and webcam; a webcam goes on until Ctrl-C otherwise.
+        given: what the application takes beside or instead of a picture, for all inputs.
 
     Returns:
         The folder.
 
     Raises:
-        DataError: a word matches nothing, or no input could be read.
+        ConfigError: the run does not take what is given, or takes pictures and none is named.
+        DataError: a word matches nothing, or no input could be answered.
         KeyboardInterrupt: after everything that was answered so far was completed; not for a webcam, which is
             ended so.
     """
     trained = evaluate.load(place)
-    module = _ready(trained, changes)
-    found = inputs.find(words)
+    predictor = _ready(trained, changes)
+    module, takes = predictor.module, Takes.of(predictor.module)
+    takes.require(given)
+    if takes.pictures and not words:
+        example = command("predict", place, *report.takes(module, "photo.jpg"))
+        raise ConfigError(f"predict {place}: which pictures? {example}")
+    found = inputs.find(words, takes, given)
     target = Path(out) if out else _folder(trained)
-    answerer = Answerer(module, batch)
+    answerer = Answerer(predictor.answer, module.device, batch)
     progress = Progress(found)
     interrupted, kind = False, ""
-    with Outputs(module, found, target) as outputs:
+    with Outputs(module.presentation, found, target) as outputs:
         try:
-            with closing(inputs.read(found, every, seconds)) as items:
+            with closing(reading.read(found, module.encode, every, seconds)) as items:
                 jobs = (partial(outputs.make, *pair) for pair in answered(items, answerer))
                 with closing(ahead(jobs, _WRITERS, lambda product: product.item.pixels)) as products:
                     for product in products:
@@ -78,13 +89,13 @@ def predict(
     answers = progress.pictures + progress.frames
     if not answers and not interrupted:
         raise DataError(
-            f"none of the {progress.failures} files could be read; the reasons are in {target / ROWS}"
+            f"none of the {progress.failures} inputs could be answered; the reasons are in {target / ROWS}"
         )
     if answers and batch is None:
         print(f"batch   {_batches(answerer)}")
     print(
         f"{progress.summary()} and {ROWS} in {target}"
-        + f" ({progress.failures} unreadable)" * bool(progress.failures),
+        + f" ({progress.failures} failed)" * bool(progress.failures),
         flush=True,
     )
     if interrupted and kind != "webcam":
@@ -92,18 +103,35 @@ def predict(
     return target
 
 
-def _ready(trained: evaluate.Trained, changes: Sequence[str]) -> Any:
-    """The module on the device to use, with the settings of this machine that make it fast."""
-    module = trained.module(changes)
+def usage(place: str) -> str:
+    """What a run takes, with commands that it answers."""
+    trained = evaluate.load(place)
+    module = trained.predictor().module
+    takes = Takes.of(module)
+    task = (trained.checkpoint["config"].get("task") or {}).get("name", "application")
+    lines = [f"{place}: {task} ({type(module).__name__})", "", f"takes {takes.told()}"]
+    width = max(map(len, takes.words), default=0)
+    lines += [f"  {name:<{width}}  {meaning}" for name, meaning in takes.words.items()]
+    lines += ["", command("predict", place, *report.takes(module, "photo.jpg"))]
+    if takes.words:
+        lines.append(f"{command('predict', place, 'rows.jsonl')}   with lines such as {takes.row}")
+    return "\n".join([*lines, "", "folders, webcams and options: vision-apps predict --help"])
+
+
+def _ready(trained: evaluate.Trained, changes: Sequence[str]) -> Predictor:
+    """What answers, on the device to use, with the settings of this machine that make it fast."""
+    predictor = trained.predictor(changes)
+    module = predictor.module
     config = trained.checkpoint.get("config") or {}
     known = {"trainer", "precision", "channels_last", "keep_memory"} <= config.keys()
-    if known and isinstance(config["trainer"], dict) and isinstance(module, VisionModule):
+    if known and isinstance(config["trainer"], dict):
         settings = hardware.resolve(config)
         if settings.keep_memory:
             hardware.keep_freed_memory()
         if settings.channels_last:
             module.network.to(memory_format=torch.channels_last)
-    return module.to("cuda" if torch.cuda.is_available() else "cpu")
+    module.to("cuda" if torch.cuda.is_available() else "cpu")
+    return predictor
 
 
 def _folder(trained: evaluate.Trained) -> Path:
@@ -112,6 +140,6 @@ def _folder(trained: evaluate.Trained) -> Path:
 
 def _batches(answerer: Answerer) -> str:
     """The batch sizes that were found, as in ``16 (64 x 64), 2 (640 x 480)``."""
-    sizes = list(answerer.sizes.items())
-    told = [f"{found.size} ({width} x {height})" for (height, width), found in sizes[:_SIZES_TOLD]]
+    sizes = [(found.size, " x ".join(map(str, shape[::-1]))) for shape, found in answerer.sizes.items()]
+    told = [f"{count}" + f" ({size})" * bool(size) for count, size in sizes[:_SIZES_TOLD]]
     return ", ".join(told) + f" and {len(sizes) - _SIZES_TOLD} more" * (len(sizes) > _SIZES_TOLD)

@@ -17,6 +17,7 @@ class Progress:
         self.inputs = inputs
         self.pictures = self.frames = self.failures = 0
         self.videos: set[int] = set()  # inputs of which there were frames
+        self._noun = "answers" if any(source.kind == "words" for source in inputs) else "pictures"
         self._live = sys.stderr.isatty()
         self._started = self._shown = time.monotonic()
 
@@ -25,7 +26,7 @@ class Progress:
         if "error" in product.row:
             self.failures += 1
             self.clear()
-            print(f"failed  {product.row['file']}: {product.row['error']}", flush=True)
+            print(f"failed  {self.inputs[item.source].name}: {product.row['error']}", flush=True)
         elif item.frame is None:
             self.pictures += 1
         else:
@@ -46,9 +47,11 @@ class Progress:
         done = float(item.source + 1)
         if item.frame is not None and item.footage is not None:
             count = item.footage.count
-            parts.append(f"{product.row['file']} frame {item.frame.number + 1}" + f"/{count}" * bool(count))
+            parts.append(
+                f"{self.inputs[item.source].name} frame {item.frame.number + 1}" + f"/{count}" * bool(count)
+            )
             done = item.source + (item.frame.number + 1) / count if count else 0.0
-        parts.append(f"{(self.pictures + self.frames) / seconds:,.3g} pictures/s")
+        parts.append(f"{(self.pictures + self.frames) / seconds:,.3g} {self._noun}/s")
         if done:
             parts.append(f"{duration(seconds / done * max(0.0, total - done))} left")
         return " · ".join(parts)
@@ -60,7 +63,7 @@ class Progress:
 
     def summary(self) -> str:
         """What was answered, as in ``12 pictures and 1 video of 300 frames``."""
-        parts = [f"{self.pictures} pictures"] * (self.pictures > 0 or not self.videos)
+        parts = [f"{self.pictures} {self._noun}"] * (self.pictures > 0 or not self.videos)
         if self.videos:
             parts.append(f"{len(self.videos)} video{'s' * (len(self.videos) > 1)} of {self.frames} frames")
         return ", ".join(parts)

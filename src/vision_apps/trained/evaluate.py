@@ -15,6 +15,7 @@ from vision_apps.core.module import VisionModule
 from vision_apps.core.picture_log import Pictures
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.trained import exported
+from vision_apps.trained.predictor import Predictor
 
 _NEEDED = ("data", "trainer", "precision", "channels_last", "keep_memory")
 
@@ -27,10 +28,20 @@ class Trained(NamedTuple):
     run: RunFolder | None  # none where the checkpoint lies outside of a run's folder
     graph: exported.Graph | None = None  # of an exported file, instead of weights
 
-    def module(self, changes: Sequence[str] = ()) -> VisionModule:
-        """The trained module; ``changes`` are ``module.key=value``, for what is chosen when it is used."""
+    def predictor(self, changes: Sequence[str] = ()) -> Predictor:
+        """What answers, from weights or from a graph; ``changes`` are ``module.key=value``, for what is
+        chosen when it is used."""
         if self.graph is not None:
-            return exported.module(self.checkpoint, self.graph, changes, str(self.path))
+            return exported.predictor(self.checkpoint, self.graph, changes, str(self.path))
+        module = self.module(changes)
+        return Predictor(module, module)
+
+    def module(self, changes: Sequence[str] = ()) -> VisionModule:
+        """The trained module, of which there has to be more than a graph; ``changes`` as for `predictor`.
+
+        Raises:
+            CheckpointError: there are no weights, or they do not fit.
+        """
         config = self.checkpoint.get("config")
         if changes and isinstance(config, dict):
             changed = overrides.apply(config, list(changes))

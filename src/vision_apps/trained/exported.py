@@ -15,8 +15,9 @@ from torch import Tensor
 from vision_apps.core import assembly, hardware
 from vision_apps.core.config import overrides
 from vision_apps.core.errors import CheckpointError, ConfigError
-from vision_apps.core.module import VisionModule
+from vision_apps.core.fields import Fields
 from vision_apps.trained.formats import SUFFIXES
+from vision_apps.trained.predictor import Predictor
 
 KEY = "vision_apps"  # of the description among what a file says of itself
 VERSION = 1  # of the description
@@ -39,53 +40,56 @@ def load(path: Path) -> tuple[dict[str, Any], Graph | None]:
     return readers[path.suffix.lower()](path)
 
 
-def module(content: dict[str, Any], graph: Graph, changes: Sequence[str], source: str) -> VisionModule:
-    """The application's module, which answers through ``graph``; its own network is empty.
+def predictor(content: dict[str, Any], graph: Graph, changes: Sequence[str], source: str) -> Predictor:
+    """The application's module, whose own network is empty, with ``graph`` in place of it.
 
     Raises:
         ConfigError: one of the ``changes`` is about what happens inside of the graph.
         CheckpointError: the content does not fit this version of the application.
     """
     built = assembly.described(content, source)
+    outside = built.exportable.outside if built.exportable else ()
     for change in changes:
         key = change.partition("=")[0].removeprefix("module.")
-        if key not in built.outside_graph:
-            outside = ", ".join(f"module.{name}" for name in built.outside_graph) or "nothing"
+        if key not in outside:
             raise ConfigError(
-                f"module.{key}: {source} has it inside; what can still be chosen is: {outside}. "
+                f"module.{key}: {source} has it inside; what can still be chosen is: "
+                f"{', '.join(f'module.{name}' for name in outside) or 'nothing'}. "
                 f"To change it, export the run again: vision-apps export RUN {change}"
             )
     if changes:
         content = {**content, "config": overrides.apply(content["config"], list(changes))}
         built = assembly.described(content, source)
     names = [output["name"] for output in content["outputs"]]
-    unknown = set(names) - set(getattr(built.graph_type, "_fields", ()))
-    if built.graph_type is None or unknown:
+    exportable, taken = built.exportable, content["input"]["name"]
+    known = getattr(exportable.output_type, "_fields", ()) if exportable else ()
+    if exportable is None or set(names) - set(known) or taken not in getattr(built.input_type, "_fields", ()):
         raise CheckpointError(
-            f"{source}: gives {', '.join(names)}, which this {type(built).__name__} does not know; "
-            "use the version of vision_apps that exported it, or export the run again"
+            f"{source}: gives {', '.join(names)} of {taken}, which this {type(built).__name__} does not "
+            "know; use the version of vision_apps that exported it, or export the run again"
         )
     for parameter in built.network.parameters():  # what nobody may call needs no memory
         parameter.data = parameter.data.new_empty(0)
-    takes = tuple(content["input"]["shape"][2:])
-    kind: Any = built.graph_type
+    size = tuple(content["input"]["shape"][2:])
+    kind = exportable.output_type
 
-    def call(images: Tensor) -> Any:
-        size = tuple(images.shape[-2:])
-        if isinstance(takes[0], int) and size != takes:
+    def call(inputs: Fields) -> Fields:
+        images: Tensor = getattr(inputs, taken)
+        height, width = images.shape[-2:]
+        if isinstance(size[0], int) and (height, width) != size:
             raise CheckpointError(
-                f"{source} takes pictures of {takes[1]} x {takes[0]} px only, this one has {size[1]} x "
-                f"{size[0]}; use the run itself for others"
+                f"{source} takes pictures of {size[1]} x {size[0]} px only, this one has {width} x "
+                f"{height}; use the run itself for others"
             )
         try:
-            return kind(**dict(zip(names, graph(images), strict=True)))
+            outputs: Fields = kind(**dict(zip(names, graph(images), strict=True)))
+            return outputs
         except Exception as error:  # the graph is foreign, and those of ONNX Runtime share no class
             if hardware.out_of_memory(error):
                 raise MemoryError(str(error)) from error
             raise CheckpointError(f"{source} cannot be computed: {_reason(error)}") from error
 
-    built.forward = lambda *images: built.answer_through(call, images[0])  # type: ignore[method-assign]
-    return built
+    return Predictor(built, lambda inputs: exportable.answer(call, inputs))
 
 
 def parse(text: str | None, path: Path) -> dict[str, Any]:

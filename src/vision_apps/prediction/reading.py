@@ -1,0 +1,90 @@
+"""Pictures and frames, read and encoded ahead of the network."""
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
+from functools import partial
+from itertools import groupby, repeat
+from typing import NamedTuple
+
+from torch import Tensor
+
+from vision_apps.core.errors import CorruptSample, UserError
+from vision_apps.core.fields import Fields
+from vision_apps.data import images
+from vision_apps.prediction import video
+from vision_apps.prediction.ahead import ahead
+from vision_apps.prediction.inputs import WEBCAM, Input
+
+Encode = Callable[[Tensor | None, Mapping[str, str]], Fields]  # as a module's `encode`
+
+_READERS = 2  # threads that decode pictures
+
+
+class Item(NamedTuple):
+    """What is asked about one picture or frame or about none, or why it cannot be asked."""
+
+    source: int  # which of the inputs it is from
+    inputs: Fields | None = None  # a batch of one
+    image: Tensor | None = None  # uint8 [3, H, W]
+    error: str = ""
+    frame: video.Frame | None = None
+    footage: video.Footage | None = None
+
+    @property
+    def pixels(self) -> int:
+        return 0 if self.image is None else self.image[0].numel()
+
+
+def read(
+    inputs: list[Input], encode: Encode, every: int = 1, seconds: float | None = None
+) -> Generator[Item, None, None]:
+    """All pictures and frames in the order of ``inputs``, decoded ahead by threads; a few are held at most.
+
+    Args:
+        encode: from a picture uint8 [1, 3, H, W] or None, and words, to the inputs of the application.
+        every: of a video or webcam, take the first of so many frames.
+        seconds: of each video or webcam.
+    """
+    for is_film, group in groupby(
+        enumerate(inputs), lambda numbered: numbered[1].kind in ("video", "webcam")
+    ):
+        if not is_film:
+            jobs = (partial(_still, index, source, encode) for index, source in group)
+            yield from ahead(jobs, _READERS, lambda item: item.pixels)
+            continue
+        for index, source in group:
+            with closing(_frames(index, source, encode, every, seconds)) as frames:
+                one_by_one = repeat(partial(next, frames, None))  # by one thread
+                yield from ahead(one_by_one, 1, lambda item: item.pixels)
+
+
+def _still(index: int, source: Input, encode: Encode) -> Item:
+    if source.error:
+        return Item(index, error=source.error)
+    try:
+        image = images.read_image(source.name) if source.kind == "picture" else None
+        return Item(index, encode(None if image is None else image[None], source.words), image)
+    except UserError as error:
+        return Item(index, error=_reason(error))
+
+
+def _frames(
+    index: int, source: Input, encode: Encode, every: int, seconds: float | None
+) -> Generator[Item, None, None]:
+    webcam = WEBCAM.fullmatch(source.name) if source.kind == "webcam" else None
+    place = int(webcam[1] or 0) if webcam else source.name
+    footage = None
+    try:
+        footage = video.Footage(place, every, seconds)
+        for frame in footage.frames():
+            inputs = encode(frame.image[None], source.words)
+            yield Item(index, inputs, frame.image, frame=frame, footage=footage)
+    except UserError as error:
+        yield Item(index, error=_reason(error))
+    finally:
+        if footage is not None:
+            footage.close()
+
+
+def _reason(error: UserError) -> str:
+    return error.reason if isinstance(error, CorruptSample) else str(error)

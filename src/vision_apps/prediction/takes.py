@@ -1,0 +1,48 @@
+"""What a run takes for one answer: pictures or none, and words beside them."""
+
+import json
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple, Self
+
+from vision_apps.core.config.suggest import nearest
+from vision_apps.core.errors import ConfigError
+from vision_apps.core.module import VisionModule
+
+
+class Takes(NamedTuple):
+    """What one answer is asked with.
+
+    Args:
+        pictures: it is about a picture.
+        words: what is told beside that or instead of it, and what it means.
+    """
+
+    pictures: bool = True
+    words: Mapping[str, str] = MappingProxyType({})
+
+    @classmethod
+    def of(cls, module: VisionModule) -> Self:
+        return cls("images" in module.input_type._fields, module.words)  # type: ignore[attr-defined]
+
+    def require(self, given: Iterable[str]) -> None:
+        """
+        Raises:
+            ConfigError: one of the ``given`` names is that of no word.
+        """
+        if unknown := [name for name in given if name not in self.words]:
+            words = "".join(f"\n  {name}: {meaning}" for name, meaning in self.words.items())
+            hint = nearest(unknown[0], self.words)
+            raise ConfigError(f"--with {unknown[0]}: not taken{hint}; this run takes {self.told()}{words}")
+
+    def told(self) -> str:
+        """As in ``pictures and videos, each with question``."""
+        pictures = "pictures and videos" if self.pictures else "no pictures"
+        if not self.words:
+            return f"{pictures} and no words"
+        return f"{pictures}{', each with' if self.pictures else ', but'} {', '.join(self.words)}"
+
+    @property
+    def row(self) -> str:
+        """A line of a JSONL file, as in ``{"file": "photo.jpg", "question": "..."}``."""
+        return json.dumps(({"file": "photo.jpg"} if self.pictures else {}) | dict.fromkeys(self.words, "..."))
