@@ -110,12 +110,12 @@ def _rows(path: Path, takes: Takes, given: Mapping[str, str]) -> list[Input]:
     """One input for each line that is not blank."""
     try:
         with open(path, "rb") as file:
-            lines = [(number, line) for number, line in enumerate(file, 1) if line.strip()]
+            lines = [(number, line.strip()) for number, line in enumerate(file, 1)]
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if not lines:
+    if not any(line for _, line in lines):
         raise DataError(f"{path} has no rows: expected lines such as {takes.row}")
-    return [_row(path, number, line, takes, given) for number, line in lines]
+    return [_row(path, number, line, takes, given) for number, line in lines if line]
 
 
 def _row(path: Path, number: int, line: bytes, takes: Takes, given: Mapping[str, str]) -> Input:
