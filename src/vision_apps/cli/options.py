@@ -1,7 +1,7 @@
 """Words and ``--options`` of the commands that compose nothing."""
 
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import overload
 

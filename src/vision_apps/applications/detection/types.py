@@ -12,9 +12,8 @@ from vision_apps.core.fields import Boxes, Pixels, RowsOf, Stays
 
 class DetectionBatch(NamedTuple):
     images: Annotated[Tensor, Pixels()]  # uint8 [B, 3, H, W], sRGB
-    boxes: Annotated[
-        Tensor, Boxes("box_labels", ignored="ignored")
-    ]  # float32 [B, M, 4], zero rows past the objects
+    # float32 [B, M, 4], zero rows past the objects
+    boxes: Annotated[Tensor, Boxes("box_labels", ignored="ignored")]
     box_labels: Annotated[Tensor, RowsOf("boxes")]  # int64 [B, M], 0..K-1, -1 where there is no object
     # bool [B, M]: neither trained on nor counted (VOC difficult, COCO crowd)
     ignored: Annotated[Tensor, RowsOf("boxes", empty=0)]
