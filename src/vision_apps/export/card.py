@@ -107,9 +107,8 @@ def _classes(module: VisionModule) -> list[tuple[str, str]]:
 
 def _in_and_out(content: dict[str, Any], module: VisionModule) -> str:
     entries = [("input", content["input"], "sRGB, 0 to 255: red, green, blue; not normalised")]
-    entries += [
-        ("output", output, module.graph_notes.get(output["name"], "")) for output in content["outputs"]
-    ]
+    notes = module.exportable.notes if module.exportable else {}
+    entries += [("output", output, notes.get(output["name"], "")) for output in content["outputs"]]
     rows = [
         (kind, f"`{entry['name']}`", entry["dtype"], " x ".join(map(str, entry["shape"])), note)
         for kind, entry, note in entries
@@ -261,8 +260,9 @@ def _limits(content: dict[str, Any], module: VisionModule) -> list[str]:
         )
     if _classes(module):
         limits.append("It answers with one of its classes, also where a picture shows none of them.")
-    if module.outside_graph and names:
-        settings = ", ".join(f"module.{name}" for name in module.outside_graph)
+    outside = module.exportable.outside if module.exportable else ()
+    if outside and names:
+        settings = ", ".join(f"module.{name}" for name in outside)
         limits.append(f"Settings that can still be changed: {settings}. All others are inside.")
     return limits
 

@@ -35,7 +35,7 @@ def export(place: str, kind: str, out: str | None = None, changes: Sequence[str]
     if trained.graph is not None or "state_dict" not in trained.checkpoint:
         raise CheckpointError(f"{place} is an exported graph already; name the run that it was made of")
     module = trained.module(changes).requires_grad_(False)
-    reason = module.why_no_graph()
+    reason = _refusal(module)
     if kind != "safetensors" and reason is not None:
         raise ConfigError(
             f"--format {kind}: {reason}. Possible here: --format safetensors, the weights, with which "
@@ -78,6 +78,16 @@ def export(place: str, kind: str, out: str | None = None, changes: Sequence[str]
     beside.write_text(card.text(path, kind, content, trained, module, found, taken.source), encoding="utf-8")
     print(f"{path}\n{beside}")
     return path
+
+
+def _refusal(module: VisionModule) -> str | None:
+    """Why there is nothing but weights to export."""
+    if module.exportable is None:
+        return (
+            f"what {type(module).__name__} answers is not computed by tensor operations alone (a loop over "
+            "words, an agent), and it says no part of it that is (exportable)"
+        )
+    return module.exportable.refusal()
 
 
 def _target(trained: evaluate.Trained, kind: str, out: str | None) -> Path:
@@ -124,7 +134,7 @@ def _compare(
             weights.update(tensor, state[name])
         return [weights, *(parity.of_answers(module, other, taken.batch) if taken.real else [])]
     names = [output["name"] for output in content["outputs"]]
-    again.module()  # it can be used
+    again.predictor()  # it can be used
     found = parity.of_graph(module, again.graph, names, taken.images)
     if isinstance(content["input"]["shape"][2], str):
         extra = parity.of_graph(module, again.graph, names, parity.larger(taken.images))

@@ -27,9 +27,12 @@ class _Graph(nn.Module):
     def __init__(self, module: VisionModule) -> None:
         super().__init__()
         self.module = module
+        assert module.exportable is not None
+        self.exportable = module.exportable
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        return tuple(found for found in self.module.graph(images) if found is not None)
+        found = self.exportable.outputs(self.module.input_type(images))
+        return tuple(value for value in found if value is not None)
 
 
 @contextmanager
@@ -52,9 +55,11 @@ def trace(module: VisionModule) -> tuple[ExportedProgram, dict[str, Any]]:
     Raises:
         RunError: the network cannot be traced.
     """
-    height, width = module.graph_size or module.example().images.shape[-2:]
+    exportable = module.exportable
+    assert exportable is not None
+    height, width = exportable.image_size or module.example().images.shape[-2:]
     sizes = [(height, width)]
-    if module.graph_size is None:
+    if exportable.image_size is None:
         sizes.insert(0, (height + _UNEVEN[0], width + _UNEVEN[1]))
     problem: Exception | None = None
     for size in sizes:
@@ -67,7 +72,7 @@ def trace(module: VisionModule) -> tuple[ExportedProgram, dict[str, Any]]:
                 program = torch.export.export(
                     _Graph(module), (images,), dynamic_shapes={INPUT: shape}, strict=False
                 )
-                found = module.graph(images)
+                found = exportable.outputs(module.input_type(images))
         except Exception as error:  # noqa: BLE001 - the network may be anybody's
             problem = problem or error
             continue

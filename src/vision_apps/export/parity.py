@@ -119,23 +119,26 @@ def of_graph(
     """The network and ``graph`` on the same pictures, one by one and together."""
     differences = {name: Difference(name) for name in names}
 
-    def both(fitted: Tensor) -> Any:
-        found = module.graph(fitted)
-        for name, other in zip(names, graph(fitted), strict=True):
+    exportable = module.exportable
+    assert exportable is not None
+
+    def both(fitted: Any) -> Any:
+        found = exportable.outputs(fitted)
+        for name, other in zip(names, graph(fitted.images), strict=True):
             differences[name].update(getattr(found, name), other)
         return found
 
     for size in BATCHES:
         for some in images.split(size):
-            module.answer_through(both, some)
+            exportable.answer(both, module.input_type(some))
     return list(differences.values())
 
 
 @torch.inference_mode()
 def of_answers(module: VisionModule, other: VisionModule, batch: Any) -> list[Difference]:
     """Two modules on the same samples."""
-    inputs = module.batch_inputs(batch)
-    answer, again = module(*inputs), other(*inputs)
+    inputs = module.inputs(batch)
+    answer, again = module(inputs), other(inputs)
     differences = []
     for name in answer._fields:
         if getattr(answer, name) is not None:
