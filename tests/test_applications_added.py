@@ -34,13 +34,10 @@ SHORT = ["logger=csv", "trainer=cpu", "trainer.max_epochs=2", "callbacks.checkpo
 
 
 class Dies(pl.Callback):
-    """As a machine does, after some steps."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
+    """As a machine does, before the step that ``DIES_AT`` names."""
 
     def on_train_batch_start(self, trainer: pl.Trainer, *rest: Any) -> None:
-        if trainer.global_step == self.step:
+        if os.environ.get("DIES_AT") == str(trainer.global_step):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -87,12 +84,13 @@ def test_everything_that_a_run_needs(
 
     # it is killed, and goes on as if nothing had been
     engine.train(compose([f"task={name}", *SHORT, "run.dir=whole"]))
-    death = ["+callbacks.dies._target_=dies.Dies", "+callbacks.dies.step=8"]  # of twelve
-    words = [sys.executable, "-m", "vision_apps", "train", f"task={name}", *SHORT, "run.dir=killed", *death]
+    words = [f"task={name}", *SHORT, "run.dir=killed", "+callbacks.dies._target_=dies.Dies"]
+    words = [sys.executable, "-m", "vision_apps", "train", *words]
     path = os.pathsep.join([str(Path(vision_apps.__file__).parents[1]), str(own)])
-    killed = subprocess.run(words, env={**os.environ, "PYTHONPATH": path}, capture_output=True, timeout=600)
+    death = {**os.environ, "PYTHONPATH": path, "DIES_AT": "8"}  # of twelve
+    killed = subprocess.run(words, env=death, capture_output=True, timeout=600)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    engine.resume("killed", ["callbacks.dies=null"])
+    engine.resume("killed", [])
     for key, value in weights("whole").items():
         assert torch.equal(value, weights("killed")[key]), key
 
