@@ -76,21 +76,23 @@ def inline(jobs: Iterator[Callable[[], Any]], threads: int, pixels: Callable[[An
 def network(module: Any, items: list[Any], batch: int | None) -> list[Any]:
     from vision_apps.prediction.batching import Answerer, answered
 
-    return [answer for _, answer in answered(iter(items), Answerer(module, batch))]
+    return [answer for _, answer in answered(iter(items), Answerer(module, module.device, batch))]
 
 
 def whole(module: Any, found: list[Any], batch: int | None, threads: bool) -> int | None:
     """Returns the batch size of the end."""
-    from vision_apps.prediction import inputs
+    from vision_apps.prediction import reading
     from vision_apps.prediction.ahead import ahead
     from vision_apps.prediction.batching import Answerer, answered
     from vision_apps.prediction.outputs import Outputs
 
     run: Any = ahead if threads else inline
-    inputs.ahead = run
-    answerer = Answerer(module, batch)
-    with tempfile.TemporaryDirectory() as out, Outputs(module, found, Path(out)) as outputs:
-        jobs = (partial(outputs.make, *pair) for pair in answered(inputs.read(found), answerer))
+    reading.ahead = run
+    answerer = Answerer(module, module.device, batch)
+    with tempfile.TemporaryDirectory() as out, Outputs(module.presentation, found, Path(out)) as outputs:
+        jobs = (
+            partial(outputs.make, *pair) for pair in answered(reading.read(found, module.encode), answerer)
+        )
         for product in run(jobs, 2, lambda product: product.item.pixels):
             outputs.write(product)
     return next(iter(answerer.sizes.values())).size
@@ -125,19 +127,20 @@ def compare(title: str, count: int, sides: dict[str, Callable[[], Any]], rounds:
 def measure_rates(place: str, folder: Path, counts: tuple[int, int], rounds: int) -> None:
     import torch
 
-    from vision_apps.prediction import inputs
+    from vision_apps.prediction import inputs, reading
     from vision_apps.prediction.predict import _ready
+    from vision_apps.prediction.takes import Takes
     from vision_apps.trained import evaluate
 
-    module = _ready(evaluate.load(place), [])
+    module = _ready(evaluate.load(place), []).module
     print(
         f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, "
         f"torch {torch.__version__}, {type(module.network).__name__}\n\n{'pictures':<22} {'':<26} "
         f"{'per s':>8} {'per cpu s':>8}   ratio on the wall   ratio of processor time"
     )
     for count, width, height in ((counts[0], 64, 64), (counts[1], 640, 480)):
-        found = inputs.find([pictures(folder / f"{width}", count, width, height)])
-        items = list(inputs.read(found))
+        found = inputs.find([pictures(folder / f"{width}", count, width, height)], Takes())
+        items = list(reading.read(found, module.encode))
         for one, other in zip(network(module, items, 1), network(module, items, None), strict=True):
             for field, same in zip(one, other, strict=True):
                 if field is not None and field.is_floating_point():

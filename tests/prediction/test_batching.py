@@ -200,7 +200,7 @@ def test_answers_do_not_depend_on_the_batch(application: str) -> None:
     module.requires_grad_(False)
     given = data.samples("test").__getitems__([0, 1, 2, 3])["images"]
     together, alone = (
-        Answerer(module, CPU, batch).answers([ImageInputs(image[None]) for image in given])
+        Answerer(module, CPU, batch).answers([module.encode(image[None], {}) for image in given])
         for batch in (4, 1)
     )
     for one, other in zip(together, alone, strict=True):

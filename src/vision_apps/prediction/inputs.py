@@ -109,13 +109,13 @@ def _kind(path: Path) -> Kind:
 def _rows(path: Path, takes: Takes, given: Mapping[str, str]) -> list[Input]:
     """One input for each line that is not blank."""
     try:
-        with open(path, "rb") as file:
-            lines = [(number, line.strip()) for number, line in enumerate(file, 1)]
+        lines = path.read_bytes().split(b"\n")
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if not any(line for _, line in lines):
+    rows = [_row(path, n, line.strip(), takes, given) for n, line in enumerate(lines, 1) if line.strip()]
+    if not rows:
         raise DataError(f"{path} has no rows: expected lines such as {takes.row}")
-    return [_row(path, number, line, takes, given) for number, line in lines if line]
+    return rows
 
 
 def _row(path: Path, number: int, line: bytes, takes: Takes, given: Mapping[str, str]) -> Input:
