@@ -223,7 +223,7 @@ class FitStage2(pl.Callback):
         for batch in loader:
             batch = type(batch)(*(field[:left].to(module.device) for field in batch))
             left -= len(batch.images)
-            pixels, proposals = module.network_inputs(*module.batch_inputs(batch))
+            pixels, proposals = module.network_inputs(module.inputs(batch))
             yield pixels, module.targets(batch), proposals
             if left <= 0:
                 return

@@ -1,7 +1,7 @@
 """The application: a network that scores every class at every pixel."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
