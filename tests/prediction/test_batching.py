@@ -145,6 +145,45 @@ def test_a_size_that_the_network_refuses() -> None:
     assert [isinstance(answer, str) for answer in found] == [False, True, False, True]
 
 
+def test_an_error_is_that_of_one_among_those_that_are_answered_together() -> None:
+    class Picky(Mean):
+        def __call__(self, inputs: ImageInputs) -> Answer:
+            answer = super().__call__(inputs)
+            if (answer.means == 2).any():
+                raise CheckpointError("not this one")
+            return answer
+
+    found = [answer for _, answer in answered(iter(items(5)), Answerer(Picky(), CPU, 5))]
+    assert [answer if isinstance(answer, str) else float(answer.means) for answer in found] == [
+        0,
+        1,
+        "not this one",
+        3,
+        4,
+    ]
+
+
+class Numbers(NamedTuple):
+    values: Tensor  # float32 [B, N]
+
+
+def test_without_pictures() -> None:
+    batches: list[int] = []
+
+    def answer(inputs: Numbers) -> Answer:
+        batches.append(len(inputs.values))
+        if inputs.values.max() > 40 or len(inputs.values) > 3:
+            raise MemoryError
+        return Answer(inputs.values.mean(1))
+
+    given = [Item(number, Numbers(torch.full((1, 1 + number % 2), float(number)))) for number in range(42)]
+    answerer = Answerer(answer, CPU, 8)
+    found = [answer for _, answer in answered(iter(given), answerer)]
+    assert [float(answer.means) for answer in found[:41]] == list(range(41))
+    assert found[41] == "it does not fit the memory of cpu"
+    assert batches[:4] == [8, 4, 2, 2] and list(answerer.sizes) == [()]
+
+
 @pytest.mark.parametrize("batch", [None, 1, 3, 64])
 def test_mixed_sizes_keep_their_order(batch: int | None) -> None:
     given = items(100, (4, 4, 7, 5, 4))

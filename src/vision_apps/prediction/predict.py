@@ -108,10 +108,11 @@ def usage(place: str) -> str:
     trained = evaluate.load(place)
     module = trained.predictor().module
     takes = Takes.of(module)
-    task = (trained.checkpoint["config"].get("task") or {}).get("name", "application")
-    lines = [f"{place}: {task} ({type(module).__name__})", "", f"takes {takes.told()}"]
+    task = trained.checkpoint["config"].get("task")
+    name = task.get("name") if isinstance(task, dict) else "application"  # a file may be anybody's
+    lines = [f"{place}: {name} ({type(module).__name__})", "", f"takes {takes.told()}"]
     width = max(map(len, takes.words), default=0)
-    lines += [f"  {name:<{width}}  {meaning}" for name, meaning in takes.words.items()]
+    lines += [f"  {word:<{width}}  {meaning}" for word, meaning in takes.words.items()]
     lines += ["", command("predict", place, *report.takes(module, "photo.jpg"))]
     if takes.words:
         lines.append(f"{command('predict', place, 'rows.jsonl')}   with lines such as {takes.row}")
