@@ -11,13 +11,13 @@ import pytorch_lightning  # noqa: F401 - its first import sets an environment va
 import torch
 from omegaconf import OmegaConf
 
-from vision_apps.core import assembly
+from vision_apps.core import assembly, fields
 from vision_apps.core.config import options
 from vision_apps.core.config.compose import compose
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.pictures import to_pil
 from vision_apps.core.seeding import seed_everything
-from vision_apps.export import graphs, parity
+from vision_apps.export import parity, tracing
 from vision_apps.export.export import export
 from vision_apps.prediction.predict import predict
 from vision_apps.trained import evaluate
@@ -93,7 +93,7 @@ def test_the_file_answers_as_the_run(
     out.mkdir()
     file = export(str(checkpoints[task]), kind, str(out / f"model{SUFFIXES[kind]}"))
     told = capsys.readouterr().out
-    assert "8 pictures of the run's test data, one by one and 8 together" in told
+    assert "8 samples of the run's test data, one by one and 8 together" in told
     differences = [float(value) for value in re.findall(r"largest difference (\S+)", told)]
     assert differences or "values differ" in told
     assert all(value <= 5e-5 for value in differences), told  # of boxes in pixels; colours in Lab
@@ -135,19 +135,26 @@ def _networks() -> list[str]:
 def test_every_network_is_a_graph_or_refused(model: str, tmp_path: Path) -> None:
     words = (f"task={options.application_of(model)}", f"model={model}")
     _, _, module = described(*words)
-    reason = module.why_no_graph()
+    exportable = module.exportable
+    reason = exportable.refusal()
     if reason is not None:
         assert type(module.network).__name__ in reason
         return
-    program, content = graphs.trace(module)
+    program, content = tracing.trace(module)
     names = [output["name"] for output in content["outputs"]]
-    images = module.example().images
+    taken = [entry["name"] for entry in content["inputs"]]
     compute = program.module(check_guards=False)
-    some = [images] if module.graph_size else [images, parity.larger(images)]
+    example = module.inputs(module.example())
+    more = parity.resized(module, example, content["inputs"])
+    assert (more is None) == (exportable.image_size is not None)
     with torch.inference_mode():
-        for batch in (picture for pictures in some for picture in (pictures, pictures[:1])):
-            expected = module.graph(batch)
-            for name, value in zip(names, compute(batch), strict=True):
+        for inputs in (
+            example,
+            fields.row(example, 0),
+            *([] if more is None else [more, fields.row(more, 1)]),
+        ):
+            expected = exportable.outputs(inputs)
+            for name, value in zip(names, compute(*(getattr(inputs, n) for n in taken)), strict=True):
                 torch.testing.assert_close(value, getattr(expected, name), atol=1e-5, rtol=1e-4, msg=name)
 
 
@@ -165,7 +172,7 @@ def test_the_weights_of_what_has_no_graph(tmp_path: Path, capsys: pytest.Capture
     file = export(str(path), "safetensors")
     assert "weights: 0 of" in capsys.readouterr().out
     one, other = evaluate.load(str(path)).module(), evaluate.load(str(file)).module()
-    batch = one.example()
+    inputs = one.inputs(one.example())
     with torch.inference_mode():
-        for left, right in zip(one(batch.images), other(batch.images), strict=True):
+        for left, right in zip(one(inputs), other(inputs), strict=True):
             assert torch.equal(left, right)

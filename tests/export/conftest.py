@@ -15,11 +15,20 @@ def allowed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``model.onnx``, ``model.pt2`` and ``model.safetensors`` of the tiny application."""
+    return _exported(tmp_path_factory.mktemp("good"))
+
+
+@pytest.fixture(scope="session")
+def worded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of the application that takes numbers beside a picture."""
+    return _exported(tmp_path_factory.mktemp("worded"), network="Reads", module="Asks")
+
+
+def _exported(folder: Path, **changes: str) -> Path:
     import tiny
 
-    folder = tmp_path_factory.mktemp("good")
     with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
         patch.setenv("VISION_APPS_ALLOW", "tiny")
         for kind in tiny.FORMATS:
-            tiny.exported(kind)
+            tiny.exported(kind, **changes)
     return folder

@@ -8,11 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 import tiny
+from safetensors.torch import load_file, save_file
 
 from vision_apps.core.errors import CheckpointError
 from vision_apps.trained import evaluate
+from vision_apps.trained.description import KEY
 
 CODE = "__import__('os').mkdir('executed')"
 MODEL = "models/model.json"
@@ -30,7 +33,7 @@ def refused(path: str, told: str) -> None:
     """With this reason (a regular expression), and before anything happened."""
     before = tiny.here()
     with pytest.raises(CheckpointError) as caught:
-        evaluate.load(path).module()
+        evaluate.load(path).predictor()
     assert re.search(told, str(caught.value)), str(caught.value)
     assert str(caught.value).startswith(path)
     assert not Path("executed").exists()
@@ -80,3 +83,27 @@ def with_node(good: Path, target: str, *arguments: dict[str, Any], name: str = "
     ]
     node = {"target": target, "inputs": inputs, "outputs": [{"as_none": True}], "metadata": {}, "name": name}
     return with_json(good, MODEL, lambda model: model["graph_module"]["graph"]["nodes"].insert(0, node))
+
+
+# ---- any format --------------------------------------------------------------------------------------------
+
+
+def description(good: Path, suffix: str) -> dict[str, Any]:
+    content = evaluate.load(str(good / f"model{suffix}")).checkpoint
+    return {name: value for name, value in content.items() if name != "state_dict"}
+
+
+def with_description(good: Path, text: str | None, suffix: str) -> str:
+    """A file with another description, or with none."""
+    bad, metadata = f"bad{suffix}", {} if text is None else {KEY: text}
+    if suffix == ".pt2":
+        parts = members(good)
+        del parts["extra/vision_apps.json"]
+        return archive(parts | {f"extra/{name}.json": text.encode() for name, text in metadata.items()})
+    if suffix == ".safetensors":
+        save_file(load_file(good / "model.safetensors"), bad, metadata=metadata)
+        return bad
+    model = onnx.load(good / "model.onnx")
+    onnx.helper.set_model_props(model, metadata)
+    onnx.save(model, bad)
+    return bad

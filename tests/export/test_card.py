@@ -60,11 +60,11 @@ def test_of_a_run() -> None:
     assert what["Parameters"] == "62,176"
     assert what["Classes"].startswith("12: disc, box, triangle, ")
     told = "sRGB, 0 to 255: red, green, blue; not normalised"
-    assert table(found["Input and outputs"])[1:] == [
+    assert table(found["Inputs and outputs"])[1:] == [
         ["input", "`images`", "uint8", "batch x 3 x height x width", told],
         ["output", "`probabilities`", "float32", "batch x 12", "0 to 1, of each class; a row sums to 1"],
     ]
-    assert "8 pictures of the run's test data" in found["Agreement with the network"]
+    assert "8 samples of the run's test data" in found["Agreement with the network"]
     assert re.search(r"- probabilities: largest difference \d", found["Agreement with the network"])
 
     assert "Data set: classification_scenes (`vision_apps.data.scenes.data.Scenes`)" in found["Data"]
@@ -122,13 +122,15 @@ def test_of_a_checkpoint_outside_of_a_run() -> None:
     assert "Fingerprint: not recorded." in found["Data"]
     assert found["Metrics"] == "Not recorded: the run has not been scored on its test split."
     assert found["Training"] == "Not recorded: the file was made of a checkpoint outside of its run."
-    assert "The file holds weights; vision-apps builds the network around them." in found["Input and outputs"]
+    assert (
+        "The file holds weights; vision-apps builds the network around them." in found["Inputs and outputs"]
+    )
 
 
 def test_a_graph_of_one_size_says_so() -> None:
     tiny.exported("torch-export", network="OneSize")
     found = sections(Path("model.pt2.md").read_text())
-    assert table(found["Input and outputs"])[1:] == [
+    assert table(found["Inputs and outputs"])[1:] == [
         [
             "input",
             "`images`",
@@ -139,7 +141,7 @@ def test_a_graph_of_one_size_says_so() -> None:
         ["output", "`scores`", "float32", "batch x 2", "of dark | bright"],
         ["output", "`chosen`", "int64", "batch", ""],
     ]
-    assert "- The graph takes pictures of 8 x 8 px only. " in found["Limits"]
+    assert "- It takes pictures of 8 x 8 px only. " in found["Limits"]
     assert "- Settings that can still be changed: module.least. All others are inside." in found["Limits"]
 
 

@@ -14,11 +14,13 @@ from tiny import FORMATS, checkpoint, exported, here
 
 from vision_apps.cli import main
 from vision_apps.core.errors import CheckpointError, ConfigError, RunError
+from vision_apps.core.fields import ImageInputs
 from vision_apps.export import export as exporting
-from vision_apps.export import graphs
+from vision_apps.export import writing
 from vision_apps.export.export import export
 from vision_apps.trained import evaluate
 from vision_apps.trained import exported as reading
+from vision_apps.trained.description import VERSION
 
 GRAPHS = ["onnx", "torch-export"]
 WRITERS = {"onnx": "write_onnx", "torch-export": "write_program", "safetensors": "write_weights"}
@@ -27,7 +29,7 @@ WRITERS = {"onnx": "write_onnx", "torch-export": "write_program", "safetensors":
 def answer(place: Path | str, *changes: str, size: tuple[int, int] = (8, 8)) -> Any:
     images = torch.randint(256, (2, 3, *size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     with torch.inference_mode():
-        return evaluate.load(str(place)).module(changes)(images)
+        return evaluate.load(str(place)).predictor(changes).answer(ImageInputs(images))
 
 
 # ---- what is refused ---------------------------------------------------------------------------------------
@@ -61,7 +63,7 @@ def test_a_graph_cannot_be_exported_again(kind: str) -> None:
     file = exported(kind)
     with pytest.raises(CheckpointError) as caught:
         export(str(file), "safetensors")
-    assert str(caught.value) == f"{file} is an exported graph already; name the run that it was made of"
+    assert str(caught.value) == f"{file} is an exported network already; name the run that it was made of"
 
 
 def test_weights_can_be_exported_again() -> None:
@@ -76,15 +78,21 @@ def test_weights_can_be_exported_again() -> None:
     ("made_of", "error", "told"),
     [
         (
-            {"module": "NoGraph"},
+            {"module": "Agent"},
             ConfigError,
-            r"--format KIND: NoGraph does not say what a graph of it gives \(graph_type\)\. Possible here: "
+            r"--format KIND: what Agent answers is not computed by tensor operations alone \(a loop over "
+            r"words, an agent\), and it says no part of it that is \(exportable\)\. Possible here: "
             r"--format safetensors, the weights, with which vision-apps predict gives the same answers",
         ),
         (
-            {"network": "Asks"},
+            {"module": "Refuses"},
+            ConfigError,
+            r"--format KIND: Net is asked word by word\. Possible here: --format safetensors, .+",
+        ),
+        (
+            {"network": "Branches"},
             RunError,
-            r"Asks cannot be traced: .+\nits weights can be exported: --format safetensors",
+            r"Branches cannot be traced: .+\nits weights can be exported: --format safetensors",
         ),
     ],
 )
@@ -111,7 +119,7 @@ def test_an_operation_that_onnx_lacks() -> None:
     with pytest.raises(RunError) as caught:
         export(place, "onnx")
     assert re.fullmatch(
-        r"the graph cannot be written as ONNX: No ONNX function found for .*bessel_j0.*\n"
+        r"the network cannot be written as ONNX: No ONNX function found for .*bessel_j0.*\n"
         "other formats are --format torch-export and --format safetensors",
         str(caught.value),
     )
@@ -143,7 +151,7 @@ def test_packages_that_read_it(package: str, monkeypatch: pytest.MonkeyPatch) ->
 
 def spoil(kind: str, patch: pytest.MonkeyPatch) -> None:
     """The file gets another bias of the head than the network has."""
-    original = getattr(graphs, WRITERS[kind])
+    original = getattr(writing, WRITERS[kind])
 
     def write(made: Any, content: Any, path: Path) -> None:
         if kind == "safetensors":
@@ -153,7 +161,7 @@ def spoil(kind: str, patch: pytest.MonkeyPatch) -> None:
             made.state_dict[name] = torch.nn.Parameter(made.state_dict[name] + 0.5)
         original(made, content, path)
 
-    patch.setattr(graphs, WRITERS[kind], write)
+    patch.setattr(writing, WRITERS[kind], write)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -201,7 +209,7 @@ def test_interrupted_while_writing(
     kind: str, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = checkpoint("mine.ckpt")
-    original = getattr(graphs, WRITERS[kind])
+    original = getattr(writing, WRITERS[kind])
 
     def write(made: Any, content: Any, path: Path) -> None:
         original(made, content, path)
@@ -209,7 +217,7 @@ def test_interrupted_while_writing(
         assert len(here()) == 2  # it has been begun
         raise error
 
-    monkeypatch.setattr(graphs, WRITERS[kind], write)
+    monkeypatch.setattr(writing, WRITERS[kind], write)
     with pytest.raises(error):
         export(place, kind)
     assert here() == {"mine.ckpt"}
@@ -262,7 +270,9 @@ def test_a_change_that_the_module_does_not_know() -> None:
 def test_any_size_where_the_network_takes_any(kind: str) -> None:
     file = exported(kind)
     content = evaluate.load(str(file)).checkpoint
-    assert content["input"] == {"name": "images", "dtype": "uint8", "shape": ["batch", 3, "height", "width"]}
+    assert content["inputs"] == [
+        {"name": "images", "dtype": "uint8", "shape": ["batch", 3, "height", "width"]}
+    ]
     assert content["outputs"] == [
         {"name": "scores", "dtype": "float32", "shape": ["batch", 2]},
         {"name": "chosen", "dtype": "int64", "shape": ["batch"]},
@@ -275,7 +285,7 @@ def test_any_size_where_the_network_takes_any(kind: str) -> None:
 @pytest.mark.parametrize("kind", GRAPHS)
 def test_one_size_where_the_network_takes_one(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     file = exported(kind, network="OneSize")
-    assert evaluate.load(str(file)).checkpoint["input"]["shape"] == ["batch", 3, 8, 8]
+    assert evaluate.load(str(file)).checkpoint["inputs"][0]["shape"] == ["batch", 3, 8, 8]
     told = f"{file} takes pictures of 8 x 8 px only, this one has 6 x 9; use the run itself for others"
     with pytest.raises(CheckpointError) as caught:
         answer(file, size=(9, 6))
@@ -290,9 +300,7 @@ def test_one_size_where_the_network_takes_one(kind: str, capsys: pytest.CaptureF
 @pytest.mark.parametrize("kind", GRAPHS)
 def test_the_loss_is_no_part_of_a_graph(kind: str) -> None:
     file = exported(kind)
-    with pytest.raises(
-        CheckpointError, match=rf"{file} holds a graph of the answers, and the loss is no part"
-    ):
+    with pytest.raises(CheckpointError, match=rf"{file} holds an exported network, and the loss is no part"):
         evaluate.test(str(file), [])
 
 
@@ -307,11 +315,11 @@ def test_nothing_of_this_machine_is_inside() -> None:
 def test_test_data_that_cannot_be_read(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     file = exported(kind, broken=True)
     reason = (
-        "generated pictures, because the run's test data cannot be read (the disk with the pictures is away)"
+        "generated samples, because the run's test data cannot be read (the disk with the pictures is away)"
     )
     said = capsys.readouterr().out
     assert f"compared on {reason}, one by one and 8 together:\n" in said
-    # of generated pictures an answer says little where the weights are the same to the last bit
+    # of generated samples an answer says little where the weights are the same to the last bit
     assert ("scores" in said) == (kind != "safetensors")
     assert f"Compared on {reason}." in Path(f"{file}.md").read_text()
 
@@ -334,7 +342,7 @@ def test_a_data_set_from_a_stranger(node: Any, reason: str, capsys: pytest.Captu
     torch.save({**content, "config": {**content["config"], "data": node}}, place)
     export(place, "safetensors")
     assert (
-        f"generated pictures, because the run's test data cannot be read ({reason}" in capsys.readouterr().out
+        f"generated samples, because the run's test data cannot be read ({reason}" in capsys.readouterr().out
     )
     assert {path.name for path in Path().iterdir()} == {
         "mine.ckpt",
@@ -346,9 +354,9 @@ def test_a_data_set_from_a_stranger(node: Any, reason: str, capsys: pytest.Captu
 def test_a_tensor_that_has_two_names_is_kept_once() -> None:
     first = torch.tensor([1.0, 2.0])
     state = {"first": first, "second": first, "part": first[:1], "empty": torch.ones(0)}
-    takes = {"name": "images", "shape": [1, 3, 8, 8]}
-    content = {"format_version": 1, "config": {}, "facts": {}, "input": takes, "outputs": []}
-    graphs.write_weights(state, content, Path("two.safetensors"))
+    takes = {"name": "images", "dtype": "uint8", "shape": ["batch", 3, 8, 8]}
+    content = {"format_version": VERSION, "config": {}, "facts": {}, "inputs": [takes], "outputs": []}
+    writing.write_weights(state, content, Path("two.safetensors"))
     found, graph = reading.load(Path("two.safetensors"))
     assert graph is None
     assert found["aliases"] == {"second": "first"}

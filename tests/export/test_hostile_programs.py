@@ -25,6 +25,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vision_apps.core.errors import CheckpointError
+from vision_apps.core.fields import ImageInputs
 from vision_apps.trained import evaluate, exported_program
 
 WEIGHTS = "data/weights/model_weights_config.json"
@@ -36,8 +37,8 @@ def test_what_is_not_changed_is_read(good: Path) -> None:
     """The others are refused for what is changed in them, and not for how they are packed here."""
     images = torch.randint(256, (2, 3, 9, 12), dtype=torch.uint8)
     with torch.inference_mode():
-        one = evaluate.load(str(good / "model.pt2")).module()(images)
-        other = evaluate.load(archive(members(good))).module()(images)
+        one = evaluate.load(str(good / "model.pt2")).predictor().answer(ImageInputs(images))
+        other = evaluate.load(archive(members(good))).predictor().answer(ImageInputs(images))
     assert torch.equal(one.scores, other.scores)
 
 
@@ -367,6 +368,6 @@ def in_seven_groups(model: dict[str, Any]) -> None:
 
 def test_what_cannot_be_computed(good: Path) -> None:
     """It is found when the graph is used, and is told as the file's fault."""
-    module = evaluate.load(with_json(good, MODEL, in_seven_groups)).module()
+    answer = evaluate.load(with_json(good, MODEL, in_seven_groups)).predictor().answer
     with pytest.raises(CheckpointError, match=r"^bad\.pt2 cannot be computed: .*groups=7"):
-        module(torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
+        answer(ImageInputs(torch.zeros(1, 3, 8, 8, dtype=torch.uint8)))

@@ -8,11 +8,15 @@ import tiny
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny import Asked
 from torch import Tensor
 
+from vision_apps.core.data import TensorSamples
 from vision_apps.core.errors import RunError
+from vision_apps.core.fields import together
 from vision_apps.export import parity
 from vision_apps.export.parity import FLOATS, WHOLE, Difference
+from vision_apps.trained.description import Entry
 
 NUMBERS = st.floats(-1e6, 1e6, width=32)
 PAIRS = st.lists(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=5), min_size=1, max_size=3)
@@ -101,40 +105,79 @@ def test_another_shape_or_type_is_an_error(other: Tensor, told: str) -> None:
         Difference("scores").update(torch.zeros(3, 2), other)
 
 
-def test_two_are_joined() -> None:
-    one, other = compared([1.0, 2.0], [1.0, 2.5]), compared([5.0], [5.25])
-    one.join(other)
-    assert one == compared([1.0, 2.0, 5.0], [1.0, 2.5, 5.25])
-    one.join(compared([0.0], [3.0]))
-    assert (one.largest, one.magnitude, one.differing, one.values) == (3.0, 5.0, 3, 4)
+def sample(number: int, length: int, height: int = 8, width: int = 6) -> Asked:
+    generator = torch.Generator().manual_seed(number)
+    images = torch.randint(256, (1, 3, height, width), generator=generator, dtype=torch.uint8)
+    return Asked(images, torch.randint(1, 9, (1, length), generator=generator))
 
 
-def test_larger_pictures_are_mirrored() -> None:
-    images = torch.arange(3 * 3 * 8 * 6, dtype=torch.uint8).reshape(3, 3, 8, 6)
-    larger = parity.larger(images)
-    assert larger.shape == (2, 3, 10, 9)
-    assert torch.equal(larger[..., :8, :6], images[:2])
-    assert torch.equal(larger[..., :8, 6:], images[:2, :, :, [5, 4, 3]])
-    assert torch.equal(larger[..., 8:, :], larger[..., [7, 6], :])
+@pytest.fixture
+def module() -> tiny.Asks:
+    torch.manual_seed(0)
+    return tiny.Asks(tiny.Reads(), tiny.NAMES).eval()
 
 
-def test_few_pictures_are_repeated() -> None:
-    images = torch.arange(3, dtype=torch.uint8).reshape(3, 1, 1, 1).expand(3, 3, 4, 4)
-    repeated = parity.Samples(tiny.Batch(images), "somewhere", True).images
-    assert repeated[:, 0, 0, 0].tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
+IMAGES: Entry = {"name": "images", "dtype": "uint8", "shape": ["batch", 3, "height", "width"]}
+QUESTIONS: Entry = {"name": "questions", "dtype": "int64", "shape": ["batch", "questions_length"]}
 
 
-def test_every_picture_by_itself_and_all_together() -> None:
-    module = tiny.Tiny(tiny.Net(), tiny.NAMES).eval()
+def test_in_other_sizes(module: tiny.Asks) -> None:
+    """A picture goes on with itself; a text ends earlier, because a network may know no longer ones."""
+    two = together([sample(0, 6), sample(1, 3)])
+    other = parity.resized(module, two, [IMAGES, QUESTIONS])
+    assert torch.equal(other.images, two.images.repeat(1, 1, 2, 2)[..., :10, :9])
+    assert torch.equal(other.questions, two.questions[:, :4])
+    fixed: Entry = {**QUESTIONS, "shape": ["batch", 6]}
+    other = parity.resized(module, two, [IMAGES, fixed])
+    assert other.images.shape == (2, 3, 10, 9) and torch.equal(other.questions, two.questions)
+    assert parity.resized(module, two, [{**IMAGES, "shape": ["batch", 3, 8, 6]}, fixed]) is None
+
+
+def config(**data: Any) -> dict[str, Any]:
+    return {"data": {"_target_": "tiny.Data", **data}}
+
+
+def test_samples_of_the_test_data(module: tiny.Asks) -> None:
+    found = parity.samples(config(), module, [IMAGES, QUESTIONS])
+    assert (found.source, found.real) == ("5 samples of the run's test data", True)
+    # as long as they are, and again from the first
+    assert [inputs.questions.shape for inputs in found.inputs] == [(1, n) for n in (2, 5, 1, 4, 6, 2, 5, 1)]
+    test = tiny.Data().load("test", ()).fields
+    for index, inputs in enumerate(found.inputs):
+        assert torch.equal(inputs.images[0], test["images"][index % 5])
+        assert torch.equal(inputs.questions[0], test["questions"][index % 5])
+
+    fixed = parity.samples(config(), module, [IMAGES, {**QUESTIONS, "shape": ["batch", 4]}])
+    assert [inputs.questions[0].tolist() for inputs in fixed.inputs[:5]] == [
+        (words.tolist() + [0] * 4)[:4] for words in test["questions"]
+    ]
+    assert [inputs.questions for inputs in parity.samples(config(), module, [IMAGES]).inputs] == [None] * 8
+
+
+def test_data_that_lack_an_input(module: tiny.Asks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        tiny.Data,
+        "load",
+        lambda *_: TensorSamples(
+            images=torch.zeros(3, 3, 8, 8, dtype=torch.uint8), questions=torch.zeros(3, 0, dtype=torch.int64)
+        ),
+    )
+    found = parity.samples(config(), module, [IMAGES, QUESTIONS])
+    told = "generated samples, because the run's test data cannot be read (a sample has no questions)"
+    assert (found.source, found.real) == (told, False)
+    assert torch.equal(together(found.inputs).questions, module.example().questions.repeat(4, 1))
+
+
+def test_every_sample_by_itself_and_all_together(module: tiny.Asks) -> None:
     sizes: list[int] = []
 
-    def graph(images: Tensor) -> tuple[Tensor, ...]:
-        sizes.append(len(images))
-        scores, chosen = module.graph(images)
-        return scores + 0.25 * (len(images) == 8), chosen  # wrong in a batch only
+    def network(inputs: Asked) -> tiny.Answer:
+        sizes.append(len(inputs.images))
+        scores, chosen = module(inputs)
+        return tiny.Answer(scores + 0.25 * (len(inputs.images) == 8), chosen)  # wrong in a batch only
 
-    images = torch.randint(256, (8, 3, 8, 8), dtype=torch.uint8)
-    scores, chosen = parity.of_graph(module, graph, ("scores", "chosen"), images)
+    inputs = [sample(number, 1 + number % 4) for number in range(8)]
+    scores, chosen = parity.of_outputs(module, network, ("scores", "chosen"), [*inputs, together(inputs)])
     assert sizes == [1] * 8 + [8]
     assert (scores.name, scores.values, scores.good) == ("scores", 32, False)
     assert scores.largest == pytest.approx(0.25)

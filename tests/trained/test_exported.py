@@ -1,6 +1,6 @@
 """What answers in place of a module, where a file holds a graph."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ FACTS = {
     "std": [0.2] * 3,
     "class_counts": [3, 1],
 }
+IMAGES = {"name": "images", "dtype": "uint8", "shape": ["batch", 3, 8, 8]}
 
 
 @pytest.fixture
@@ -37,8 +38,8 @@ def trained(config: dict[str, Any], graph: Callable[..., Any], **changes: Any) -
     content = {
         "config": config,
         "facts": FACTS,
-        "input": {"name": "images", "shape": ["batch", 3, 8, 8]},
-        "outputs": [{"name": "probabilities"}],
+        "inputs": [IMAGES],
+        "outputs": [{"name": "probabilities", "dtype": "float32", "shape": ["batch", 2]}],
         **changes,
     }
     return Trained(Path("model.onnx"), content, None, graph)
@@ -49,9 +50,9 @@ def test_the_graph_answers_and_the_module_is_left_as_it_is(original: Any) -> Non
     images = torch.randint(256, (3, 3, 8, 8), dtype=torch.uint8)
     seen: list[Tensor] = []
 
-    def graph(images: Tensor) -> tuple[Tensor, ...]:
-        seen.append(images)
-        return tuple(module(ImageInputs(images)))
+    def graph(inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        seen.append(inputs["images"])
+        return tuple(module(ImageInputs(**inputs)))
 
     predictor = trained(config, graph).predictor()
     with torch.no_grad():
@@ -66,7 +67,7 @@ def test_the_graph_answers_and_the_module_is_left_as_it_is(original: Any) -> Non
 def test_what_a_graph_refuses(original: Any) -> None:
     config, _ = original
 
-    def fails(images: Tensor) -> tuple[Tensor, ...]:
+    def fails(inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         raise ValueError("shapes\nand more")
 
     answer = trained(config, fails).predictor().answer
@@ -80,7 +81,12 @@ def test_what_a_graph_refuses(original: Any) -> None:
         ConfigError, match=r"module.flip_test: model.onnx has it inside; .* chosen is: nothing"
     ):
         trained(config, fails).predictor(["module.flip_test=true"])
-    for changes in ({"outputs": [{"name": "boxes"}]}, {"input": {"name": "sounds", "shape": [1, 3, 8, 8]}}):
+    for changes in (
+        {"outputs": [{**IMAGES, "name": "boxes"}]},
+        {"inputs": [{**IMAGES, "name": "sounds"}]},
+        {"inputs": [{**IMAGES, "shape": ["batch", 3, 8]}]},
+        {"inputs": [IMAGES, {**IMAGES, "name": "sounds"}]},
+    ):
         with pytest.raises(CheckpointError, match="which this Classification does not know"):
             trained(config, fails, **changes).predictor()
 

@@ -14,14 +14,14 @@ _USAGE = """\
 vision-apps export RUN [--format FORMAT] [--out FILE] [module.key=value ...] [allow_targets=[PACKAGE]]
 
   RUN       a run folder or a checkpoint; of a run its best weights
-  --format  onnx (default): the whole graph, pixels in, answer out, for any ONNX runtime
+  --format  onnx (default): all that is computed, pixels and words in, answer out, for any ONNX runtime
             torch-export: the same for torch.export.load, a .pt2 file
-            safetensors: the weights, of every network
+            safetensors: the weights, of every application
   --out     the file; by default RUN/exported/model.SUFFIX, or <name>.SUFFIX here for a checkpoint outside
             of a run
   module    what the application lets be chosen after training, as in module.flip_test=true
 
-The file is compared with the network on pictures of the run's test data before it gets its name, and a model
+The file is compared with the network on samples of the run's test data before it gets its name, and a model
 card FILE.md is written beside it. Use it: vision-apps predict FILE photo.jpg"""
 
 

@@ -1,18 +1,21 @@
 """The model card: what a file is, what it was trained on, how good it is, and what it is not made for."""
 
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vision_apps.core import checkpoint_io
+from vision_apps.core import checkpoint_io, report
 from vision_apps.core.config import options
+from vision_apps.core.fields import Boxes, Kind, Links, Pixels, RowsOf, Text, kinds
 from vision_apps.core.module import VisionModule
-from vision_apps.core.plain import Record
+from vision_apps.core.plain import Config, Record
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.core.statistics import summarize
 from vision_apps.export.parity import Difference
 from vision_apps.trained import evaluate
+from vision_apps.trained.description import Content, Entry, shown, size_names
 
 _UNKNOWN = "not recorded"
 _GENERATED = "vision_apps.data.scenes."
@@ -22,7 +25,7 @@ _LICENCE = re.compile(r"licen[cs]e|\bterms\b|copyright|\bCC[ -](BY|0)\b", re.IGN
 def text(
     path: Path,
     kind: str,
-    content: dict[str, Any],
+    content: Content,
     trained: evaluate.Trained,
     module: VisionModule,
     differences: Sequence[Difference],
@@ -52,9 +55,9 @@ def text(
                 *_classes(module),
             ],
         ),
-        "## Input and outputs",
+        "## Inputs and outputs",
         _in_and_out(content, module),
-        f"    vision-apps predict {path.name} photo.jpg",
+        f"    vision-apps predict {shlex.join([path.name, *report.takes(module, 'photo.jpg')])}",
         "## Agreement with the network",
         f"Compared on {compared}.",
         "\n".join(f"- {difference}" for difference in differences),
@@ -105,13 +108,13 @@ def _classes(module: VisionModule) -> list[tuple[str, str]]:
     return [("Classes", f"{len(names)}: {shown}")]
 
 
-def _in_and_out(content: dict[str, Any], module: VisionModule) -> str:
-    entries = [("input", content["input"], "sRGB, 0 to 255: red, green, blue; not normalised")]
-    notes = module.exportable.notes if module.exportable else {}
-    entries += [("output", output, notes.get(output["name"], "")) for output in content["outputs"]]
+def _in_and_out(content: Content, module: VisionModule) -> str:
+    notes, known = (module.exportable.notes if module.exportable else {}), kinds(module.input_type)
+    told = {entry["name"]: _input_note(known.get(entry["name"])) for entry in content["inputs"]} | dict(notes)
     rows = [
-        (kind, f"`{entry['name']}`", entry["dtype"], " x ".join(map(str, entry["shape"])), note)
-        for kind, entry, note in entries
+        (side, f"`{entry['name']}`", entry["dtype"], shown(entry["shape"]), told.get(entry["name"], ""))
+        for side in ("input", "output")
+        for entry in content[f"{side}s"]
     ]
     table = _table(("", "Name", "Type", "Shape", "What it is"), rows)
     if content["outputs"]:
@@ -119,7 +122,22 @@ def _in_and_out(content: dict[str, Any], module: VisionModule) -> str:
     return f"{table}\n\nThe file holds weights; vision-apps builds the network around them."
 
 
-def _data(config: dict[str, Any], choices: dict[str, Any], run: RunFolder | None) -> str:
+def _input_note(kind: Kind | None) -> str:
+    match kind:
+        case Pixels():
+            return "sRGB, 0 to 255: red, green, blue; not normalised"
+        case Text():
+            return f"numbers of words, {kind.empty} past the end"
+        case Boxes():
+            return "x1, y1, x2, y2 in pixels of the picture, y down; 0 past the end"
+        case RowsOf():
+            return f"of each of the {kind.boxes}, {kind.empty} past the end"
+        case Links():
+            return f"numbers of {kind.boxes}, from 0; -1 past the end"
+    return ""
+
+
+def _data(config: Config, choices: dict[str, Any], run: RunFolder | None) -> str:
     node = config.get("data") or {}
     target = str(node.get("_target_", _UNKNOWN))
     name = choices.get("data")
@@ -214,9 +232,7 @@ def _number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, int | float) else ""
 
 
-def _training(
-    record: Record, environment: dict[str, Any], run: RunFolder | None, config: dict[str, Any]
-) -> str:
+def _training(record: Record, environment: dict[str, Any], run: RunFolder | None, config: Config) -> str:
     if not environment:
         return "Not recorded: the file was made of a checkpoint outside of its run."
     metrics = _json(run, "metrics.json")
@@ -234,7 +250,7 @@ def _training(
     return f"    {command}\n\n{_table(('', ''), rows)}"
 
 
-def _limits(content: dict[str, Any], module: VisionModule) -> list[str]:
+def _limits(content: Content, module: VisionModule) -> list[str]:
     config, facts = content["config"], content["facts"]
     limits = []
     if str((config.get("data") or {}).get("_target_", "")).startswith(_GENERATED):
@@ -246,12 +262,7 @@ def _limits(content: dict[str, Any], module: VisionModule) -> list[str]:
             f"Its training pictures were of {facts['image_size']} px; objects much larger or smaller are "
             "new to it."
         )
-    size = content["input"]["shape"][2:]
-    if not isinstance(size[0], str):
-        limits.append(
-            f"The graph takes pictures of {size[1]} x {size[0]} px only. `vision-apps predict` fits others "
-            "to it and brings the answer back; other programs have to do that themselves."
-        )
+    limits += [limit for entry in content["inputs"] for limit in _fixed(entry, module)]
     names = [output["name"] for output in content["outputs"]]
     if "boxes" in names and "scores" in names:
         limits.append(
@@ -265,6 +276,23 @@ def _limits(content: dict[str, Any], module: VisionModule) -> list[str]:
         settings = ", ".join(f"module.{name}" for name in outside)
         limits.append(f"Settings that can still be changed: {settings}. All others are inside.")
     return limits
+
+
+def _fixed(entry: Entry, module: VisionModule) -> list[str]:
+    """The sizes that could be others, and are not."""
+    name, shape = entry["name"], entry["shape"]
+    kind = kinds(module.input_type).get(name)
+    fixed = [shape[dim] for dim in size_names(name, kind, len(shape)) if isinstance(shape[dim], int)]
+    if not fixed:
+        return []
+    if isinstance(kind, Pixels):
+        return [
+            f"It takes pictures of {shape[-1]} x {shape[-2]} px only. Others have to be fitted to it, which "
+            "`vision-apps predict` does where the answer can be brought back."
+        ]
+    told = f"It takes `{name}` of {shown(shape)} only"
+    filled = kind is not None and kind.padding is not None
+    return [f"{told}; `vision-apps predict` fills shorter ones up." if filled else f"{told}."]
 
 
 def _json(run: RunFolder | None, name: str) -> dict[str, Any]:

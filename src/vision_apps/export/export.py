@@ -3,16 +3,18 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
+from torch import Tensor
 
 import vision_apps
 from vision_apps.core.config import overrides
 from vision_apps.core.errors import CheckpointError, ConfigError, RunError
+from vision_apps.core.fields import together
 from vision_apps.core.module import VisionModule
-from vision_apps.export import card, graphs, parity
+from vision_apps.export import card, parity, tracing, writing
 from vision_apps.trained import evaluate, exported
+from vision_apps.trained.description import VERSION, Content
 from vision_apps.trained.formats import SUFFIXES
 
 
@@ -20,7 +22,7 @@ def export(place: str, kind: str, out: str | None = None, changes: Sequence[str]
     """Write the run's best weights as one file and a model card ``<file>.md``; returns the file, by default
     ``exported/model.<suffix>`` in the run, or ``<checkpoint>.<suffix>`` here for a checkpoint outside of one.
 
-    The file is compared with the network on pictures of the run's test data, under a temporary name, before
+    The file is compared with the network on samples of the run's test data, under a temporary name, before
     it gets its own.
 
     Args:
@@ -33,7 +35,7 @@ def export(place: str, kind: str, out: str | None = None, changes: Sequence[str]
     """
     trained = evaluate.load(place)
     if trained.graph is not None or "state_dict" not in trained.checkpoint:
-        raise CheckpointError(f"{place} is an exported graph already; name the run that it was made of")
+        raise CheckpointError(f"{place} is an exported network already; name the run that it was made of")
     module = trained.module(changes).requires_grad_(False)
     reason = _refusal(module)
     if kind != "safetensors" and reason is not None:
@@ -43,8 +45,8 @@ def export(place: str, kind: str, out: str | None = None, changes: Sequence[str]
         )
     path = _target(trained, kind, out)
     checkpoint = trained.checkpoint
-    content: dict[str, Any] = {
-        "format_version": exported.VERSION,
+    content: Content = {
+        "format_version": VERSION,
         "vision_apps": vision_apps.__version__,
         "config": overrides.apply(checkpoint["config"], list(changes)),
         "facts": checkpoint["facts"],
@@ -55,10 +57,9 @@ def export(place: str, kind: str, out: str | None = None, changes: Sequence[str]
         raise ConfigError(f"--out {path}: cannot make {path.parent}: {error.strerror or error}") from None
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
-        signature = _write(module, kind, content, checkpoint, temporary)
-        content |= signature
+        content |= _write(module, kind, content, checkpoint["state_dict"], temporary)
         with torch.random.fork_rng(devices=[]):
-            taken = parity.samples(checkpoint["config"], module)
+            taken = parity.samples(checkpoint["config"], module, content["inputs"])
         found = _compare(module, evaluate.load(str(temporary)), content, taken)
         print(f"{kind}: {temporary.stat().st_size / 1e6:.1f} MB")
         print(f"compared on {taken.source}, one by one and {parity.SAMPLES} together:")
@@ -105,25 +106,20 @@ def _target(trained: evaluate.Trained, kind: str, out: str | None) -> Path:
 
 
 def _write(
-    module: VisionModule, kind: str, content: dict[str, Any], checkpoint: dict[str, Any], path: Path
-) -> dict[str, Any]:
-    """Returns what goes in and comes out."""
+    module: VisionModule, kind: str, content: Content, state: dict[str, Tensor], path: Path
+) -> tracing.Signature:
     if kind == "safetensors":
-        shape = ["batch", 3, "height", "width"]
-        signature: dict[str, Any] = {
-            "input": {"name": graphs.INPUT, "dtype": "uint8", "shape": shape},
-            "outputs": [],
-        }
-        graphs.write_weights(checkpoint["state_dict"], {**content, **signature}, path)
+        signature = tracing.untraced(module)
+        writing.write_weights(state, {**content, **signature}, path)
         return signature
-    program, signature = graphs.trace(module)
-    write = graphs.write_onnx if kind == "onnx" else graphs.write_program
+    program, signature = tracing.trace(module)
+    write = writing.write_onnx if kind == "onnx" else writing.write_program
     write(program, {**content, **signature}, path)
     return signature
 
 
 def _compare(
-    module: VisionModule, again: evaluate.Trained, content: dict[str, Any], taken: parity.Samples
+    module: VisionModule, again: evaluate.Trained, content: Content, taken: parity.Samples
 ) -> list[parity.Difference]:
     """Raises `CheckpointError` where the file cannot be read back."""
     if again.graph is None:
@@ -132,12 +128,10 @@ def _compare(
         state = other.state_dict()
         for name, tensor in module.state_dict().items():
             weights.update(tensor, state[name])
-        return [weights, *(parity.of_answers(module, other, taken.batch) if taken.real else [])]
-    names = [output["name"] for output in content["outputs"]]
+        return [weights, *(parity.of_answers(module, other, taken.inputs) if taken.real else [])]
     again.predictor()  # it can be used
-    found = parity.of_graph(module, again.graph, names, taken.images)
-    if isinstance(content["input"]["shape"][2], str):
-        extra = parity.of_graph(module, again.graph, names, parity.larger(taken.images))
-        for difference, more in zip(found, extra, strict=True):
-            difference.join(more)
-    return found
+    batch, entries = together(taken.inputs), content["inputs"]
+    more = parity.resized(module, together(taken.inputs[:2]), entries)
+    inputs = [*taken.inputs, batch, *([] if more is None else [more])]
+    network = exported.network(module, content, again.graph, str(again.path))
+    return parity.of_outputs(module, network, [output["name"] for output in content["outputs"]], inputs)

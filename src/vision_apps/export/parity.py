@@ -1,19 +1,23 @@
-"""Whether a file answers as the network does, on pictures of the run's own test data."""
+"""Whether a file answers as the network does, on samples of the run's own test data."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from vision_apps.core import assembly
-from vision_apps.core.errors import RunError
+from vision_apps.core.errors import DataError, RunError
+from vision_apps.core.fields import Fields, Text, kinds, one_by_one, padded, together
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.module import VisionModule
+from vision_apps.core.plain import Config
+from vision_apps.export.tracing import as_inputs, stretched
+from vision_apps.trained.description import Entry, named_sizes, tensors
 
 SAMPLES = 8
-BATCHES = (1, SAMPLES)
 FLOATS = 1e-4  # largest difference, relative to the largest value of the output, at least to 1
 WHOLE = 1e-3  # share of the values that may differ: whole numbers are rounded or chosen, and there are ties
 
@@ -47,12 +51,6 @@ class Difference:
         self.differing += int((apart != 0).sum())
         self.values += apart.numel()
 
-    def join(self, other: "Difference") -> None:
-        self.largest = max(self.largest, other.largest)
-        self.magnitude = max(self.magnitude, other.magnitude)
-        self.differing += other.differing
-        self.values += other.values
-
     @property
     def tolerance(self) -> float:
         """Of the share that differs for whole numbers, of the difference for others."""
@@ -84,71 +82,107 @@ def _largest(values: Tensor) -> float:
 
 
 class Samples(NamedTuple):
-    batch: Any  # of the application's batch type, at most 8 samples
+    inputs: list[Fields]  # batches of one: 8, the first ones again where there are fewer
     source: str  # where they are from
     real: bool
 
-    @property
-    def images(self) -> Tensor:
-        """uint8 [8, 3, H, W]; again from the first where there are fewer."""
-        images: Tensor = self.batch.images
-        return images.repeat(-(-SAMPLES // len(images)), 1, 1, 1)[:SAMPLES]
 
+def samples(config: Config, module: VisionModule, entries: Sequence[Entry]) -> Samples:
+    """Of the run's test data, or the module's example where those cannot be read or lack an input. Nothing is
+    downloaded.
 
-def samples(config: dict[str, Any], module: VisionModule) -> Samples:
-    """Of the run's test data, or the module's example where those cannot be read. Nothing is downloaded."""
+    Args:
+        entries: the inputs that the file takes; none but these are given.
+    """
+    names = [entry["name"] for entry in entries]
     try:
         node = {**config["data"], "augment": {}}
         node |= {"download": False} if "download" in node else {}
         data = assembly.build_data({**config, "data": node})
         data.batch_type = module.batch_type
-        found = data.samples("test")
-        count = min(SAMPLES, len(found))
-        batch = next(iter(BatchLoader(found, data.batch_type, batch_size=count)))
-        return Samples(batch, f"{count} pictures of the run's test data", True)
+        batches = BatchLoader(data.samples("test"), data.batch_type, batch_size=1)
+        found = [module.inputs(batch) for batch in islice(batches, SAMPLES)]
+        for inputs in found:
+            if lacking := set(names) - tensors(inputs).keys():
+                raise DataError(f"a sample has no {', '.join(sorted(lacking))}")
+        source, real = f"{len(found)} samples of the run's test data", True
     except Exception as error:  # noqa: BLE001 - the data set may be anybody's
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        source = f"generated pictures, because the run's test data cannot be read ({reason})"
-        return Samples(module.example(), source, False)
+        source = f"generated samples, because the run's test data cannot be read ({reason})"
+        found, real = one_by_one(module.inputs(module.example())), False
+    given = [_fitted(module, inputs, entries) for inputs in found]
+    return Samples([given[index % len(given)] for index in range(SAMPLES)], source, real)
+
+
+def _fitted(module: VisionModule, inputs: Fields, entries: Sequence[Entry]) -> Fields:
+    """What the file takes of the inputs; a length that is fixed is cut or filled up to."""
+    known, given, fitted = kinds(module.input_type), tensors(inputs), {}
+    for entry in entries:
+        name, value = entry["name"], given[entry["name"]]
+        kind = known.get(name)
+        if kind is not None and kind.padding is not None:
+            for dim, size in enumerate(entry["shape"]):
+                if isinstance(size, int):
+                    value = value.narrow(dim, 0, min(size, value.shape[dim]))
+            fixed = [
+                size if isinstance(size, int) else old
+                for size, old in zip(entry["shape"], value.shape, strict=True)
+            ]
+            value = padded([value, value.new_empty(fixed)], name, kind)[0]
+        fitted[name] = value
+    return as_inputs(module, fitted)
+
+
+def resized(module: VisionModule, inputs: Fields, entries: Sequence[Entry]) -> Fields | None:
+    """The inputs with other sizes where the file takes any: pictures a quarter higher and half wider, texts a
+    third shorter (a network may know no longer ones), all else half longer; None where all sizes are fixed.
+    """
+    known, given, sizes = kinds(module.input_type), tensors(inputs), {}
+    named = named_sizes(module, given)
+    for entry in entries:
+        for dim, called in named[entry["name"]].items():
+            old = given[entry["name"]].shape[dim]
+            if dim == 0 or isinstance(entry["shape"][dim], int):
+                continue
+            if called in ("height", "width"):
+                sizes[called] = old + old // (4 if called == "height" else 2)
+            elif isinstance(known[entry["name"]], Text):
+                sizes[called] = max(1, old - old // 3)
+            else:
+                sizes[called] = old + old // 2 + 1
+    return as_inputs(module, stretched(given, named, sizes)) if sizes else None
 
 
 @torch.inference_mode()
-def of_graph(
-    module: VisionModule, graph: Callable[[Tensor], Sequence[Tensor]], names: Sequence[str], images: Tensor
+def of_outputs(
+    module: VisionModule,
+    network: Callable[[Fields], Fields],
+    names: Sequence[str],
+    inputs: Sequence[Fields],
 ) -> list[Difference]:
-    """The network and ``graph`` on the same pictures, one by one and together."""
-    differences = {name: Difference(name) for name in names}
-
+    """What the module's `Exportable` and ``network`` give for the same inputs."""
     exportable = module.exportable
     assert exportable is not None
+    differences = {name: Difference(name) for name in names}
 
-    def both(fitted: Any) -> Any:
-        found = exportable.outputs(fitted)
-        for name, other in zip(names, graph(fitted.images), strict=True):
-            differences[name].update(getattr(found, name), other)
+    def both(fitted: Fields) -> Fields:
+        found: Fields = exportable.outputs(fitted)
+        again = network(fitted)
+        for name in names:
+            differences[name].update(getattr(found, name), getattr(again, name))
         return found
 
-    for size in BATCHES:
-        for some in images.split(size):
-            exportable.answer(both, module.input_type(some))
+    for some in inputs:
+        exportable.answer(both, some)
     return list(differences.values())
 
 
 @torch.inference_mode()
-def of_answers(module: VisionModule, other: VisionModule, batch: Any) -> list[Difference]:
+def of_answers(module: VisionModule, other: VisionModule, inputs: Sequence[Fields]) -> list[Difference]:
     """Two modules on the same samples."""
-    inputs = module.inputs(batch)
-    answer, again = module(inputs), other(inputs)
-    differences = []
-    for name in answer._fields:
-        if getattr(answer, name) is not None:
-            differences.append(Difference(name))
-            differences[-1].update(getattr(answer, name), getattr(again, name))
+    batch = together(inputs)
+    answer, again = module(batch)._asdict(), other(batch)._asdict()
+    differences = [Difference(name) for name, value in answer.items() if value is not None]
+    for difference in differences:
+        difference.update(answer[difference.name], again[difference.name])
     return differences
-
-
-def larger(images: Tensor) -> Tensor:
-    """Two of the pictures in another height and width: mirrored, a quarter and a half more."""
-    height, width = images.shape[-2:]
-    wide = torch.cat([images[:2], images[:2].flip(-1)], dim=-1)[..., : width + width // 2]
-    return torch.cat([wide, wide.flip(-2)], dim=-2)[..., : height + height // 4, :]

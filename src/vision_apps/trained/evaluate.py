@@ -76,7 +76,7 @@ def test(place: str, changes: list[str]) -> dict[str, float]:
     trained = load(place)
     if trained.graph is not None:
         raise CheckpointError(
-            f"{place} holds a graph of the answers, and the loss is no part of it; test the run itself, or "
+            f"{place} holds an exported network, and the loss is no part of it; test the run itself, or "
             "export its weights: vision-apps export RUN --format safetensors"
         )
     module = trained.module([change for change in changes if change.startswith("module.")])

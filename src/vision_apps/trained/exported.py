@@ -4,8 +4,8 @@ Three formats hold the same description, plain JSON: the configuration and the f
 into the file and comes out. ONNX and torch.export hold a graph, safetensors holds weights.
 """
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +15,21 @@ from torch import Tensor
 from vision_apps.core import assembly, hardware
 from vision_apps.core.config import overrides
 from vision_apps.core.errors import CheckpointError, ConfigError
-from vision_apps.core.fields import Fields
+from vision_apps.core.fields import Fields, Kind, Pixels, kinds, padded
+from vision_apps.core.module import VisionModule
+from vision_apps.trained.description import KEY, Content, Entry, example, parse, shown, tensors
 from vision_apps.trained.formats import SUFFIXES
 from vision_apps.trained.predictor import Predictor
 
-KEY = "vision_apps"  # of the description among what a file says of itself
-VERSION = 1  # of the description
-
-Graph = Callable[[Tensor], tuple[Tensor, ...]]  # uint8 [B, 3, H, W] to the outputs in their order
+# the inputs by name, in the order of the description, to the outputs in theirs
+Graph = Callable[[Mapping[str, Tensor]], Sequence[Tensor]]
 
 
 def is_exported(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES.values()
 
 
-def load(path: Path) -> tuple[dict[str, Any], Graph | None]:
+def load(path: Path) -> tuple[Content, Graph | None]:
     """The description, with ``state_dict`` where the file holds weights, and the graph where it holds one.
 
     Raises:
@@ -40,7 +40,7 @@ def load(path: Path) -> tuple[dict[str, Any], Graph | None]:
     return readers[path.suffix.lower()](path)
 
 
-def predictor(content: dict[str, Any], graph: Graph, changes: Sequence[str], source: str) -> Predictor:
+def predictor(content: Content, graph: Graph, changes: Sequence[str], source: str) -> Predictor:
     """The application's module, whose own network is empty, with ``graph`` in place of it.
 
     Raises:
@@ -60,71 +60,79 @@ def predictor(content: dict[str, Any], graph: Graph, changes: Sequence[str], sou
     if changes:
         content = {**content, "config": overrides.apply(content["config"], list(changes))}
         built = assembly.described(content, source)
-    names = [output["name"] for output in content["outputs"]]
-    exportable, taken = built.exportable, content["input"]["name"]
-    known = getattr(exportable.output_type, "_fields", ()) if exportable else ()
-    if exportable is None or set(names) - set(known) or taken not in getattr(built.input_type, "_fields", ()):
-        raise CheckpointError(
-            f"{source}: gives {', '.join(names)} of {taken}, which this {type(built).__name__} does not "
-            "know; use the version of vision_apps that exported it, or export the run again"
-        )
+    _require_known(built, content, source)
     for parameter in built.network.parameters():  # what nobody may call needs no memory
         parameter.data = parameter.data.new_empty(0)
-    size = tuple(content["input"]["shape"][2:])
-    kind = exportable.output_type
+    exportable, call = built.exportable, network(built, content, graph, source)
+    assert exportable is not None
+    return Predictor(built, lambda inputs: exportable.answer(call, inputs))
+
+
+def _require_known(module: VisionModule, content: Content, source: str) -> None:
+    """What goes in and comes out is what the application takes and gives."""
+    exportable, outputs = module.exportable, [output["name"] for output in content["outputs"]]
+    inputs = {entry["name"]: len(entry["shape"]) for entry in content["inputs"]}
+    try:
+        taken = {name: value.ndim for name, value in example(module).items()}
+    except Exception as error:  # it follows from facts that are foreign
+        raise CheckpointError(f"{source}: what its config describes has no example: {error}") from error
+    known = getattr(exportable.output_type, "_fields", ()) if exportable else ()
+    if inputs != taken or not set(outputs) <= set(known):
+        told = ", ".join(f"{name} ({count} dimensions)" for name, count in inputs.items())
+        raise CheckpointError(
+            f"{source}: gives {', '.join(outputs)} of {told}, which this {type(module).__name__} does not "
+            "know; use the version of vision_apps that exported it, or export the run again"
+        )
+
+
+def network(module: VisionModule, content: Content, graph: Graph, source: str) -> Callable[[Fields], Fields]:
+    """From inputs of the module to what its `Exportable` gives, computed by ``graph``.
+
+    Raises, when it is called:
+        CheckpointError: the inputs are not those that the file takes, or it cannot be computed.
+    """
+    exportable = module.exportable
+    assert exportable is not None
+    kind, names = exportable.output_type, [output["name"] for output in content["outputs"]]
+    known, taken = kinds(module.input_type), [entry["name"] for entry in content["inputs"]]
 
     def call(inputs: Fields) -> Fields:
-        images: Tensor = getattr(inputs, taken)
-        height, width = images.shape[-2:]
-        if isinstance(size[0], int) and (height, width) != size:
+        given = tensors(inputs)
+        if given.keys() != set(taken):
             raise CheckpointError(
-                f"{source} takes pictures of {size[1]} x {size[0]} px only, this one has {width} x "
-                f"{height}; use the run itself for others"
+                f"{source} takes {', '.join(taken)}, and was given {', '.join(given) or 'nothing'}; use the "
+                "run itself for others"
             )
+        values = {
+            entry["name"]: _sized(given[entry["name"]], entry, known.get(entry["name"]), source)
+            for entry in content["inputs"]
+        }
         try:
-            outputs: Fields = kind(**dict(zip(names, graph(images), strict=True)))
+            outputs: Fields = kind(**dict(zip(names, graph(values), strict=True)))
             return outputs
         except Exception as error:  # the graph is foreign, and those of ONNX Runtime share no class
             if hardware.out_of_memory(error):
                 raise MemoryError(str(error)) from error
             raise CheckpointError(f"{source} cannot be computed: {_reason(error)}") from error
 
-    return Predictor(built, lambda inputs: exportable.answer(call, inputs))
+    return call
 
 
-def parse(text: str | None, path: Path) -> dict[str, Any]:
-    """The description that a file carries.
-
-    Raises:
-        CheckpointError: it has none, or one that this version cannot read.
-    """
-    if text is None:
-        raise CheckpointError(
-            f"{path} was not written by vision-apps export: it carries no description; make one with "
-            "vision-apps export RUN"
-        )
-    try:
-        content = json.loads(text)
-        version = content["format_version"]
-        sound = isinstance(version, int) and all(
-            isinstance(content[name], dict) for name in ("config", "facts", "input")
-        )
-        names = [output["name"] for output in content["outputs"]]
-        sound = sound and all(isinstance(name, str) for name in names)
-        takes = content["input"]
-        sound = sound and isinstance(takes["name"], str) and isinstance(takes["shape"], list)
-        sound = sound and len(takes["shape"]) == 4
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise CheckpointError(f"{path}: its description cannot be read ({error!r})") from error
-    if sound and version > VERSION:
-        raise CheckpointError(
-            f"{path}: format {version} is newer than what this version reads ({VERSION}); "
-            f"pip install --upgrade vision-apps (it was written by {content.get('vision_apps')})"
-        )
-    if not sound:
-        raise CheckpointError(f"{path}: its description is not one that vision-apps export writes")
-    description: dict[str, Any] = content
-    return description
+def _sized(value: Tensor, entry: Entry, kind: Kind | None, source: str) -> Tensor:
+    """Filled up to a length that is fixed, where the kind says what with."""
+    name, shape = entry["name"], entry["shape"]
+    if value.ndim == len(shape):
+        wanted = [size if isinstance(size, int) else n for n, size in zip(value.shape, shape, strict=True)]
+        if kind is not None and kind.padding is not None:
+            value = padded([value, value.new_empty(wanted)], name, kind)[0]
+        if list(value.shape) == wanted:
+            return value
+    if isinstance(kind, Pixels):
+        height, width = value.shape[-2:]
+        size = f"pictures of {shape[-1]} x {shape[-2]} px only, this one has {width} x {height}"
+    else:
+        size = f"{name} of {shown(shape)} only, these are {shown(list(value.shape))}"
+    raise CheckpointError(f"{source} takes {size}; use the run itself for others")
 
 
 def _unreadable(path: Path, error: Exception) -> CheckpointError:
@@ -138,7 +146,7 @@ def _reason(error: Exception) -> str:
     return lines[0][:200] if lines else type(error).__name__
 
 
-def _onnx(path: Path) -> tuple[dict[str, Any], Graph]:
+def _onnx(path: Path) -> tuple[Content, Graph]:
     try:
         import onnx
         import onnxruntime
@@ -154,7 +162,7 @@ def _onnx(path: Path) -> tuple[dict[str, Any], Graph]:
         if whole:
             session = onnxruntime.InferenceSession(str(path), options, wanted)
             text = session.get_modelmeta().custom_metadata_map.get(KEY)
-            taken = [entry.name for entry in session.get_inputs()]
+            taken = [(entry.name, _dtype(entry.type), len(entry.shape)) for entry in session.get_inputs()]
             given = [output.name for output in session.get_outputs()]
     except Exception as error:  # their errors share no class
         raise _unreadable(path, error) from error
@@ -164,15 +172,42 @@ def _onnx(path: Path) -> tuple[dict[str, Any], Graph]:
             "vision-apps export wrote"
         )
     content = parse(text, path)
-    promised = [output["name"] for output in content["outputs"]]
-    if given != promised or taken != [content["input"]["name"]]:
-        raise CheckpointError(f"{path}: gives {', '.join(given)}, its description says {', '.join(promised)}")
+    _require_promised(content, taken, given, path)
 
-    def run(images: Tensor) -> tuple[Tensor, ...]:
-        arrays = session.run(None, {content["input"]["name"]: images.cpu().contiguous().numpy()})
-        return tuple(torch.from_numpy(array).to(images.device) for array in arrays)
+    def run(values: Mapping[str, Tensor]) -> list[Tensor]:
+        feed = {name: value.cpu().contiguous().numpy() for name, value in values.items()}
+        device = next(iter(values.values())).device
+        return [torch.from_numpy(array).to(device) for array in session.run(None, feed)]
 
     return content, run
+
+
+def _dtype(name: str) -> str:
+    """As torch calls it."""
+    known = {"tensor(float)": "float32", "tensor(double)": "float64"}
+    return known.get(name) or re.sub(r"^tensor\((\w+)\)$", r"\1", name)
+
+
+def _require_promised(
+    content: Content, taken: Sequence[tuple[str, str, int]], given: Sequence[str], path: Path
+) -> None:
+    """That the description says what the graph does.
+
+    Args:
+        taken: name, type and number of dimensions of the inputs in their order.
+        given: names of the outputs in their order.
+    """
+    promised = [(entry["name"], entry["dtype"], len(entry["shape"])) for entry in content["inputs"]]
+    names = [output["name"] for output in content["outputs"]]
+    if list(taken) != promised or list(given) != names:
+        raise CheckpointError(
+            f"{path}: gives {', '.join(given)} of {_told(taken)}, its description says {', '.join(names)} of "
+            f"{_told(promised)}"
+        )
+
+
+def _told(inputs: Sequence[tuple[str, str, int]]) -> str:
+    return ", ".join(f"{name} ({dtype}, {count} dimensions)" for name, dtype, count in inputs)
 
 
 def _is_elsewhere(message: Any) -> bool:
@@ -190,27 +225,31 @@ def _messages(message: Any) -> Iterator[Any]:
                 yield from _messages(part)
 
 
-def _program(path: Path) -> tuple[dict[str, Any], Graph]:
+def _program(path: Path) -> tuple[Content, Graph]:
     from vision_apps.trained import exported_program
 
     try:
         text, program = exported_program.load(path, f"{KEY}.json")
+        taken, given = exported_program.signature(program)
     except CheckpointError:
         raise
     except Exception as error:  # noise makes the reader fail in more ways than it documents
         raise _unreadable(path, error) from error
     content = parse(text, path)
+    names = [output["name"] for output in content["outputs"]]
+    _require_promised(content, taken, names if len(given) == len(names) else given, path)
     # guards were dropped when it was written: the sizes that it takes are in the description
     compute = program.module(check_guards=False)
 
-    def run(images: Tensor) -> tuple[Tensor, ...]:
-        found: tuple[Tensor, ...] = compute.to(images.device)(images)
+    def run(values: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        given = tuple(values.values())
+        found: tuple[Tensor, ...] = compute.to(given[0].device)(*given)
         return found
 
     return content, run
 
 
-def _weights(path: Path) -> tuple[dict[str, Any], None]:
+def _weights(path: Path) -> tuple[Content, None]:
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -61,6 +61,18 @@ def load(path: Path, extra: str) -> tuple[str | None, ExportedProgram]:
     return text, load_pt2(str(path)).exported_programs["model"]
 
 
+def signature(program: ExportedProgram) -> tuple[list[tuple[str, str, int]], list[str]]:
+    """Name, type and number of dimensions of each input, and names of the outputs, in their order.
+
+    Raises:
+        KeyError, AttributeError: an input is no tensor.
+    """
+    values = {node.name: node.meta["val"] for node in program.graph.nodes if node.op == "placeholder"}
+    names = list(map(str, program.graph_signature.user_inputs))
+    taken = [(name, str(values[name].dtype).removeprefix("torch."), values[name].ndim) for name in names]
+    return taken, list(map(str, program.graph_signature.user_outputs))
+
+
 def _inspect(path: Path, extra: str) -> str | None:
     with PT2ArchiveReader(str(path)) as archive:
         names = archive.get_file_names()
