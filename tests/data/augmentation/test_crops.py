@@ -22,7 +22,6 @@ class Batch(NamedTuple):
     labels: Annotated[Tensor | None, Label()] = None
     mask: Annotated[Tensor | None, PixelTruth()] = None  # int16 [B, H, W]
     truth: Annotated[Tensor | None, PixelTruth()] = None  # float32 [B, 2, H, W]
-    boxes: Tensor | None = None  # float32 [B, N, 4], whose kind is not said
 
 
 def pictures(B: int = 6, H: int = 12, W: int = 16) -> Tensor:
@@ -81,30 +80,6 @@ def test_memory_layout_does_not_matter(transform: object) -> None:
         torch.manual_seed(3)
         results.append(transform(Batch(images.to(memory_format=layout), torch.arange(6))).images)
     assert torch.equal(*results)
-
-
-@pytest.mark.parametrize("transform", ALL, ids=NAMES)
-def test_a_field_whose_kind_is_not_said_is_refused_by_name(transform: object) -> None:
-    name = type(transform).__name__
-    message = f"{name} does not fit .*'boxes': its kind is not said; say it in Batch, .*`boxes: Annotated"
-    with pytest.raises(ConfigError, match=message):
-        transform(Batch(pictures(), boxes=torch.zeros(6, 3, 4)))
-
-
-@pytest.mark.parametrize(
-    "transform",
-    [
-        RandomCrop(2, mode="constant"),
-        RandomResizedCrop(8),
-        Cutout(4),
-        MixUp(6),
-        CutMix(6),
-        RandAugment(),
-    ],
-)
-def test_a_field_that_would_no_longer_be_true_is_refused_by_name(transform: object) -> None:
-    with pytest.raises(ConfigError, match=f"{type(transform).__name__}.*'mask'"):
-        transform(tied())
 
 
 @pytest.mark.parametrize("transform", [RandomCrop(3), Flip(), Flip(1.0)])

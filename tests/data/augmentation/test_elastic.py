@@ -8,14 +8,13 @@ from scipy import ndimage
 from torch import Tensor
 
 from vision_apps.core.errors import ConfigError
-from vision_apps.core.fields import Boxes, Mask, Pixels
+from vision_apps.core.fields import Mask, Pixels
 from vision_apps.data.augmentation.elastic import Elastic
 
 
 class Batch(NamedTuple):
     images: Annotated[Tensor, Pixels()]
     masks: Annotated[Tensor | None, Mask()] = None
-    proposals: Annotated[Tensor | None, Boxes()] = None
 
 
 def places(B: int, H: int, W: int) -> Batch:
@@ -74,8 +73,5 @@ def test_probability_is_per_picture() -> None:
 
 
 def test_what_does_not_fit() -> None:
-    images = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
-    with pytest.raises(ConfigError, match="Elastic does not fit data that offers 'proposals'"):
-        Elastic()(Batch(images, proposals=torch.zeros(2, 4, 4)))
     with pytest.raises(ConfigError, match="Elastic's grid is 1; expected 2 vectors a side or more"):
         Elastic(grid=1)

@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vision_apps.core.errors import ConfigError
-from vision_apps.core.fields import Boxes, Label, Mask, Pixels, RowsOf
+from vision_apps.core.fields import Boxes, Mask, Pixels, RowsOf
 from vision_apps.data.augmentation.mosaic import Mosaic
 
 
@@ -18,7 +17,6 @@ class Batch(NamedTuple):
     ignored: Annotated[Tensor | None, RowsOf(empty=0)] = None
     proposals: Annotated[Tensor | None, Boxes()] = None
     masks: Annotated[Tensor | None, Mask()] = None
-    labels: Annotated[Tensor | None, Label()] = None
 
 
 def numbered(B: int = 8, M: int = 2, side: int = 40) -> Batch:
@@ -108,8 +106,3 @@ def test_objects_are_ignored_as_they_were() -> None:
         rows = zip(after.box_labels[b].tolist(), after.ignored[b].tolist(), strict=True)
         others = [(b + q) % 4 for q in range(4) if (b + q) % 4 != 2]
         assert list(rows) == [(k, False) for k in others] + [(k, True) for k in others] + [(-1, False)] * 2
-
-
-def test_classes_of_whole_pictures_are_refused() -> None:
-    with pytest.raises(ConfigError, match="Mosaic does not fit data that offers 'labels'"):
-        Mosaic()(Batch(numbered().images, labels=torch.arange(8)))

@@ -10,13 +10,9 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as v2
 
-from vision_apps.core.errors import ConfigError
-from vision_apps.core.fields import Boxes, Label, Mask, Pixels, PixelTruth, RowsOf, Stays
+from vision_apps.core.fields import Boxes, Mask, Pixels, RowsOf, Stays
 from vision_apps.data.augmentation.crops import (
-    CutMix,
-    Cutout,
     Flip,
-    MixUp,
     RandomCrop,
     RandomResizedCrop,
     Rotate90,
@@ -25,7 +21,6 @@ from vision_apps.data.augmentation.effects import parts_of
 from vision_apps.data.augmentation.elastic import Elastic
 from vision_apps.data.augmentation.mosaic import Mosaic
 from vision_apps.data.augmentation.photometric import Photometric
-from vision_apps.data.augmentation.randaugment import ColorJitter, RandAugment
 from vision_apps.data.augmentation.spatial import resample
 from vision_apps.data.augmentation.zooms import IoUCrop, RandomZoom, ScaleCrop, ZoomOut
 
@@ -38,8 +33,6 @@ class Batch(NamedTuple):
     sizes: Annotated[Tensor | None, Stays()] = None
     proposals: Annotated[Tensor | None, Boxes()] = None
     masks: Annotated[Tensor | None, Mask()] = None
-    materials: Annotated[Tensor | None, PixelTruth()] = None
-    labels: Annotated[Tensor | None, Label()] = None
 
 
 def pictures(B: int = 6, H: int = 48, W: int = 48) -> Tensor:
@@ -302,42 +295,3 @@ def test_resized_crops_as_torchvision(window: tuple[int, int, int, int]) -> None
         assert (after.images[picture].int() - image.int())[:, 2:-2, 2:-2].abs().max() <= 1
         assert torch.allclose(after.boxes[picture][after.box_labels[picture] >= 0], boxes[kept], atol=1e-3)
         assert torch.equal(after.masks[picture], mask)
-
-
-# ---- what does not fit -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "transform", [Cutout(4), MixUp(6), CutMix(6), RandAugment(), Elastic(), RandomCrop(2)]
-)
-def test_boxes_that_would_no_longer_be_true_are_refused(transform: Any) -> None:
-    batch = rectangles()._replace(masks=None, labels=torch.arange(8))
-    with pytest.raises(
-        ConfigError, match=f"{type(transform).__name__} does not fit data that offers 'boxes'"
-    ):
-        transform(batch)
-
-
-@pytest.mark.parametrize("transform", [*MOVES.values(), Elastic()])
-def test_fields_over_the_pixels_that_cannot_be_scaled_are_refused(transform: Any) -> None:
-    materials = torch.zeros(6, 48, 48, dtype=torch.int16)
-    if isinstance(transform, Flip | Rotate90):
-        assert transform(Batch(pictures(), materials=materials)).materials is not None
-        return
-    with pytest.raises(ConfigError, match=f"{type(transform).__name__}.*'materials'"):
-        transform(Batch(pictures(), materials=materials))
-
-
-@pytest.mark.parametrize("transform", [*MOVES.values(), Elastic()])
-def test_boxes_without_labels_cannot_follow(transform: Any) -> None:
-    with pytest.raises(ConfigError, match="'boxes'"):
-        transform(Batch(pictures(), boxes=torch.zeros(6, 3, 4)))
-
-
-@pytest.mark.parametrize("transform", [ColorJitter(), Photometric()])
-def test_changes_of_color_leave_objects_and_masks(transform: Any) -> None:
-    batch = rectangles()._replace(images=pictures(8))
-    after = transform(batch)
-    assert not torch.equal(after.images, batch.images)
-    for name in ("boxes", "box_labels", "ignored", "proposals", "masks"):
-        assert getattr(after, name) is getattr(batch, name)

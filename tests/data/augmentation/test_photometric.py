@@ -7,14 +7,12 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as v2
 
-from vision_apps.core.errors import ConfigError
-from vision_apps.core.fields import Pixels, PixelTruth
+from vision_apps.core.fields import Pixels
 from vision_apps.data.augmentation.photometric import Photometric, shift_hue
 
 
 class Batch(NamedTuple):
     images: Annotated[Tensor, Pixels()]
-    truth: Annotated[Tensor | None, PixelTruth()] = None
 
 
 def photos(B: int = 8, size: int = 16) -> Tensor:
@@ -110,10 +108,3 @@ def test_few_pictures_stay_as_they_are() -> None:
     after = Photometric()(Batch(images)).images
     same = (after == images).flatten(1).all(1).sum()
     assert same < 20  # one in sixteen expected
-
-
-def test_truths_that_depend_on_color_are_refused() -> None:
-    with pytest.raises(
-        ConfigError, match="Photometric does not fit data that offers 'truth': it may depend on the colours"
-    ):
-        Photometric()(Batch(photos(), truth=torch.zeros(8, 2, 16, 16)))

@@ -10,7 +10,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as v2
 
 from vision_apps.core.errors import ConfigError
-from vision_apps.core.fields import Mask, Pixels, PixelTruth
+from vision_apps.core.fields import Pixels
 from vision_apps.data.augmentation import randaugment
 from vision_apps.data.augmentation.randaugment import ColorJitter, RandAugment, in_shape, move
 from vision_apps.data.augmentation.spatial import warp
@@ -18,8 +18,6 @@ from vision_apps.data.augmentation.spatial import warp
 
 class Batch(NamedTuple):
     images: Annotated[Tensor, Pixels()]
-    mask: Annotated[Tensor | None, Mask()] = None
-    truth: Annotated[Tensor | None, PixelTruth()] = None
 
 
 def photos(B: int = 5, size: int = 16) -> Tensor:
@@ -133,15 +131,6 @@ def test_a_spread_gives_every_image_its_own_strength() -> None:
 def test_a_magnitude_off_the_scale_is_refused(magnitude: float) -> None:
     with pytest.raises(ConfigError, match=f"{magnitude}.*0 to 30"):
         RandAugment(magnitude=magnitude)
-
-
-def test_jitter_keeps_masks_and_refuses_truths_that_depend_on_color() -> None:
-    images, mask = photos(), torch.ones(5, 16, 16, dtype=torch.int16)
-    jittered = ColorJitter()(Batch(images, mask))
-    assert jittered.mask is mask
-    assert not torch.equal(jittered.images, images)
-    with pytest.raises(ConfigError, match="'truth'"):
-        ColorJitter()(Batch(images, truth=torch.zeros(5, 2, 16, 16)))
 
 
 def test_jitter_stays_within_its_range() -> None:

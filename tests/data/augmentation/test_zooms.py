@@ -221,6 +221,23 @@ def test_iou_crop_does_not_count_what_is_ignored() -> None:
     assert not torch.equal(IoUCrop([0.8])(batch).images, batch.images)
 
 
+def test_iou_crop_looks_at_objects_and_not_at_proposals() -> None:
+    class Proposed(NamedTuple):
+        images: Annotated[Tensor, Pixels()]
+        proposals: Annotated[Tensor, Boxes()]
+        boxes: Annotated[Tensor | None, Boxes("box_labels")] = None
+        box_labels: Annotated[Tensor | None, RowsOf()] = None
+
+    boxes = torch.tensor([[[1.0, 1, 4, 4]]]).repeat(50, 1, 1)
+    whole = torch.tensor([[[0.0, 0, 48, 48]]]).repeat(50, 1, 1)
+    labels = torch.zeros(50, 1, dtype=torch.int64)
+    small = Proposed(pictures(50), whole, boxes, labels)  # no patch overlaps the object by 0.5
+    assert torch.equal(IoUCrop([0.5])(small).images, small.images)
+    alone = Proposed(small.images, boxes)  # what is proposed stands for objects where there are none
+    assert torch.equal(IoUCrop([0.5])(alone).images, small.images)
+    assert not torch.equal(IoUCrop([0.5])(Proposed(small.images, whole)).images, small.images)
+
+
 def test_iou_crop_cuts_pictures_without_objects_too() -> None:
     batch = Batch(pictures(30), torch.zeros(30, 2, 4), torch.full((30, 2), -1))
     changed = (IoUCrop([0.9])(batch).images != batch.images).flatten(1).any(1)

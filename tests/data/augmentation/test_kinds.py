@@ -1,0 +1,397 @@
+"""Every augmentation that there is, found by listing, against every kind of field: boxes, rows that belong to
+them and links between them stay true under those that take them; the others refuse, and say what to use.
+
+No field is called as those of the applications are, so that nothing can be told from a name.
+"""
+
+import importlib
+import inspect
+import itertools
+import pkgutil
+import re
+from typing import Annotated, Any, NamedTuple
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from vision_apps.core.augmentation import Augmentation
+from vision_apps.core.errors import ConfigError
+from vision_apps.core.fields import Boxes, Label, Links, Mask, Pixels, PixelTruth, RowsOf, Stays, Text
+from vision_apps.data import augmentation
+from vision_apps.data.augmentation.crops import (
+    CutMix,
+    Cutout,
+    Flip,
+    MixUp,
+    RandomCrop,
+    RandomResizedCrop,
+    Rotate90,
+)
+from vision_apps.data.augmentation.effects import BatchTransform, Effect, Parts
+from vision_apps.data.augmentation.elastic import Elastic
+from vision_apps.data.augmentation.mosaic import Mosaic
+from vision_apps.data.augmentation.photometric import Photometric
+from vision_apps.data.augmentation.randaugment import ColorJitter, RandAugment
+from vision_apps.data.augmentation.zooms import IoUCrop, RandomZoom, ScaleCrop, ZoomOut
+
+CASES: dict[str, Augmentation] = {
+    "RandomCrop": RandomCrop(9, mode="constant"),
+    "RandomCrop, reflected": RandomCrop(9, mode="reflect"),
+    "Flip": Flip(),
+    "Flip, vertical": Flip(axis="vertical"),
+    "Rotate90": Rotate90(),
+    "RandomResizedCrop": RandomResizedCrop([40, 56], scale=(0.3, 1.0)),
+    "Cutout": Cutout(8),
+    "MixUp": MixUp(6),
+    "CutMix": CutMix(6),
+    "Elastic": Elastic(2.0),
+    "Mosaic": Mosaic(until=1),
+    "Mosaic, of some, with little room": Mosaic(p=0.6, capacity=5, scale=(0.6, 1.0), until=1),
+    "Photometric": Photometric(),
+    "ColorJitter": ColorJitter(),
+    "RandAugment": RandAugment(),
+    "IoUCrop": IoUCrop(),
+    "RandomZoom": RandomZoom((0.5, 2.0), 0.3),
+    "ScaleCrop": ScaleCrop([40, 56]),
+    "ZoomOut": ZoomOut(2.5, p=0.8),
+}
+OVER = {"Cutout", "MixUp", "CutMix", "RandAugment"}  # what describes places is not true after them
+MIXED = {"MixUp", "CutMix", "Mosaic", "Mosaic, of some, with little room"}
+TURNED = {"Flip", "Flip, vertical", "Rotate90", "RandAugment"}
+BOXED = OVER | {"Elastic", "RandomCrop, reflected"}
+
+
+def listed() -> set[type]:
+    """Every class of the package that a configuration may name."""
+    modules = [
+        importlib.import_module(f"{augmentation.__name__}.{one.name}")
+        for one in pkgutil.iter_modules(augmentation.__path__)
+    ]
+    found = {one for module in modules for _, one in inspect.getmembers(module, inspect.isclass)}
+    return {
+        one
+        for one in found
+        if issubclass(one, Augmentation)
+        and one.__module__.startswith(augmentation.__name__)
+        and not one.__name__.startswith("_")
+        and one is not BatchTransform
+    }
+
+
+def test_every_augmentation_has_a_case() -> None:
+    assert {type(case) for case in CASES.values()} == listed()
+
+
+# ---- what is true of a world stays true --------------------------------------------------------------------
+
+
+class World(NamedTuple):
+    """Objects, each with an identity that is drawn over its pixels and unique in the batch."""
+
+    photo: Annotated[Tensor, Pixels()]
+    night: Annotated[Tensor, Pixels()]  # a second picture of the same
+    owner: Annotated[Tensor, Mask(void=254)]  # the identity that a pixel belongs to, 253 is none
+    facts: Annotated[Tensor, Links("things", columns=(0, 2))]  # subject, relation of both, object
+    things: Annotated[Tensor, Boxes("who", ignored="faint")]
+    who: Annotated[Tensor, RowsOf("things")]  # identity
+    traits: Annotated[Tensor, RowsOf("things", empty=-9)]  # float32 [B, M, 2], of the identity
+    faint: Annotated[Tensor, RowsOf("things", empty=0)]
+    regions: Annotated[Tensor, Boxes()]  # the same boxes in another order
+    region_who: Annotated[Tensor, RowsOf("regions", empty=-7)]
+    pairs: Annotated[Tensor, Links("regions", columns=(0, 1))]  # the same relations, among regions
+    weight: Annotated[Tensor, Stays()]
+    caption: Annotated[Tensor | None, Text(directional=False)] = None
+
+
+def relation(subject: Tensor, other: Tensor) -> Tensor:
+    return (subject * 31 + other * 7) % 97
+
+
+def traits(who: Tensor) -> Tensor:
+    return torch.stack((who / 2, who % 3), dim=-1)
+
+
+def world(seed: int, B: int, M: int, side: int) -> World:
+    """Filled rectangles that do not touch, one below the other; rows of objects, of none and of links in any
+    order."""
+    draw = torch.Generator().manual_seed(seed)
+
+    def number(low: int, high: int) -> int:
+        return int(torch.randint(low, high, (), generator=draw))
+
+    things, who = torch.zeros(B, M, 4), torch.full((B, M), -1)
+    regions, region_who = torch.zeros(B, M + 2, 4), torch.full((B, M + 2), -7)
+    owner = torch.full((B, side, side), 253, dtype=torch.uint8)
+    facts, pairs = (torch.full((B, M * M + 1, 3), -1) for _ in range(2))
+    band = side // M
+    for b in range(B):
+        rows, others = (torch.randperm(n, generator=draw).tolist() for n in (M, M + 2))
+        count = number(0, M + 1)
+        for m in range(count):
+            width, height = number(6, side - 2), number(6, band)
+            x, y = number(0, side - width + 1), m * band + number(0, band - height)
+            identity = 1 + b * M + m
+            box = torch.tensor([x, y, x + width, y + height])
+            owner[b, y : y + height, x : x + width] = identity
+            things[b, rows[m]], who[b, rows[m]] = box, identity
+            regions[b, others[m]], region_who[b, others[m]] = box, identity
+        places = torch.randperm(M * M + 1, generator=draw)
+        for place, (i, j) in zip(places, itertools.product(range(count), repeat=2), strict=False):
+            said = relation(who[b, rows[i]], who[b, rows[j]])
+            if number(0, 4):
+                facts[b, place] = torch.tensor([rows[i], said, rows[j]])
+                pairs[b, place] = torch.tensor([others[i], others[j], said])
+    photo = (owner[:, None] * 10).repeat(1, 3, 1, 1)
+    there = who >= 0
+    things[~there] = float(side)  # what stands in rows of none is not looked at
+    things[~there, :2] = 0
+    return World(
+        *(photo, photo.clone(), owner, facts, things, who),
+        torch.where(there[..., None], traits(who), -9.0),
+        there & (who % 2 == 1),
+        *(regions, region_who, pairs, torch.arange(B), torch.arange(3 * B).view(B, 3)),
+    )
+
+
+def extents(mask: Tensor, value: int) -> Tensor | None:
+    """The box around the pixels of one value."""
+    rows, columns = (mask == value).any(1).nonzero(), (mask == value).any(0).nonzero()
+    if not len(rows):
+        return None
+    return torch.stack([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]).float()
+
+
+def relations(who: Tensor, links: Tensor, columns: tuple[int, int, int]) -> list[tuple[int, int]]:
+    """The identities that the links of one picture relate: those come first, and each says what is true."""
+    subjects, others, said = (links[:, column] for column in columns)
+    linked = subjects >= 0
+    assert torch.equal(linked, linked.sort(descending=True).values)
+    assert (links[~linked] == -1).all()
+    subjects, others = who[subjects[linked]], who[others[linked]]
+    assert min([0, *subjects.tolist(), *others.tolist()]) >= 0
+    assert torch.equal(relation(subjects, others), said[linked])
+    return sorted(zip(subjects.tolist(), others.tolist(), strict=True))
+
+
+def assert_true(before: World, after: World) -> None:
+    assert after.owner.shape[1:] == after.photo.shape[2:]
+    outside = torch.tensor([254], dtype=torch.uint8)
+    assert torch.isin(after.owner, torch.cat((before.owner.unique(), outside))).all()
+    known = [
+        pair
+        for who, facts in zip(before.who, before.facts, strict=True)
+        for pair in relations(who, facts[facts[:, 0].argsort(descending=True)], (0, 2, 1))
+    ]
+    for b in range(len(after.owner)):
+        for boxes, who, empty, links, columns in (
+            (after.things[b], after.who[b], -1, after.facts[b], (0, 2, 1)),
+            (after.regions[b], after.region_who[b], -7, after.pairs[b], (0, 1, 2)),
+        ):
+            there = who >= 0
+            assert torch.equal(there, there.sort(descending=True).values)
+            assert not boxes[~there].any()
+            assert (who[~there] == empty).all()
+            for box, identity in zip(boxes[there], who[there].tolist(), strict=True):
+                around = extents(after.owner[b], identity)
+                assert around is not None
+                assert (around - box).abs().max() <= 1
+            left = set(who[there].tolist())
+            assert len(left) == there.sum()
+            assert relations(who, links, columns) == sorted(p for p in known if left.issuperset(p))
+        there = after.who[b] >= 0
+        assert torch.equal(after.traits[b], torch.where(there[:, None], traits(after.who[b]), -9.0))
+        assert torch.equal(after.faint[b], there & (after.who[b] % 2 == 1))
+
+
+@pytest.mark.parametrize("name", sorted(CASES.keys() - BOXED))
+@given(seed=st.integers(0, 2**31), B=st.integers(4, 6), M=st.integers(1, 4), side=st.sampled_from([40, 48]))
+def test_boxes_their_rows_and_their_relations_stay_true(
+    name: str, seed: int, B: int, M: int, side: int
+) -> None:
+    transform, before = CASES[name], world(seed, B, M, side)
+    if name in MIXED:
+        before = before._replace(caption=None)
+    copies = [None if field is None else field.clone() for field in before]
+    torch.manual_seed(seed)
+    after = transform(before)
+    for field, copy in zip(before, copies, strict=True):
+        assert copy is None or torch.equal(field, copy)
+    assert torch.equal(after.photo, after.night)
+    if name in ("ColorJitter", "Photometric"):
+        assert all(old is new for old, new in zip(before[2:], after[2:], strict=True))
+        return
+    assert_true(before, after)
+    assert after.weight is before.weight
+    assert after.caption is before.caption
+    if name in TURNED:  # nothing is cut off
+        assert torch.equal(after.who.sort(1).values, before.who.sort(1).values)
+    if name not in MIXED:
+        assert set(after.who.flatten().tolist()) - {-1} == set(after.region_who.flatten().tolist()) - {-7}
+        H, W = after.owner.shape[1:]
+        for b in range(B):  # what is seen whole is not lost
+            for identity in set(after.owner[b].unique().tolist()) - {253, 254}:
+                x1, y1, x2, y2 = extents(after.owner[b], identity).tolist()
+                if min(x1, y1) > 0 and x2 < W and y2 < H and min(x2 - x1, y2 - y1) > 3:
+                    assert identity in after.who[b]
+
+
+@pytest.mark.parametrize("B", [1, 2, 3])
+def test_relations_among_pictures_that_a_mosaic_repeats(B: int) -> None:
+    before = world(1, B, 3, 40)._replace(caption=None)
+    after = Mosaic(scale=(0.5, 0.5), centre=(0.5, 0.5), until=1)(before)
+    known = (before.facts[..., 0] >= 0).sum(1)
+    assert known.sum() > 0
+    for b in range(B):
+        linked = after.facts[b][after.facts[b, :, 0] >= 0]
+        assert len(linked) == sum(known[(b + quarter) % B] for quarter in range(4))
+        relations(after.who[b], after.facts[b], (0, 2, 1))
+        subjects, others = ((after.things[b, linked[:, column], :2] >= 20 - 1e-3) for column in (0, 2))
+        assert torch.equal(subjects, others)  # in the same quarter
+
+
+def test_links_to_no_box_are_dropped() -> None:
+    before = world(1, 4, 2, 40)
+    none = before._replace(
+        things=before.things[:, :0],
+        who=before.who[:, :0],
+        traits=before.traits[:, :0],
+        faint=before.faint[:, :0],
+    )
+    for batch in (none, before._replace(facts=before.facts.where(before.facts < 0, 2))):
+        assert (batch.facts >= 0).any()
+        assert (Flip()(batch).facts == -1).all()
+
+
+# ---- what each takes ---------------------------------------------------------------------------------------
+
+B, SIDE = 6, 48
+PICTURES = (torch.arange(B * 3 * SIDE**2) * 0.618 % 1 * 256).to(torch.uint8).view(B, 3, SIDE, SIDE)
+CORNERS = torch.tensor([4.0, 4, 30, 30]).expand(B, 1, 4).contiguous()
+NUMBERS = torch.zeros(B, 1, dtype=torch.int64)
+BOXES = {"spots": (Boxes("which"), CORNERS), "which": (RowsOf("spots"), NUMBERS)}
+PIXELS = torch.zeros(B, SIDE, SIDE, dtype=torch.uint8)
+WORDS = torch.ones(B, 7, dtype=torch.int64)
+LINKS = torch.zeros(B, 2, 2, dtype=torch.int64)
+ALL = set(CASES)
+# fields, and the cases that refuse the first of them
+TAKEN: dict[str, tuple[dict[str, tuple[Any, Tensor]], set[str]]] = {
+    "pictures": ({}, set()),
+    "masks": ({"area": (Mask(), PIXELS)}, OVER),
+    "truths per pixel": (
+        {"depth": (PixelTruth(), PIXELS)},
+        ALL - {"Flip", "Flip, vertical", "Rotate90", "RandomCrop, reflected"},
+    ),
+    "boxes with classes": (BOXES, BOXED),
+    "boxes": ({"spots": (Boxes(), CORNERS)}, BOXED),
+    "links": ({"near": (Links("spots", directional=False), LINKS), **BOXES}, BOXED),
+    "directional links": ({"near": (Links("spots", directional=True), LINKS), **BOXES}, BOXED | TURNED),
+    "text": ({"question": (Text(), WORDS)}, MIXED | TURNED),
+    "text without directions": ({"question": (Text(directional=False), WORDS)}, MIXED),
+    "labels": ({"theme": (Label(), torch.arange(B))}, MIXED - {"MixUp", "CutMix"}),
+    "values that stay": ({"bytes": (Stays(), torch.arange(B))}, set()),
+    "what is not said": ({"question": (None, WORDS)}, ALL),
+}
+
+
+def batch_of(fields: dict[str, tuple[Any, Tensor]], case: str) -> Any:
+    """A batch of pictures and these fields, with labels where they are mixed."""
+    fields = {"photo": (Pixels(), PICTURES), **fields}
+    if case in {"MixUp", "CutMix"} and "theme" not in fields:
+        fields["theme"] = (Label(), torch.arange(B))
+    types = {name: Tensor if kind is None else Annotated[Tensor, kind] for name, (kind, _) in fields.items()}
+    return NamedTuple("Sampled", list(types.items()))(*(value for _, value in fields.values()))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("kind", TAKEN)
+def test_a_field_is_taken_or_refused_with_what_to_use(case: str, kind: str) -> None:
+    fields, refused = TAKEN[kind]
+    batch = batch_of(fields, case)
+    if case not in refused:
+        after = CASES[case](batch)
+        assert type(after) is type(batch)
+        for name, (said, value) in fields.items():
+            if isinstance(said, Text | Stays):
+                assert getattr(after, name) is value
+        return
+    with pytest.raises(ConfigError) as error:
+        CASES[case](batch)
+    message = str(error.value)
+    start, advice = message.split("; ", 1)
+    named = re.match(r"data\.augment: (\w+) does not fit data that offers '(\w+)': \w+", start)
+    assert named
+    assert named[1] == type(CASES[case]).__name__
+    assert named[2] in fields
+    if kind == "what is not said":
+        assert advice.startswith("say it in Sampled, for instance `question: Annotated[Tensor, Text()]`")
+        return
+    # what is advised takes the field
+    modes = {"mode: reflect": "RandomCrop, reflected", "mode: constant": "RandomCrop"}
+    words = re.findall(r"mode: \w+|\b(?!RandomCrop with)[A-Z]\w+", advice.partition(", or say")[0])
+    advised = {modes.get(word, word) for word in words}
+    assert advised
+    assert advised <= ALL - refused
+
+
+def test_two_pictures_change_alike() -> None:
+    for name, transform in CASES.items():
+        batch = batch_of({"night": (Pixels(), PICTURES.clone())}, name)
+        after = transform(batch)
+        assert torch.equal(after.photo, after.night)
+        assert not torch.equal(after.photo, PICTURES)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"photo": (Stays(), PICTURES)}, "Sampled has no field of kind Pixels"),
+        (
+            {"night": (Pixels(), PICTURES[..., 1:])},
+            r"'night': it is \[6, 3, 48, 47\], .* 'photo' \[6, 3, 48, 48\]",
+        ),
+        (
+            {"area": (Mask(), PIXELS[:, 1:])},
+            r"'area': it is \[6, 47, 48\], which are not the pixels of 'photo'",
+        ),
+        (
+            {"spots": (Boxes("which"), CORNERS)},
+            "'spots': it cannot follow .* 'which', a field of the kind RowsOf",
+        ),
+        ({"which": (RowsOf("spots"), NUMBERS)}, "'which': .* without 'spots', a field of the kind Boxes"),
+        ({"near": (Links("which"), LINKS), **BOXES}, "'near': .* without 'which', a field of the kind Boxes"),
+        (
+            {**BOXES, "size": (RowsOf("spots"), WORDS)},
+            r"'size': it is \[6, 7\], which are not the rows of 'spots' \[6, 1, 4\]",
+        ),
+    ],
+)
+def test_fields_that_do_not_belong_together(fields: dict[str, tuple[Any, Tensor]], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Flip()(batch_of(fields, "Flip"))
+
+
+def test_classes_are_mixed_where_there_are_some_of_one_kind() -> None:
+    two = {"theme": (Label(), torch.arange(B)), "style": (Label(), torch.arange(B))}
+    with pytest.raises(ConfigError, match=r"one field of kind Label, .* not \['theme', 'style'\]"):
+        MixUp(6)(batch_of(two, "MixUp"))
+    mixed = CutMix(6)(batch_of({}, "CutMix"))
+    assert mixed.theme.shape == (6, 6)
+
+
+def test_a_transform_of_ones_own() -> None:
+    class Grey(BatchTransform):
+        """Without colours."""
+
+        effects = Effect.COLOURS
+
+        def changed(self, parts: Parts) -> dict[str, Tensor]:
+            return {name: picture[:, :1].expand_as(picture) for name, picture in parts.pictures.items()}
+
+    after = Grey()(batch_of(BOXES, "Grey"))
+    assert torch.equal(after.photo[:, 2], PICTURES[:, 0])
+    assert after.spots is CORNERS
+    with pytest.raises(ConfigError, match="Grey does not fit data that offers 'depth': it may depend on"):
+        Grey()(batch_of({"depth": (PixelTruth(), PIXELS)}, "Grey"))
