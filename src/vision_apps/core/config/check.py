@@ -18,6 +18,7 @@ from vision_apps.core.config.suggest import nearest
 from vision_apps.core.config.targets import resolve
 from vision_apps.core.config.types import fits, spell
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.plain import Config
 
 # What the engine passes: parts of the run, where and how long it runs. The facts of the data come on top.
 FILLED = frozenset(
@@ -36,7 +37,7 @@ _ELSEWHERE = {
 }
 
 
-def check(config: Any, filled: Collection[str] = FILLED) -> None:
+def check(config: Config | DictConfig, filled: Collection[str] = FILLED) -> None:
     """Raises one `ConfigError` that lists every problem.
 
     Args:
@@ -50,59 +51,33 @@ def check(config: Any, filled: Collection[str] = FILLED) -> None:
         raise ConfigError("\n  ".join([f"{count} in the configuration:", *problems]))
 
 
-def find_problems(config: Any, filled: Collection[str] = FILLED) -> Iterator[str]:
+def find_problems(config: Config | DictConfig, filled: Collection[str] = FILLED) -> Iterator[str]:
+    copied = OmegaConf.create(copy.deepcopy(config))
+    if isinstance(copied, DictConfig) and "run" in copied and copied.run.get("dir", "") is None:
+        copied.run.dir = "the run's folder"  # which other keys may refer to, is known when the run starts
     try:
-        plain = OmegaConf.to_container(_with_run_folder(config), resolve=True)
+        plain = OmegaConf.to_container(copied, resolve=True)
     except OmegaConfBaseException as error:
         yield f"{error.full_key}: {str(error).splitlines()[0]}"
         return
-    found = list(_walk(plain, "", {*filled, *_facts(plain)}))
-    misfit = _misfit(plain)
-    if misfit:  # another data set has other facts, too
+    parts = plain if isinstance(plain, dict) else {}
+    module, data = _found(parts.get("module")), _found(parts.get("data"))
+    found = list(_walk(plain, "", {*filled, *getattr(data, "fact_names", ())}))
+    unfit = misfit(module, data, (parts.get("task") or {}).get("name", ""))
+    if unfit:  # another data set has other facts, too
         found = [problem for problem in found if not problem.startswith(_WITH_FACTS)]
-    yield from (*found, *([misfit] if misfit else []))
+    yield from (*found, *([unfit] if unfit else []))
 
 
-def _misfit(config: Any) -> str | None:
-    """Why the data set does not fit the application."""
-    if not isinstance(config, dict) or not _names_target(config.get("module"), config.get("data")):
+def _found(node: object) -> Callable[..., object] | None:
+    """What a node's target names; None where that is nothing, which is told where the target stands."""
+    try:
+        return resolve(node["_target_"]) if isinstance(node, dict) and "_target_" in node else None
+    except ConfigError:
         return None
-    try:
-        module, data = (resolve(config[part]["_target_"]) for part in ("module", "data"))
-    except ConfigError:  # told where the target stands
-        return None
-    try:
-        check_fit(module, data, application=(config.get("task") or {}).get("name", ""))
-    except ConfigError as error:
-        return str(error)
-    return None
 
 
-def _facts(config: Any) -> tuple[str, ...]:
-    """What the data set of a configuration will know."""
-    data = config.get("data") if isinstance(config, dict) else None
-    if not isinstance(data, dict) or "_target_" not in data:
-        return ()
-    try:
-        names: tuple[str, ...] = getattr(resolve(data["_target_"]), "fact_names", ())
-    except ConfigError:  # told where the target stands
-        return ()
-    return names
-
-
-def _with_run_folder(config: Any) -> Any:
-    """``run.dir``, which other keys may refer to, is known only when the run starts."""
-    copied = OmegaConf.create(copy.deepcopy(config))
-    if isinstance(copied, DictConfig) and "run" in copied and copied.run.get("dir", "") is None:
-        copied.run.dir = "the run's folder"
-    return copied
-
-
-def _names_target(*nodes: Any) -> bool:
-    return all(isinstance(node, dict) and "_target_" in node for node in nodes)
-
-
-def _walk(node: Any, key: str, filled: Collection[str]) -> Iterator[str]:
+def _walk(node: object, key: str, filled: Collection[str]) -> Iterator[str]:
     if node == "???":
         yield f"{key}: must be set: {key}=..."
     elif isinstance(node, dict):
@@ -123,9 +98,15 @@ class Accepted(NamedTuple):
     anything: bool  # it takes arbitrary keyword arguments
 
 
-def accepted(target: Callable[..., Any]) -> Accepted:
+def accepted(target: Callable[..., object]) -> Accepted:
     """The parameters of a target; through ``**kwargs`` also those of the constructors that it extends."""
-    constructors = _constructors(target)
+    bases = target.__mro__ if inspect.isclass(target) else ()
+    of_torch = [base for base in bases if base.__module__ == "torch.nn.modules.module"]  # which take nothing
+    constructors = [
+        vars(base)["__init__"]
+        for base in bases
+        if "__init__" in vars(base) and base not in (object, *of_torch)
+    ] or [target]
     required = [
         name for name, value in _named(_parameters(constructors[0])).items() if value.default is value.empty
     ]
@@ -136,22 +117,14 @@ def accepted(target: Callable[..., Any]) -> Accepted:
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
             return Accepted(_named(parameters), required, False)
     # The chain of **kwargs ended in a class that passes them to something else, or in one that takes none.
-    closed = inspect.isclass(target) and any(
-        base.__module__ == "torch.nn.modules.module" for base in target.__mro__
-    )
-    return Accepted(_named(parameters), required, not closed)
+    return Accepted(_named(parameters), required, not of_torch)
 
 
-def _constructors(target: Callable[..., Any]) -> list[Callable[..., Any]]:
-    if not inspect.isclass(target):
-        return [target]
-    ends = (object, *(base for base in target.__mro__ if base.__module__ == "torch.nn.modules.module"))
-    own = [vars(base)["__init__"] for base in target.__mro__ if "__init__" in vars(base) and base not in ends]
-    return own or [target]
-
-
-def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    hints = _hints(function)
+def _parameters(function: Callable[..., object]) -> dict[str, inspect.Parameter]:
+    try:
+        hints = typing.get_type_hints(inspect.unwrap(function))
+    except Exception:  # noqa: BLE001 - names for type checkers only, or whatever else an annotation computes
+        hints = {}
     found = dict(inspect.signature(function).parameters)
     if getattr(function, "__name__", "") == "__init__":
         found.pop(next(iter(found)))  # self
@@ -165,14 +138,7 @@ def _named(parameters: dict[str, inspect.Parameter]) -> dict[str, inspect.Parame
     return {name: parameter for name, parameter in parameters.items() if parameter.kind not in loose}
 
 
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(inspect.unwrap(function))
-    except Exception:  # noqa: BLE001 - names for type checkers only, or whatever else an annotation computes
-        return {}
-
-
-def _check_call(node: dict[str, Any], key: str, filled: Collection[str]) -> Iterator[str]:
+def _check_call(node: Config, key: str, filled: Collection[str]) -> Iterator[str]:
     where = f"{key}." if key else ""
     try:
         target = resolve(node["_target_"])
@@ -189,8 +155,11 @@ def _check_call(node: dict[str, Any], key: str, filled: Collection[str]) -> Iter
         elif parameter is None:
             if not anything:
                 yield f"{where}{name}: {title} has no parameter {name!r}{nearest(name, parameters)}"
-        elif value != "???" and not _acceptable(value, parameter, name in filled):
-            yield f"{where}{name}: expected {spell(parameter.annotation)}, got {_show(value)}"
+        elif value is None and (name in filled or parameter.default is None):
+            continue  # left out
+        elif value != "???" and not fits(value, parameter.annotation):
+            shown = "null" if value is None else f"{value!r} ({type(value).__name__})"
+            yield f"{where}{name}: expected {spell(parameter.annotation)}, got {shown}"
     if node.get("_partial_", False):
         return
     positional = list(parameters)[: len(node.get("_args_", []))]
@@ -200,17 +169,8 @@ def _check_call(node: dict[str, Any], key: str, filled: Collection[str]) -> Iter
             yield f"{where}{name}: {title} needs it: {where}{name}=...{hint}"
 
 
-def _acceptable(value: Any, parameter: inspect.Parameter, filled: bool) -> bool:
-    left_out = value is None and (filled or parameter.default is None)
-    return left_out or fits(value, parameter.annotation)
-
-
-def _show(value: Any) -> str:
-    return "null" if value is None else f"{value!r} ({type(value).__name__})"
-
-
-def check_fit(module: Any, data: Any, *, application: str = "") -> None:
-    """`ConfigError` unless the data set offers what the application's batch cannot do without.
+def misfit(module: Any, data: Any, application: str = "") -> str | None:
+    """What the data set does not offer and the application's batch cannot do without, for an error.
 
     Args:
         module: class with ``batch_type``, a NamedTuple whose fields without a default are required.
@@ -219,28 +179,21 @@ def check_fit(module: Any, data: Any, *, application: str = "") -> None:
     """
     missing = _missing(module, data)
     if not missing:
-        return
+        return None
     text = (
         f"data: {data.__name__} offers {', '.join(data.fields) or 'nothing'}, but {module.__name__} takes "
         f"{module.batch_type.__name__}, which also needs {', '.join(missing)}"
     )
-    names = [
-        name for name, path in options.of_application("data", application).items() if _fits(module, path)
-    ]
-    raise ConfigError(text + (f"; data that fit: {', '.join(names)}" if names else ""))
+    names = []
+    for name, path in options.of_application("data", application).items():
+        other = _found(OmegaConf.to_container(OmegaConf.load(path)))
+        if other is not None and not _missing(module, other):
+            names.append(name)
+    return text + (f"; data that fit: {', '.join(names)}" if names else "")
 
 
-def _missing(module: Any, data: Any) -> list[str]:
-    batch = getattr(module, "batch_type", None)
-    offered = getattr(data, "fields", None)
+def _missing(module: object, data: object) -> list[str]:
+    batch, offered = getattr(module, "batch_type", None), getattr(data, "fields", None)
     if batch is None or offered is None:
         return []
     return [name for name in batch._fields if name not in batch._field_defaults and name not in offered]
-
-
-def _fits(module: Any, path: Any) -> bool:
-    node: Any = OmegaConf.load(path)
-    try:
-        return not _missing(module, resolve(node["_target_"]))
-    except ConfigError:  # a data set whose package is not installed
-        return False

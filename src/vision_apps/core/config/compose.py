@@ -79,11 +79,8 @@ def without_hydra(config: DictConfig) -> DictConfig:
 
 def search_path(dirs: Sequence[Path]) -> str:
     """The override that makes Hydra look into all folders but the first, where it looks anyway."""
-    return f"hydra.searchpath=[{','.join(_quoted(f'file://{folder}') for folder in dirs[1:])}]"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    escaped = [str(folder).replace("\\", "\\\\").replace("'", "\\'") for folder in dirs[1:]]
+    return "hydra.searchpath=[" + ",".join(f"'file://{path}'" for path in escaped) + "]"
 
 
 # ---- names ---------------------------------------------------------------------------------------------
@@ -109,8 +106,9 @@ def expand(overrides: Sequence[str], dirs: Sequence[Path]) -> list[str]:
             problems.append(_no_override(word, groups, dirs))
         elif choice and choice[2] in groups:
             plus, group, text = choice.groups()
-            names = [_full_name(name, group, task, dirs, problems) for name in _names(text)]
-            word = f"{plus}{group}={_join(text, names)}" if names else word
+            names = ",".join(_full_name(name, group, task, dirs, problems) for name in _names(text))
+            if names:
+                word = f"{plus}{group}=" + (f"[{names}]" if text.startswith("[") else names)
         expanded.append(word)
     if problems:
         raise ConfigError("\n".join(problems))
@@ -144,11 +142,6 @@ def _names(text: str) -> list[str]:
     inner = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     names = inner.split(",")
     return names if all(re.fullmatch(r"[\w.-]+", name) for name in names) else []
-
-
-def _join(text: str, names: list[str]) -> str:
-    joined = ",".join(names)
-    return f"[{joined}]" if text.startswith("[") else joined
 
 
 def _full_name(name: str, group: str, task: str | None, dirs: Sequence[Path], problems: list[str]) -> str:

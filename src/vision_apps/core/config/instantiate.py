@@ -7,7 +7,7 @@ in a constructor behind its own, and knows a block-list where safety needs an al
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sized
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -28,11 +28,9 @@ def build(node: Any, **given: Any) -> Any:
         node: a part of the configuration, interpolations included, or plain data.
         given: further arguments of the outermost target; they win over those in the node.
     """
-    plain = (
-        OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
-        if OmegaConf.is_config(node)
-        else node
-    )
+    plain = node
+    if OmegaConf.is_config(node):
+        plain = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     if given and not (isinstance(plain, dict) and "_target_" in plain):
         raise TypeError(
             f"{', '.join(given)} given, but the node has no _target_ that could take them: {plain!r}"
@@ -40,7 +38,7 @@ def build(node: Any, **given: Any) -> Any:
     return _build(plain, given)
 
 
-def _build(node: Any, given: dict[str, Any]) -> Any:
+def _build(node: object, given: dict[str, Any]) -> Any:
     if isinstance(node, list):
         return [_build(item, {}) for item in node]
     if not isinstance(node, dict):
@@ -61,7 +59,7 @@ def _build(node: Any, given: dict[str, Any]) -> Any:
     return target(*positional, **arguments)
 
 
-def _missing(target: Callable[..., Any], positional: list[Any], arguments: dict[str, Any]) -> list[str]:
+def _missing(target: Callable[..., object], positional: Sized, arguments: Container[str]) -> list[str]:
     try:
         parameters = inspect.signature(target).parameters.values()
     except ValueError:  # written in C without a signature

@@ -80,7 +80,9 @@ def resolve_network(target: object) -> Callable[..., Any]:
     """The class or function that a ``_target_`` in a trained network names: a module, or what builds models;
     `ConfigError` when it is not there or anything else."""
     found = resolve(target)
-    if _is_users(target, found) or _is_module(found) or _is_model_builder(found, found.__module__):
+    from torch import nn
+
+    if _is_users(target, found) or _is_a(found, nn.Module) or _is_model_builder(found, found.__module__):
         return found
     raise ConfigError(f"{target} is not a part of a network: expected a network, layer, loss or metric")
 
@@ -90,10 +92,8 @@ def _is_users(target: object, found: object) -> bool:
     return target in by_user or (_at_top(found) and _under(found.__module__, by_user))
 
 
-def _is_module(found: object) -> bool:
-    from torch import nn
-
-    return inspect.isclass(found) and issubclass(found, nn.Module)
+def _is_a(found: object, *kinds: type) -> bool:
+    return inspect.isclass(found) and issubclass(found, kinds)
 
 
 def _locate(target: str) -> object:
@@ -109,9 +109,8 @@ def _locate(target: str) -> object:
                 f"{target}: there is no package {missing}; is it installed, or on PYTHONPATH?"
             ) from error
         above = importlib.import_module(missing.rsplit(".", 1)[0])
-        siblings = [
-            f"{above.__name__}.{found.name}" for found in pkgutil.iter_modules(getattr(above, "__path__", []))
-        ]
+        below = pkgutil.iter_modules(getattr(above, "__path__", []))
+        siblings = [f"{above.__name__}.{module.name}" for module in below]
         raise ConfigError(f"there is no module {missing}{nearest(missing, siblings)}") from error
     if not hasattr(module, name):
         public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
@@ -128,60 +127,40 @@ def _at_top(found: object) -> bool:
 
 
 def _is_part(found: object) -> bool:
-    home = found.__module__
-    package = home.split(".")[0]
-    if package == "vision_apps" and not _under(home, _ENGINE):
-        return _is_module(found) or _is_data(found) or _is_augmentation(found) or _is_callback(found)
-    if package == "vision_apps" or package == "pytorch_lightning":
-        return home in _SCHEDULES or (inspect.isclass(found) and issubclass(found, _lightning_kinds()))
-    if package == "torchmetrics":
-        from torchmetrics import Metric, MetricCollection
-
-        return inspect.isclass(found) and issubclass(found, Metric | MetricCollection)
-    if home.startswith(_HOMES.get(package, ())) and inspect.isclass(found):
-        from torch import nn
-        from torch.optim import Optimizer
-        from torch.optim.lr_scheduler import LRScheduler
-
-        return issubclass(found, nn.Module | Optimizer | LRScheduler)
-    return _is_model_builder(found, home)
-
-
-def _is_callback(found: object) -> bool:
-    from pytorch_lightning import Callback
-
-    return inspect.isclass(found) and issubclass(found, Callback)
-
-
-def _is_data(found: object) -> bool:
-    from vision_apps.core.data import VisionData
-
-    return inspect.isclass(found) and issubclass(found, VisionData)
-
-
-def _is_augmentation(found: object) -> bool:
-    from vision_apps.core.augmentation import Augmentation
-
-    return inspect.isclass(found) and issubclass(found, Augmentation)
-
-
-def _lightning_kinds() -> tuple[type, ...]:
     import pytorch_lightning as pl
     from pytorch_lightning import plugins
     from pytorch_lightning.loggers import Logger
     from pytorch_lightning.profilers import Profiler
     from pytorch_lightning.strategies import Strategy
+    from torch import nn
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
+    from torchmetrics import Metric, MetricCollection
 
-    kinds = (pl.Trainer, pl.Callback, Logger, Profiler, Strategy)
-    return (*kinds, plugins.Precision, plugins.CheckpointIO, plugins.LayerSync)
+    from vision_apps.core.augmentation import Augmentation
+    from vision_apps.core.data import VisionData
+
+    home = found.__module__
+    package = home.split(".")[0]
+    if package == "vision_apps" and not _under(home, _ENGINE):
+        return _is_a(found, nn.Module, VisionData, Augmentation, pl.Callback)
+    if package in ("vision_apps", "pytorch_lightning"):
+        kinds = (pl.Trainer, pl.Callback, Logger, Profiler, Strategy)
+        plugged = (plugins.Precision, plugins.CheckpointIO, plugins.LayerSync)
+        return home in _SCHEDULES or _is_a(found, *kinds, *plugged)
+    if package == "torchmetrics":
+        return _is_a(found, Metric, MetricCollection)
+    part_of_torch = home.startswith(_HOMES.get(package, ())) and _is_a(
+        found, nn.Module, Optimizer, LRScheduler
+    )
+    return part_of_torch or _is_model_builder(found, home)
 
 
 def _is_model_builder(found: object, home: str) -> bool:
     if inspect.isfunction(found) and home.startswith("torchvision.models."):
         from torch import nn
 
-        result = typing.get_type_hints(inspect.unwrap(found)).get("return")
-        return inspect.isclass(result) and issubclass(result, nn.Module)
+        return _is_a(typing.get_type_hints(inspect.unwrap(found)).get("return"), nn.Module)
     if inspect.isfunction(found) and home.startswith("timm.models."):
         import timm
 

@@ -33,22 +33,19 @@ def fits(value: object, annotation: object) -> bool:
         return any(fits(value, choice) for choice in arguments)
     if origin is Literal:
         return any(value == choice and type(value) is type(choice) for choice in arguments)
-    if origin in _LISTS:
+    if _is_list(origin, arguments):
         return isinstance(value, list) and all(fits(item, arg) for arg in arguments[:1] for item in value)
     if origin is tuple:
-        return isinstance(value, list) and _fits_tuple(value, arguments)
+        return isinstance(value, list) and len(value) == len(arguments) and all(map(fits, value, arguments))
     if origin in _DICTS:
         items = value.values() if isinstance(value, dict) and len(arguments) == 2 else ()
         return isinstance(value, dict) and all(fits(item, arguments[1]) for item in items)
     return _fits_class(value, origin) if isinstance(origin, type) else value is not None
 
 
-def _fits_tuple(value: list[object], arguments: tuple[object, ...]) -> bool:
-    if len(arguments) == 2 and arguments[1] is Ellipsis:
-        return all(fits(item, arguments[0]) for item in value)
-    if not arguments:
-        return True
-    return len(value) == len(arguments) and all(map(fits, value, arguments))
+def _is_list(origin: object, arguments: tuple[object, ...]) -> bool:
+    """Of any length; a tuple may be."""
+    return origin in _LISTS or (origin is tuple and (not arguments or arguments[-1] is Ellipsis))
 
 
 def _fits_class(value: object, kind: type) -> bool:
@@ -85,11 +82,9 @@ def _choices(annotation: object) -> list[str]:
         return ["null"]
     if origin is typing.Annotated:
         return _choices(arguments[0])
-    if origin in _LISTS:
+    if _is_list(origin, arguments):
         return ["list" + (f" of {spell(arguments[0])}" if arguments else "")]
     if origin is tuple:
-        if not arguments or arguments[-1] is Ellipsis:
-            return ["list" + (f" of {spell(arguments[0])}" if arguments else "")]
         return [f"[{', '.join(map(spell, arguments))}]"]
     if origin in _DICTS:
         return ["dict" + (f" of {spell(arguments[1])}" if len(arguments) == 2 else "")]
