@@ -10,15 +10,17 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models.detection.fcos import FCOS
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.retinanet import RetinaNet
 from torchvision.models.detection.ssd import SSD
 from torchvision.ops import box_iou
 
-from vision_apps.applications.detection.detector import Detector
+from vision_apps.applications.detection.detector import Detector, Outputs
+from vision_apps.applications.detection.objects import within
 from vision_apps.applications.detection.types import Detections, Target
+from vision_apps.core.conventions import height_width
 
 EXCUSED = 1e4  # a logit whose loss and gradient are exactly 0
 PADDED = 32  # px: pyramids expect sides that this divides
@@ -46,10 +48,7 @@ def inside(pixels: Tensor, input_size: int | Sequence[int] | None, padded: bool)
     """Pixels [B, 3, H, W] as the network sees them: scaled to ``input_size`` if that is given, and
     ``padded`` at the right and below to a multiple of 32 with zeros, the mean colour."""
     given = (pixels.shape[-2], pixels.shape[-1])
-    if input_size is None:
-        size = given
-    else:
-        size = (input_size, input_size) if isinstance(input_size, int) else (input_size[0], input_size[1])
+    size = given if input_size is None else height_width(input_size, "model.input_size")
     if size != given:
         pixels = F.interpolate(pixels, size, mode="bilinear", antialias=True)
     if padded:
@@ -86,27 +85,23 @@ def as_detections(rows: list[dict[str, Tensor]], frame: Frame, shift: int) -> li
 
 def in_ignored(boxes: Tensor, ignored: Tensor) -> Tensor:
     """Which boxes [n, 4] have their centre in one of the regions [m, 4]: bool [n]."""
-    x, y = ((boxes[:, :2] + boxes[:, 2:]) / 2)[:, None].unbind(-1)
-    left, top, right, bottom = ignored[None].unbind(-1)
-    return ((x >= left) & (x < right) & (y >= top) & (y < bottom)).any(dim=1)
+    return within((boxes[:, :2] + boxes[:, 2:]) / 2, ignored).any(dim=0)
 
 
-class DenseDetector(Detector[DenseOutputs]):
+class TorchvisionDetector(Detector[Outputs]):
     """A ``model`` of torchvision for ``num_classes`` classes.
 
     Args:
-        model: for ``num_classes`` + 1 classes if it is an SSD, whose class 0 is the background, and for
-            ``num_classes`` otherwise.
+        model: for ``num_classes`` + 1 classes if its class 0 is the background, as that of an SSD or a
+            Faster R-CNN, and for ``num_classes`` otherwise.
         input_size: side in pixels, or height and width, that pictures are brought to inside; null: as they
             come.
         score_threshold, nms_iou, max_detections: of the detections; null: as torchvision has it.
     """
 
-    model: SSD | RetinaNet | FCOS
-
     def __init__(
         self,
-        model: SSD | RetinaNet | FCOS,
+        model: nn.Module,
         num_classes: int,
         input_size: int | Sequence[int] | None = None,
         score_threshold: float | None = None,
@@ -117,13 +112,25 @@ class DenseDetector(Detector[DenseOutputs]):
         self.model = model
         self.num_classes = num_classes
         self.input_size = input_size
-        self.shift = int(isinstance(model, SSD))
-        if score_threshold is not None:
-            model.score_thresh = score_threshold
-        if nms_iou is not None:
-            model.nms_thresh = nms_iou
-        if max_detections is not None:
-            model.detections_per_img = max_detections
+        given = {
+            "score_thresh": score_threshold,
+            "nms_thresh": nms_iou,
+            "detections_per_img": max_detections,
+        }
+        for name, value in given.items():
+            if value is not None:
+                setattr(getattr(model, "roi_heads", model), name, value)
+
+
+class DenseDetector(TorchvisionDetector[DenseOutputs]):
+    """An SSD, RetinaNet or FCOS of torchvision."""
+
+    model: SSD | RetinaNet | FCOS
+
+    @property
+    def shift(self) -> int:
+        """Torchvision's class of our class 0."""
+        return int(isinstance(self.model, SSD))
 
     def forward(
         self, pixels: Tensor, targets: list[Target] | None = None, proposals: list[Tensor] | None = None

@@ -4,8 +4,7 @@ import logging
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import cast
+from typing import ClassVar, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +12,18 @@ from torchvision import models
 from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
 from torchvision.models.detection.ssd import SSD as TorchvisionSsd  # noqa: N811 - its name there
 
-from vision_apps.applications.detection.torchvision_dense import DenseDetector
-from vision_apps.applications.detection.torchvision_regions import TwoStageDetector
+from vision_apps.applications.detection.detector import Outputs
+from vision_apps.applications.detection.torchvision_dense import (
+    DenseDetector,
+    DenseOutputs,
+    TorchvisionDetector,
+)
+from vision_apps.applications.detection.torchvision_regions import TwoStageDetector, TwoStageOutputs
 from vision_apps.core.config.suggest import nearest
-from vision_apps.core.errors import ConfigError, RunError
+from vision_apps.core.conventions import height_width
+from vision_apps.core.errors import ConfigError
 from vision_apps.networks.backbones import Backbone
-from vision_apps.networks.published import chosen
+from vision_apps.networks.published import chosen, download
 
 log = logging.getLogger(__name__)
 
@@ -82,11 +87,10 @@ class Ssd(DenseDetector):
         boxes = DefaultBoxGenerator(
             cast(list[list[int]], [list(aspects)] * levels), smallest, largest, steps=list(backbone.strides)
         )
-        size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
         model = TorchvisionSsd(
             _Named(backbone),
             boxes,
-            size,
+            height_width(image_size),
             num_classes + 1,
             iou_thresh=matched_iou,
             positive_fraction=1 / (1 + negatives),
@@ -95,7 +99,48 @@ class Ssd(DenseDetector):
         _keep_normalisation(self, backbone)
 
 
-class TorchvisionDense(DenseDetector):
+class _Published(TorchvisionDetector[Outputs]):
+    """A detector of torchvision by name.
+
+    Batches of detection are too small for statistics of their own: where published ones are there
+    (``frozen``, kept in checkpoints), they stay as they are.
+    """
+
+    names: ClassVar[Sequence[str]]
+    frozen: Tensor
+
+    def __init__(
+        self,
+        name: str,
+        num_classes: int,
+        class_names: Sequence[str] = (),
+        weights: str | None = None,
+        weights_backbone: str | None = None,
+        input_size: int | Sequence[int] | None = None,
+        score_threshold: float | None = None,
+        nms_iou: float | None = None,
+        max_detections: int | None = None,
+    ) -> None:
+        if name not in self.names:
+            raise ConfigError(
+                f"model.name: {name} is none of {', '.join(self.names)}{nearest(name, self.names)}"
+            )
+        shift = int(name.startswith(("ssd", "fasterrcnn")))
+        model, published = _build(name, num_classes, shift, class_names, weights, weights_backbone)
+        super().__init__(model, num_classes, input_size, score_threshold, nms_iou, max_detections)
+        self.register_buffer("frozen", torch.tensor(published is not None))
+        _keep_normalisation(self, published)
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        if bool(self.frozen):
+            for part in self.model.backbone.modules():
+                if isinstance(part, nn.BatchNorm2d):
+                    part.eval()
+        return self
+
+
+class TorchvisionDense(_Published[DenseOutputs], DenseDetector):
     """SSD300, SSDlite, RetinaNet or FCOS of torchvision.
 
     Args:
@@ -112,34 +157,10 @@ class TorchvisionDense(DenseDetector):
         RunError: the weights cannot be downloaded.
     """
 
-    def __init__(
-        self,
-        name: str,
-        num_classes: int,
-        class_names: Sequence[str] = (),
-        weights: str | None = None,
-        weights_backbone: str | None = None,
-        input_size: int | Sequence[int] | None = None,
-        score_threshold: float | None = None,
-        nms_iou: float | None = None,
-        max_detections: int | None = None,
-    ) -> None:
-        _require(name, DENSE)
-        shift = int(name.startswith("ssd"))
-        model, published = _build(name, num_classes, shift, class_names, weights, weights_backbone)
-        super().__init__(model, num_classes, input_size, score_threshold, nms_iou, max_detections)
-        self.register_buffer("frozen", torch.tensor(published is not None))
-        _keep_normalisation(self, published)
-
-    frozen: Tensor
-
-    def train(self, mode: bool = True) -> "TorchvisionDense":
-        super().train(mode)
-        _freeze_statistics(self)
-        return self
+    names = DENSE
 
 
-class TorchvisionFasterRcnn(TwoStageDetector):
+class TorchvisionFasterRcnn(_Published[TwoStageOutputs], TwoStageDetector):
     """Faster R-CNN of torchvision.
 
     Args:
@@ -156,30 +177,7 @@ class TorchvisionFasterRcnn(TwoStageDetector):
         RunError: the weights cannot be downloaded.
     """
 
-    def __init__(
-        self,
-        name: str,
-        num_classes: int,
-        class_names: Sequence[str] = (),
-        weights: str | None = None,
-        weights_backbone: str | None = None,
-        input_size: int | Sequence[int] | None = None,
-        score_threshold: float | None = None,
-        nms_iou: float | None = None,
-        max_detections: int | None = None,
-    ) -> None:
-        _require(name, TWO_STAGE)
-        model, published = _build(name, num_classes, 1, class_names, weights, weights_backbone)
-        super().__init__(model, num_classes, input_size, score_threshold, nms_iou, max_detections)
-        self.register_buffer("frozen", torch.tensor(published is not None))
-        _keep_normalisation(self, published)
-
-    frozen: Tensor
-
-    def train(self, mode: bool = True) -> "TorchvisionFasterRcnn":
-        super().train(mode)
-        _freeze_statistics(self)
-        return self
+    names = TWO_STAGE
 
 
 class _Named(nn.Module):
@@ -192,11 +190,6 @@ class _Named(nn.Module):
 
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:
         return OrderedDict((str(level), maps) for level, maps in enumerate(self.backbone(pixels)))
-
-
-def _require(name: str, names: Sequence[str]) -> None:
-    if name not in names:
-        raise ConfigError(f"model.name: {name} is none of {', '.join(names)}{nearest(name, names)}")
 
 
 def _build(
@@ -216,24 +209,18 @@ def _build(
     model = models.get_model(name, weights=None, weights_backbone=None, num_classes=outputs)
     if weights is None and weights_backbone is None:
         return model, None
-    entry = chosen("model.weights", weights, models.get_model_weights(name), name) if weights else None
-    of_backbone = None
-    if entry is None and weights_backbone:
+    entry = of_backbone = None
+    if weights is not None:
+        entry = chosen("model.weights", weights, models.get_model_weights(name), name)
+        download(entry, "model.weights", name)  # to be read below from where it lies
+    elif weights_backbone is not None:
         part = next(part for part in ("vgg16", "mobilenet_v3_large", "resnet50") if part in name)
         of_backbone = chosen("model.weights_backbone", weights_backbone, models.get_model_weights(part), part)
+        download(of_backbone, "model.weights_backbone", part)
     classes = len(entry.meta["categories"]) if entry else outputs
-    try:
-        published = models.get_model(
-            name, weights=entry, weights_backbone=of_backbone, num_classes=classes, progress=False
-        )
-    except Exception as error:  # many: no network, a broken file, a full disk
-        url = (entry or of_backbone).url  # type: ignore[union-attr]  # one of them was asked for
-        target = Path(torch.hub.get_dir(), "checkpoints", Path(url).name)
-        raise RunError(
-            f"model.weights: cannot get the weights of {name} from {url} ({type(error).__name__}: {error}). "
-            f"Put that file at {target} by hand, or start from random numbers: model.weights=null "
-            "model.weights_backbone=null"
-        ) from error
+    published = models.get_model(
+        name, weights=entry, weights_backbone=of_backbone, num_classes=classes, progress=False
+    )
     names = entry.meta["categories"] if entry else None
     pairs = _pairs(class_names, names, shift)
     _take_over(model, published, pairs, outputs, classes if entry else None)
@@ -247,7 +234,10 @@ def _take_over(
 ) -> None:
     """Write what is published into the model: of its last layers, which give ``classes`` and shall give
     ``outputs``, the rows of ``pairs``; without ``classes`` the published detector has not learned any."""
-    state = _with_batch_norms(published)
+    state = published.state_dict()
+    for name, part in published.named_modules():  # frozen norms have an epsilon of their own, some of 0
+        if type(part).__name__ == "FrozenBatchNorm2d":
+            state[f"{name}.running_var"] = state[f"{name}.running_var"] + part.eps - nn.BatchNorm2d(1).eps
     for key, value in model.state_dict().items():
         found = state.get(key)
         if found is None:
@@ -274,37 +264,15 @@ def _copy_classes(
 ) -> None:
     """Rows come class by class for the boxes of regions, and anchor by anchor elsewhere."""
     by_class = "bbox_pred" in key
-    shape = (ours, -1) if by_class else (-1, ours)
-    their_shape = (theirs, -1) if by_class else (-1, theirs)
-    rows = value.reshape(*shape, *value.shape[1:])
-    their_rows = found.reshape(*their_shape, *found.shape[1:])
-    for own, other in pairs.items():
-        if by_class:
-            rows[own] = their_rows[other]
-        else:
-            rows[:, own] = their_rows[:, other]
-    value.copy_(rows.reshape(value.shape))
+    rows, their_rows = (
+        values.unflatten(0, (count, -1) if by_class else (-1, count)).movedim(0 if by_class else 1, 0)
+        for values, count in ((value, ours), (found, theirs))
+    )
+    for own, other in pairs.items():  # views: what is written is written into ``value``
+        rows[own] = their_rows[other]
 
 
-def _with_batch_norms(published: nn.Module) -> dict[str, Tensor]:
-    """The state with each frozen norm's own epsilon in its variance: some were published with 0."""
-    state = published.state_dict()
-    for name, part in published.named_modules():
-        epsilon = getattr(part, "eps", None)
-        if type(part).__name__ == "FrozenBatchNorm2d" and epsilon is not None:
-            state[f"{name}.running_var"] = state[f"{name}.running_var"] + epsilon - nn.BatchNorm2d(1).eps
-    return state
-
-
-def _freeze_statistics(detector: TorchvisionDense | TorchvisionFasterRcnn) -> None:
-    """Batches of detection are too small for statistics; where published ones are there, they are kept."""
-    if bool(detector.frozen):
-        for part in detector.model.backbone.modules():
-            if isinstance(part, nn.BatchNorm2d):
-                part.eval()
-
-
-def _keep_normalisation(detector: DenseDetector | TwoStageDetector, published: nn.Module | None) -> None:
+def _keep_normalisation(detector: TorchvisionDetector[Outputs], published: nn.Module | None) -> None:
     """What the weights were trained with, as ``mean`` and ``std`` in [0, 1] units."""
     transform = getattr(published, "transform", None)
     if transform is not None:

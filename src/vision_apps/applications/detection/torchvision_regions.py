@@ -1,6 +1,5 @@
 """torchvision's Faster R-CNN as `detector.Detector`, without its own resizing and normalising."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -9,9 +8,9 @@ from torchvision.models.detection.faster_rcnn import FasterRCNN
 from torchvision.models.detection.roi_heads import fastrcnn_loss
 from torchvision.models.detection.rpn import concat_box_prediction_layers
 
-from vision_apps.applications.detection.detector import Detector
 from vision_apps.applications.detection.torchvision_dense import (
     Frame,
+    TorchvisionDetector,
     as_detections,
     as_targets,
     in_ignored,
@@ -34,35 +33,11 @@ class TwoStageOutputs(NamedTuple):
     chosen: bool  # whether the regions were sampled by the objects
 
 
-class TwoStageDetector(Detector[TwoStageOutputs]):
-    """A Faster R-CNN of torchvision for ``num_classes`` classes and background.
+class TwoStageDetector(TorchvisionDetector[TwoStageOutputs]):
+    """A Faster R-CNN of torchvision. In training the objects choose the regions that are learned from, so
+    ``forward`` needs them."""
 
-    In training the objects choose the regions that are learned from, so ``forward`` needs them.
-
-    Args:
-        input_size, score_threshold, nms_iou, max_detections: as in `torchvision_dense.DenseDetector`.
-    """
-
-    def __init__(
-        self,
-        model: FasterRCNN,
-        num_classes: int,
-        input_size: int | Sequence[int] | None = None,
-        score_threshold: float | None = None,
-        nms_iou: float | None = None,
-        max_detections: int | None = None,
-    ) -> None:
-        super().__init__()
-        self.model = model
-        self.num_classes = num_classes
-        self.input_size = input_size
-        heads = model.roi_heads
-        if score_threshold is not None:
-            heads.score_thresh = score_threshold
-        if nms_iou is not None:
-            heads.nms_thresh = nms_iou
-        if max_detections is not None:
-            heads.detections_per_img = max_detections
+    model: FasterRCNN
 
     def forward(
         self, pixels: Tensor, targets: list[Target] | None = None, proposals: list[Tensor] | None = None
@@ -119,7 +94,7 @@ class TwoStageDetector(Detector[TwoStageOutputs]):
         ``classes`` and ``boxes`` of the second. ``positives`` are the regions that show an object."""
         if outputs.chosen:
             return self._losses(outputs, targets)
-        with torch.random.fork_rng(_cuda(outputs.logits)):
+        with torch.random.fork_rng([outputs.logits.device] if outputs.logits.is_cuda else []):
             torch.manual_seed(SEED)
             return self._losses(outputs, targets)
 
@@ -135,11 +110,8 @@ class TwoStageDetector(Detector[TwoStageOutputs]):
         objectness, proposals = rpn.compute_loss(outputs.objectness, outputs.deltas, kinds, wanted)
 
         owners, labels = self._labelled(outputs.regions, targets, outputs.frame)
-        chosen = (
-            [(classes >= 0).nonzero()[:, 0] for classes in labels]
-            if outputs.chosen
-            else heads.subsample(labels)
-        )
+        every = [(classes >= 0).nonzero()[:, 0] for classes in labels]
+        chosen = every if outputs.chosen else heads.subsample(labels)
         truths, picked, first = [], [], 0
         for row, owner, those in zip(rows, owners, chosen, strict=True):
             objects = row["boxes"] if len(row["boxes"]) else row["boxes"].new_zeros(1, 4)
@@ -149,9 +121,9 @@ class TwoStageDetector(Detector[TwoStageOutputs]):
         regions = [found[those] for found, those in zip(outputs.regions, chosen, strict=True)]
         labels = [kinds[those] for kinds, those in zip(labels, chosen, strict=True)]
         wanted = heads.box_coder.encode(truths, regions)
-        every = torch.cat(picked)
-        if len(every):
-            classes, boxes = fastrcnn_loss(outputs.logits[every], outputs.offsets[every], labels, wanted)
+        rows_of = torch.cat(picked)
+        if len(rows_of):
+            classes, boxes = fastrcnn_loss(outputs.logits[rows_of], outputs.offsets[rows_of], labels, wanted)
         else:  # all lie in ignored regions
             classes, boxes = outputs.logits.sum() * 0, outputs.offsets.sum() * 0
         parts = {"objectness": objectness, "proposals": proposals, "classes": classes, "boxes": boxes}
@@ -169,7 +141,3 @@ class TwoStageDetector(Detector[TwoStageOutputs]):
             for box, score, label in zip(boxes, scores, labels, strict=True)
         ]
         return as_detections(rows, outputs.frame, shift=1)
-
-
-def _cuda(values: Tensor) -> list[torch.device]:
-    return [values.device] if values.is_cuda else []
