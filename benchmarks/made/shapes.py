@@ -92,10 +92,13 @@ class Shapes(_Made):
         return TensorSamples(**{name: offered[name] for name in fields})
 
     def _searched(self, images: torch.Tensor, split: Split) -> torch.Tensor:
-        from vision_apps.data.boxes.proposal_cache import cached_proposals
+        from vision_apps.data.boxes.proposal_cache import proposals_of
 
         assert self.proposals is not None
-        return cached_proposals(images, self.proposals, 256, Path("runs/correctness/proposals") / split)
+        keys = [f"picture {number}" for number in range(len(images))]
+        cache = Path("runs/correctness/proposals") / split
+        found = proposals_of(keys, lambda number: images[number], self.proposals, 256, cache)
+        return torch.stack([found.of(number, image) for number, image in enumerate(images)])
 
     def _picture(
         self, rng: np.random.Generator, boxes: NDArray[np.float32], labels: NDArray[np.int64]

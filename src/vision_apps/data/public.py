@@ -1,4 +1,4 @@
-"""What all public data sets share: how they are fetched and what is said when they are not there."""
+"""How public data sets are fetched."""
 
 import tarfile
 from collections.abc import Iterable, Sequence
@@ -10,20 +10,6 @@ VOC_CLASSES = (  # of PASCAL VOC, 2007 to 2012
     "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
     "pottedplant sheep sofa train tvmonitor"
 ).split()
-
-
-def not_found(title: str, root: Path, expected: str, download: str) -> DataError:
-    """The error for a public set that is not on disk.
-
-    Args:
-        expected: the layout that would have been recognised.
-        download: what the download weighs, for instance ``170 MB``.
-    """
-    return DataError(
-        f"data.root: no {title} in {root.absolute()}\n"
-        f"  Expected {expected}.\n"
-        f"  Download it ({download}): data.download=true    Or say where it is: data.root=/path/to/it"
-    )
 
 
 def download(urls: Sequence[str], folder: Path, name: str, md5: str) -> Path:

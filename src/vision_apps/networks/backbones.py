@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import timm
 from torch import Tensor, nn
+from torchvision.ops import Conv2dNormActivation as Layer  # without a bias, with batch norm and ReLU
 
 from vision_apps.core.errors import RunError
 from vision_apps.networks.published import timm_name
@@ -38,15 +39,15 @@ class Small(Backbone):
         super().__init__()
         half, most = width // 2, width * 3 // 4
         self.stem = nn.Sequential(
-            _layer(3, half, stride=2),
-            _layer(half, half),
-            _layer(half, most, stride=2),
-            _layer(most, most),
-            _layer(most, width, stride=2),
-            _layer(width, width),
+            Layer(3, half, stride=2),
+            Layer(half, half),
+            Layer(half, most, stride=2),
+            Layer(most, most),
+            Layer(most, width, stride=2),
+            Layer(width, width),
         )
         self.further = nn.ModuleList(
-            nn.Sequential(_layer(width, width, stride=2), _layer(width, width)) for _ in range(levels - 1)
+            nn.Sequential(Layer(width, width, stride=2), Layer(width, width)) for _ in range(levels - 1)
         )
         self.channels = [width] * levels
         self.strides = [8 * 2**level for level in range(levels)]
@@ -99,9 +100,3 @@ class Timm(Backbone):
     def forward(self, pixels: Tensor) -> list[Tensor]:
         maps: list[Tensor] = self.network(pixels)
         return maps
-
-
-def _layer(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
-    )

@@ -1,14 +1,31 @@
 """Weights that others publish: named, chosen and fetched, with errors that say what to type instead."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
 from vision_apps.core.errors import ConfigError, RunError
+
+
+class PublishedNetwork(nn.Module):
+    """A network of another library.
+
+    Attributes:
+        mean, std: of the images that the weights were trained on, 3 floats in [0, 1] units; None without
+            weights (the data's own are used then).
+    """
+
+    def __init__(
+        self, model: nn.Module, mean: Sequence[float] | None = None, std: Sequence[float] | None = None
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.mean = None if mean is None else list(mean)
+        self.std = None if std is None else list(std)
 
 
 def unknown(key: str, value: str, names: Iterable[str], what: str) -> ConfigError:
@@ -57,6 +74,29 @@ def timm_name(key: str, name: str, weights: str | None, weights_key: str = "mode
     if weights not in known:
         raise unknown(weights_key, weights, known, f"a set of published weights of {name}")
     return name if weights == "DEFAULT" else f"{name}.{weights}"
+
+
+def timm_pretrained(
+    build: Callable[[], nn.Module], tagged: str, weights: str
+) -> tuple[nn.Module, Sequence[float], Sequence[float]]:
+    """What ``build`` makes with the published weights of timm's network ``tagged``, and the mean and std that
+    it was trained with.
+
+    Raises:
+        RunError: the weights cannot be had.
+    """
+    import timm
+
+    published = timm.get_pretrained_cfg(tagged)
+    assert published is not None  # `timm_name` found the tag
+    try:
+        return build(), published.mean, published.std
+    except Exception as error:  # what a failed download raises depends on the hub's HTTP library
+        raise RunError(
+            f"model.weights={weights}: cannot get the weights of {tagged} from "
+            f"{published.hf_hub_id or published.url} ({type(error).__name__}: {error}). Once read they are "
+            "kept in the folder that HF_HOME names; or start from random numbers: model.weights=null"
+        ) from error
 
 
 def download(entry: WeightsEnum, key: str, name: str) -> dict[str, Tensor]:

@@ -8,24 +8,25 @@ import torch
 from PIL import Image
 
 from vision_apps.applications.segmentation import pictures
+from vision_apps.data.masks.coding import encode_palette_png, voc_colors
 
 PALETTE = [[10, 20, 30], [200, 0, 0], [0, 200, 0]]
 NAMES = ["ground", "a class with quite a long name", "tree"]
 
 
 def test_the_default_palette_is_that_of_pascal_voc() -> None:
-    palette = pictures.default_palette(21)
+    palette = voc_colors(21)
     assert palette[0] == [0, 0, 0]
     assert palette[1] == [128, 0, 0]
     assert palette[2] == [0, 128, 0]
     assert palette[15] == [192, 128, 128]  # person
     assert palette[20] == [0, 64, 128]  # tv monitor
-    assert len({tuple(color) for color in pictures.default_palette(254)}) == 254
+    assert len({tuple(color) for color in voc_colors(254)}) == 254
 
 
 def test_a_palette_png_is_read_back_and_can_be_looked_at() -> None:
     mask = torch.tensor([[0, 1, 2], [2, 255, 0]], dtype=torch.uint8)
-    image = Image.open(io.BytesIO(pictures.palette_png(mask, PALETTE)))
+    image = Image.open(io.BytesIO(encode_palette_png(mask, PALETTE)))
     assert image.mode == "P"
     np.testing.assert_array_equal(np.asarray(image), mask.numpy())
     colors = np.asarray(image.convert("RGB"))
@@ -72,9 +73,7 @@ def test_pictures_are_shown_at_a_size_to_look_at(size: tuple[int, int], panel: t
 def test_a_legend_longer_than_the_picture_makes_it_taller() -> None:
     names = [f"class {k}" for k in range(40)]
     mask = torch.arange(40, dtype=torch.uint8).reshape(5, 8)
-    shown = pictures.legible(
-        torch.zeros(3, 5, 8, dtype=torch.uint8), mask, pictures.default_palette(40), names
-    )
+    shown = pictures.legible(torch.zeros(3, 5, 8, dtype=torch.uint8), mask, voc_colors(40), names)
     assert shown.shape[1] == 40 * 22 + 8
 
 
@@ -90,8 +89,8 @@ def test_figures_are_drawn_for_any_number_of_classes(classes: int) -> None:
     counts[1] = counts[:, 1] = 0
     names = [f"class {k}" for k in range(classes)]
     for figure in (
-        pictures.class_ious(counts, names, pictures.default_palette(classes)),
-        pictures.class_ious(torch.zeros_like(counts), names, pictures.default_palette(classes)),
+        pictures.class_ious(counts, names, voc_colors(classes)),
+        pictures.class_ious(torch.zeros_like(counts), names, voc_colors(classes)),
     ):
         assert figure.dtype == torch.uint8 and figure.shape[0] == 3
         assert figure.float().std() > 5

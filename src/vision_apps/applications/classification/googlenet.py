@@ -1,9 +1,11 @@
 """GoogLeNet: Szegedy et al., "Going deeper with convolutions", CVPR 2015 (arXiv:1409.4842, 2014), Table 1."""
 
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torchvision.ops import Conv2dNormActivation
 
 from vision_apps.networks.auxiliary import AuxiliaryLogits, Logits
 
@@ -34,11 +36,7 @@ INCEPTIONS = {
 
 def conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
     """Convolution, batch normalisation, ReLU. Szegedy et al. 2015 have no normalisation, which is younger."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs, eps=1e-3),
-        nn.ReLU(inplace=True),
-    )
+    return Conv2dNormActivation(inputs, outputs, kernel, stride, norm_layer=partial(nn.BatchNorm2d, eps=1e-3))
 
 
 class Inception(nn.Module):

@@ -1,7 +1,8 @@
 """Any classifier of torchvision or timm by name, with or without its published weights."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,26 +10,20 @@ from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
 from vision_apps.core.errors import ConfigError, RunError
-from vision_apps.networks.published import chosen, download, timm_name, unknown
+from vision_apps.networks.published import (
+    PublishedNetwork,
+    chosen,
+    download,
+    timm_name,
+    timm_pretrained,
+    unknown,
+)
 
 
-class ZooNetwork(nn.Module):
-    """A network of another library, with what it expects of its input.
+class ZooNetwork(PublishedNetwork):
+    """A classifier of another library."""
 
-    Attributes:
-        image_size: side of the square input, pixels.
-        mean, std: of the images that the weights were trained on, 3 floats in [0, 1] units; None without
-            weights (the data's own are used then).
-    """
-
-    def __init__(
-        self, model: nn.Module, image_size: int, mean: Sequence[float] | None, std: Sequence[float] | None
-    ) -> None:
-        super().__init__()
-        self.model = model
-        self.image_size = image_size
-        self.mean = None if mean is None else list(mean)
-        self.std = None if std is None else list(std)
+    image_size: int  # side of the square input, pixels
 
     def forward(self, images: Tensor) -> Tensor:
         """[B, 3, image_size, image_size] -> logits [B, K]."""
@@ -80,10 +75,7 @@ class Torchvision(ZooNetwork):
         elif name in ("googlenet", "inception_v3"):
             arguments = {"aux_logits": False, "init_weights": weights is None, "transform_input": False}
 
-        def build() -> nn.Module:
-            model: nn.Module = models.get_model(name, weights=None, num_classes=num_classes, **arguments)
-            return model
-
+        build = partial(models.get_model, name, weights=None, num_classes=num_classes, **arguments)
         model = build_for(build, name, size, native)
         mean, std = None, None
         if weights is not None:
@@ -92,7 +84,8 @@ class Torchvision(ZooNetwork):
             # normalisation for
             scaled = name in ("googlenet", "inception_v3")
             mean, std = ([0.5] * 3, [0.5] * 3) if scaled else (preset.mean, preset.std)
-        super().__init__(model, size, mean, std)
+        super().__init__(model, mean, std)
+        self.image_size = size
 
     @staticmethod
     def _state(entry: WeightsEnum, name: str, image_size: int) -> dict[str, Tensor]:
@@ -140,28 +133,14 @@ class Timm(ZooNetwork):
         published = timm.get_pretrained_cfg(tagged) or PretrainedCfg()
         native = published.input_size[-1]
         size = input_size or image_size or native
-        arguments: dict[str, Any] = {"num_classes": num_classes}
-        if published.fixed_input_size:
-            arguments["img_size"] = size
-
-        def build(pretrained: bool = False) -> nn.Module:
-            model: nn.Module = timm.create_model(tagged, pretrained=pretrained, **arguments)
-            return model
-
+        arguments: dict[str, Any] = {"img_size": size} if published.fixed_input_size else {}
+        build = partial(timm.create_model, tagged, num_classes=num_classes, **arguments)
         model = build_for(build, name, size, native)
         mean, std = None, None
         if weights is not None:
-            mean, std = published.mean, published.std
-            try:
-                model = build(pretrained=True)
-            except Exception as error:  # what a failed download raises depends on the hub's HTTP library
-                raise RunError(
-                    f"model.weights={weights}: cannot get the weights of {name} from "
-                    f"{published.hf_hub_id or published.url} ({type(error).__name__}: {error}). Once read "
-                    "they are kept in the folder that HF_HOME names; or start from random numbers: "
-                    "model.weights=null"
-                ) from error
-        super().__init__(model, size, mean, std)
+            model, mean, std = timm_pretrained(partial(build, pretrained=True), tagged, weights)
+        super().__init__(model, mean, std)
+        self.image_size = size
 
 
 def build_for(build: Callable[[], nn.Module], name: str, image_size: int, native: int) -> nn.Module:

@@ -24,7 +24,7 @@ from vision_apps.applications.colorization.losses import (
 )
 from vision_apps.applications.colorization.network import SIZE_MULTIPLE, ColorFeatures, ColorNetwork
 from vision_apps.applications.colorization.presentation import ColorPresentation
-from vision_apps.applications.colorization.rebalancing import bin_mass, load_prior, rebalancing_weights
+from vision_apps.applications.colorization.rebalancing import count_prior, load_prior, rebalancing_weights
 from vision_apps.applications.colorization.types import ColorAnswer, ColorBatch, ColorInputs, ExportedColor
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.exportable import Exportable
@@ -150,8 +150,7 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
         if outputs.ab is not None:
             ab, stride = outputs.ab, self.color_network.regression_stride
         else:
-            head, features = self._head(outputs)
-            ab, entropies = annealed_mean(features, head.weight, _bias(head), self.bins, self.temperature)
+            ab, entropies = annealed_mean(*self._head(outputs), self.bins, self.temperature)
             stride, entropy = self.color_network.stride, entropies.mean((1, 2))
         ab = upsample_ab(ab, stride, self._working_size(*size))
         if torch.compiler.is_exporting() or ab.shape[-2:] != images.shape[-2:]:
@@ -161,9 +160,11 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
     def _colored(self, ab: Tensor, images: Tensor) -> ColorAnswer:
         return ColorAnswer(join(rgb_to_lightness(images), ab), ab)
 
-    def _head(self, outputs: ColorFeatures) -> tuple[nn.Conv2d, Tensor]:
-        assert self.color_network.head is not None and outputs.features is not None
-        return self.color_network.head, outputs.features
+    def _head(self, outputs: ColorFeatures) -> tuple[Tensor, Tensor, Tensor]:
+        """The features, and weight and bias of the layer that makes logits of them."""
+        head = self.color_network.head
+        assert head is not None and head.bias is not None and outputs.features is not None
+        return outputs.features, head.weight, head.bias
 
     # ---- the loss ------------------------------------------------------------------------------------------
 
@@ -183,13 +184,10 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
         return {"loss": torch.stack(losses).sum(), **parts}
 
     def _classification(self, outputs: ColorFeatures, batch: ColorBatch, parts: dict[str, Tensor]) -> Tensor:
-        head, features = self._head(outputs)
         stride = self.color_network.stride
         ab = rgb_to_ab(batch.images, stride)
         target = soft_encode(ab, self.neighbours, len(self.bins))
-        entropy = soft_cross_entropy(
-            features, head.weight, _bias(head), target, self._pixel_weights(ab, target)
-        )
+        entropy = soft_cross_entropy(*self._head(outputs), target, self._pixel_weights(ab, target))
         parts["cross_entropy"] = entropy.plain
         if batch.materials is not None:
             floor = scenes_truth.floor(
@@ -219,11 +217,8 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
             prior = load_prior(self.prior_path, count)
         else:
             # nothing is refused here: the user gave no prior that could be wrong
-            colors = (rgb_to_ab(some, self.color_network.stride) for some in batch.images.split(64))
-            mass = torch.stack(
-                [bin_mass(soft_encode(ab, self.neighbours, count), count) for ab in colors]
-            ).sum(0)
-            prior = mass / mass.sum()
+            images = batch.images.split(64)
+            prior = count_prior(images, self.neighbours, self.color_network.stride, count)
         self.prior.copy_(prior)
 
     def _prior(self) -> Tensor:
@@ -303,8 +298,3 @@ class ColorExport(Exportable[ColorInputs, ColorAnswer]):
 
     def answer(self, graph: Callable[[ColorInputs], ExportedColor], inputs: ColorInputs) -> ColorAnswer:
         return ColorAnswer(*graph(inputs))
-
-
-def _bias(head: nn.Conv2d) -> Tensor:
-    assert head.bias is not None
-    return head.bias

@@ -3,12 +3,13 @@
 import re
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from vision_apps.applications.colorization.losses import AB_NORM
 from vision_apps.core.errors import CheckpointError
 
 SIZE_MULTIPLE = 8  # three halvings
@@ -22,18 +23,33 @@ class ColorFeatures(NamedTuple):
     ab: Tensor | None = None  # regressed, [B, 2, h, w] in ab units; h is ceil(H / regression_stride)
 
 
-class ColorNetwork(Protocol):
+class ColorNetwork(nn.Module):
     """The logits are not computed by the network: the loss and the decoding do it in chunks."""
 
     head: nn.Conv2d | None  # C to 313 or 529 bins, 1x1
-    stride: int  # of the features
-    neighbours: int  # bins that a true colour is spread over
-    regression_stride: int  # of ``ab``
-    regression_loss: str  # l1 or l2
-    regression_weight: float
-    takes_hints: bool
+    stride = 4  # of the features
+    neighbours = 5  # bins that a true colour is spread over
+    regression_stride = 4  # of ``ab``
+    regression_loss = "l2"  # or l1
+    regression_weight = 1.0
+    takes_hints = False
 
-    def __call__(self, lightness: Tensor) -> ColorFeatures: ...
+    def decide(self, head: Literal["classes", "ab"], channels: int) -> None:
+        """Build the last layer on features of so many channels: ``classes`` gives 313 bins, ``ab`` colours.
+
+        Raises:
+            ValueError: ``head`` is neither.
+        """
+        if head not in ("classes", "ab"):
+            raise ValueError(f"head: expected classes or ab, got {head!r}")
+        self.head = undecided(nn.Conv2d(channels, 313, 1)) if head == "classes" else None
+        self.regression = undecided(nn.Conv2d(channels, 2, 1)) if head == "ab" else None
+
+    def decided(self, features: Tensor) -> ColorFeatures:
+        """What is given for features [B, C, h, w], after `decide`."""
+        if self.regression is None:
+            return ColorFeatures(features)
+        return ColorFeatures(ab=self.regression(features).float() * AB_NORM)
 
 
 def convolutions(
@@ -108,13 +124,12 @@ def load_released(
         raise CheckpointError(
             f"model.weights: {path} is not a state dict of tensors: it holds a {type(state).__name__}"
         )
+    renamed = {}
     for key, value in state.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise CheckpointError(
                 f"model.weights: {path} is not a state dict of tensors: {key!r} is a {type(value).__name__}"
             )
-    renamed = {}
-    for key, value in state.items():
         if not re.fullmatch(ignore, key):
             for pattern, replacement in rename.items():
                 key = re.sub(pattern, replacement, key)

@@ -25,22 +25,29 @@ def bin_mass(colors: SoftColors, count: int = 313) -> Tensor:
     return mass.index_add_(0, colors.indices.flatten(), colors.weights.flatten().double())
 
 
-def compute_prior(images: Iterable[Tensor], neighbours: int = 5, stride: int = 4, count: int = 313) -> Tensor:
-    """The empirical distribution over the bins: the mean soft target, float64 [count].
+def count_prior(images: Iterable[Tensor], neighbours: int = 5, stride: int = 4, count: int = 313) -> Tensor:
+    """The empirical distribution over the bins: the mean soft target, float64 [count] on the CPU; NaN without
+    images.
 
     Args:
         images: batches of uint8 sRGB [B, 3, H, W], of any sizes.
         stride: take every stride-th pixel in both directions.
-
-    Raises:
-        DataError: there are no images, or the result fails :func:`check_prior`.
     """
     mass = torch.zeros(count, dtype=torch.float64)
     for batch in images:
         mass += bin_mass(soft_encode(rgb_to_ab(batch, stride), neighbours, count), count).cpu()
-    if not mass.sum():
+    return mass / mass.sum()
+
+
+def compute_prior(images: Iterable[Tensor], neighbours: int = 5, stride: int = 4, count: int = 313) -> Tensor:
+    """`count_prior`, and :func:`check_prior` of what it gives.
+
+    Raises:
+        DataError: there are no images, or the colours cannot be those of photos.
+    """
+    prior = count_prior(images, neighbours, stride, count)
+    if prior.isnan().all():
         raise DataError("prior: no images were given, so there are no colours to count")
-    prior = mass / mass.sum()
     check_prior(prior)
     return prior
 

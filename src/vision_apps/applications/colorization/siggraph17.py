@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from vision_apps.applications.colorization.losses import AB_NORM
 from vision_apps.applications.colorization.network import (
     ColorFeatures,
+    ColorNetwork,
     convolutions,
     initialise,
     load_released,
@@ -17,7 +18,7 @@ from vision_apps.applications.colorization.network import (
 )
 
 
-class Siggraph17(nn.Module):
+class Siggraph17(ColorNetwork):
     """The network of Zhang et al. 2017, U-shaped: 529 classes at a quarter of the resolution, and regression
     at full resolution.
 
@@ -30,7 +31,7 @@ class Siggraph17(nn.Module):
         weights: local ``siggraph17-*.pth`` of the authors; needs width 1.
     """
 
-    stride = 4
+    regression: nn.Conv2d
     neighbours = 1  # classes are learned from hard targets, and regression weighs ten times as much
     regression_stride = 1
     regression_loss = "l1"

@@ -6,12 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from vision_apps.applications.colorization.losses import AB_NORM
 from vision_apps.applications.colorization.network import (
     ColorFeatures,
+    ColorNetwork,
     initialise,
     pad_to_multiple,
-    undecided,
 )
 
 
@@ -24,7 +23,7 @@ def _block(before: int, after: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-class ColorUNet(nn.Module):
+class ColorUNet(ColorNetwork):
     """After Ronneberger, Fischer, Brox 2015; it decides at a quarter of the resolution, as Zhang et al. 2016.
 
     Args:
@@ -32,17 +31,8 @@ class ColorUNet(nn.Module):
         channels: at half the resolution; 2, 4 and 4 times as many further down.
     """
 
-    stride = 4
-    neighbours = 5
-    regression_stride = 4
-    regression_loss = "l2"
-    regression_weight = 1.0
-    takes_hints = False
-
     def __init__(self, head: Literal["classes", "ab"] = "classes", channels: int = 32) -> None:
         super().__init__()
-        if head not in ("classes", "ab"):
-            raise ValueError(f"head: expected classes or ab, got {head!r}")
         c = channels
         self.at_half = _block(1, c, stride=2)
         self.at_quarter = _block(c, 2 * c, stride=2)
@@ -51,8 +41,7 @@ class ColorUNet(nn.Module):
         self.to_eighth = _block(4 * c + 4 * c, 4 * c)
         self.to_quarter = _block(4 * c + 2 * c, 4 * c)
         initialise(self)
-        self.head = undecided(nn.Conv2d(4 * c, 313, 1)) if head == "classes" else None
-        self.regression = undecided(nn.Conv2d(4 * c, 2, 1)) if head == "ab" else None
+        self.decide(head, 4 * c)
 
     def forward(self, lightness: Tensor) -> ColorFeatures:
         """L in 0..100, [B, 1, H, W]."""
@@ -62,12 +51,7 @@ class ColorUNet(nn.Module):
         eighth = self.at_eighth(quarter)
         x = self.to_eighth(torch.cat([_enlarge(self.at_sixteenth(eighth), eighth), eighth], dim=1))
         x = self.to_quarter(torch.cat([_enlarge(x, quarter), quarter], dim=1))
-        x = x[..., :height, :width]
-        return (
-            ColorFeatures(ab=self.regression(x).float() * AB_NORM)
-            if self.regression is not None
-            else ColorFeatures(x)
-        )
+        return self.decided(x[..., :height, :width])
 
 
 def _enlarge(maps: Tensor, like: Tensor) -> Tensor:

@@ -3,17 +3,15 @@
 from pathlib import Path
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
-from vision_apps.applications.colorization.losses import AB_NORM
 from vision_apps.applications.colorization.network import (
     ColorFeatures,
+    ColorNetwork,
     convolutions,
     initialise,
     load_released,
     pad_to_multiple,
-    undecided,
 )
 
 # The deployed Caffe network multiplies the logits by this before the softmax (1 / 0.384); the released
@@ -21,7 +19,7 @@ from vision_apps.applications.colorization.network import (
 RELEASED_SCALE = 2.606
 
 
-class Zhang16(nn.Module):
+class Zhang16(ColorNetwork):
     """The network of Zhang et al. 2016: eight blocks of two or three convolutions; blocks 5 and 6 are
     dilated, block 8 doubles the resolution.
 
@@ -36,13 +34,6 @@ class Zhang16(nn.Module):
             log-probabilities like those of any other training.
     """
 
-    stride = 4
-    neighbours = 5
-    regression_stride = 4
-    regression_loss = "l2"
-    regression_weight = 1.0
-    takes_hints = False
-
     def __init__(
         self,
         head: Literal["classes", "ab"] = "classes",
@@ -51,8 +42,6 @@ class Zhang16(nn.Module):
         weights_scale: float = RELEASED_SCALE,
     ) -> None:
         super().__init__()
-        if head not in ("classes", "ab"):
-            raise ValueError(f"head: expected classes or ab, got {head!r}")
         c64, c128, c256, c512 = (max(1, round(width * channels)) for channels in (64, 128, 256, 512))
         self.conv1 = nn.Sequential(*convolutions([1, c64, c64], last_stride=2))
         self.conv2 = nn.Sequential(*convolutions([c64, c128, c128], last_stride=2))
@@ -67,17 +56,13 @@ class Zhang16(nn.Module):
             *convolutions([c256, c256, c256], norm=False),
         )
         initialise(self)
-        self.head = undecided(nn.Conv2d(c256, 313, 1)) if head == "classes" else None
-        self.regression = undecided(nn.Conv2d(c256, 2, 1)) if head == "ab" else None
+        self.decide(head, c256)
         if weights is not None:
-            self._load(weights, weights_scale)
-
-    def _load(self, path: str | Path, scale: float) -> None:
-        rename = {r"^model8\.6\.": "head.", r"^model(\d)\.": r"conv\1."}
-        state = load_released(self, path, rename, ignore=r"model_out\..*")
-        for key in ("head.weight", "head.bias"):
-            state[key] = state[key] / scale
-        self.load_state_dict(state)
+            rename = {r"^model8\.6\.": "head.", r"^model(\d)\.": r"conv\1."}
+            state = load_released(self, weights, rename, ignore=r"model_out\..*")
+            for key in ("head.weight", "head.bias"):
+                state[key] = state[key] / weights_scale
+            self.load_state_dict(state)
 
     def forward(self, lightness: Tensor) -> ColorFeatures:
         """L in 0..100, [B, 1, H, W]."""
@@ -85,6 +70,4 @@ class Zhang16(nn.Module):
         x = pad_to_multiple(lightness).sub(50).div(100)
         x = self.conv4(self.conv3(self.conv2(self.conv1(x))))
         x = self.conv8(self.conv7(self.conv6(self.conv5(x))))[..., :height, :width]
-        if self.regression is None:
-            return ColorFeatures(features=x)
-        return ColorFeatures(ab=self.regression(x).to(torch.float32) * AB_NORM)
+        return self.decided(x)

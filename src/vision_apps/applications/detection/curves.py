@@ -18,12 +18,15 @@ def precision_recall(curve: Tensor, class_ap50: Tensor, class_names: Sequence[st
         curve: float [101, K], precision at recall 0, .01, ..., 1; NaN columns are left out.
         class_ap50: float [K].
     """
+    from matplotlib import colormaps
+
     figure, axes = figures.page(7.5, 4.8)
     recall = np.linspace(0, 1, len(curve))
     ranked = [k for k in class_ap50.nan_to_num(-1).argsort(descending=True).tolist() if class_ap50[k] >= 0]
     half = NAMED // 2
     named = set(ranked if len(ranked) <= NAMED else ranked[:half] + ranked[-half:])
-    colors = iter(_colors(len(named)))
+    few = colormaps["tab10"](range(len(named)))
+    colors = iter(few if len(named) <= 10 else colormaps["turbo"](np.linspace(0.05, 0.95, len(named))))
     for k in ranked:
         if k in named:
             label = f"{figures.short(class_names[k])}  {class_ap50[k]:.3f}"
@@ -63,11 +66,3 @@ def class_table(class_ap: Tensor, class_ap50: Tensor, objects: Tensor, class_nam
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", alpha=0.3)
     return figures.pixels(figure)
-
-
-def _colors(count: int) -> list[tuple[float, ...]]:
-    from matplotlib import colormaps
-
-    if count <= 10:
-        return [colormaps["tab10"](number) for number in range(count)]
-    return [tuple(row) for row in colormaps["turbo"](np.linspace(0.05, 0.95, count))]

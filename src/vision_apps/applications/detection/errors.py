@@ -114,23 +114,11 @@ def _confusion(
     free = (matched < 0) & (kinds != DROPPED)
     second = greedy(pick(pairs, free[pairs.found] & free_objects[pairs.truth]), answers, count)
     match = torch.where(matched >= 0, matched, second)
-    with_object = match >= 0
-    free_objects[match[with_object]] = False
-    alone = free & ~with_object
-    background = num_classes
-    truth = torch.cat(
-        [
-            objects.labels[match[with_object]],
-            torch.full((int(alone.sum()),), background),
-            objects.labels[free_objects],
-        ]
-    )
-    answer = torch.cat(
-        [
-            found.labels[with_object],
-            found.labels[alone],
-            torch.full((int(free_objects.sum()),), background),
-        ]
-    )
+    counted = (match >= 0) | free
+    free_objects[match[match >= 0]] = False
+    labels = torch.cat([objects.labels, torch.tensor([num_classes])])  # -1, no object, is background
+    missed = objects.labels[free_objects]
+    truth = torch.cat([labels[match[counted]], missed])
+    answer = torch.cat([found.labels[counted], torch.full_like(missed, num_classes)])
     side = num_classes + 1
     return torch.bincount(truth * side + answer, minlength=side * side).reshape(side, side)

@@ -11,7 +11,7 @@ from vision_apps.applications.detection.errors import DROPPED, KINDS, Split
 from vision_apps.applications.detection.errors import RIGHT as NO_ERROR
 from vision_apps.applications.detection.overlaps import GroundTruthTable
 from vision_apps.applications.detection.types import Detections
-from vision_apps.core.pictures import from_pil, shortened
+from vision_apps.core.pictures import from_pil, shortened, to_pil
 
 SIDE = 360  # px of the longer side: room for a class and a score on a small object
 PAPER, INK, FAINT = (255, 255, 255), (33, 37, 41), (130, 138, 146)
@@ -101,7 +101,7 @@ def marked(image: Tensor, marks: Sequence[Mark], caption: str = "") -> Tensor:
 
 
 def _sized(image: Tensor) -> tuple[Image.Image, float]:
-    page = Image.fromarray(image.cpu().permute(1, 2, 0).contiguous().numpy())
+    page = to_pil(image)
     longer = max(page.size)
     scale = max(1, round(SIDE / longer)) if longer <= 2 * SIDE else 2 * SIDE / longer
     size = (max(1, round(page.width * scale)), max(1, round(page.height * scale)))

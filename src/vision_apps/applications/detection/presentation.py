@@ -63,9 +63,8 @@ class ObjectPresentation(Presentation[DetectionBatch, DetectionInputs, Detection
     def _shown(self, answer: DetectionAnswer) -> list[Detections]:
         """What reaches the score threshold, picture by picture, best first."""
         keep = (answer.labels >= 0) & (answer.scores >= self.score_threshold)
-        fields = [[f[k].float().cpu() for f, k in zip(field, keep, strict=True)] for field in answer[:2]]
-        labels = [f[k].cpu() for f, k in zip(answer.labels, keep, strict=True)]
-        return [Detections(*row) for row in zip(*fields, labels, strict=True)]
+        rows = zip(answer.boxes.float().cpu(), answer.scores.float().cpu(), answer.labels.cpu(), strict=True)
+        return [Detections(*(field[k] for field in row)) for row, k in zip(rows, keep.cpu(), strict=True)]
 
     def draw_answer(self, inputs: DetectionInputs, answer: DetectionAnswer) -> list[Tensor]:
         drawn = []

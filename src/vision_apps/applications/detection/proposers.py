@@ -31,16 +31,17 @@ class RpnOutputs(NamedTuple):
     anchors: Tensor  # float32 [A, 4], finest level first
 
 
+# boxes for each picture, or none where the same ``fixed`` ones serve all; and what the loss is taken of
+Proposed = tuple[list[Tensor] | None, RpnOutputs | None]
+
+
 class Proposer(nn.Module):
     """The common face; by itself it proposes nothing."""
 
     def connect(self, channels: int, strides: Sequence[int]) -> None:
         """Build what depends on the feature maps: all have ``channels``."""
 
-    def forward(
-        self, maps: list[Tensor], size: tuple[int, int], proposals: list[Tensor] | None
-    ) -> tuple[list[Tensor] | None, RpnOutputs | None]:
-        """Boxes for each picture, or None where the same ``fixed`` ones serve all."""
+    def forward(self, maps: list[Tensor], size: tuple[int, int], proposals: list[Tensor] | None) -> Proposed:
         raise NotImplementedError
 
     def fixed(self, size: tuple[int, int], device: torch.device | None = None) -> Tensor | None:
@@ -82,9 +83,7 @@ class Windows(Proposer):
             )
         self.shares, self.aspects, self.overlap = tuple(shares), tuple(aspects), overlap
 
-    def forward(
-        self, maps: list[Tensor], size: tuple[int, int], proposals: list[Tensor] | None
-    ) -> tuple[list[Tensor] | None, RpnOutputs | None]:
+    def forward(self, maps: list[Tensor], size: tuple[int, int], proposals: list[Tensor] | None) -> Proposed:
         return None, None
 
     def fixed(self, size: tuple[int, int], device: torch.device | None = None) -> Tensor:
@@ -110,15 +109,14 @@ class External(Proposer):
             )
         self.method, self.limit = proposals, limit
 
-    def forward(
-        self, maps: list[Tensor], size: tuple[int, int], proposals: list[Tensor] | None
-    ) -> tuple[list[Tensor] | None, RpnOutputs | None]:
+    def forward(self, maps: list[Tensor], size: tuple[int, int], proposals: list[Tensor] | None) -> Proposed:
         if proposals is None:
             raise ConfigError(
                 "model.proposer: External was given a batch without proposals; compute them with "
                 "data.proposals=fast"
             )
-        return [_solid(boxes.float())[: self.limit] for boxes in proposals], None
+        solid = [boxes[(boxes[:, 2:] > boxes[:, :2]).all(dim=1)] for boxes in proposals]
+        return [boxes[: self.limit].float() for boxes in solid], None
 
     def proposals_of(self, images: Tensor) -> list[Tensor]:
         return [selective_search(image.cpu(), self.method, self.limit).to(images.device) for image in images]
@@ -172,9 +170,7 @@ class Rpn(Proposer):
         self.objectness = nn.Conv2d(channels, each, 1)
         self.deltas = nn.Conv2d(channels, 4 * each, 1)
 
-    def forward(
-        self, maps: list[Tensor], size: tuple[int, int], proposals: list[Tensor] | None
-    ) -> tuple[list[Tensor] | None, RpnOutputs | None]:
+    def forward(self, maps: list[Tensor], size: tuple[int, int], proposals: list[Tensor] | None) -> Proposed:
         scores, deltas, boxes = [], [], []
         for features, stride in zip(maps, self.strides, strict=True):
             hidden = F.relu(self.conv(features))
@@ -242,7 +238,3 @@ def _rows(maps: Tensor, each: int) -> Tensor:
     batch, channels, height, width = maps.shape
     split = maps.float().reshape(batch, channels // each, each, height, width)
     return split.permute(0, 3, 4, 1, 2).reshape(batch, -1, each)
-
-
-def _solid(boxes: Tensor) -> Tensor:
-    return boxes[(boxes[:, 2:] > boxes[:, :2]).all(dim=1)]

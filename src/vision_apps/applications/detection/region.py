@@ -24,6 +24,7 @@ from vision_apps.applications.detection.region_features import Crops, Pooled, as
 from vision_apps.applications.detection.region_head import Head, HeadOutputs
 from vision_apps.applications.detection.suppression import suppress
 from vision_apps.applications.detection.types import Detections, Target
+from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import ConfigError
 from vision_apps.networks.backbones import Backbone
 
@@ -36,10 +37,6 @@ class RegionOutputs(NamedTuple):
     head: HeadOutputs  # of all regions, one picture after the other
     size: tuple[int, int]  # height and width of the pictures
     rpn: RpnOutputs | None
-
-
-def _size(pixels: Tensor) -> tuple[int, int]:
-    return pixels.shape[-2], pixels.shape[-1]
 
 
 class RegionDetector(Detector[RegionOutputs]):
@@ -86,9 +83,7 @@ class RegionDetector(Detector[RegionOutputs]):
                 f"model.positive_iou, {positive_iou}"
             )
         self.num_classes = num_classes
-        self.size: tuple[int, int] = (
-            (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
-        )
+        self.size = height_width(image_size)
         self.channels, self.strides = list(backbone.channels), list(backbone.strides)
         if isinstance(proposer, Rpn) and isinstance(regions, Crops):
             raise ConfigError(
@@ -125,7 +120,7 @@ class RegionDetector(Detector[RegionOutputs]):
         boxes, rpn = self.propose(pixels, maps, proposals)
         if targets is not None:
             boxes = [self._choose(b, target) for b, target in zip(boxes, targets, strict=True)]
-        return RegionOutputs(boxes, self.look(pixels, maps, boxes), _size(pixels), rpn)
+        return RegionOutputs(boxes, self.look(pixels, maps, boxes), (pixels.shape[-2], pixels.shape[-1]), rpn)
 
     def maps(self, pixels: Tensor) -> list[Tensor]:
         """Features of whole pictures, finest first; none where each region is looked at alone."""
@@ -140,7 +135,7 @@ class RegionDetector(Detector[RegionOutputs]):
         self, pixels: Tensor, maps: list[Tensor], proposals: list[Tensor] | None
     ) -> tuple[list[Tensor], RpnOutputs | None]:
         """At least one region per picture, the whole if there is no other: every picture has an answer."""
-        size = _size(pixels)
+        size = (pixels.shape[-2], pixels.shape[-1])
         boxes, rpn = self.proposer(maps, size, proposals)
         if boxes is None:
             boxes = [self.proposer.fixed(size, pixels.device)] * len(pixels)
@@ -154,17 +149,16 @@ class RegionDetector(Detector[RegionOutputs]):
             outputs: HeadOutputs = self.head(self.regions(maps, self.strides, rows))
             return outputs
         chunks = [rows] if self.training else rows.split(CHUNK)
-        found = [self.head(self._fit(self.backbone(self.regions(pixels, chunk))[-1])) for chunk in chunks]
+        found = []
+        for chunk in chunks:
+            features = self.backbone(self.regions(pixels, chunk))[-1]
+            if features.shape[-1] != self.side:  # some networks of timm round their sizes differently
+                features = F.adaptive_avg_pool2d(features, self.side)
+            found.append(self.head(features))
         features = torch.cat([part.features for part in found])
         logits = torch.cat([part.logits for part in found])
         deltas = torch.cat([part.deltas for part in found]) if self.head.box_regression else None
         return HeadOutputs(features, logits, deltas)
-
-    def _fit(self, features: Tensor) -> Tensor:
-        """Some networks of timm round their sizes differently."""
-        if features.shape[-1] == self.side:
-            return features
-        return F.adaptive_avg_pool2d(features, self.side)
 
     @torch.no_grad()
     def _choose(self, boxes: Tensor, target: Target) -> Tensor:
@@ -234,6 +228,6 @@ class RegionDetector(Detector[RegionOutputs]):
         no window as much as a positive; none where the proposals come with the data."""
         fixed = self.proposer.fixed(self.size, boxes.device)
         if fixed is None:
-            return torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
+            return super().unmatched(boxes)
         threshold = getattr(self.proposer, "low", self.positive_iou)
         return box_iou(boxes, fixed).amax(dim=1) < threshold

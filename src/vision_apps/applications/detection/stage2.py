@@ -124,9 +124,8 @@ def collect(features: Tensor, boxes: Tensor, target: Target, num_classes: int) -
     of_class = F.one_hot(target.labels, num_classes).bool()
     overlaps = box_iou(boxes, target.boxes)
     best = overlaps.new_zeros(len(boxes), num_classes)
-    positive = torch.zeros(len(boxes), num_classes, dtype=torch.bool, device=boxes.device)
-    near = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
-    owner = torch.zeros(len(boxes), dtype=torch.int64, device=boxes.device)
+    positive = torch.zeros_like(best, dtype=torch.bool)
+    near, owner = positive.any(dim=1), best.new_zeros(len(boxes), dtype=torch.int64)
     if count:
         best = (overlaps[:, :, None] * of_class).amax(dim=1)
         positive[:count] = of_class
@@ -140,9 +139,7 @@ def collect(features: Tensor, boxes: Tensor, target: Target, num_classes: int) -
     return Regions(features, positive, negative, features[near], target.labels[owner[near]], deltas)
 
 
-def fit_stage2(
-    detector: RegionDetector, batches: Iterable[tuple[Tensor, list[Target], list[Tensor] | None]]
-) -> None:
+def fit_stage2(detector: RegionDetector, batches: Iterable[Pictures]) -> None:
     """Fit the SVMs and ridge regressions of ``detector.head`` on the features it has now.
 
     The features of every region are held at once: 0.5 MB a picture for 514 windows and 256 features.

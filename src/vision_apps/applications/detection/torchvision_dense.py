@@ -139,7 +139,9 @@ class DenseDetector(TorchvisionDetector[DenseOutputs]):
         images, frame = inside(pixels, self.input_size, padded=not isinstance(model, SSD))
         maps = list(model.backbone(images.tensors).values())
         found = model.head(maps)
-        anchors = model.anchor_generator(images, [_float_like(features) for features in maps])[0]
+        # anchors are of the features' type; in bfloat16 they would lie up to a pixel off
+        flat = [torch.empty_like(features, dtype=torch.float32) for features in maps]
+        anchors = model.anchor_generator(images, flat)[0]
         cells = [features.shape[-2] * features.shape[-1] for features in maps]
         if isinstance(model, SSD):
             of_cell = model.anchor_generator.num_anchors_per_location()
@@ -250,8 +252,3 @@ def match_points(points: Tensor, levels: Sequence[int], boxes: Tensor, radius: f
     wanted = near & suits & (sides.amin(dim=-1) > 0)
     smallest, owner = torch.where(wanted, area, torch.inf).min(dim=1)
     return torch.where(smallest.isinf(), -1, owner)
-
-
-def _float_like(features: Tensor) -> Tensor:
-    """torchvision makes anchors of the features' type; in bfloat16 they would lie up to a pixel off."""
-    return torch.empty_like(features, dtype=torch.float32)

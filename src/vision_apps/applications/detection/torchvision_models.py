@@ -134,7 +134,7 @@ class _Published(TorchvisionDetector[Outputs]):
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
         if bool(self.frozen):
-            for part in self.model.backbone.modules():
+            for part in self.model.get_submodule("backbone").modules():
                 if isinstance(part, nn.BatchNorm2d):
                     part.eval()
         return self

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import clip_boxes_to_image, complete_box_iou_loss
 
+from vision_apps.applications.detection.anchors import centres
 from vision_apps.applications.detection.detector import ExportableDetector
 from vision_apps.applications.detection.dfl import distribution_focal_loss, expectation
 from vision_apps.applications.detection.objects import Objects, excused, pad
@@ -99,12 +100,9 @@ class Yolo(ExportableDetector[PointOutputs]):
         maps: list[Tensor] = self.backbone(pixels)
         if self.neck is not None:
             maps = self.neck(maps)
-        logits, sides = [], []
-        for head, features in zip(self.heads, maps, strict=True):
-            of_classes, of_sides = head(features)
-            logits.append(of_classes)
-            sides.append(of_sides)
-        points, strides = grid([tuple(found.shape[-2:]) for found in maps], self.strides, pixels.device)
+        told = [head(features) for head, features in zip(self.heads, maps, strict=True)]
+        logits, sides = zip(*told, strict=True)
+        points, strides = grid([(m.shape[-2], m.shape[-1]) for m in maps], self.strides, pixels.device)
         together = torch.cat(sides, dim=1).float()
         return PointOutputs(
             torch.cat(logits, dim=1).float(),
@@ -153,14 +151,13 @@ class Yolo(ExportableDetector[PointOutputs]):
 
     def candidates(self, outputs: PointOutputs) -> Candidates:
         boxes = self.boxes(outputs.sides, outputs.points, outputs.strides)
-        boxes = clip_boxes_to_image(boxes, outputs.size)
-        return Candidates(boxes, outputs.logits.sigmoid())
+        return Candidates(clip_boxes_to_image(boxes, outputs.size), outputs.logits.sigmoid())
 
     def unmatched(self, boxes: Tensor) -> Tensor:
         """Objects [n, 4] that cannot be found: longer than the distances of the coarsest level can tell.
         Each other one has a point, however small it is."""
         if not self.dfl:
-            return torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
+            return super().unmatched(boxes)
         return (boxes[:, 2:] - boxes[:, :2]).amax(dim=1) > 2 * self.reg_max * max(self.strides)
 
 
@@ -187,16 +184,12 @@ class _Head(nn.Module):
 
 
 def grid(
-    shapes: Sequence[tuple[int, ...]], strides: Sequence[int], device: torch.device | str = "cpu"
+    shapes: Sequence[tuple[int, int]], strides: Sequence[int], device: torch.device | None = None
 ) -> tuple[Tensor, Tensor]:
     """Centres of the cells of maps of these heights and widths, row by row, and their strides: [N, 2] x and
     y in pixels, [N] pixels."""
-    points, sizes = [], []
-    for (height, width), stride in zip(shapes, strides, strict=True):
-        y = (torch.arange(height, device=device) + 0.5) * stride
-        x = (torch.arange(width, device=device) + 0.5) * stride
-        points.append(torch.cartesian_prod(y, x).flip(1))
-        sizes.append(torch.full((height * width,), float(stride), device=device))
+    points = [centres(shape, stride, device) for shape, stride in zip(shapes, strides, strict=True)]
+    sizes = [level.new_full(level.shape[:1], stride) for level, stride in zip(points, strides, strict=True)]
     return torch.cat(points), torch.cat(sizes)
 
 

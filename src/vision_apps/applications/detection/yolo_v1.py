@@ -1,15 +1,18 @@
 """YOLO as it was first written: one grid, boxes and classes by regression. Redmon et al., "You only look
 once: unified, real-time object detection", arXiv:1506.02640, 2016."""
 
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import clip_boxes_to_image
+from torchvision.ops import Conv2dNormActivation, clip_boxes_to_image
 
+from vision_apps.applications.detection.anchors import centres
 from vision_apps.applications.detection.detector import ExportableDetector
 from vision_apps.applications.detection.objects import Objects, excused, pad
 from vision_apps.applications.detection.types import Candidates, Target
+from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import ConfigError
 from vision_apps.networks.backbones import Backbone
 from vision_apps.networks.boxes import iou
@@ -76,10 +79,14 @@ class YoloV1(ExportableDetector[GridOutputs]):
         self.coordinate_weight = coordinate_weight
         self.no_object_weight = no_object_weight
         self.confidence: Confidence = confidence
-        height, side = (image_size, image_size) if isinstance(image_size, int) else image_size
+        height, side = height_width(image_size)
         self.fixed_size = (height, side) if head == "fc" else None
         outputs = boxes * 5 + num_classes
-        self.convolutions = nn.Sequential(_layer(backbone.channels[-1], width), _layer(width, width))
+        leaky = partial(nn.LeakyReLU, negative_slope=0.1)
+        self.convolutions = nn.Sequential(
+            Conv2dNormActivation(backbone.channels[-1], width, activation_layer=leaky),
+            Conv2dNormActivation(width, width, activation_layer=leaky),
+        )
         self.head: nn.Module
         if head == "conv":
             last: nn.Conv2d | nn.Linear = nn.Conv2d(width, outputs, 1)
@@ -161,27 +168,13 @@ class YoloV1(ExportableDetector[GridOutputs]):
         return ~matched
 
 
-def _layer(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.LeakyReLU(0.1, inplace=True),
-    )
-
-
 def decode(outputs: GridOutputs, stride: int) -> Tensor:
     """Boxes in pixels, [B, C, N, 4]. A negative square root counts as 0."""
-    corners = _corners(outputs.shape, stride, outputs.boxes.device)
+    corners = centres(outputs.shape, stride, outputs.boxes.device) - stride / 2
     height, width = outputs.size
-    centres = corners.unsqueeze(1) + outputs.boxes[..., :2] * stride
-    sides = outputs.boxes[..., 2:].clamp(min=0).square() * centres.new_tensor([width, height])
-    return torch.cat([centres - sides / 2, centres + sides / 2], dim=-1)
-
-
-def _corners(shape: tuple[int, int], stride: int, device: torch.device) -> Tensor:
-    """Upper left corners of the cells, x and y in pixels: [C, 2]."""
-    rows, columns = (torch.arange(count, device=device) * float(stride) for count in shape)
-    return torch.cartesian_prod(rows, columns).flip(1)
+    middle = corners.unsqueeze(1) + outputs.boxes[..., :2] * stride
+    sides = outputs.boxes[..., 2:].clamp(min=0).square() * middle.new_tensor([width, height])
+    return torch.cat([middle - sides / 2, middle + sides / 2], dim=-1)
 
 
 def cells_of(boxes: Tensor, present: Tensor, shape: tuple[int, int], stride: int) -> tuple[Tensor, Tensor]:
@@ -196,8 +189,8 @@ def cells_of(boxes: Tensor, present: Tensor, shape: tuple[int, int], stride: int
     """
     rows, columns = shape
     batch, number = present.shape
-    centres = ((boxes[..., :2] + boxes[..., 2:]) / 2 / stride).long()
-    cell = centres[..., 1].clamp(0, rows - 1) * columns + centres[..., 0].clamp(0, columns - 1)
+    column, row = ((boxes[..., :2] + boxes[..., 2:]) / 2 / stride).long().unbind(-1)
+    cell = row.clamp(0, rows - 1) * columns + column.clamp(0, columns - 1)
     area = (boxes[..., 2:] - boxes[..., :2]).prod(dim=-1).masked_fill(~present, -1.0)
     largest = area.new_full((batch, rows * columns), -1.0).scatter_reduce_(1, cell, area, "amax")
     candidate = present & (area == largest.gather(1, cell))
@@ -228,9 +221,9 @@ def sum_squared_loss(
     truth = objects.boxes.gather(1, owners.unsqueeze(-1).expand(-1, -1, 4))  # [B, C, 4]
     labels = objects.labels.gather(1, owners)
 
-    corners = _corners(outputs.shape, stride, truth.device)
+    middles = centres(outputs.shape, stride, truth.device)
     height, width = outputs.size
-    in_cell = ((truth[..., :2] + truth[..., 2:]) / 2 - corners) / stride
+    in_cell = ((truth[..., :2] + truth[..., 2:]) / 2 - (middles - stride / 2)) / stride
     roots = ((truth[..., 2:] - truth[..., :2]) / truth.new_tensor([width, height])).clamp(min=0).sqrt()
     error = (outputs.boxes - torch.cat([in_cell, roots], dim=-1).unsqueeze(2)).square().sum(dim=-1)
 
@@ -240,7 +233,7 @@ def sum_squared_loss(
         first = torch.where(best, error, torch.inf).argmin(dim=-1, keepdim=True)
         responsible = torch.zeros_like(best).scatter_(-1, first, True) & occupied.unsqueeze(-1)
         wanted = overlaps if confidence == "iou" else torch.ones_like(overlaps)
-        empty = ~responsible & ~excused(corners + stride / 2, objects.ignored).unsqueeze(-1)
+        empty = ~responsible & ~excused(middles, objects.ignored).unsqueeze(-1)
         one_hot = torch.zeros_like(outputs.classes).scatter_(-1, labels.unsqueeze(-1), 1.0)
 
     def mean(squares: Tensor, chosen: Tensor) -> Tensor:

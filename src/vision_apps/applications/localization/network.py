@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from vision_apps.applications.localization.types import LocalizerOutputs
 from vision_apps.applications.localization.vector import BOX
+from vision_apps.core.conventions import height_width
 from vision_apps.networks.backbones import Backbone
 
 
@@ -46,7 +47,7 @@ class Localizer(nn.Module):
         self.box_head = _head(features, hidden, BOX, dropout)
 
     def _map_size(self, image_size: int | Sequence[int]) -> tuple[int, int]:
-        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+        height, width = height_width(image_size)
         training = self.backbone.training
         with torch.no_grad():  # in evaluation, so that no normalisation counts this picture
             coarsest = self.backbone.eval()(torch.zeros(1, 3, height, width))[-1]

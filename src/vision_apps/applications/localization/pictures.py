@@ -6,7 +6,7 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from vision_apps.core.pictures import from_pil, shortened
+from vision_apps.core.pictures import from_pil, shortened, to_pil
 
 SIDE = 224  # px: smaller pictures are enlarged to about this, so that a person can see them
 PANEL = 190  # px of text beside the picture
@@ -38,7 +38,6 @@ def beside_truth(image: Tensor, finding: Finding, truth: Truth) -> Tensor:
     beside it: uint8 [3, h, w]; the size follows from H and W."""
     picture, scale = enlarged(image)
     page = Image.new("RGB", (picture.width + PANEL, max(picture.height, 150)), PAPER)
-    page.paste(picture, (0, 0))
     pen = ImageDraw.Draw(page)
     visible = ImageDraw.Draw(picture)
     if truth.name is not None:
@@ -75,7 +74,7 @@ def answered(image: Tensor, finding: Finding) -> Tensor:
 
 def enlarged(image: Tensor) -> tuple[Image.Image, int]:
     """The picture, small ones by a whole factor (pixels stay visible as squares), and the factor."""
-    picture = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
+    picture = to_pil(image)
     scale = max(1, round(SIDE / max(picture.size)))
     size = (picture.width * scale, picture.height * scale)
     return picture.resize(size, Image.Resampling.NEAREST), scale

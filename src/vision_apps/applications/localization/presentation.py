@@ -9,7 +9,6 @@ from vision_apps.applications.localization import pictures
 from vision_apps.applications.localization.types import (
     LocalizationAnswer,
     LocalizationBatch,
-    MainObject,
     main_object,
 )
 from vision_apps.core.fields import ImageInputs
@@ -28,7 +27,9 @@ class BoxPresentation(Presentation[LocalizationBatch, ImageInputs, LocalizationA
     def draw_with_truth(self, batch: LocalizationBatch, answer: LocalizationAnswer) -> Drawn:
         truth = main_object(batch.boxes.cpu(), batch.box_labels.cpu())
         overlaps = iou(answer.boxes.cpu(), truth.boxes).tolist()
-        rows = zip(batch.images.cpu(), self._findings(answer), self._truths(truth, overlaps), strict=True)
+        names = [self.class_names[k] if k >= 0 else None for k in truth.labels.tolist()]
+        truths = map(pictures.Truth, map(tuple, truth.boxes.tolist()), names, overlaps)
+        rows = zip(batch.images.cpu(), self._findings(answer), truths, strict=True)
         drawn = [pictures.beside_truth(image, finding, true) for image, finding, true in rows]
         return Drawn(drawn, ("picture", "truth and answer"))
 
@@ -42,12 +43,6 @@ class BoxPresentation(Presentation[LocalizationBatch, ImageInputs, LocalizationA
             answer.boxes.tolist(), answer.presence.tolist(), classes.tolist(), values.tolist(), strict=True
         )
         return [pictures.Finding(tuple(box), there, self.class_names[k], p) for box, there, k, p in rows]
-
-    def _truths(self, truth: MainObject, overlaps: list[float]) -> list[pictures.Truth]:
-        rows = zip(truth.boxes.tolist(), truth.labels.tolist(), overlaps, strict=True)
-        return [
-            pictures.Truth(tuple(box), self.class_names[k] if k >= 0 else None, iou) for box, k, iou in rows
-        ]
 
     def describe(self, inputs: ImageInputs, answer: LocalizationAnswer) -> list[Row]:
         """``object`` says whether there is one; class and box are what it would be in any case, the box x1,

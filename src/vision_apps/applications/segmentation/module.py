@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
-from vision_apps.applications.segmentation import losses, pictures, tiles
+from vision_apps.applications.segmentation import losses, tiles
 from vision_apps.applications.segmentation.border import border_weights
 from vision_apps.applications.segmentation.metrics import MaskAgreement, image_miou
 from vision_apps.applications.segmentation.presentation import MaskPresentation
@@ -18,11 +18,12 @@ from vision_apps.applications.segmentation.types import (
     SegmentationBatch,
 )
 from vision_apps.core.class_names import class_name_problems
-from vision_apps.core.conventions import IGNORE_INDEX
+from vision_apps.core.conventions import IGNORE_INDEX, height_width
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.exportable import Exportable
 from vision_apps.core.fields import ImageInputs
 from vision_apps.core.module import VisionModule
+from vision_apps.data.masks.coding import voc_colors
 from vision_apps.networks.auxiliary import AuxiliaryLogits, Logits, main_logits, summed_loss
 from vision_apps.networks.pixels import PixelNormalization
 
@@ -84,17 +85,19 @@ class Segmentation(VisionModule[SegmentationBatch, ImageInputs, Logits, Segmenta
         super().__init__(network, optimizer, scheduler)
         self.num_classes = num_classes
         self.class_names = list(class_names)
-        self.palette = [list(color) for color in palette or pictures.default_palette(num_classes)]
-        self.image_size: tuple[int, int] = (
-            (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
-        )
+        self.palette = [list(color) for color in palette or voc_colors(num_classes)]
+        self.image_size = height_width(image_size, "module.image_size")
         self.loss_name = loss
         self.balanced = class_weights == "balanced"
         self.focal_gamma = focal_gamma
         self.border_weight, self.border_sigma = border_weight, border_sigma
         self.tile, self.overlap = tile, overlap
         given = None if class_weights is None or isinstance(class_weights, str) else list(class_weights)
-        self._check(loss, class_weights, given)
+        problems = self._problems(given)
+        if isinstance(class_weights, str) and not self.balanced:
+            problems.append(f"module.class_weights: {class_weights}; expected balanced, a list, or null")
+        if problems:
+            raise ConfigError("\n".join(problems))
         if tile is not None:
             tiles.check(tile, overlap)
         self.presentation = MaskPresentation(self.class_names, self.palette)
@@ -106,12 +109,7 @@ class Segmentation(VisionModule[SegmentationBatch, ImageInputs, Logits, Segmenta
             self.register_buffer(name, torch.zeros(num_classes, dtype=torch.int64))
         self.register_buffer("places", torch.zeros(PLACES, PLACES, dtype=torch.uint8))
 
-    def _check(
-        self,
-        loss: str,
-        class_weights: Literal["balanced"] | Sequence[float] | None,
-        given: list[float] | None,
-    ) -> None:
+    def _problems(self, given: list[float] | None) -> list[str]:
         problems = class_name_problems(self.num_classes, self.class_names, least=2, most=IGNORE_INDEX - 1)
         classes, names = self.num_classes, LossName.__args__  # type: ignore[attr-defined]
         if len(self.palette) != classes or any(len(color) != 3 for color in self.palette):
@@ -119,10 +117,8 @@ class Segmentation(VisionModule[SegmentationBatch, ImageInputs, Logits, Segmenta
                 f"module.palette: {len(self.palette)} colours for {classes} classes, expected red, green and "
                 "blue of each; module.palette=null takes those of Pascal VOC"
             )
-        if loss not in names:
-            problems.append(f"module.loss: {loss}; expected {', '.join(names)}")
-        if isinstance(class_weights, str) and not self.balanced:
-            problems.append(f"module.class_weights: {class_weights}; expected balanced, a list, or null")
+        if self.loss_name not in names:
+            problems.append(f"module.loss: {self.loss_name}; expected {', '.join(names)}")
         if given is not None and (len(given) != classes or min(given, default=0) < 0 or not any(given)):
             problems.append(
                 f"module.class_weights: {given}; expected {classes} weights of 0 or more, not all 0: one for "
@@ -135,8 +131,7 @@ class Segmentation(VisionModule[SegmentationBatch, ImageInputs, Logits, Segmenta
                 f"module.border_weight: {self.border_weight}, module.border_sigma: {self.border_sigma}; "
                 "expected 0 or more, and more than 0 px"
             )
-        if problems:
-            raise ConfigError("\n".join(problems))
+        return problems
 
     # ---- the network ---------------------------------------------------------------------------------------
 
@@ -145,9 +140,8 @@ class Segmentation(VisionModule[SegmentationBatch, ImageInputs, Logits, Segmenta
 
     def outputs(self, inputs: ImageInputs) -> Logits:
         """Logits [B, K, H, W]."""
-        images = inputs.images
-        found: Logits = self.network(self.normalize(images))
-        size = (images.shape[-2], images.shape[-1])
+        found: Logits = self.network(self.normalize(inputs.images))
+        size = (inputs.images.shape[-2], inputs.images.shape[-1])
         if isinstance(found, AuxiliaryLogits):
             others = tuple(_enlarged(logits, size) for logits in found.auxiliary)
             return found._replace(logits=_enlarged(found.logits, size), auxiliary=others)

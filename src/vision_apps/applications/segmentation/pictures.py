@@ -12,25 +12,15 @@ from torch import Tensor
 
 from vision_apps.core import figures
 from vision_apps.core.conventions import IGNORE_INDEX
-from vision_apps.core.pictures import from_pil
+from vision_apps.core.pictures import from_pil, shortened, to_pil
 
 WRONG = (214, 39, 40)
 _HATCH = (110, 190)  # the two greys of pixels that are ignored: no palette has stripes
 _STRIPE = 3  # px
-_VOID = (224, 224, 192)  # of 255 in a palette PNG, as Pascal VOC has it
 _LONGEST, _SHORTEST = 1024, 192  # px of a panel's longer side that a person looks at
 _LINE, _LEGEND = 22, 190  # px
 
 Pixels = NDArray[np.uint8]
-
-
-def default_palette(classes: int) -> list[list[int]]:
-    """Colours of Pascal VOC: the bits of a class's number, spread over the high bits of red, green and
-    blue."""
-    return [
-        [sum((k >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(3)) for channel in range(3)]
-        for k in range(classes)
-    ]
 
 
 def colored(mask: Pixels, palette: Sequence[Sequence[int]]) -> Pixels:
@@ -65,7 +55,7 @@ def errors(image: Pixels, answer: Pixels, truth: Pixels) -> Pixels:
 def comparison(image: Tensor, truth: Tensor, answer: Tensor, palette: Sequence[Sequence[int]]) -> Tensor:
     """Image, truth, answer and errors side by side: uint8 [3, H, 4 W] from image uint8 [3, H, W] and masks
     uint8 [H, W]."""
-    picture, true, mask = pixels_of(image), truth.cpu().numpy(), answer.cpu().numpy()
+    picture, true, mask = np.asarray(to_pil(image)), truth.cpu().numpy(), answer.cpu().numpy()
     panels = [picture, colored(true, palette), colored(mask, palette), errors(picture, mask, true)]
     return torch.from_numpy(np.concatenate(panels, axis=1)).permute(2, 0, 1).contiguous()
 
@@ -73,7 +63,7 @@ def comparison(image: Tensor, truth: Tensor, answer: Tensor, palette: Sequence[S
 def legible(image: Tensor, answer: Tensor, palette: Sequence[Sequence[int]], names: Sequence[str]) -> Tensor:
     """The answer over the image, alone, and the classes it has: uint8 [3, h, w], large pictures reduced and
     small ones enlarged by whole factors."""
-    picture, mask = Image.fromarray(pixels_of(image)), Image.fromarray(answer.cpu().numpy())
+    picture, mask = to_pil(image), Image.fromarray(answer.cpu().numpy())
     longest = max(picture.size)
     if longest > _LONGEST:
         factor = -(-longest // _LONGEST)
@@ -105,11 +95,7 @@ def _write_legend(
         top = 6 + line * _LINE
         red, green, blue = palette[list(names).index(name)]
         pen.rectangle((left, top, left + 14, top + 14), fill=(red, green, blue), outline="black")
-        room = _LEGEND - 80
-        text = name
-        while font.getlength(text) > room:
-            text = f"{text.rstrip('.')[:-1]}..."
-        pen.text((left + 22, top), text, fill="black", font=font)
+        pen.text((left + 22, top), shortened(name, font, _LEGEND - 80), fill="black", font=font)
         pen.text((left + _LEGEND - 18, top), f"{share:.1%}", fill="black", font=font, anchor="ra")
 
 
@@ -120,30 +106,11 @@ def shares(mask: Tensor, names: Sequence[str]) -> dict[str, float]:
     return dict(sorted(found.items(), key=lambda pair: -pair[1]))
 
 
-def palette_png(mask: Tensor, palette: Sequence[Sequence[int]]) -> bytes:
-    """A mask uint8 [H, W] as a PNG whose values are the classes and whose palette are their colours: it can
-    be looked at and read back."""
-    image = Image.fromarray(mask.cpu().numpy()).convert("L")
-    table = [[0, 0, 0]] * 256
-    table[: len(palette)] = [list(color) for color in palette]
-    table[IGNORE_INDEX] = list(_VOID)
-    image.putpalette([value for color in table for value in color])  # the mode becomes P
-    return encoded(image)
-
-
 def overlay_png(image: Tensor, mask: Tensor, palette: Sequence[Sequence[int]]) -> bytes:
-    return encoded(Image.fromarray(overlay(pixels_of(image), mask.cpu().numpy(), palette)))
-
-
-def encoded(image: Image.Image) -> bytes:
+    """`overlay` of tensors, the image uint8 [3, H, W], as a PNG."""
     file = io.BytesIO()
-    image.save(file, "PNG")
+    Image.fromarray(overlay(np.asarray(to_pil(image)), mask.cpu().numpy(), palette)).save(file, "PNG")
     return file.getvalue()
-
-
-def pixels_of(image: Tensor) -> Pixels:
-    """uint8 [3, H, W] -> [H, W, 3]."""
-    return image.cpu().permute(1, 2, 0).contiguous().numpy()
 
 
 def class_ious(counts: Tensor, class_names: Sequence[str], palette: Sequence[Sequence[int]]) -> Tensor:

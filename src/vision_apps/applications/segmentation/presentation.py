@@ -10,6 +10,7 @@ from vision_apps.applications.segmentation.types import SegmentationAnswer, Segm
 from vision_apps.core import figures
 from vision_apps.core.fields import ImageInputs
 from vision_apps.core.presentation import Drawn, Presentation, Row
+from vision_apps.data.masks.coding import encode_palette_png
 
 
 class MaskPresentation(Presentation[SegmentationBatch, ImageInputs, SegmentationAnswer]):
@@ -47,6 +48,6 @@ class MaskPresentation(Presentation[SegmentationBatch, ImageInputs, Segmentation
         """``masks/<name>.png``, a palette PNG whose values are the classes, and ``overlays/<name>.png``."""
         mask = answer.masks[0]
         return {
-            f"masks/{name}.png": pictures.palette_png(mask, self.palette),
+            f"masks/{name}.png": encode_palette_png(mask, self.palette),
             f"overlays/{name}.png": pictures.overlay_png(inputs.images[0], mask, self.palette),
         }

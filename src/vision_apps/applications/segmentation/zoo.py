@@ -1,7 +1,7 @@
 """Segmenters of torchvision and segmentation_models_pytorch by name, with or without published weights."""
 
 import warnings
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -9,29 +9,21 @@ from torch import Tensor, nn
 from vision_apps.applications.segmentation.mirror import window
 from vision_apps.core.errors import ConfigError, RunError
 from vision_apps.networks.auxiliary import AuxiliaryLogits, Logits
-from vision_apps.networks.published import chosen, download, timm_name, unknown
+from vision_apps.networks.published import (
+    PublishedNetwork,
+    chosen,
+    download,
+    timm_name,
+    timm_pretrained,
+    unknown,
+)
 
 AUXILIARY = 0.5  # weight of the auxiliary loss: torchvision's reference training
 _STRIDE = 32  # px: what pictures are a multiple of for segmentation_models_pytorch
 _LEAST = {"pan": 128}  # px: its attention pools the coarsest maps three times
 
 
-class ZooNetwork(nn.Module):
-    """A network of another library.
-
-    Attributes:
-        mean, std: of the images that the weights were trained on, 3 floats in [0, 1] units; None without
-            weights (the data's own are used then).
-    """
-
-    def __init__(self, model: nn.Module, mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
-        super().__init__()
-        self.model = model
-        self.mean = None if mean is None else list(mean)
-        self.std = None if std is None else list(std)
-
-
-class Torchvision(ZooNetwork):
+class Torchvision(PublishedNetwork):
     """A segmenter of ``torchvision.models.segmentation``: FCN (Long et al. 2015), DeepLabV3 (Chen et al.
     2017), LR-ASPP (Howard et al. 2019).
 
@@ -65,15 +57,13 @@ class Torchvision(ZooNetwork):
         model: Any = models.get_model(
             name, weights=None, weights_backbone=None, num_classes=num_classes, **arguments
         )
-        mean, std = None, None
+        entry = None
         if weights is not None:
             entry = chosen("model.weights", weights, models.get_model_weights(name), name)
             state = download(entry, "model.weights", name)
             own = model.state_dict()
             fitting = {key: value for key, value in state.items() if own[key].shape == value.shape}
             model.load_state_dict(fitting, strict=False)
-            preset = entry.transforms()
-            mean, std = preset.mean, preset.std
         elif weights_backbone is not None:
             backbone = name.partition("_")[2]
             entry = chosen(
@@ -91,9 +81,8 @@ class Torchvision(ZooNetwork):
                     "model.weights_backbone=null"
                 )
             model.backbone.load_state_dict({key: plain[key] for key in own})
-            preset = entry.transforms()
-            mean, std = preset.mean, preset.std
-        super().__init__(model, mean, std)
+        preset = entry and entry.transforms()
+        super().__init__(model, preset and preset.mean, preset and preset.std)
 
     def forward(self, pixels: Tensor) -> Logits:
         """[B, 3, H, W] -> logits [B, K, H, W]."""
@@ -104,7 +93,7 @@ class Torchvision(ZooNetwork):
         return logits
 
 
-class Smp(ZooNetwork):
+class Smp(PublishedNetwork):
     """Any architecture of segmentation_models_pytorch with any encoder of timm that gives feature maps.
 
     Args:
@@ -121,29 +110,24 @@ class Smp(ZooNetwork):
         self, name: str, num_classes: int, encoder: str = "resnet18", weights: str | None = None
     ) -> None:
         import segmentation_models_pytorch as smp
-        import timm
         from segmentation_models_pytorch import MODEL_ARCHITECTURES_MAPPING as ARCHITECTURES
 
         if name not in ARCHITECTURES:
             raise unknown("model.name", name, ARCHITECTURES, "an architecture of segmentation_models_pytorch")
         tagged = timm_name("model.encoder", encoder, weights)
 
-        def build(pretrained: bool) -> nn.Module:
-            model: nn.Module = smp.create_model(
-                name,
-                encoder_name=f"tu-{tagged}",
-                encoder_weights=True if pretrained else None,
-                in_channels=3,
-                classes=num_classes,
-                **({"dynamic_img_size": True} if name == "dpt" else {}),
-            )
-            return model
-
+        build = partial(
+            smp.create_model,
+            name,
+            encoder_name=f"tu-{tagged}",
+            classes=num_classes,
+            **({"dynamic_img_size": True} if name == "dpt" else {}),
+        )
         try:
             with warnings.catch_warnings():
                 # DPT says so of an encoder that is no transformer, and fails in its first step
                 warnings.filterwarnings("error", message="Encoder does not have prefix tokens")
-                model = build(pretrained=False)
+                model: Any = build(encoder_weights=None)
         except (RuntimeError, ValueError, AssertionError, LookupError, TypeError, UserWarning) as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             fitting = "vit_tiny_patch16_224" if name == "dpt" else "resnet18"
@@ -153,19 +137,9 @@ class Smp(ZooNetwork):
             ) from error
         mean, std = None, None
         if weights is not None:
-            try:
-                model = build(pretrained=True)
-            except Exception as error:  # what a failed download raises depends on the hub's HTTP library
-                raise RunError(
-                    f"model.weights={weights}: cannot get the weights of {encoder} "
-                    f"({type(error).__name__}: {error}). Once read they are kept in the folder that HF_HOME "
-                    "names; or start from random numbers: model.weights=null"
-                ) from error
-            published: Any = timm.get_pretrained_cfg(tagged)
-            mean, std = published.mean, published.std
+            model, mean, std = timm_pretrained(partial(build, encoder_weights=True), tagged, weights)
         if name == "dpt":  # the transformer's last norm and classes are read by nobody
-            parts: Any = model.encoder
-            parts.model.norm, parts.model.head = nn.Identity(), nn.Identity()
+            model.encoder.model.norm, model.encoder.model.head = nn.Identity(), nn.Identity()
         super().__init__(model, mean, std)
         self.least = _LEAST.get(name, 1)
 

@@ -14,7 +14,7 @@ from vision_apps.core.data import SPLITS, Split
 from vision_apps.core.errors import DataError
 from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation
 from vision_apps.data.boxes.data import BoxData
-from vision_apps.data.boxes.fakes import CLASS_NAMES, FakePicture, fake_pictures
+from vision_apps.data.boxes.fakes import CLASS_NAMES, fake_pictures
 
 # Where exports of common tools put the file of a split, and one file of everything.
 _FILES: dict[Split, tuple[str, ...]] = {
@@ -103,12 +103,11 @@ class CocoJson(BoxData):
             folder = self.folder(split, file, pictures[0].path) if pictures else self.root
             placed = [item._replace(path=str(folder / item.path)) for item in pictures]
             sizes = self.sizes_of(item.path for item in placed if not (item.height and item.width))
-            splits[split] = [
-                item._replace(height=sizes[item.path][0], width=sizes[item.path][1])
-                if item.path in sizes
-                else item
-                for item in placed
-            ]
+            for row, item in enumerate(placed):
+                if item.path in sizes:
+                    height, width = sizes[item.path]
+                    placed[row] = item._replace(height=height, width=width)
+            splits[split] = placed
         return Annotated(names or [], splits)
 
     @classmethod
@@ -177,28 +176,24 @@ def read_json(file: Path) -> tuple[list[str], list[Annotation]]:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(f"{file}: two categories are called {twice!r}")
-    of_image: dict[Id, list[tuple[list[float], int, bool]]] = defaultdict(list)
+    of_image: dict[Id, tuple[list[list[float]], list[int], list[bool]]] = defaultdict(lambda: ([], [], []))
     for entry in objects.values():
         image_id = _reference(entry, "image_id", images, "images", file)
         category = _reference(entry, "category_id", order, "categories", file)
-        box = _corners(_value(entry, "bbox", "annotation", file), entry["id"], file)
-        of_image[image_id].append((box, order[category], bool(entry.get("iscrowd", 0))))
+        boxes, labels, crowds = of_image[image_id]
+        boxes.append(_corners(_value(entry, "bbox", "annotation", file), entry["id"], file))
+        labels.append(order[category])
+        crowds.append(bool(entry.get("iscrowd", 0)))
     return names, [
         annotation(
             _value(image, "file_name", "image", file),
             (_side(image, "height", file), _side(image, "width", file)),
-            *_columns(of_image[number]),
+            *of_image[number],
             image_id=number,
             source=f"{file}, image {number} ({image['file_name']})",
         )
         for number, image in images.items()
     ]
-
-
-def _columns(
-    found: Sequence[tuple[list[float], int, bool]],
-) -> tuple[list[list[float]], list[int], list[bool]]:
-    return [box for box, _, _ in found], [label for _, label, _ in found], [crowd for _, _, crowd in found]
 
 
 def _by_id(content: Mapping[str, object], name: str, file: Path) -> dict[Id, dict[str, object]]:
@@ -267,7 +262,6 @@ def to_json(rows: Iterable[Mapping[str, Any]], class_names: Sequence[str]) -> by
         for found in row["objects"]:
             x1, y1, x2, y2 = found["box"]
             box = [round(value, 2) for value in (x1, y1, x2 - x1, y2 - y1)]
-            score = {"score": found["score"]} if "score" in found else {}
             annotations.append(
                 {
                     "id": len(annotations) + 1,
@@ -276,8 +270,8 @@ def to_json(rows: Iterable[Mapping[str, Any]], class_names: Sequence[str]) -> by
                     "bbox": box,
                     "area": round(box[2] * box[3], 2),
                     "iscrowd": 0,
+                    **({"score": found["score"]} if "score" in found else {}),
                 }
-                | score
             )
     categories = [{"id": number, "name": name} for number, name in enumerate(class_names, 1)]
     return _encoded({"images": images, "annotations": annotations, "categories": categories})
@@ -298,21 +292,17 @@ def _write_fake(pictures: Path, file: Path, count: int, size: int, seed: int) ->
         picture.image.save(pictures / name)
         width, height = picture.image.size
         images.append({"id": image_id, "file_name": name, "width": width, "height": height})
+        objects = zip(picture.boxes, picture.labels, picture.ignored, strict=True)
         annotations += [
-            entry | {"id": 1000 * number + place} for place, entry in enumerate(_entries(picture, image_id))
+            {
+                "id": 1000 * number + place,
+                "image_id": image_id,
+                "category_id": 3 * label + 2,
+                "bbox": [x1, y1, x2 - x1, y2 - y1],
+                "area": (x2 - x1) * (y2 - y1),
+                "iscrowd": int(crowd),
+            }
+            for place, ((x1, y1, x2, y2), label, crowd) in enumerate(objects)
         ]
     categories = [{"id": 3 * label + 2, "name": name} for label, name in enumerate(CLASS_NAMES)]
     file.write_bytes(_encoded({"images": images, "annotations": annotations, "categories": categories}))
-
-
-def _entries(picture: FakePicture, image_id: int) -> list[dict[str, object]]:
-    return [
-        {
-            "image_id": image_id,
-            "category_id": 3 * label + 2,
-            "bbox": [x1, y1, x2 - x1, y2 - y1],
-            "area": (x2 - x1) * (y2 - y1),
-            "iscrowd": int(crowd),
-        }
-        for (x1, y1, x2, y2), label, crowd in zip(picture.boxes, picture.labels, picture.ignored, strict=True)
-    ]

@@ -1,7 +1,7 @@
 """Boxes in CSV files: ``filename,x0,y0,x1,y1,class`` in pixels, y down, one object a line."""
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -121,8 +121,7 @@ class BoxCsv(BoxData):
         return {"root": str(root), "image_size": size}
 
 
-def _joined(path: str, size: tuple[int, int], rows: Iterable[Row], names: Sequence[str]) -> Annotation:
-    rows = list(rows)
+def _joined(path: str, size: tuple[int, int], rows: Sequence[Row], names: Sequence[str]) -> Annotation:
     objects = [row for row in rows if row.name]
     return annotation(
         path,

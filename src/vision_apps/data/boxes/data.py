@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -54,18 +54,10 @@ class BoxData(ResizedData):
         proposals_cache: folder to keep them in; by default ``.proposals`` in ``root``.
     """
 
-    fields: ClassVar[tuple[str, ...]] = ("images", "boxes", "box_labels", "ignored", "sizes", "proposals")
-    fact_names: ClassVar[tuple[str, ...]] = (
-        "num_classes",
-        "class_names",
-        "image_size",
-        "mean",
-        "std",
-        "fit",
-        "proposals",
-    )
-    title: ClassVar[str] = "annotated pictures"
-    remedy: ClassVar[str] = "Say where the data is: data.root=/path/to/it"
+    fields = ("images", "boxes", "box_labels", "ignored", "sizes", "proposals")
+    fact_names = ("num_classes", "class_names", "image_size", "mean", "std", "resize_mode", "proposals")
+    title = "annotated pictures"
+    remedy = "Say where the data is: data.root=/path/to/it"
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from vision_apps.core.data import Split
-from vision_apps.data.boxes.annotation import ROUNDING, Annotation, BadBox, kinds
+from vision_apps.data.boxes.annotation import ROUNDING, Annotation, clean
 
 _MANY, _NEARLY_NONE = 0.1, 0.01  # shares of the boxes
 _FEWEST = 5  # boxes, below which shares say nothing
@@ -69,8 +69,7 @@ def coordinates(items: Sequence[Annotation]) -> Iterator[str]:
         return
     wrong = _wrong(boxes, frames).mean()
     first, second = boxes[:, :2], boxes[:, 2:]
-    shares = (boxes >= 0).all() and (boxes <= 1).all()
-    if shares:
+    if (boxes >= 0).all() and (boxes <= 1).all():
         yield (
             "coordinates: all lie between 0 and 1: they look like shares of the picture's sides; boxes are "
             "read in pixels"
@@ -124,16 +123,9 @@ def unusable(items: Iterable[Annotation]) -> Iterator[str]:
         "reversed": "has its second corner before the first and is left out",
         "not finite": "is no number and is left out",
     }
-    found = [
-        BadBox(
-            item.source, number, tuple(item.boxes[number].tolist()), (item.width, item.height), texts[kind]
-        )
-        for item in items
-        for number, kind in enumerate(kinds(item))
-        if kind
-    ]
+    found = [box for item in items for box in clean(item)[1]]
     for box in found[:_LISTED]:
-        yield f"box: {box} {box.kind}"
+        yield f"box: {box} {texts[box.kind]}"
     if len(found) > _LISTED:
         yield f"box: {len(found) - _LISTED} further boxes are like that"
 

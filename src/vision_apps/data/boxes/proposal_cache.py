@@ -120,24 +120,6 @@ def proposals_of(
     return found
 
 
-def cached_proposals(images: Tensor, mode: Mode, limit: int, cache: Path) -> Tensor:
-    """Selective search of pictures in memory.
-
-    Args:
-        images: uint8 [N, 3, H, W].
-        cache: a folder for these pictures alone; they are told apart by their place in ``images``.
-
-    Returns:
-        float32 [N, P, 4], zero rows past a picture's proposals; P is the largest number among them.
-
-    Raises:
-        DataError: the cache is of other pictures.
-    """
-    keys = [f"picture {number}" for number in range(len(images))]
-    found = proposals_of(keys, lambda number: images[number], mode, limit, cache)
-    return torch.stack([found.of(number, image) for number, image in enumerate(images)])
-
-
 def _compute(
     keys: Sequence[str],
     picture: Callable[[int], Tensor],

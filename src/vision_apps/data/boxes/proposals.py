@@ -1,4 +1,4 @@
-"""Region proposals: selective search, dense windows, and how much of the truth they reach."""
+"""Region proposals: selective search and dense windows."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,6 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou
 
 from vision_apps.core.errors import ConfigError
 from vision_apps.data import opencv
@@ -113,21 +112,3 @@ def dense_windows(
 def _starts(length: int, side: float, overlap: float) -> Tensor:
     steps = math.ceil((length - side) / (side * (1 - overlap)) - 1e-9)
     return torch.linspace(0, length - side, steps + 1, dtype=torch.float64)
-
-
-def recall(proposals: Tensor, boxes: Tensor, threshold: float = 0.5) -> float:
-    """Share of the objects that some proposal meets with an IoU of at least ``threshold``; nan without
-    objects.
-
-    Args:
-        proposals: [P, 4], or [B, P, 4]; boxes without area are padding.
-        boxes: of the objects, [M, 4], or [B, M, 4]; those without area are padding.
-    """
-    if boxes.ndim == 2:
-        proposals, boxes = proposals[None], boxes[None]
-    met = []
-    for offered, objects in zip(proposals, boxes, strict=True):
-        offered, objects = (each[(each[:, 2:] > each[:, :2]).all(1)] for each in (offered, objects))
-        overlaps = box_iou(objects, offered) if len(offered) else objects.new_zeros(len(objects), 1)
-        met.append((overlaps >= threshold).any(1))
-    return float(torch.cat(met).float().mean())

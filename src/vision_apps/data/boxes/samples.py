@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from vision_apps.core.conventions import Size
 from vision_apps.core.errors import CorruptSample
 from vision_apps.data.boxes.annotation import Annotation
+from vision_apps.data.boxes.proposal_cache import PictureProposals
 from vision_apps.data.images import read_image
 from vision_apps.data.resizing import ResizeMode, resize_boxes, resize_picture
 
@@ -44,17 +45,6 @@ def list_annotations(items: Sequence[Annotation], size: Size, mode: ResizeMode) 
     )
 
 
-class Regions(Protocol):
-    """Region proposals of the same pictures."""
-
-    def of(self, index: int, image: Tensor) -> Tensor:
-        """Proposals, float32 [P, 4], of the picture with this number, once resized; zero rows are none.
-
-        Args:
-            image: that picture, uint8 [3, H, W].
-        """
-
-
 @dataclass
 class BoxSamples:
     """Reads and resizes one picture at a time; run in loader workers, or by threads."""
@@ -65,7 +55,7 @@ class BoxSamples:
     mode: ResizeMode
     rows: int  # of boxes per picture; those past a picture's objects are empty
     max_pixels: int
-    regions: Regions | None = None
+    regions: PictureProposals | None = None  # of the same pictures, once resized
 
     def __len__(self) -> int:
         return len(self.table.files)
@@ -98,13 +88,11 @@ class BoxSamples:
         }
         sample = {name: makers[name]() for name in self.fields if name in makers}
         if "proposals" in self.fields:
-            sample["proposals"] = self._regions(index, sample.get("images"))
+            sample["proposals"] = torch.zeros(0, 4)
+            if self.regions is not None:
+                image = sample["images"] if "images" in sample else self.picture(index)
+                sample["proposals"] = self.regions.of(index, image)
         return sample
-
-    def _regions(self, index: int, image: Tensor | None) -> Tensor:
-        if self.regions is None:
-            return torch.zeros(0, 4)
-        return self.regions.of(index, self.picture(index) if image is None else image)
 
 
 def _padded(values: Tensor, rows: int, fill: float) -> Tensor:

@@ -10,14 +10,14 @@ import os
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from vision_apps.core.data import Split
 from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.data import public
 from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation, label_of
 from vision_apps.data.boxes.data import BoxData
-from vision_apps.data.boxes.fakes import CLASS_NAMES, FakePicture, fake_pictures
+from vision_apps.data.boxes.fakes import CLASS_NAMES, fake_pictures
 from vision_apps.data.images import EXTENSIONS
 from vision_apps.data.public import VOC_CLASSES
 
@@ -98,23 +98,16 @@ class VocFolder(BoxData):
         self.one_based = one_based
 
     def read(self) -> Annotated:
-        lists = self._lists(self.root)
-        return self._annotated(
-            {split: self._folder(self.root, names) for split, names in lists.items()}
-            if lists
-            else {"train": self._folder(self.root, None)}
-        )
-
-    def _lists(self, devkit: Path) -> dict[Split, list[str]]:
-        found: dict[Split, list[str]] = {}
+        found: dict[Split, list[str] | None] = {}
         for split, names in _LISTS.items():
             for name in names:
-                file = devkit / "ImageSets" / "Main" / f"{name}.txt"
+                file = self.root / "ImageSets" / "Main" / f"{name}.txt"
                 if file.is_file() and split not in found:
                     found[split] = read_list(file)
         if found and "train" not in found:
             raise self.problem("ImageSets/Main has neither train.txt nor trainval.txt")
-        return found
+        lists = found or {"train": None}
+        return self._annotated({split: self._folder(self.root, names) for split, names in lists.items()})
 
     def _folder(self, devkit: Path, names: Sequence[str] | None) -> list[tuple[str, Parsed | None]]:
         """Of each picture its path and what its file says; None without a file."""
@@ -160,18 +153,14 @@ class VocFolder(BoxData):
     def _picture(
         self, path: str, parsed: Parsed | None, names: Sequence[str], sizes: Mapping[str, tuple[int, int]]
     ) -> Annotation:
-        name = Path(path).stem
+        size, name = sizes.get(path, (0, 0)), Path(path).stem
         if parsed is None:
-            return annotation(path, sizes.get(path, (0, 0)), [], [], image_id=name, source=path)
-        given = (int(parsed.height), int(parsed.width))
+            return annotation(path, size, [], [], image_id=name, source=path)
+        if parsed.height and parsed.width:
+            size = (int(parsed.height), int(parsed.width))
+        labels = [label_of(own, names, parsed.file) for own in parsed.names]
         return annotation(
-            path,
-            given if all(given) else sizes.get(path, (0, 0)),
-            parsed.boxes,
-            [label_of(own, names, parsed.file) for own in parsed.names],
-            parsed.difficult,
-            image_id=name,
-            source=parsed.file,
+            path, size, parsed.boxes, labels, parsed.difficult, image_id=name, source=parsed.file
         )
 
     @classmethod
@@ -196,7 +185,10 @@ class Voc(VocFolder):
 
     title = "PASCAL VOC"
     layout = "root/VOCdevkit/VOC{2007,2012}/{Annotations,JPEGImages,ImageSets/Main}"
-    weight: ClassVar[str] = "2007: 440 + 430 MB, 2012: 1,910 MB"
+    remedy = (
+        "Download it (2007: 440 + 430 MB, 2012: 1,910 MB): data.download=true    Or say where it is: "
+        "data.root=/path/to/it"
+    )
 
     def __init__(
         self,
@@ -228,17 +220,11 @@ class Voc(VocFolder):
 
     def prepare_data(self) -> None:
         if self.download and self._missing():
-            self._fetch()
+            wanted = {"2007-test" if part[1:] == ("2007", "test") else part[1] for part in self.lists}
+            public.fetch_voc(sorted(wanted), self.root)
         if missing := self._missing():
-            expected = f"{self.layout}, and of it {', '.join(str(file) for file in missing)}"
-            raise public.not_found(self.title, self.root, expected, self.weight)
+            raise self.problem(f"there is no {', '.join(str(file) for file in missing)}")
         super().prepare_data()
-
-    def _fetch(self) -> None:
-        wanted = {
-            f"{year}-test" if (year, name) == ("2007", "test") else year for _, year, name in self.lists
-        }
-        public.fetch_voc(sorted(wanted), self.root)
 
     def read(self) -> Annotated:
         splits: dict[Split, list[tuple[str, Parsed | None]]] = {}
@@ -314,17 +300,13 @@ def _write_fake(
         for name, picture in zip(listed[split], fake_pictures(count, size, seed + shift), strict=True):
             picture.image.save(folder / "JPEGImages" / f"{name}.jpg")
             if picture.labels:
-                content = to_xml(
-                    f"{name}.jpg", *picture.image.size, _objects(picture, class_names), one_based=one_based
-                )
+                found = zip(picture.boxes, picture.labels, picture.ignored, strict=True)
+                objects = [
+                    {"class": class_names[label], "box": box, "difficult": difficult}
+                    for box, label, difficult in found
+                ]
+                content = to_xml(f"{name}.jpg", *picture.image.size, objects, one_based=one_based)
                 (folder / "Annotations" / f"{name}.xml").write_bytes(content)
     listed["trainval"] = listed["train"] + listed["val"]
     for split, names in listed.items():
         (folder / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(names) + "\n")
-
-
-def _objects(picture: FakePicture, class_names: Sequence[str]) -> list[dict[str, Any]]:
-    found = zip(picture.boxes, picture.labels, picture.ignored, strict=True)
-    return [
-        {"class": class_names[label], "box": box, "difficult": difficult} for box, label, difficult in found
-    ]

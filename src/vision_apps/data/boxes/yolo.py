@@ -16,8 +16,7 @@ from vision_apps.core.errors import DataError
 from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation
 from vision_apps.data.boxes.data import BoxData
 from vision_apps.data.boxes.fakes import CLASS_NAMES, FakePicture, fake_pictures
-from vision_apps.data.files import SPLIT_NAMES
-from vision_apps.data.images import EXTENSIONS
+from vision_apps.data.files import SPLIT_NAMES, pictures_below
 
 _FARTHEST = 2.0  # shares: beyond, the numbers must be pixels
 
@@ -51,9 +50,8 @@ class YoloFolder(BoxData):
         pictures: dict[Split, list[str]] = {}
         for split, keys in SPLIT_NAMES.items():
             if entry := next((content[key] for key in keys if content.get(key)), None):
-                pictures[split] = [
-                    path for one in _as_list(entry) for path in self._listed(str(one), content, split)
-                ]
+                entries = entry if isinstance(entry, list) else [entry]
+                pictures[split] = [path for one in entries for path in self._listed(str(one), content, split)]
         if "train" not in pictures:
             raise DataError(f"{self.description}: it has no 'train'")
         sizes = self.sizes_of(path for own in pictures.values() for path in own)
@@ -90,12 +88,7 @@ class YoloFolder(BoxData):
                 f"{self.description.name} says {split}: {entry!r}, and none of {tried} is there"
             )
         if place.is_dir():
-            found = [
-                str(folder / name)
-                for folder in (place, *sorted(path for path in place.rglob("*") if path.is_dir()))
-                for name in sorted(os.listdir(folder))
-                if name.lower().endswith(EXTENSIONS) and not name.startswith(".")
-            ]
+            found = sorted(pictures_below(place), key=os.path.split)
         else:
             lines = (line.strip() for line in place.read_text(encoding="utf-8").splitlines())
             found = [str(place.parent / line) for line in lines if line]
@@ -205,10 +198,6 @@ def _bounds(values: Sequence[float]) -> tuple[float, float, float, float]:
         return cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2
     xs, ys = values[::2], values[1::2]
     return min(xs), min(ys), max(xs), max(ys)
-
-
-def _as_list(entry: object) -> list[object]:
-    return entry if isinstance(entry, list) else [entry]
 
 
 def _lines(picture: FakePicture) -> str:

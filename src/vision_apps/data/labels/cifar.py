@@ -92,16 +92,11 @@ class _Cifar(SmallImages):
         _write(folder / cls.names_file, {cls.names_key: classes})
         labels = [number % len(classes) for number in range(per_class * len(classes))]
         share = math.ceil(len(labels) / len(cls.train_files))
-        for start, name in enumerate(cls.train_files):
-            cls._write_batch(folder / name, labels[start * share : (start + 1) * share], seed=start)
-        for name in cls.test_files:
-            cls._write_batch(folder / name, labels, seed=len(cls.train_files))
+        for seed, name in enumerate((*cls.train_files, *cls.test_files)):
+            own = labels if name in cls.test_files else labels[seed * share : (seed + 1) * share]
+            data = np.random.default_rng(seed).integers(0, 256, (len(own), _ROW), dtype=np.uint8)
+            _write(folder / name, {"data": data, cls.labels_key: own})
         return {"root": str(root), "val_images": len(classes)}
-
-    @classmethod
-    def _write_batch(cls, path: Path, labels: list[int], seed: int) -> None:
-        data = np.random.default_rng(seed).integers(0, 256, (len(labels), _ROW), dtype=np.uint8)
-        _write(path, {"data": data, cls.labels_key: labels})
 
 
 class CIFAR10(_Cifar):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +16,6 @@ from vision_apps.core.data import Split
 from vision_apps.core.errors import ConfigError
 from vision_apps.data.files import SPLIT_NAMES, FileData, held_out_fractions, is_hidden, pictures_below
 from vision_apps.data.images import EXTENSIONS, read_image
-from vision_apps.data.labels.classes import count_classes
 from vision_apps.data.resizing import resize_and_center_crop
 
 
@@ -82,21 +81,12 @@ class ImageFolder(FileData):
     """
 
     # narrowed by prepare_data where there are no classes
-    fields: ClassVar[tuple[str, ...]] = ("images", "labels")
-    fact_names: ClassVar[tuple[str, ...]] = (
-        "num_classes",
-        "class_names",
-        "class_counts",
-        "image_size",
-        "mean",
-        "std",
-    )
-    title: ClassVar[str] = "pictures"
-    layout: ClassVar[str] = (
-        "root/<class>/*.jpg, root/{train,val,test}/<class>/*.jpg, or the same without class folders"
-    )
+    fields = ("images", "labels")
+    fact_names = ("num_classes", "class_names", "class_counts", "image_size", "mean", "std")
+    title = "pictures"
+    layout = "root/<class>/*.jpg, root/{train,val,test}/<class>/*.jpg, or the same without class folders"
     image_size: int
-    remedy: ClassVar[str] = "Say where the pictures are: data.root=/path/to/images"
+    remedy = "Say where the pictures are: data.root=/path/to/images"
 
     def __init__(
         self,
@@ -196,7 +186,7 @@ class ImageFolder(FileData):
             names = [self.display_name(folder) for folder in self.class_folders]
             labels = self.listings["train"].labels
             assert labels is not None  # there are class folders
-            counts = count_classes(labels[: self.limits["train"]], len(names))
+            counts = torch.bincount(labels[: self.limits["train"]], minlength=len(names)).tolist()
             facts |= {"num_classes": len(names), "class_names": names, "class_counts": counts}
         return facts
 

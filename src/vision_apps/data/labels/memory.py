@@ -10,9 +10,7 @@ import torch
 from torch import Tensor
 
 from vision_apps.core.data import Split, VisionData, split_indices
-from vision_apps.core.errors import ConfigError
-from vision_apps.data import public
-from vision_apps.data.labels.classes import count_classes
+from vision_apps.core.errors import ConfigError, DataError
 
 
 class Rows:
@@ -84,15 +82,19 @@ class SmallImages(VisionData):
         if self.download and self.missing():
             self.fetch()
         if missing := self.missing():
-            raise public.not_found(self.title, self.root, self.expected(missing), self.weight)
+            raise DataError(
+                f"data.root: no {self.title} in {self.root.absolute()}\n"
+                f"  Expected {self.expected(missing)}.\n  Download it ({self.weight}): data.download=true"
+                "    Or say where it is: data.root=/path/to/it"
+            )
 
     @property
     def facts(self) -> dict[str, object]:
-        rows = self._rows["train"][: self.limits["train"]]
+        labels = self._training["labels"][self._rows["train"][: self.limits["train"]]]
         return {
             "num_classes": len(self.names),
             "class_names": list(self.names),
-            "class_counts": count_classes(self._training["labels"][rows], len(self.names)),
+            "class_counts": torch.bincount(labels, minlength=len(self.names)).tolist(),
         }
 
     def load(self, split: Split, fields: tuple[str, ...]) -> Rows:

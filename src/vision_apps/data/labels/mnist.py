@@ -82,7 +82,9 @@ class MNIST(SmallImages):
         }
 
     def read(self, part: Literal["train", "test"]) -> dict[str, Tensor]:
-        images, path = (self._path(f"{_PARTS[part]}-{kind}-ubyte") for kind in _KINDS)
+        images, path = (self._find(f"{_PARTS[part]}-{kind}-ubyte") for kind in _KINDS)
+        if images is None or path is None:
+            raise DataError(f"data.root: no files of {self.title} for {part} in {self.root.absolute()}")
         pixels, labels = read_idx(images, 3), read_idx(path, 1)
         if pixels.shape[1:] != (_SIZE, _SIZE):
             raise DataError(f"{images}: expected images of {_SIZE} x {_SIZE}")
@@ -95,12 +97,6 @@ class MNIST(SmallImages):
             "images": grey[:, None].expand(-1, 3, -1, -1),  # the three channels share their memory
             "labels": torch.from_numpy(labels).long(),
         }
-
-    def _path(self, name: str) -> Path:
-        path = self._find(name)
-        if path is None:
-            raise DataError(f"data.root: {name} is not in {self.root.absolute()}")
-        return path
 
     @classmethod
     def fake(cls, root: Path, *, per_class: int = 8) -> dict[str, object]:

@@ -148,10 +148,7 @@ class MaskData(ResizedData):
         """
         if not files:
             raise self.problem(f"{where} holds no pictures")
-        for kind, paths in (
-            ("pictures", [image for image, _ in files]),
-            ("masks", [mask for _, mask in files]),
-        ):
+        for kind, paths in zip(("pictures", "masks"), zip(*files, strict=True), strict=True):
             if missing := [path for path in paths if not path.is_file()]:
                 raise self.problem(f"{where}: {some(missing)} of {len(files)} {kind} are not there")
         return Pairs.of(files)

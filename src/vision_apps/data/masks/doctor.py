@@ -29,7 +29,8 @@ def findings(
     """
     values: Counter[int] = Counter()
     lines: dict[str, list[str]] = {}
-    palettes, unsure = _Palettes(), 0
+    first: dict[int, tuple[list[int], str]] = {}  # of an index: its colour, and the mask that said so
+    unsure = 0
     for split, pairs in splits.items():
         pixels = np.zeros(256, np.int64)
         for image, mask in pairs:
@@ -42,8 +43,9 @@ def findings(
                 continue
             pixels += np.bincount(codes[codes >= 0], minlength=256)
             if found.ndim == 2:
-                values.update(counts := _counts(found))
-                unsure += set(counts) == {0, IGNORE_INDEX}
+                numbers, counts = (column.tolist() for column in np.unique(found, return_counts=True))
+                values.update(dict(zip(numbers, counts, strict=True)))
+                unsure += set(numbers) == {0, IGNORE_INDEX}
             if (codes < 0).any():
                 lines.setdefault("of unknown values", []).append(_unknown(mask, found, codes, coding))
             if (codes == IGNORE_INDEX).all():
@@ -51,7 +53,7 @@ def findings(
             if size != found.shape[:2]:
                 text = f"{mask}: {other_size(found.shape[:2], size, image)}"
                 lines.setdefault("of another size", []).append(text)
-            if colors is not None and (doubt := palettes.contradiction(colors, found, mask)):
+            if colors is not None and (doubt := _contradiction(first, colors, found, mask)):
                 lines.setdefault("with another palette", []).append(doubt)
         yield _histogram(split, len(pairs), pixels, class_names)
     for kind, told in lines.items():
@@ -103,28 +105,20 @@ def about_values(values: Mapping[int, int], unsure: int, coding: MaskCoding) -> 
         )
 
 
-class _Palettes:
+def _contradiction(
+    first: dict[int, tuple[list[int], str]], colors: list[list[int]], found: NDArray[np.integer], mask: str
+) -> str | None:
     """An index stands for one colour in all masks of a set; programs that write as few colours as possible
     number them anew in every file."""
-
-    def __init__(self) -> None:
-        self.first: dict[int, tuple[list[int], str]] = {}
-
-    def contradiction(self, colors: list[list[int]], found: NDArray[np.integer], mask: str) -> str | None:
-        for index in np.unique(found).tolist():
-            if index < len(colors):
-                color, where = self.first.setdefault(index, (colors[index], mask))
-                if color != colors[index]:
-                    return (
-                        f"{mask}: index {index} is the colour {colors[index]}, in {where} it is {color}; "
-                        "the indices of this palette may mean other classes"
-                    )
-        return None
-
-
-def _counts(found: NDArray[np.integer]) -> dict[int, int]:
-    numbers, counts = np.unique(found, return_counts=True)
-    return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+    for index in np.unique(found).tolist():
+        if index < len(colors):
+            color, where = first.setdefault(index, (colors[index], mask))
+            if color != colors[index]:
+                return (
+                    f"{mask}: index {index} is the colour {colors[index]}, in {where} it is {color}; "
+                    "the indices of this palette may mean other classes"
+                )
+    return None
 
 
 def _unknown(mask: str, found: NDArray[np.integer], codes: NDArray[np.int16], coding: MaskCoding) -> str:

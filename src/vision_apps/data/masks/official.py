@@ -1,5 +1,6 @@
 """Public sets whose archives have lists of names: of the pictures to train on, and of those to report on."""
 
+import re
 from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
@@ -7,7 +8,7 @@ from typing import Any, ClassVar
 from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError
 from vision_apps.data.files import held_out_fractions
-from vision_apps.data.masks.data import MaskData, Pairs
+from vision_apps.data.masks.data import MaskData, Pairs, fake_pair
 from vision_apps.data.masks.pair_lists import numbered_lines
 
 
@@ -26,6 +27,8 @@ class OfficialSplits(MaskData):
     train_list: ClassVar[str]  # file in it
     test_list: ClassVar[str]
     line: ClassVar[str]  # of the lists, an example: a name and perhaps more words
+    values: ClassVar[tuple[tuple[int, ...], ...]]  # numbers of masks, for fakes
+    grey: ClassVar[bool] = False  # masks without a palette
 
     def __init__(self, root: str, *, download: bool = False, val_fraction: float = 0.1, **data: Any) -> None:
         super().__init__(root, **data)
@@ -69,3 +72,18 @@ class OfficialSplits(MaskData):
                 )
             pairs.append(self.files(words[0]))
         return self.existing(pairs, str(path.absolute()))
+
+    @classmethod
+    def fake(cls, root: Path, *, size: int = 32, pictures: int = 12) -> dict[str, object]:
+        """Small pictures with masks, and both lists, in the layout of the archive."""
+        data = cls(str(root))
+        for start, file in enumerate((cls.train_list, cls.test_list)):
+            numbers = range(start * pictures, (start + 1) * pictures)
+            lines = [re.sub(r"_\d+", f"_{number:06d}", cls.line) for number in numbers]
+            for number, line in zip(numbers, lines, strict=True):
+                values = cls.values[number % pictures % len(cls.values)]
+                fake_pair(*data.files(line.split()[0]), number, size, values, palette=not cls.grey)
+            path = data.directory / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return {"root": str(root), "image_size": size}

@@ -7,7 +7,6 @@ from typing import Any, Literal
 from vision_apps.core.conventions import IGNORE_INDEX, Size
 from vision_apps.data import public
 from vision_apps.data.masks.coding import MaskCoding
-from vision_apps.data.masks.data import fake_pair
 from vision_apps.data.masks.official import OfficialSplits
 
 _NAME = "oxford-iiit-pet"  # the folder that torchvision makes
@@ -40,6 +39,7 @@ class OxfordPet(OfficialSplits):
     parts = ("annotations", "images")
     train_list, test_list = "annotations/trainval.txt", "annotations/test.txt"
     line = "Abyssinian_100 1 1 1"
+    values, grey = ((_PET, _BACKGROUND, _BORDER),), True
 
     def __init__(
         self, root: str, *, image_size: Size = 128, border: Literal["ignore", "class"] = "ignore", **data: Any
@@ -72,17 +72,3 @@ class OxfordPet(OfficialSplits):
     def coding(self) -> MaskCoding:
         border = 2 if self.border == "class" else IGNORE_INDEX
         return MaskCoding(len(self.class_names), values={_PET: 1, _BACKGROUND: 0, _BORDER: border})
-
-    @classmethod
-    def fake(cls, root: Path, *, size: int = 32, pictures: int = 12) -> dict[str, object]:
-        """Small pictures with trimaps in the layout of the archives."""
-        annotations = root / _NAME / "annotations"
-        for start, split in enumerate(("trainval", "test")):
-            lines = []
-            for number in range(pictures):
-                name = f"Abyssinian_{start * pictures + number}"
-                image, mask = root / _NAME / "images" / f"{name}.jpg", annotations / "trimaps" / f"{name}.png"
-                fake_pair(image, mask, start * pictures + number, size, (_PET, _BACKGROUND, _BORDER))
-                lines.append(f"{name} 1 1 1\n")
-            (annotations / f"{split}.txt").write_text("".join(lines), encoding="utf-8")
-        return {"root": str(root), "image_size": size}

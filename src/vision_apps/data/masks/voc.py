@@ -6,7 +6,6 @@ from pathlib import Path
 from vision_apps.core.conventions import IGNORE_INDEX
 from vision_apps.data import public
 from vision_apps.data.masks.coding import MaskCoding, voc_colors
-from vision_apps.data.masks.data import fake_pair
 from vision_apps.data.masks.official import OfficialSplits
 
 _NAMES = ["background", *public.VOC_CLASSES]
@@ -39,6 +38,7 @@ class VOCSegmentation(OfficialSplits):
     parts = ("JPEGImages",)
     train_list, test_list = "ImageSets/Segmentation/train.txt", "ImageSets/Segmentation/val.txt"
     line = "2007_000032"
+    values = tuple((0, IGNORE_INDEX, kind, 20) for kind in range(1, 21))
 
     def fetch(self) -> None:
         public.fetch_voc(["2012"], self.root)
@@ -52,21 +52,3 @@ class VOCSegmentation(OfficialSplits):
     @cached_property
     def coding(self) -> MaskCoding:
         return MaskCoding(len(_CLASSES))
-
-    @classmethod
-    def fake(cls, root: Path, *, size: int = 32, pictures: int = 12) -> dict[str, object]:
-        """Small pictures with palette masks of some of the classes in the layout of the archive."""
-        folder = root / cls.inside
-        lists = folder / "ImageSets" / "Segmentation"
-        lists.mkdir(parents=True)
-        for start, split in enumerate(("train", "val")):
-            names = [f"2007_{start * pictures + number:06d}" for number in range(pictures)]
-            for number, name in enumerate(names):
-                image, mask = (
-                    folder / "JPEGImages" / f"{name}.jpg",
-                    folder / "SegmentationClass" / f"{name}.png",
-                )
-                values = (0, IGNORE_INDEX, 1 + number % 20, 20)
-                fake_pair(image, mask, start * pictures + number, size, values, palette=True)
-            (lists / f"{split}.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
-        return {"root": str(root), "image_size": size}

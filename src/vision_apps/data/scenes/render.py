@@ -36,7 +36,7 @@ def render(scene: Scene, size: int) -> Picture:
         canvas.paint(depth > 0, ridge.surface, TEXTURES[ridge.surface.material](x + ridge.phase, depth))
     for thing in scene.things:
         canvas.stamp(thing)
-    image = _colors()[canvas.rows, np.array(canvas.drawn)[canvas.parts]]
+    image = palette().colors.numpy()[canvas.rows, np.array(canvas.drawn)[canvas.parts]]
     return Picture(np.ascontiguousarray(image.transpose(2, 0, 1)), canvas.rows, canvas.parts)
 
 
@@ -48,10 +48,6 @@ class _Canvas:
         self.rows = np.zeros((size, size), dtype=np.int16)
         self.parts = np.zeros((size, size), dtype=np.uint8)
         self.drawn: list[int] = []  # per part: which colour of its material
-
-    def paint(self, where: slice | NDArray[np.bool_], surface: Surface, texture: Field) -> None:
-        """Covers the pixels ``where`` (whole picture) with a surface, lightened by the texture in L*."""
-        self._cover((slice(None), slice(None)), where, surface, texture)
 
     def stamp(self, thing: Thing) -> None:
         """Draws one object inside its bounding square."""
@@ -66,15 +62,16 @@ class _Canvas:
         kind = KINDS[thing.kind]
         field = kind.shape(u, v)
         texture = np.where(field < RIM / thing.radius, -RIM_DEPTH, kind.texture(u, v))
-        self._cover((rows, columns), field > 0, thing.surface, texture)
+        self.paint(field > 0, thing.surface, texture, (rows, columns))
 
-    def _cover(
+    def paint(
         self,
-        window: tuple[slice, slice],
         where: slice | NDArray[np.bool_],
         surface: Surface,
         texture: Field,
+        window: tuple[slice, slice] = (slice(None), slice(None)),
     ) -> None:
+        """Covers the pixels ``where`` of a window with a surface, lightened by the texture in L*."""
         lightness = np.clip(surface.lightness + texture, 0, 100)
         rows = GREY_TABLE[(lightness * STEPS).astype(np.int16)] + MATERIAL_ROWS[surface.material]
         self.rows[window][where] = np.broadcast_to(rows, self.rows[window].shape)[where]
@@ -87,11 +84,6 @@ def _grid(size: int) -> tuple[Field, Field]:
     """Pixel centres: x [1, S] and y [S, 1]."""
     centres = (np.arange(size, dtype=np.float32) + 0.5) / size
     return centres[None, :], centres[:, None]
-
-
-@lru_cache(maxsize=1)
-def _colors() -> NDArray[np.uint8]:
-    return palette().colors.numpy()
 
 
 def _span(centre: float, reach: float, size: int) -> slice:
