@@ -21,6 +21,7 @@ import toy_run
 from selenium.webdriver import Chrome
 
 from browser import chromium, console_errors, requests
+from vision_apps.cli import main
 from vision_apps.cli.dashboard import dashboard
 from vision_apps.core.errors import ConfigError, RunError
 from vision_apps.dashboard import boards
@@ -226,5 +227,5 @@ def test_words_that_are_wrong(words: list[str], message: str) -> None:
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
-    dashboard(["--help"])
+    assert main(["dashboard", "--help"]) == 0
     assert capsys.readouterr().out.startswith("vision-apps dashboard [FOLDER]")

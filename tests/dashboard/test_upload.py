@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import small_runs
 
+from vision_apps.cli import main
 from vision_apps.cli.dashboard import sync
 from vision_apps.core.errors import ConfigError, RunError
 from vision_apps.core.run_folder import RunFolder
@@ -128,5 +129,5 @@ def test_words_that_are_wrong(words: list[str], message: str) -> None:
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
-    sync(["-h"])
+    assert main(["sync", "-h"]) == 0
     assert capsys.readouterr().out.startswith("vision-apps sync [RUN|FOLDER ...]")

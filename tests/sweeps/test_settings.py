@@ -206,7 +206,7 @@ def test_jobs_of_a_cluster_execute_the_same_line(tmp_path: Path) -> None:
     executor = processes.slurm_executor(tmp_path / "jobs", {"timeout_min": 1}, cluster="local")
     from vision_apps.core.run_folder import RunFolder
 
-    job = processes.submit(executor, processes.command(RunFolder("nothing"), started=False))
+    job = processes.SlurmJob(executor, processes.command(RunFolder("nothing"), started=False))
     while not job.ended():
         pass
     assert "FileNotFoundError" in job.error()

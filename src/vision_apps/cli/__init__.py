@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from vision_apps.cli import help
+from vision_apps.cli.options import Answered
 from vision_apps.cli.output import refuse
 from vision_apps.core.config.options import conf_dirs
 from vision_apps.core.config.suggest import nearest
@@ -40,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"{command}: no such command{nearest(command, COMMANDS)}; there are: {', '.join(COMMANDS)}"
             )
         getattr(import_module(f"vision_apps.cli.{COMMANDS[command]}"), command)(rest)
+    except Answered:
+        return 0
     except UserError as error:
         return refuse(error)
     except KeyboardInterrupt:

@@ -45,11 +45,7 @@ class Words:
 
 
 def parse(argv: Sequence[str]) -> Words:
-    """Take a command line apart.
-
-    Raises:
-        ConfigError: an option that does not exist, or lacks its value.
-    """
+    """Take a command line apart; `ConfigError` where an option does not exist or lacks its value."""
     words = Words()
     left = list(argv)
     while left:
@@ -69,7 +65,8 @@ def parse(argv: Sequence[str]) -> Words:
         if not equals and left and (count == 1 or (count is None and left[0] in _INFO)):
             values = [left.pop(0)]
         if count == 1 and not values:
-            raise ConfigError(f"{name}: expected a value, as in {name} {_example(name)}")
+            example = {"--cfg": "job", "-c": "job", "--package": "trainer", "-p": "trainer"}
+            raise ConfigError(f"{name}: expected a value, as in {name} {example.get(name, 'FOLDER')}")
         if name in ("--config-dir", "-cd"):
             words.config_dirs.append(Path(values[0]))
         elif name in _OWN:
@@ -77,7 +74,3 @@ def parse(argv: Sequence[str]) -> Words:
         else:
             words.hydra += [name, *values]
     return words
-
-
-def _example(name: str) -> str:
-    return {"--cfg": "job", "-c": "job", "--package": "trainer", "-p": "trainer"}.get(name, "FOLDER")

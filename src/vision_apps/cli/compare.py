@@ -49,8 +49,6 @@ _RUNS_OPTIONS = {**_LAST, "--format": "text or csv"}
 
 def compare(argv: Sequence[str]) -> None:
     given = options.parse(argv, _COMPARE, _COMPARE_OPTIONS)
-    if given is None:
-        return
     last, form = given.number("--last"), given.one_of("--format", ("text", "csv", "markdown")) or "text"
     if not given.words and last is None:
         raise ConfigError(
@@ -63,12 +61,10 @@ def compare(argv: Sequence[str]) -> None:
     found = reading.gather(given.words or ["runs"], last)
     result = comparison.compare(found, metrics, given.value("--by") or "")
     if form == "text":
-        width = shutil.get_terminal_size((_WIDTH, 0)).columns
-        print(tables.text(result, width))
+        print(tables.text(result, shutil.get_terminal_size((_WIDTH, 0)).columns))
     else:
         print(tables.csv_of_rows(result) if form == "csv" else tables.markdown(result), end="")
-    out = given.value("--out")
-    if out is not None:
+    if (out := given.value("--out")) is not None:
         from vision_apps.compare import writing
 
         page = writing.write(result, out)
@@ -77,8 +73,6 @@ def compare(argv: Sequence[str]) -> None:
 
 def runs(argv: Sequence[str]) -> None:
     given = options.parse(argv, _RUNS, _RUNS_OPTIONS)
-    if given is None:
-        return
     last, form = given.number("--last"), given.one_of("--format", ("text", "csv")) or "text"
     from vision_apps.compare import overview
 

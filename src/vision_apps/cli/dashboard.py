@@ -38,8 +38,6 @@ _OPTIONS = {
 
 def dashboard(argv: Sequence[str]) -> None:
     given = options.parse(argv, _DASHBOARD, _OPTIONS)
-    if given is None:
-        return
     port = given.number("--port", most=_LAST_PORT)
     if len(given.words) > 1:
         raise ConfigError(f"{given.words[1]}: the dashboard shows one folder, here {given.words[0]}")
@@ -54,8 +52,6 @@ def dashboard(argv: Sequence[str]) -> None:
 
 def sync(argv: Sequence[str]) -> None:
     given = options.parse(argv, _SYNC, {"--dry-run": None})
-    if given is None:
-        return
     from vision_apps.dashboard.upload import upload
 
     upload([Path(place) for place in given.words or [_RUNS]], "--dry-run" in given)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -22,6 +22,12 @@ from vision_apps.cli.output import announce
 from vision_apps.core.config import compose, options, targets
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError, CorruptSample, DataError
+from vision_apps.core.plain import Config
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vision_apps.core.data import Samples, VisionData
 
 _AT_ONCE = 32  # files that a reader process opens before it tells
 _DRAWN, _PER_LINE = 16, 4  # pictures of a sheet
@@ -44,8 +50,11 @@ def data(argv: Sequence[str]) -> None:
         print(usage(commands))
         return
     out = words.pop("out")
-    if command in commands:
-        _choose(commands[command].parent.name, command, words)
+    if command in commands:  # of its application, unless another one is asked for
+        task, asked = commands[command].parent.name, words.pop("task")
+        if asked not in (None, task):
+            raise ConfigError(f"data {command}: belongs to {task}, the task is {asked}")
+        words.overrides.insert(0, f"task={task}")
     config = compose.compose(words.overrides, words.config_dirs)
     targets.allow(config.allow_targets)
     announce()
@@ -53,7 +62,8 @@ def data(argv: Sequence[str]) -> None:
         check_data(config, out)
     else:
         module = import_module(f"vision_apps.applications.{config.task.name}.data_{command}")
-        module.run(config, out, _again(words))
+        folders = [word for folder in words.config_dirs for word in ("--config-dir", str(folder))]
+        module.run(config, out, shlex.join([*words.overrides, *folders]))
 
 
 def of_applications() -> dict[str, Path]:
@@ -63,75 +73,37 @@ def of_applications() -> dict[str, Path]:
     return {path.stem.removeprefix("data_"): path for path in files}
 
 
-def _again(words: arguments.Words) -> str:
-    folders = [word for folder in words.config_dirs for word in ("--config-dir", str(folder))]
-    return shlex.join([*words.overrides, *folders])
-
-
 def usage(commands: dict[str, Path]) -> str:
-    lines = ["vision-apps data COMMAND [data=...] [key=value ...]", ""]
-    lines.append(
-        "  check   count the samples of each split, open and draw them, list the broken files (out=FOLDER)"
-    )
+    lines = [
+        "vision-apps data COMMAND [data=...] [key=value ...]",
+        "",
+        "  check   count the samples of each split, open and draw them, list the broken files (out=FOLDER)",
+    ]
     for name, path in commands.items():
         about = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").splitlines()[0]
         lines.append(f"  {name:<7} {about.rpartition('``: ')[2].rstrip('.')} (out=FILE)")
     return "\n".join(lines)
 
 
-def _choose(task: str, command: str, words: arguments.Words) -> None:
-    """The application that has the command, unless another one is asked for."""
-    asked = words.pop("task")
-    if asked not in (None, task):
-        raise ConfigError(f"data {command}: belongs to {task}, the task is {asked}")
-    words.overrides.insert(0, f"task={task}")
-
-
-class _Opened:
-    """Opens samples and tells only what is broken: nothing that was read crosses the process border."""
-
-    def __init__(self, samples: Any) -> None:
-        self.samples = samples
-        self.in_memory = getattr(samples, "in_memory", False)
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, index: int) -> CorruptSample | None:
-        from vision_apps.core.data import read_sample
-
-        try:
-            read_sample(self.samples, index)
-        except CorruptSample as broken:
-            return broken
-        return None
-
-
 def check_data(config: DictConfig, out: str | None) -> None:
-    """Count the samples of each split, open every one, draw the first ones, say what looks wrong, list the
-    broken files.
-
-    Args:
-        out: folder of the drawings, ``<split>.png``; by default ``data-check`` below ``run.root``.
-
-    Raises:
-        DataError: some cannot be read.
-    """
+    """Count the samples of each split, open every one, draw the first ones into ``<split>.png`` of the folder
+    ``out`` (by default ``data-check`` below ``run.root``), say what looks wrong, list the broken files.
+    `DataError` where some cannot be read."""
     from vision_apps.core import assembly
     from vision_apps.core.config import check
     from vision_apps.core.data import SPLITS
 
     check.check(config)
-    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    plain: Config = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     module = targets.resolve(plain["module"]["_target_"])
     source = assembly.build_data(plain)
     source.batch_type = module.batch_type  # type: ignore[attr-defined]
     folder = Path(out) if out else Path(plain["run"]["root"]) / "data-check"
     broken: dict[str, str] = {}
     for split in SPLITS:
-        opened = _Opened(source.samples(split))
-        broken |= _open_all(opened, split, source.workers)
-        _draw_first(opened, source.facts, folder / f"{split}.png")
+        samples = source.samples(split)
+        broken |= _open_all(samples, split, source.workers)
+        _draw_first(samples, source.facts, folder / f"{split}.png")
     for name, value in source.facts.items():
         print(f"{name}: {value}")
     for finding in (*source.doctor(), *_of_the_network(plain, source)):
@@ -143,7 +115,7 @@ def check_data(config: DictConfig, out: str | None) -> None:
     print("every file opens")
 
 
-def _of_the_network(config: dict[str, Any], source: Any) -> list[str]:
+def _of_the_network(config: Config, source: "VisionData") -> list[str]:
     """What the application says of the training samples, with its network as it starts."""
     from vision_apps.core import assembly
     from vision_apps.core.loader import BatchLoader
@@ -158,16 +130,23 @@ def _of_the_network(config: dict[str, Any], source: Any) -> list[str]:
     return module.check(next(iter(loader)))
 
 
-def _open_all(opened: _Opened, split: str, workers: int) -> dict[str, str]:
+def _only_broken(read: list[object]) -> list[CorruptSample | None]:
+    """Executed by a reader process: nothing that was read crosses the border between the processes."""
+    return [one if isinstance(one, CorruptSample) else None for one in read]
+
+
+def _open_all(samples: "Samples", split: str, workers: int) -> dict[str, str]:
     """Path to reason of the broken files. A terminal shows how far it is."""
     from torch.utils.data import DataLoader
 
-    total, live = len(opened), sys.stdout.isatty()
-    reader: Any = DataLoader(
-        opened,  # type: ignore[arg-type]  # what torch needs of a data set
+    from vision_apps.core.loader import Tolerant
+
+    total, live = len(samples), sys.stdout.isatty()
+    reader = DataLoader(
+        Tolerant(samples),
         batch_size=_AT_ONCE,
-        num_workers=0 if opened.in_memory else workers,
-        collate_fn=list,
+        num_workers=0 if getattr(samples, "in_memory", False) else workers,
+        collate_fn=_only_broken,
     )
     broken: dict[str, str] = {}
     done = 0
@@ -181,18 +160,18 @@ def _open_all(opened: _Opened, split: str, workers: int) -> dict[str, str]:
     return broken
 
 
-def _draw_first(opened: _Opened, facts: dict[str, Any], path: Path) -> None:
+def _draw_first(samples: "Samples", facts: Config, path: Path) -> None:
     """A sheet of the first pictures that can be read, with their boxes and masks."""
-    from vision_apps.core.data import read_sample
+    from vision_apps.core.loader import read_sample
     from vision_apps.core.pictures import sheet, to_pil
     from vision_apps.data.drawn import drawn
 
-    pictures: list[Any] = []
-    for index in range(len(opened)):
+    pictures: list[Tensor] = []
+    for index in range(len(samples)):
         if len(pictures) == _DRAWN:
             break
         with contextlib.suppress(CorruptSample):
-            pictures.append(drawn(read_sample(opened.samples, index), facts))
+            pictures.append(drawn(read_sample(samples, index), facts))
     if pictures:
         path.parent.mkdir(parents=True, exist_ok=True)
         to_pil(sheet(pictures, per_line=_PER_LINE)).save(path)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from vision_apps.cli import arguments, options
+from vision_apps.cli import options
 from vision_apps.cli.output import announce
 from vision_apps.cli.train import allow_targets
 from vision_apps.core.errors import ConfigError
@@ -33,21 +33,14 @@ _OPTIONS = {
 
 def export(argv: Sequence[str]) -> None:
     given = options.parse(argv, _USAGE, _OPTIONS)
-    if given is None:
-        return
     run, out = options.run_of(given, _USAGE), given.value("--out")
-    kind = given.one_of("--format", SUFFIXES) or _of_suffix(out)
-    words = arguments.Words(overrides=given.words)
-    allow_targets(words)
-    wrong = [word for word in words.overrides if not re.match(r"module\.[\w.]+=", word)]
+    of_suffix = {suffix: kind for kind, suffix in SUFFIXES.items()}
+    kind = given.one_of("--format", SUFFIXES) or of_suffix.get(Path(out or "").suffix.lower(), "onnx")
+    changes = allow_targets(given.words)
+    wrong = [word for word in changes if not re.match(r"module\.[\w.]+=", word)]
     if wrong:
         raise ConfigError(f"{wrong[0]}: expected module.key=value, such as module.flip_test=true; see --help")
     announce()
     from vision_apps.export import export as exporting
 
-    exporting.export(run, kind, out, words.overrides)
-
-
-def _of_suffix(out: str | None) -> str:
-    suffixes = {suffix: kind for kind, suffix in SUFFIXES.items()}
-    return suffixes.get(Path(out or "").suffix.lower(), "onnx")
+    exporting.export(run, kind, out, changes)

@@ -15,11 +15,10 @@ options
 
 def overview(dirs: Sequence[Path]) -> str:
     """A few commands that work."""
-    tasks = options.applications(dirs)
-    lines = ["vision-apps: computer-vision applications on PyTorch Lightning", ""]
-    for task in tasks:
-        lines.append(f"  vision-apps train task={task} trainer=smoke")
-    lines += [
+    lines = [
+        "vision-apps: computer-vision applications on PyTorch Lightning",
+        "",
+        *(f"  vision-apps train task={task} trainer=smoke" for task in options.applications(dirs)),
         "  vision-apps train --help              everything that can be chosen",
         "  vision-apps sweep sweep=colorization jobs=2   search settings, in fresh processes",
         "  vision-apps runs                      list the runs, newest first",
@@ -43,11 +42,8 @@ def train(dirs: Sequence[Path]) -> str:
                 lines.append(f"    {group}={name.removeprefix(f'{task}_'):<20} {options.description(file)}")
     for group in options.groups(dirs):
         if group not in ("task", *options.BY_APPLICATION):
-            lines += ["", f"{group}="]
-            lines += [
-                f"  {name:<16} {options.description(file)}"
-                for name, file in options.of_group(group, dirs).items()
-            ]
+            files = options.of_group(group, dirs).items()
+            lines += ["", f"{group}=", *(f"  {name:<16} {options.description(file)}" for name, file in files)]
     lines += ["", _OPTIONS, "", "examples", *(f"  {line}" for line in examples(dirs))]
     return "\n".join(line.rstrip() for line in lines)
 
@@ -56,10 +52,10 @@ def examples(dirs: Sequence[Path]) -> list[str]:
     """Commands that run without downloads."""
     lines = []
     for task in options.applications(dirs):
-        models = list(options.of_application("model", task, dirs))
-        lines.append(f"vision-apps train task={task} trainer=smoke")
-        lines.append(
-            f"vision-apps train task={task} model={models[-1]} trainer.max_epochs=3 optimizer.lr=3e-4"
-        )
-        lines.append(f"vision-apps train -m task={task} trainer=smoke seed=0,1")
+        model = list(options.of_application("model", task, dirs))[-1]
+        lines += [
+            f"vision-apps train task={task} trainer=smoke",
+            f"vision-apps train task={task} model={model} trainer.max_epochs=3 optimizer.lr=3e-4",
+            f"vision-apps train -m task={task} trainer=smoke seed=0,1",
+        ]
     return [*lines, "vision-apps train resume=runs/RUN trainer.max_epochs=20"]

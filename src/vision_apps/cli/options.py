@@ -9,13 +9,14 @@ from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError
 
 
+class Answered(Exception):  # noqa: N818 - it names an event, not a failure
+    """``--help`` was answered: the command has nothing left to do."""
+
+
 @dataclass
 class Given:
-    """A command line taken apart.
-
-    Args:
-        takes: the options, and what is expected of each; None of those without a value.
-    """
+    """A command line taken apart. ``takes``: the options, and what is expected of each; None of those without
+    a value."""
 
     takes: Mapping[str, str | None]
     words: list[str] = field(default_factory=list)
@@ -61,15 +62,10 @@ class Given:
 
 def parse(
     argv: Sequence[str], usage: str | Callable[[list[str]], str], takes: Mapping[str, str | None]
-) -> Given | None:
-    """Take a command line apart; None after ``--help`` was answered.
-
-    Args:
-        usage: what ``--help`` prints; or from the words before it to that.
-
-    Raises:
-        ConfigError: an option that does not exist, or lacks its value.
-    """
+) -> Given:
+    """Take a command line apart; ``usage`` is what ``--help`` prints, or from the words before it to that.
+    `Answered` where ``--help`` is among the words, `ConfigError` where an option does not exist or lacks its
+    value."""
     given = Given(takes)
     left = list(argv)
     while left:
@@ -77,7 +73,7 @@ def parse(
         name, equals, value = word.partition("=")
         if name in ("--help", "-h"):
             print(usage if isinstance(usage, str) else usage(given.words))
-            return None
+            raise Answered
         if not word.startswith("-"):
             given.words.append(word)
             continue

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from vision_apps.cli import arguments, options
+from vision_apps.cli import options
 from vision_apps.cli.output import announce
 from vision_apps.cli.train import allow_targets
 from vision_apps.core.errors import ConfigError
@@ -48,26 +48,20 @@ _PREDICT_OPTIONS = {
 
 def test(argv: Sequence[str]) -> None:
     given = options.parse(argv, _TEST, {})
-    if given is None:
-        return
     run = options.run_of(given, _TEST)
-    words = arguments.Words(overrides=given.words)
-    allow_targets(words)
+    changes = allow_targets(given.words)
     announce()
     from vision_apps.trained import evaluate
 
-    evaluate.test(run, words.overrides)
+    evaluate.test(run, changes)
 
 
 def predict(argv: Sequence[str]) -> None:
     given = options.parse(argv, _predict_usage, _PREDICT_OPTIONS)
-    if given is None:
-        return
     run = options.run_of(given, _PREDICT)
-    words = arguments.Words(overrides=given.words)
-    allow_targets(words)
-    changes = [word for word in words.overrides if re.match(r"module\.[\w.]+=", word)]
-    inputs = [word for word in words.overrides if word not in changes]
+    words = allow_targets(given.words)
+    changes = [word for word in words if re.match(r"module\.[\w.]+=", word)]
+    inputs = [word for word in words if word not in changes]
     batch = None if given.value("--batch") == "auto" else given.number("--batch")
     every, seconds = given.number("--every") or 1, given.number("--seconds", float)
     said: dict[str, str] = {}
@@ -91,7 +85,7 @@ def _predict_usage(words: list[str]) -> str:
     """Of the command, or of the run that is named."""
     if not words:
         return _PREDICT
-    allow_targets(arguments.Words(overrides=words[1:]))
+    allow_targets(words[1:])
     announce()
     from vision_apps.prediction import predict as prediction
 

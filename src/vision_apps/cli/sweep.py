@@ -60,28 +60,23 @@ def usage() -> str:
 
     documented = (Settings.__doc__ or "").partition("Args:\n")[2]
     lines = [line[6:] for line in documented.splitlines()]
-    dirs = options.conf_dirs()
-    known = [
-        f"  {name:<18} {options.description(path)}" for name, path in options.of_group("sweep", dirs).items()
-    ]
+    spaces = options.of_group("sweep").items()
+    known = [f"  {name:<18} {options.description(path)}" for name, path in spaces]
     return _USAGE + "\n".join([*lines, "spaces (sweep=)", *known])
 
 
 def settings_and_space(words: arguments.Words) -> tuple["Settings", "Space"]:
-    """How to search and where, of a command line whose ``dir=`` and ``resume=`` are taken out.
-
-    Raises:
-        ConfigError: a word that is neither a setting nor an override, or an empty space.
-    """
+    """How to search and where, of a command line whose ``dir=`` and ``resume=`` are taken out; `ConfigError`
+    where a word is neither a setting nor an override, or the space is empty."""
     from vision_apps.sweeps import settings, space
 
     content = _chosen(words.pop("sweep"), options.conf_dirs(words.config_dirs))
     ours = [word for word in words.overrides if word.partition("=")[0].split(".")[0] in settings.FIELDS]
     chosen = settings.read({key: value for key, value in content.items() if key not in _SPACE_KEYS}, ours)
     given = [word for word in words.overrides if word not in ours]
-    searched = space.parse(
-        [*_inherited(content, given), *given], content.get("space") or {}, words.config_dirs
-    )
+    said = {_key(word) for word in given}
+    fixed = [word for word in content.get("overrides") or [] if _key(word) not in said]
+    searched = space.parse([*fixed, *given], content.get("space") or {}, words.config_dirs)
     return chosen.for_space(searched.combinations), searched
 
 
@@ -103,9 +98,5 @@ def _chosen(name: str | None, dirs: Sequence[Path]) -> Config:
     return content
 
 
-def _inherited(content: Config, given: Sequence[str]) -> list[str]:
-    """What the file fixes and the command line does not say."""
-    said = {word.partition("=")[0].lstrip("+~") for word in given}
-    return [
-        word for word in content.get("overrides") or [] if word.partition("=")[0].lstrip("+~") not in said
-    ]
+def _key(word: str) -> str:
+    return word.partition("=")[0].lstrip("+~")

@@ -34,10 +34,12 @@ def train(argv: Sequence[str]) -> None:
         _launch(words)
 
 
-def allow_targets(words: arguments.Words) -> None:
-    """``allow_targets=[...]`` on a command line that does not compose a configuration."""
-    named = yaml.safe_load(words.pop("allow_targets") or "[]")
+def allow_targets(words: list[str]) -> list[str]:
+    """Take ``allow_targets=[...]`` out of a command line that composes no configuration, and heed it."""
+    known = arguments.Words(words)
+    named = yaml.safe_load(known.pop("allow_targets") or "[]")
     targets.allow([named] if isinstance(named, str) else named)
+    return known.overrides
 
 
 def _resume(run: str, words: arguments.Words) -> None:
@@ -49,14 +51,13 @@ def _resume(run: str, words: arguments.Words) -> None:
         if word.startswith(("+", "~")) or key in groups:
             raise ConfigError(
                 f"{word}: a resumed run keeps its {key.lstrip('+~')}; with resume= only existing keys can "
-                "be changed, "
-                "as in trainer.max_epochs=20. Leave resume= out to start a new run"
+                "be changed, as in trainer.max_epochs=20. Leave resume= out to start a new run"
             )
-    allow_targets(words)
+    changes = allow_targets(words.overrides)
     announce()
     from vision_apps.core import engine
 
-    engine.resume(run, words.overrides)
+    engine.resume(run, changes)
 
 
 def _launch(words: arguments.Words) -> None:

@@ -53,12 +53,8 @@ def looks(comparison: Comparison) -> list[Look]:
 
 
 def smoothed(values: np.ndarray, weight: float) -> np.ndarray:
-    """Exponential moving average without the pull towards zero at its beginning: what
-    ``pandas.Series.ewm(alpha=1 - weight).mean()`` gives.
-
-    Args:
-        values: [N], finite.
-    """
+    """Exponential moving average of finite values [N] without the pull towards zero at its beginning: what
+    ``pandas.Series.ewm(alpha=1 - weight).mean()`` gives."""
     result = np.empty(len(values))
     total = count = 0.0
     for index, known in enumerate(values):
@@ -197,11 +193,7 @@ def _decades(numbers: Sequence[float]) -> list[float]:
 
 
 def importances(of_objective: str, shares: Mapping[str, float]) -> Figure:
-    """Bars with the share that each setting has in an objective, the largest above.
-
-    Args:
-        shares: setting to its share of the importance; together 1.
-    """
+    """Bars with the share that each setting has in an objective, together 1, the largest above."""
     names = sorted(shares, key=shares.__getitem__)
     figure = go.Figure(
         go.Bar(

@@ -2,10 +2,11 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
+from typing import Literal
 
 from vision_apps.compare import paired, settings
 from vision_apps.compare.paired import Pair
@@ -34,15 +35,9 @@ class Row:
         known = [seconds for run in self.runs if (seconds := run.metrics.get("seconds")) is not None]
         return fmean(known) if known else None
 
-    @property
-    def peak_memory(self) -> int | None:
-        """Largest of the runs that tell, bytes."""
-        return max((peak for run in self.runs if (peak := run.metrics.get("peak_memory"))), default=None)
-
-    @property
-    def parameters(self) -> int | None:
-        """Largest of the runs that tell."""
-        return max((count for run in self.runs if (count := run.metrics.get("parameters"))), default=None)
+    def largest(self, name: Literal["peak_memory", "parameters"]) -> int | None:
+        """Of the runs that tell; memory in bytes."""
+        return max((count for run in self.runs if (count := run.metrics.get(name))), default=None)
 
 
 @dataclass
@@ -71,16 +66,10 @@ class Comparison:
 
 
 def compare(gathered: Gathered, metrics: Sequence[str] = (), by: str | None = None) -> Comparison:
-    """Group runs by what differs but the seed, and summarise.
-
-    Args:
-        metrics: instead of the best value of the monitored metric and everything that was tested.
-        by: ``<metric>:min`` or ``<metric>:max``, what the best configuration is chosen by; by default the
-            best value of the monitored metric.
-
-    Raises:
-        ConfigError: no run has such a metric.
-    """
+    """Group runs by what differs but the seed, and summarise ``metrics``, by default the best value of the
+    monitored metric and everything that was tested. ``by``: ``<metric>:min`` or ``<metric>:max``, what the
+    best configuration is chosen by; by default the best value of the monitored metric. `ConfigError` where no
+    run has such a metric."""
     runs = gathered.runs
     of_runs = settings.differing(runs)
     notes: list[str] = []
@@ -103,8 +92,12 @@ def compare(gathered: Gathered, metrics: Sequence[str] = (), by: str | None = No
         notes=notes,
     )
     sign = 1 if judge_mode == "min" else -1
-    result.rows.sort(key=lambda row: _last_when_unknown(sign * _mean(row, judge)))
-    if judge.endswith("/loss") and len({_tested(row.runs[0]) for row in result.rows} - {frozenset()}) > 1:
+    means = {id(row): fmean(_by_seed(row, judge).values() or [math.nan]) for row in result.rows}
+    result.rows.sort(key=lambda row: (math.isnan(means[id(row)]), sign * means[id(row)]))
+    if (
+        judge.endswith("/loss")
+        and len({frozenset(_tested(row.runs[0].final)) for row in result.rows} - {frozenset()}) > 1
+    ):
         notes.append(
             f"these configurations have losses of different kinds, whose values ({judge}) say nothing about "
             "each other; choose what to judge by, as in --by test/accuracy:max"
@@ -134,9 +127,8 @@ def _monitor(runs: Sequence[Run], notes: list[str]) -> tuple[str | None, str]:
     named = Counter((run.monitor, run.mode) for run in runs)
     (monitor, mode), _ = named.most_common(1)[0]
     if len(named) > 1:
-        others = (
-            ", ".join(sorted({str(name) for name, _ in named} - {str(monitor)})) or f"{monitor}, reversed"
-        )
+        differing = sorted({str(name) for name, _ in named} - {str(monitor)})
+        others = ", ".join(differing) or f"{monitor}, reversed"
         notes.append(f"most of the runs monitor {monitor} ({mode}); others: {others}")
     return monitor, mode
 
@@ -147,11 +139,10 @@ def _known(runs: Sequence[Run]) -> list[str]:
 
 
 def _default(runs: Sequence[Run], monitor: str | None) -> list[str]:
-    first = f"{BEST}{monitor}"
     known = _known(runs)
-    best = [name for name in known if name == first]
-    best += [name for name in known if name.startswith(BEST) and name != first]
-    return best + [name for name in known if name.startswith("test/") and not is_baseline(name)]
+    best = [name for name in known if name.startswith(BEST)]
+    best.sort(key=lambda name: name != f"{BEST}{monitor}")
+    return best + _tested(known)
 
 
 def _judge(runs: Sequence[Run], by: str) -> tuple[str, str]:
@@ -163,18 +154,16 @@ def _judge(runs: Sequence[Run], by: str) -> tuple[str, str]:
     return _chosen(runs, "--by", [name])[0], mode
 
 
-def _tested(run: Run) -> frozenset[str]:
-    return frozenset(name for name in run.final if name.startswith("test/") and not is_baseline(name))
+def _tested(names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.startswith("test/") and not is_baseline(name)]
 
 
 def _chosen(runs: Sequence[Run], option: str, metrics: Sequence[str]) -> list[str]:
     known = _known(runs)
     for name in metrics:
         if name not in known:
-            raise ConfigError(
-                f"{option} {name}: no finished run has it{nearest(name, known)}; there are: "
-                f"{', '.join(known)}"
-            )
+            there = f"there are: {', '.join(known)}"
+            raise ConfigError(f"{option} {name}: no finished run has it{nearest(name, known)}; {there}")
     return list(metrics)
 
 
@@ -188,29 +177,18 @@ def _rows(
     rows = []
     for values, members in grouped.items():
         finished = _one_per_seed([run for run in members if run.finished], notes)
-        if not finished:
-            continue
-        columns = {
-            metric: [known for run in finished if (known := value(run, metric)) is not None]
-            for metric in metrics
-        }
-        rows.append(
-            Row(
-                _name(finished),
-                dict(zip(names, values, strict=True)),
-                finished,
-                len({run.seed for run in members}),
-                {metric: summarize(known) for metric, known in columns.items() if known},
-            )
-        )
+        if finished:
+            own = dict(zip(names, values, strict=True))
+            row = Row(_name(finished), own, finished, len({run.seed for run in members}), {})
+            columns = {metric: _by_seed(row, metric).values() for metric in metrics}
+            row.summaries = {metric: summarize(list(known)) for metric, known in columns.items() if known}
+            rows.append(row)
     return rows
 
 
 def _one_per_seed(runs: Sequence[Run], notes: list[str]) -> list[Run]:
-    """Sorted by seed. A run that was done again with the same seed is no further evidence.
-
-    ``runs``: the newest first.
-    """
+    """Of ``runs``, the newest first, one per seed, sorted by it. A run that was done again with the same seed
+    is no further evidence."""
     by_seed: dict[str, Run] = {}
     for run in runs:
         kept = by_seed.setdefault(str(run.seed), run)
@@ -225,19 +203,8 @@ def _name(runs: Sequence[Run]) -> str:
     if len(runs) == 1:
         return runs[0].label
     # what a sweep calls its runs ends with the seed where it has several
-    titles = {str(run.record.get("title") or "").removesuffix(f" seed={run.seed}") for run in runs}
-    common = titles.pop() if len(titles) == 1 else None
-    return common if common else f"{runs[0].label} +{len(runs) - 1}"
-
-
-def _mean(row: Row, metric: str) -> float:
-    """Also of a metric that is not shown."""
-    known = [number for run in row.runs if (number := value(run, metric)) is not None]
-    return fmean(known) if known else math.nan
-
-
-def _last_when_unknown(key: float) -> tuple[bool, float]:
-    return (math.isnan(key), 0.0 if math.isnan(key) else key)
+    common, *others = {str(run.record.get("title") or "").removesuffix(f" seed={run.seed}") for run in runs}
+    return common if common and not others else f"{runs[0].label} +{len(runs) - 1}"
 
 
 def _baselines(runs: Sequence[Run], notes: list[str]) -> dict[str, dict[str, float]]:

@@ -65,12 +65,8 @@ def is_filter(word: str) -> bool:
 
 
 def overview(folder: str, filters: Sequence[str], last: int | None = None) -> list[Line]:
-    """The runs that pass all filters, the newest first.
-
-    Raises:
-        CheckpointError: there is no run below the folder.
-        ConfigError: a filter asks for what no run has.
-    """
+    """The runs that pass all filters, the newest first; `CheckpointError` where there is no run below the
+    folder, `ConfigError` where a filter asks for what no run has."""
     found = run_list.runs(Path(folder))
     if not found:
         what = "has no run below it" if Path(folder).is_dir() else "does not exist"
@@ -136,27 +132,20 @@ def _filtered(lines: Sequence[Line], word: str) -> list[Line]:
     values = [line.metric(name) for line in lines]
     if lines and all(value is None for value in values):
         finals = [line.listed.metrics.get("final") or {} for line in lines]
-        known = {name for final in finals for name in final} | {
-            line.monitor for line in lines if line.monitor
-        }
+        known = set().union(*finals, (line.monitor for line in lines if line.monitor))
         raise ConfigError(
             f"{word}: none of these runs has a metric {name}{nearest(name, known)}; they have "
             f"{', '.join(sorted(known)) or 'none, because none has finished'}"
         )
-    holds = _OPERATORS[sign]
-    return [
-        line for line, value in zip(lines, values, strict=True) if value is not None and holds(value, bound)
-    ]
+    pairs, holds = zip(lines, values, strict=True), _OPERATORS[sign]
+    return [line for line, value in pairs if value is not None and holds(value, bound)]
 
 
 def _is_one_of(line: Line, key: str, wanted: Sequence[str]) -> bool:
-    if key == "status":
-        for text in wanted:
-            if text not in STATUSES:
-                raise ConfigError(
-                    f"status={text}: no such status{nearest(text, STATUSES)}; there are: "
-                    f"{', '.join(STATUSES)}"
-                )
+    for text in wanted if key == "status" else ():
+        if text not in STATUSES:
+            there = ", ".join(STATUSES)
+            raise ConfigError(f"status={text}: no such status{nearest(text, STATUSES)}; there are: {there}")
     known = getattr(line, key)
     # model=unet where the task is known, as when training
     return known in wanted or (key in ("model", "data") and known.removeprefix(f"{line.task}_") in wanted)
@@ -165,19 +154,10 @@ def _is_one_of(line: Line, key: str, wanted: Sequence[str]) -> bool:
 def _cells(line: Line) -> list[str]:
     started = str(line.listed.record.get("started", ""))
     with_zone = datetime.datetime.fromisoformat(started).astimezone() if started else None
-    seconds = line.seconds
-    return [
-        str(line.listed.folder.path),
-        f"{with_zone:%Y-%m-%d %H:%M}" if with_zone else MISSING,
-        line.status,
-        line.task,
-        line.model,
-        line.data,
-        line.seed,
-        line.monitor or MISSING,
-        number(line.best),
-        MISSING if seconds is None else f"{seconds:.0f}",
-    ]
+    begun = f"{with_zone:%Y-%m-%d %H:%M}" if with_zone else MISSING
+    own = [line.status, line.task, line.model, line.data, line.seed, line.monitor or MISSING]
+    seconds = MISSING if line.seconds is None else f"{line.seconds:.0f}"
+    return [str(line.listed.folder.path), begun, *own, number(line.best), seconds]
 
 
 def to_text(lines: Sequence[Line]) -> str:

@@ -50,15 +50,14 @@ def page(comparison: Comparison) -> str:
         script=(_HERE / "page.js").read_text(encoding="utf-8"),
         summary=escape(tables.summary_line(comparison)),
         contents=" ".join(f'<a href="#{part.name}">{part.title}</a>' for part in there),
-        body="\n".join(map(_section, there)),
+        body="\n".join(
+            f'<section aria-labelledby="{part.name}">\n<h2 id="{part.name}">{part.title}</h2>\n{part.body}\n'
+            "</section>"
+            for part in there
+        ),
         figures=data,
         plotly=get_plotlyjs(),
     )
-
-
-def _section(part: _Part) -> str:
-    title = f'<h2 id="{part.name}">{part.title}</h2>'
-    return f'<section aria-labelledby="{part.name}">\n{title}\n{part.body}\n</section>'
 
 
 def _table(cells: tables.Cells, title: str) -> str:
@@ -184,9 +183,8 @@ def _parallel(comparison: Comparison, figures: _Figures) -> _Part | None:
     )
     width = 140 * len(figure["data"][0]["dimensions"]) + 160  # px
     chart = f'<div class="chart" id="parallel-chart" style="min-width:{width}px"></div>'
-    return _Part(
-        "parallel", "Settings against the metric", about + _region("scroll", "Parallel coordinates", chart)
-    )
+    body = about + _region("scroll", "Parallel coordinates", chart)
+    return _Part("parallel", "Settings against the metric", body)
 
 
 def _importances(comparison: Comparison, figures: _Figures) -> _Part | None:
@@ -213,13 +211,11 @@ def _pictures(comparison: Comparison) -> _Part | None:
     shown = sheets[: pictures.MOST]
     if not shown:
         return None
-    samples = [
-        (path.name.partition("-")[0], fingerprint(run, path.name.partition("-")[0])) for run, path in shown
-    ]
+    splits = [(run, path.name.partition("-")[0]) for run, path in shown]
+    samples = [(split, fingerprint(run, split)) for run, split in splits]
+    about = ["The same samples below each other; a run of each configuration side by side."]
     if any(one != samples[0] for one in samples):
         about = ["Not of the same data: the samples of one sheet are not those of another."]
-    else:
-        about = ["The same samples below each other; a run of each configuration side by side."]
     if len(shown) < len(sheets):
         about.append(f"{len(shown)} of {len(sheets)} runs with pictures.")
     body = "".join(_figure(run, path, len(shown)) for run, path in shown)
@@ -227,17 +223,14 @@ def _pictures(comparison: Comparison) -> _Part | None:
 
 
 def _figure(run: Run, path: Path, count: int) -> str:
-    caption = f"{run.label} · {BEST}{run.monitor} {tables.number(run.best)}"
+    caption = escape(f"{run.label} · {BEST}{run.monitor} {tables.number(run.best)}")
     encoded = pictures.encode(path, count)
     if encoded is None:
-        return (
-            f"<figure><figcaption>{escape(caption)}: {escape(path.name)} cannot be read</figcaption></figure>"
-        )
+        return f"<figure><figcaption>{caption}: {escape(path.name)} cannot be read</figcaption></figure>"
     address, width, height = encoded
     return (
-        f"<figure><figcaption>{escape(caption)}</figcaption>"
-        f'<img src="{address}" width="{width}" height="{height}" decoding="async" '
-        f'alt="{escape(path.stem)} of {escape(run.label)}"></figure>'
+        f'<figure><figcaption>{caption}</figcaption><img src="{address}" width="{width}" height="{height}" '
+        f'decoding="async" alt="{escape(path.stem)} of {escape(run.label)}"></figure>'
     )
 
 

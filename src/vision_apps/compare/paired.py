@@ -22,17 +22,10 @@ class Pair(NamedTuple):
 
 
 def against(ours: Sequence[Mapping[str, float]], theirs: Mapping[str, float]) -> list[Pair | None]:
-    """Several configurations against one, paired by seed: mean difference, its interval, Student's paired
-    t-test, and Holm's correction for their number (Holm 1979, "A simple sequentially rejective multiple test
-    procedure").
-
-    Args:
-        ours: per configuration, seed to value.
-        theirs: seed to value of the one.
-
-    Returns:
-        Per configuration the result; None where fewer than two seeds are common, or a value is not finite.
-    """
+    """Several configurations (each seed to value) against one, paired by seed: mean difference, its interval,
+    Student's paired t-test, and Holm's correction for their number (Holm 1979, "A simple sequentially
+    rejective multiple test procedure"). None where fewer than two seeds are common, or a value is not
+    finite."""
     pairs = [_pair(one, theirs) for one in ours]
     corrected = iter(holm([pair.p for pair in pairs if pair is not None and pair.p is not None]))
     return [pair if pair is None or pair.p is None else pair._replace(holm=next(corrected)) for pair in pairs]

@@ -25,10 +25,7 @@ def sheet(run: Run) -> Path | None:
 
 def encode(path: Path, count: int) -> tuple[str, int, int] | None:
     """A picture as the text of a ``data:`` address, its width and height in px; None where it cannot be read.
-
-    Args:
-        count: how many pictures share the page: the more, the smaller is each.
-    """
+    The more pictures share the page, ``count``, the smaller is each."""
     most = _BYTES // max(count, 1)
     try:
         with Image.open(path) as file:

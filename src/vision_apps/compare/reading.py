@@ -1,6 +1,5 @@
 """From places on a disk to runs that can be compared."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,30 +71,22 @@ class Gathered(NamedTuple):
 
 
 def gather(places: Sequence[str], last: int | None = None) -> Gathered:
-    """The runs at and below some places, the newest first.
-
-    Args:
-        places: folders of runs, of sweeps, or with runs below; or checkpoints of runs.
-        last: only so many of the newest.
-
-    Raises:
-        CheckpointError: a place has no run, or no run can be read.
-        ConfigError: the runs are of different tasks.
-    """
+    """The runs at and below some places, or the ``last`` so many of them, the newest first. ``places``:
+    folders of runs, of sweeps, or with runs below; or checkpoints of runs. `CheckpointError` where a place
+    has no run or no run can be read, `ConfigError` where the runs are of different tasks."""
     listed = {run.folder.path.resolve(): run for place in places for run in _at(place)}
     newest = sorted(listed.values(), key=lambda run: str(run.record.get("started", "")), reverse=True)[:last]
-    runs, left_out = [], []
-    for one in newest:
-        read = _read(one)
-        if isinstance(read, Run):
-            runs.append(read)
-        else:
-            left_out.append((one.folder.path, read))
+    read = [(one.folder.path, _read(one)) for one in newest]
+    runs = [run for _, run in read if isinstance(run, Run)]
+    left_out = [(path, reason) for path, reason in read if isinstance(reason, str)]
     if not runs:
         told = "\n  ".join(f"{path}: {reason}" for path, reason in left_out)
         raise CheckpointError(f"none of these runs can be read; name others\n  {told}")
     _require_one_task(runs)
-    _label(runs)
+    counts = Counter(run.label for run in runs)
+    for run in runs:
+        if counts[run.label] > 1:  # titles and names that two runs share become paths
+            run.label = str(run.folder.path)
     return Gathered(runs, left_out)
 
 
@@ -144,17 +135,7 @@ def _require_one_task(runs: Sequence[Run]) -> None:
         )
 
 
-def _label(runs: Sequence[Run]) -> None:
-    """Titles and names that two runs share become paths."""
-    shared = {label for label, count in Counter(run.label for run in runs).items() if count > 1}
-    for run in runs:
-        if run.label in shared:
-            run.label = str(run.folder.path)
-
-
 def fingerprint(run: Run, split: str) -> object:
     """What ``data.json`` says of a split, the same where the samples are; None where it is unknown."""
-    try:
-        return json.loads((run.folder.path / "data.json").read_text()).get(split)
-    except (OSError, ValueError, AttributeError):
-        return None
+    found: object = run.folder.mapping("data.json").get(split)
+    return found

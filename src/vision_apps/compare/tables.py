@@ -8,7 +8,6 @@ import re
 from collections.abc import Sequence
 
 from vision_apps.compare.comparison import BEST, Comparison, Row, value
-from vision_apps.compare.paired import Pair
 from vision_apps.compare.settings import MISSING, choices, in_short
 from vision_apps.core.statistics import Summary
 
@@ -56,8 +55,8 @@ def results(comparison: Comparison) -> Cells:
                 seeds(row),
                 *(spread(row.summaries.get(metric)) for metric in comparison.metrics),
                 time(row.seconds),
-                memory(row.peak_memory),
-                MISSING if row.parameters is None else f"{row.parameters:,}",
+                memory(row.largest("peak_memory")),
+                MISSING if (count := row.largest("parameters")) is None else f"{count:,}",
             ]
         )
     for name, values in comparison.baselines.items():
@@ -94,17 +93,11 @@ def tested(comparison: Comparison, metrics: Sequence[str]) -> Cells:
     cells = [titles]
     for metric in metrics:
         for label, pair in comparison.tests.get(metric, {}).items():
-            cells.append([metric, label, *_pair(pair, several)])
+            interval = MISSING if pair.low is None else f"[{pair.low:+.3g}, {pair.high:+.3g}]"
+            p = [pair.p, pair.holm] if several else [pair.p]
+            told = ["no spread" if known is None else f"{known:.2g}" for known in p]
+            cells.append([metric, label, str(pair.n), f"{pair.difference:+.3g}", interval, *told])
     return cells
-
-
-def _pair(pair: Pair, several: bool) -> list[str]:
-    interval = MISSING if pair.low is None else f"[{pair.low:+.3g}, {pair.high:+.3g}]"
-    if pair.p is None:
-        p = ["no spread", *(["no spread"] if several else [])]
-    else:
-        p = [f"{pair.p:.2g}", *([f"{pair.holm:.2g}"] if several else [])]
-    return [str(pair.n), f"{pair.difference:+.3g}", interval, *p]
 
 
 def on_paper(comparison: Comparison) -> list[str]:
@@ -138,9 +131,8 @@ def text(comparison: Comparison, width: int) -> str:
     if comparison.rows:
         cells = results(comparison)
         upright = len(cells[0]) > 2 * len(cells)  # few configurations and many metrics read better as columns
-        parts.append(
-            aligned([list(column) for column in zip(*cells, strict=True)] if upright else cells, width)
-        )
+        columns = [list(column) for column in zip(*cells, strict=True)]
+        parts.append(aligned(columns if upright else cells, width))
     if len(pruned) > 1:
         parts.append(f"{PRUNED.lower()}\n" + aligned(pruned, width))
     tests = tested(comparison, on_paper(comparison))
@@ -156,9 +148,8 @@ def markdown(comparison: Comparison) -> str:
     if len(broken) > 1:
         parts += [f"{BROKEN}:", _piped(broken)]
     if comparison.left_out:
-        parts.append(
-            "\n".join(f"- left out: {_plain(f'{path} {reason}')}" for path, reason in comparison.left_out)
-        )
+        told = [_plain(f"{path} {reason}") for path, reason in comparison.left_out]
+        parts.append("\n".join(f"- left out: {text}" for text in told))
     if comparison.rows:
         parts.append(_piped(results(comparison)))
     if len(pruned) > 1:
@@ -186,7 +177,7 @@ def csv_of_rows(comparison: Comparison) -> str:
         for metric in comparison.metrics:
             known = row.summaries.get(metric)
             line += [known.mean, known.std, known.low, known.high, known.n] if known else [""] * 5
-        lines.append([*line, row.seconds, row.peak_memory, row.parameters])
+        lines.append([*line, row.seconds, row.largest("peak_memory"), row.largest("parameters")])
     for name, values in comparison.baselines.items():
         line = [f"baseline {name}", *[""] * (len(comparison.settings) + 1)]
         for metric in comparison.metrics:
@@ -205,22 +196,22 @@ def csv_of_runs(comparison: Comparison) -> str:
     first = ["run", "label", "status", "error", "task", "started", "group", "trial", "seed"]
     lines: list[list[object]] = [[*first, *names, *metrics, "seconds", "peak_memory", "parameters"]]
     for run, choice, own in zip(comparison.runs, chosen, comparison.of_runs, strict=True):
-        record = run.record
-        known = choice | own
+        known, cost = choice | own, ("seconds", "peak_memory", "parameters")
+        recorded = [run.record.get(name) for name in ("started", "group", "trial")]
         lines.append(
             [
-                run.folder.path,
-                run.label,
-                run.status,
-                record.get("error"),
-                run.task,
-                record.get("started"),
-                record.get("group"),
-                record.get("trial"),
-                run.seed,
+                *(
+                    run.folder.path,
+                    run.label,
+                    run.status,
+                    run.record.get("error"),
+                    run.task,
+                    *recorded,
+                    run.seed,
+                ),
                 *(known[name] for name in names),
                 *(value(run, metric) for metric in metrics),
-                *(run.metrics.get(name) for name in ("seconds", "peak_memory", "parameters")),
+                *(run.metrics.get(name) for name in cost),
             ]
         )
     return csv_text(lines)

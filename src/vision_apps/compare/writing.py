@@ -11,10 +11,7 @@ _PAGE = "index.html"
 
 def write(comparison: Comparison, out: str) -> Path:
     """Write ``table.csv``, ``table.md``, ``runs.csv`` and ``index.html``; returns the path of the last.
-
-    Raises:
-        ConfigError: the folder cannot be written, or holds such files of someone else.
-    """
+    `ConfigError` where the folder cannot be written, or holds such files of someone else."""
     folder = Path(out)
     files = {
         "table.csv": tables.csv_of_rows(comparison),

@@ -12,17 +12,13 @@ from vision_apps.core.config.targets import resolve, resolve_network
 from vision_apps.core.data import VisionData
 from vision_apps.core.errors import CheckpointError, ConfigError, UserError
 from vision_apps.core.module import VisionModule
+from vision_apps.core.plain import Config
 
-Node = dict[str, Any]
 
-
-def with_facts(node: Node, facts: Mapping[str, Any], key: str) -> Node:
-    """The node, and every target below it, with the facts of the data that its signature names.
-
-    Raises:
-        ConfigError: a value in the configuration contradicts the data.
-    """
-    filled: Node = {}
+def with_facts(node: Config, facts: Mapping[str, Any], key: str) -> Config:
+    """The node, and every target below it, with the facts of the data that its signature names; `ConfigError`
+    where a value in the configuration contradicts the data."""
+    filled: Config = {}
     for name, value in node.items():
         filled[name] = with_facts(value, facts, f"{key}.{name}") if isinstance(value, dict) else value
     if "_target_" not in node:
@@ -38,7 +34,7 @@ def with_facts(node: Node, facts: Mapping[str, Any], key: str) -> Node:
     return filled
 
 
-def build_data(config: Node) -> VisionData:
+def build_data(config: Config) -> VisionData:
     node = config["data"]
     # transforms may need facts (mixup needs the number of classes), which are known only after the data is
     # there
@@ -55,7 +51,7 @@ def build_data(config: Node) -> VisionData:
 
 
 def build_module(
-    config: Node, facts: Mapping[str, Any], *, trainable: bool, trained: bool = False
+    config: Config, facts: Mapping[str, Any], *, trainable: bool, trained: bool = False
 ) -> VisionModule:
     """The application's module around its network.
 
@@ -94,14 +90,8 @@ def untrained(node: Any) -> Any:
 def rebuild(checkpoint: Mapping[str, Any], source: str = "checkpoint") -> VisionModule:
     """The trained module from a checkpoint alone, ready to predict. Of its configuration only the model and
     the module are built, and those only of networks and layers: nothing is downloaded, written or trained.
-
-    Args:
-        source: where the checkpoint comes from, for errors.
-
-    Raises:
-        CheckpointError: the checkpoint lacks its configuration, the configuration cannot be built, or its
-            weights do not fit it.
-    """
+    `CheckpointError`, which names the ``source``, where the configuration is missing or cannot be built, or
+    the weights do not fit it."""
     module = described(checkpoint, source)
     try:
         module.load_state_dict(checkpoint["state_dict"])

@@ -4,17 +4,19 @@ import math
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.utilities.types import STEP_OUTPUT
 
 from vision_apps.core.checkpoint_io import BEST, LAST, PREVIOUS
 from vision_apps.core.command import command
 from vision_apps.core.errors import RunError
+from vision_apps.core.fields import Fields
 
 # Processes that train together ask each other only so often whether to stop: asking waits.
 CONSENSUS_STEPS = 16
@@ -68,7 +70,7 @@ class Checkpoints(Checkpoint):
         self._signal: int | None = None
         self._stopping = False
         self._save_after_validation = False
-        self._handlers: dict[int, Any] = {}
+        self._handlers: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "best_epoch": self.best_epoch}
@@ -107,7 +109,12 @@ class Checkpoints(Checkpoint):
         os.write(2, b"\nstopping after this step; once more to stop at once\n")
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: STEP_OUTPUT,
+        batch: Fields,
+        batch_idx: int,
     ) -> None:
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return  # gradients that are being summed are not in a checkpoint
@@ -126,7 +133,7 @@ class Checkpoints(Checkpoint):
                 self._save_last(trainer)
 
     def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Fields, batch_idx: int
     ) -> None:
         # not earlier: a step's line in `metrics.csv` is written after `on_train_batch_end`
         if self._stopping:
@@ -152,22 +159,18 @@ class Checkpoints(Checkpoint):
                     + ", ".join(sorted(trainer.callback_metrics))
                 )
             return
-        new = float(value)
-        if math.isnan(new):
-            return  # nothing would ever be better
-        if self.best is None or (new < self.best if self.mode == "min" else new > self.best):
+        new = float(value)  # of NaN nothing would ever be better
+        better = self.best is None or (new < self.best if self.mode == "min" else new > self.best)
+        if better and not math.isnan(new):
             self.best, self.best_epoch = new, trainer.current_epoch
-            trainer.save_checkpoint(self._path(BEST), weights_only=False)
+            trainer.save_checkpoint(self.folder / BEST, weights_only=False)
 
     def _save_last(self, trainer: pl.Trainer) -> None:
-        last = self._path(LAST)
+        last = self.folder / LAST
         if trainer.is_global_zero and last.is_file():
-            os.replace(last, self._path(PREVIOUS))
+            os.replace(last, self.folder / PREVIOUS)
         trainer.save_checkpoint(last, weights_only=False)
         self._saved_at = time.monotonic()
-
-    def _path(self, name: str) -> Path:
-        return self.folder / name
 
     def _must_stop(self, trainer: pl.Trainer) -> bool:
         return self._agreed(trainer, self._signal is not None)

@@ -17,11 +17,8 @@ LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 
 def save(checkpoint: dict[str, Any], path: Path) -> None:
     """Write to a temporary name in the same folder, flush to the disk, then rename: a reader sees the old
-    file or the whole new one, whatever happens in between.
-
-    Raises:
-        RunError: the file system refused (no space, no permission); the file that was there is untouched.
-    """
+    file or the whole new one, whatever happens in between. `RunError` where the file system refuses (no
+    space, no permission)."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,43 +43,32 @@ def save(checkpoint: dict[str, Any], path: Path) -> None:
 
 
 def load(path: str | Path) -> dict[str, Any]:
-    """A checkpoint as plain data on the CPU; nothing in the file is executed.
-
-    Raises:
-        CheckpointError: missing, truncated, not a checkpoint, or holding anything but plain data.
-    """
+    """A checkpoint as plain data on the CPU; nothing in the file is executed. `CheckpointError` where it is
+    missing, truncated, no checkpoint, or holds anything but plain data."""
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"{path} does not exist: expected a checkpoint (.ckpt)") from None
-    except pickle.UnpicklingError as error:
-        executable = "Unsupported" in str(error) or "GLOBAL" in str(error)
-        if executable and "Unsupported operand" not in str(error):  # that is what pickle says of noise
+    except Exception as error:  # noise makes the unpickler fail in more ways than it documents
+        told = str(error) if isinstance(error, pickle.UnpicklingError) else ""
+        executable = "Unsupported" in told or "GLOBAL" in told
+        if executable and "Unsupported operand" not in told:  # that is what pickle says of noise
             raise CheckpointError(
                 f"{path} holds more than plain data and was refused without being executed; "
                 "use a checkpoint that vision_apps wrote"
             ) from error
-        raise CheckpointError(_damaged(path)) from error
-    except Exception as error:  # noise makes the unpickler fail in more ways than it documents
-        raise CheckpointError(_damaged(path)) from error
+        raise CheckpointError(
+            f"{path} is truncated or damaged and cannot be read; name the run folder instead of the file to "
+            "use the newest readable checkpoint of the run"
+        ) from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise CheckpointError(f"{path} is not a checkpoint of a run: it has no 'state_dict'")
     return checkpoint
 
 
-def _damaged(path: str | Path) -> str:
-    return (
-        f"{path} is truncated or damaged and cannot be read; name the run folder instead of the file to use "
-        "the newest readable checkpoint of the run"
-    )
-
-
 def newest(folder: Path, names: tuple[str, ...]) -> tuple[Path, dict[str, Any], list[str]]:
-    """The first readable checkpoint among ``names``, its content, and what was wrong with those before it.
-
-    Raises:
-        CheckpointError: none can be read.
-    """
+    """The first readable checkpoint among ``names``, its content, and what was wrong with those before it;
+    `CheckpointError` where none can be read."""
     problems: list[str] = []
     for name in names:
         if (folder / name).is_file():
@@ -98,10 +84,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Lightning stages a checkpoint in the temporary folder and moves it, which is not atomic across file
     systems."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: object = None
+    ) -> None:
         save(checkpoint, Path(path))
 
     def load_checkpoint(
-        self, path: Any, map_location: Callable | None = None, weights_only: bool | None = None
+        self,
+        path: str | os.PathLike[str],
+        map_location: Callable | None = None,
+        weights_only: bool | None = None,
     ) -> dict[str, Any]:
-        return load(path)
+        return load(Path(path))

@@ -23,13 +23,8 @@ def command(verb: str, *words: object) -> str:
 def _shown(executable: str) -> str:
     """``python`` where that is this interpreter, its path otherwise."""
     on_path = shutil.which("python")
-    if (
-        on_path
-        and os.path.realpath(on_path) == os.path.realpath(executable)
-        and sys.prefix == sys.base_prefix
-    ):
-        return "python"
-    return _relative(executable)
+    same = on_path and os.path.realpath(on_path) == os.path.realpath(executable)
+    return "python" if same and sys.prefix == sys.base_prefix else _relative(executable)
 
 
 def _relative(path: str) -> str:

@@ -9,14 +9,8 @@ Size = int | Sequence[int]  # px: the side of a square, or height and width
 
 
 def height_width(size: Size, key: str = "image_size") -> tuple[int, int]:
-    """Height and width in pixels of a configured size.
-
-    Args:
-        key: where it stands in the configuration, for the error.
-
-    Raises:
-        ConfigError: it is neither one side nor two, or a side has less than a pixel.
-    """
+    """Height and width in pixels of a configured size; `ConfigError`, which names its ``key``, where it is
+    neither one side nor two, or a side has less than a pixel."""
     if problems := size_problems(size, key):
         raise ConfigError(problems[0])
     height, width = (size, size) if isinstance(size, int) else size

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vision_apps.core.augmentation import is_over
 from vision_apps.core.errors import ConfigError, CorruptSample
-from vision_apps.core.loader import BatchLoader
+from vision_apps.core.loader import BatchLoader, read_sample
 from vision_apps.core.seeding import permutation, seed_everything
 
 Split = Literal["train", "val", "test"]
@@ -30,12 +30,8 @@ class Samples(Protocol):
 
 
 class TensorSamples:
-    """Samples that live in memory, indexed by whole batches.
-
-    Args:
-        fields: name to tensor [N, ...], images uint8 [N, 3, H, W]; or where their shapes differ, a list of N
-            tensors.
-    """
+    """Samples that live in memory, indexed by whole batches. ``fields``: name to tensor [N, ...], images
+    uint8 [N, 3, H, W]; or where their shapes differ, a list of N tensors."""
 
     in_memory = True
 
@@ -70,14 +66,6 @@ class _First:
     def __getitems__(self, indices: list[int]) -> dict[str, Tensor | list[Tensor]]:
         batch: dict[str, Tensor | list[Tensor]] = self.samples.__getitems__(indices)
         return batch
-
-
-def read_sample(samples: Any, index: int) -> dict[str, Tensor]:
-    """One sample by its fields, from a file or from memory."""
-    if getattr(samples, "in_memory", False):
-        return {name: values[0] for name, values in samples.__getitems__([index]).items()}
-    sample: dict[str, Tensor] = samples[index]
-    return sample
 
 
 def split_indices(count: int, held_out: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -191,16 +179,18 @@ class VisionData(pl.LightningDataModule):
 
     def loader(self, split: Split) -> BatchLoader:
         trainer = self.trainer
+        world = trainer.world_size if trainer else 1
         training = split == "train"
+        measured = -(-self.eval_batch_size // world) * world  # measuring does not depend on the batch size
         self.loaders[split] = BatchLoader(
             self.samples(split),
             self.batch_type,
-            batch_size=self.batch_size if training else self._shared_eval_batch(),
+            batch_size=self.batch_size if training else measured,
             shuffle=training,
             seed=self.seed,
             workers=self.workers,
             rank=trainer.global_rank if trainer else 0,
-            world_size=trainer.world_size if trainer else 1,
+            world_size=world,
             on_corrupt=self.on_corrupt,
             pin_memory=trainer is not None and trainer.strategy.root_device.type == "cuda",
         )
@@ -219,10 +209,6 @@ class VisionData(pl.LightningDataModule):
             self.loaders["train"].load_state_dict(state_dict)
         else:
             self._position = state_dict or None
-
-    def _shared_eval_batch(self) -> int:
-        world = self.trainer.world_size if self.trainer else 1
-        return -(-self.eval_batch_size // world) * world  # measuring does not depend on the batch size
 
     def train_dataloader(self) -> BatchLoader:
         return self.loader("train")

@@ -26,11 +26,7 @@ class EMA(WeightAveraging):
         super().__init__(avg_fn=self.average)
 
     def average(self, averaged: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
-        """The next average.
-
-        Args:
-            steps: how many have been averaged before.
-        """
+        """The next average, where ``steps`` have been averaged before."""
         if not averaged.is_floating_point():
             return current
         kept = min(self.decay, (1 + int(steps)) / (10 + int(steps)))

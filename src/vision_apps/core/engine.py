@@ -12,7 +12,7 @@ import sys
 import time
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,12 @@ from vision_apps.core.errors import ConfigError
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.metrics_logger import MetricsFile
 from vision_apps.core.module import VisionModule
+from vision_apps.core.plain import Choices, Config
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.core.seeding import seed_everything
 from vision_apps.core.wandb_logger import WandbLogger
 
 log = logging.getLogger(__name__)
-Config = dict[str, Any]
 
 _NOT_FOR_USERS = (
     r".*treespec, LeafSpec.*",  # Lightning's own use of a torch interface that changes its name
@@ -51,13 +51,15 @@ _ERROR_LENGTH = 2000  # characters that are kept of an error; log.txt has all of
 RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
-def train(config: DictConfig, choices: Mapping[str, Any] | None = None) -> dict[str, float]:
+def train(config: DictConfig, choices: Choices | None = None) -> dict[str, float]:
     """Start a new run; returns its test metrics (or the last validation's where nothing is tested).
 
     ``choices``: the name that was chosen of each group, for the run's record.
     """
     check.check(config)
-    if _launched_outside() and not config.run.dir:
+    # an interactive shell within an allocation (`srun --pty bash`) is a step of one task
+    of_srun = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1
+    if ("TORCHELASTIC_RUN_ID" in os.environ or of_srun) and not config.run.dir:
         raise ConfigError(
             "run.dir: must be given when torchrun or srun starts the processes, so that they share "
             f"one folder; for instance run.dir=runs/{config.task.name}/my-run"
@@ -71,7 +73,7 @@ def train(config: DictConfig, choices: Mapping[str, Any] | None = None) -> dict[
     return _run(folder.read_config(), folder, checkpoint=None)
 
 
-def prepare(config: DictConfig, choices: Mapping[str, Any] | None = None, **record: Any) -> RunFolder:
+def prepare(config: DictConfig, choices: Choices | None = None, **record: object) -> RunFolder:
     """Make the folder of a new run, with all that a process needs to train it by `replay`.
 
     ``record``: what ``run.json`` shall hold besides.
@@ -164,9 +166,15 @@ def _run(
                 report.header(config, folder, module, data, settings, loggers)
                 for logger in loggers:
                     logger.log_hyperparams(config)
-            with _no_one_waits(trainer):
+            try:
                 trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
                 values = _test(config, folder, trainer, module, data)
+            except (Interrupted, Pruned):  # all processes stop
+                raise
+            except BaseException:  # those that this one started would wait for it in a collective for ever
+                for process in getattr(trainer.strategy.launcher, "procs", []):
+                    process.kill()
+                raise
             if trainer.is_global_zero:
                 report.footer(config, folder, trainer, data, values, time.monotonic() - started)
             return values
@@ -201,19 +209,6 @@ def _recorded(folder: RunFolder) -> Iterator[None]:
             raise
 
 
-@contextlib.contextmanager
-def _no_one_waits(trainer: pl.Trainer) -> Iterator[None]:
-    """When this process fails, the ones that it started would wait for it in a collective for ever."""
-    try:
-        yield
-    except (Interrupted, Pruned):  # all of them stop
-        raise
-    except BaseException:
-        for process in getattr(trainer.strategy.launcher, "procs", []):
-            process.kill()
-        raise
-
-
 def _prepare(module: VisionModule, data: VisionData) -> None:
     """Show the module as many training samples as it asks for."""
     if module.prepare_samples:
@@ -233,7 +228,7 @@ def _trainer(
 ) -> pl.Trainer:
     given = {"folder": str(folder.path), "record": {"config": config, "facts": facts}}
     callbacks = [_filled(node, given) for node in (config["callbacks"] or {}).values() if node]
-    trainer: pl.Trainer = build(
+    return build(
         config["trainer"],
         callbacks=callbacks,
         logger=loggers,
@@ -242,28 +237,23 @@ def _trainer(
         default_root_dir=str(folder.path),
         use_distributed_sampler=False,  # the loader shares the global batch itself
     )
-    return trainer
 
 
 def _loggers(config: Config, folder: RunFolder) -> list[Logger]:
-    loggers: list[Logger] = [MetricsFile(folder.path / "metrics.csv")]
-    for node in (config["logger"] or {}).values():
-        if not node:
-            continue
-        record = folder.record
-        names = record.get("choices", {})
-        given = {
-            "folder": str(folder.path),
-            "run_name": record.get("title") or folder.name,
-            "run_id": record.get("id"),
-            "run_group": record.get("group"),
-            "tags_of_run": [str(names[group]) for group in ("task", "model", "data") if group in names],
-        }
-        loggers.append(_filled(node, given))
-    return loggers
+    record = folder.record
+    names = record.get("choices", {})
+    given = {
+        "folder": str(folder.path),
+        "run_name": record.get("title") or folder.name,
+        "run_id": record.get("id"),
+        "run_group": record.get("group"),
+        "tags_of_run": [str(names[group]) for group in ("task", "model", "data") if group in names],
+    }
+    nodes = [node for node in (config["logger"] or {}).values() if node]
+    return [MetricsFile(folder.path / "metrics.csv"), *(_filled(node, given) for node in nodes)]
 
 
-def _filled(node: Config, given: Mapping[str, Any]) -> Any:
+def _filled(node: Config, given: Config) -> Any:
     """The callback or logger of a node, with those of the given values that its signature names and the
     configuration does not say."""
     known = check.accepted(targets.resolve(node["_target_"])).parameters
@@ -271,7 +261,9 @@ def _filled(node: Config, given: Mapping[str, Any]) -> Any:
     return build(node, **{name: value for name, value in given.items() if name in missing})
 
 
-def _test(config: Config, folder: RunFolder, trainer: pl.Trainer, module: Any, data: Any) -> dict[str, float]:
+def _test(
+    config: Config, folder: RunFolder, trainer: pl.Trainer, module: VisionModule, data: VisionData
+) -> dict[str, float]:
     """Score the best weights on the test split; the last where no validation chose any."""
     best = folder.checkpoints / checkpoint_io.BEST
     best = best if best.is_file() else folder.checkpoints / checkpoint_io.LAST
@@ -342,8 +334,3 @@ def _children_replay(folder: RunFolder, checkpoint: Path | None) -> Iterator[Non
 
 def _rank() -> int:
     return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", os.environ.get("LOCAL_RANK", "0"))))
-
-
-def _launched_outside() -> bool:
-    # an interactive shell within an allocation (`srun --pty bash`) is a step of one task
-    return "TORCHELASTIC_RUN_ID" in os.environ or int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1

@@ -1,12 +1,9 @@
 """What of an application can be exported as a graph of tensor operations."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
-from vision_apps.core.fields import Fields
-
-InputsT = TypeVar("InputsT", bound=Fields)
-AnswerT = TypeVar("AnswerT", bound=Fields)
+from vision_apps.core.fields import AnswerT, InputsT
 
 
 class Exportable(Generic[InputsT, AnswerT]):

@@ -138,6 +138,9 @@ class Fields(Protocol):
 
 
 FieldsT = TypeVar("FieldsT", bound=Fields)
+BatchT = TypeVar("BatchT", bound=Fields)
+InputsT = TypeVar("InputsT", bound=Fields)
+AnswerT = TypeVar("AnswerT", bound=Fields)
 
 
 class ImageInputs(NamedTuple):
@@ -155,11 +158,8 @@ def kinds(fields: type) -> dict[str, Kind]:
 
 
 def padded(values: Sequence[Tensor], name: str, kind: Kind | None) -> list[Tensor]:
-    """Tensors of one number of dimensions, each filled up to the largest of all.
-
-    Raises:
-        DataError: their shapes differ, and their kind does not say what to fill with.
-    """
+    """Tensors of one number of dimensions, each filled up to the largest of all; `DataError` where their
+    shapes differ and their kind does not say what to fill with."""
     shapes = {tuple(value.shape) for value in values}
     if len(shapes) == 1:
         return list(values)
@@ -204,11 +204,8 @@ def one_by_one(fields: FieldsT) -> list[FieldsT]:
 
 
 def together(samples: Sequence[FieldsT]) -> FieldsT:
-    """Batches of one as one batch, filled up by the kinds of their fields.
-
-    Raises:
-        DataError: as `padded`; or some lack a field that others have.
-    """
+    """Batches of one as one batch, filled up by the kinds of their fields; `DataError` where these do not say
+    how, or some lack a field that others have."""
     first = samples[0]
     known = kinds(type(first))
     joined: dict[str, Tensor | None] = {}

@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 import torch
 
 from vision_apps.core.errors import RunError
+from vision_apps.core.fields import Fields
 from vision_apps.core.module import VisionModule
 
 
@@ -19,11 +20,13 @@ class FiniteLoss(pl.Callback):
 
     def __init__(self, folder: str | Path = ".") -> None:
         self.folder = Path(folder)
-        self._batch: Any = None
-        self._pending: tuple[torch.cuda.Event, torch.Tensor, int, dict[str, torch.Tensor], Any] | None = None
+        self._batch: Fields
+        self._pending: tuple[torch.cuda.Event, torch.Tensor, int, dict[str, torch.Tensor], Fields] | None = (
+            None
+        )
 
     def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Fields, batch_idx: int
     ) -> None:
         self._batch = batch
 
@@ -52,11 +55,12 @@ class FiniteLoss(pl.Callback):
 
     def _settle(self) -> None:
         if self._pending is not None:
-            (done, *judged), self._pending = self._pending, None
+            done, finite, step, parts, batch = self._pending
+            self._pending = None
             done.synchronize()
-            self._judge(*judged)
+            self._judge(finite, step, parts, batch)
 
-    def _judge(self, finite: torch.Tensor, step: int, parts: dict[str, torch.Tensor], batch: Any) -> None:
+    def _judge(self, finite: torch.Tensor, step: int, parts: dict[str, torch.Tensor], batch: Fields) -> None:
         if finite:
             return
         path = self.folder / f"bad-batch-step-{step}.pt"

@@ -31,11 +31,8 @@ def cpu_has_bf16() -> bool:
 
 
 def require(config: Config | DictConfig) -> None:
-    """Refuse an accelerator that is not here, before anything is built.
-
-    Raises:
-        ConfigError: ``trainer.accelerator`` is a GPU, and torch sees none.
-    """
+    """Refuse an accelerator that is not here, before anything is built: `ConfigError` where
+    ``trainer.accelerator`` is a GPU, and torch sees none."""
     asked = config["trainer"].get("accelerator", "auto")
     if asked in ("gpu", "cuda") and not torch.cuda.is_available():
         raise ConfigError(
@@ -88,6 +85,11 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(mmap_max, 0) and mallopt(trim_threshold, _KEEP_BYTES) and mallopt(top_pad, 64 << 20))
 
 
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def describe() -> dict[str, object]:
     """Processor, its cores that this process may use, GPUs and torch's threads, as plain data."""
     model = platform.processor() or platform.machine()
@@ -98,7 +100,7 @@ def describe() -> dict[str, object]:
         pass
     return {
         "cpu": model,
-        "cpu_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpu_cores": cores(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "threads": torch.get_num_threads(),
     }

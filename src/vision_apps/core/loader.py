@@ -1,5 +1,6 @@
 """Batches in an order that is a function of (seed, epoch), resumable from any batch."""
 
+import functools
 import logging
 import weakref
 from collections.abc import Iterator
@@ -20,39 +21,44 @@ class _Loaded(NamedTuple):
     """What a worker sends: a collated sample dict (None when every file of the batch is broken) and the
     broken files."""
 
-    fields: dict[str, Any] | None
+    fields: dict[str, Tensor | list[Tensor]] | None
     corrupt: list[CorruptSample]
 
 
-class _Tolerant(Dataset):
+def read_sample(samples: Any, index: int) -> dict[str, Tensor]:
+    """One sample by its fields, from a file or from memory."""
+    if getattr(samples, "in_memory", False):
+        return {name: values[0] for name, values in samples.__getitems__([index]).items()}
+    sample: dict[str, Tensor] = samples[index]
+    return sample
+
+
+class Tolerant(Dataset[dict[str, Tensor] | CorruptSample]):
     """Per-sample reading that hands a broken file on as a value, so that the main process can count and name
     it."""
 
     def __init__(self, samples: Any) -> None:
         self.samples = samples
 
+    def __len__(self) -> int:
+        return len(self.samples)
+
     def __getitem__(self, index: int) -> dict[str, Tensor] | CorruptSample:
         try:
-            sample: dict[str, Tensor] = self.samples[index]
+            return read_sample(self.samples, index)
         except CorruptSample as broken:
             return broken
-        return sample
 
 
-class _Collate:
+def _collate(known: dict[str, Kind], items: list[dict[str, Tensor] | CorruptSample]) -> _Loaded:
     """Samples to a batch, filled up by the kinds of their fields."""
-
-    def __init__(self, kinds: dict[str, Kind]) -> None:
-        self.kinds = kinds
-
-    def __call__(self, items: list[dict[str, Tensor] | CorruptSample]) -> _Loaded:
-        good = [item for item in items if not isinstance(item, CorruptSample)]
-        corrupt = [item for item in items if isinstance(item, CorruptSample)]
-        if not good:
-            return _Loaded(None, corrupt)
-        columns = [padded([item[name] for item in good], name, self.kinds.get(name)) for name in good[0]]
-        rows = [dict(zip(good[0], values, strict=True)) for values in zip(*columns, strict=True)]
-        return _Loaded(default_collate(rows), corrupt)
+    good = [item for item in items if not isinstance(item, CorruptSample)]
+    corrupt = [item for item in items if isinstance(item, CorruptSample)]
+    if not good:
+        return _Loaded(None, corrupt)
+    columns = [padded([item[name] for item in good], name, known.get(name)) for name in good[0]]
+    rows = [dict(zip(good[0], values, strict=True)) for values in zip(*columns, strict=True)]
+    return _Loaded(default_collate(rows), corrupt)
 
 
 class BatchLoader:
@@ -117,16 +123,6 @@ class BatchLoader:
         loader, and with it its reader processes, alive until some garbage collection."""
         return self
 
-    def _make_reader(self) -> DataLoader:
-        return DataLoader(
-            _Tolerant(self.samples),
-            batch_sampler=_Remaining(self),
-            num_workers=self.workers,
-            collate_fn=_Collate(kinds(self.batch_type)),
-            pin_memory=self.pin_memory,
-            persistent_workers=self.workers > 0,
-        )
-
     def __len__(self) -> int:
         if self.shuffle:
             return len(self.samples) // self.batch_size
@@ -165,7 +161,14 @@ class BatchLoader:
                 self.batch += 1
                 yield self._as_batch(self.samples.__getitems__(indices))
             return
-        self._reader = self._reader or self._make_reader()
+        self._reader = self._reader or DataLoader(
+            Tolerant(self.samples),
+            batch_sampler=_Remaining(self),
+            num_workers=self.workers,
+            collate_fn=functools.partial(_collate, kinds(self.batch_type)),
+            pin_memory=self.pin_memory,
+            persistent_workers=self.workers > 0,
+        )
         readable = 0
         for loaded in self._reader:
             self.batch += 1

@@ -12,16 +12,13 @@ from torch import Tensor, nn
 
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.exportable import Exportable
-from vision_apps.core.fields import Fields
+from vision_apps.core.fields import AnswerT, BatchT, InputsT
 from vision_apps.core.losses import RunningLosses
 from vision_apps.core.pictures import sheet
 from vision_apps.core.presentation import Presentation
 from vision_apps.core.stage import Metrics, Stage
 
-BatchT = TypeVar("BatchT", bound=Fields)
-InputsT = TypeVar("InputsT", bound=Fields)
 OutputsT = TypeVar("OutputsT")
-AnswerT = TypeVar("AnswerT", bound=Fields)
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -170,23 +167,19 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
     def training_step(self, batch: BatchT, batch_idx: int) -> Tensor:
         parts = self.loss(self.training_outputs(batch), batch)
         self.losses.add(parts)
-        self._log_losses(batch_idx)
-        return parts["loss"]
-
-    def _log_losses(self, batch_idx: int) -> None:
-        """Log the means since the line before when Lightning writes a line; at an epoch's end they are only
-        for the eye."""
+        # the means since the line before when Lightning writes a line; at an epoch's end they are only for
+        # the eye
         trainer = self.trainer
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
         steps = (batch_idx + 1) % trainer.accumulate_grad_batches == 0 or trainer.is_last_batch
         line = steps and (trainer.global_step + 1) % every == 0
-        if not line and not trainer.is_last_batch:
-            return
-        means = {f"train/{name}": value for name, value in self.losses.means().items()}
-        self.log_dict(means, sync_dist=trainer.world_size > 1)
-        self.log("lr", trainer.optimizers[0].param_groups[0]["lr"])
+        if line or trainer.is_last_batch:
+            means = {f"train/{name}": value for name, value in self.losses.means().items()}
+            self.log_dict(means, sync_dist=trainer.world_size > 1)
+            self.log("lr", trainer.optimizers[0].param_groups[0]["lr"])
         if line:
             self.losses.restart()
+        return parts["loss"]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["unlogged"] = self.losses.state_dict()

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -26,9 +25,7 @@ def log_picture(trainer: pl.Trainer, name: str, picture: Tensor) -> None:
             logger.experiment.add_image(name, picture, trainer.global_step)
 
 
-def log_table(
-    trainer: pl.Trainer, name: str, pictures: list[Tensor], descriptions: list[dict[str, Any]]
-) -> None:
+def log_table(trainer: pl.Trainer, name: str, pictures: list[Tensor], descriptions: list[Row]) -> None:
     """Give W&B one row per picture, uint8 [3, h, w]: the picture, and what was predicted as ``describe`` says
     it."""
     columns = list(dict.fromkeys(key for row in descriptions for key in row))
@@ -43,7 +40,7 @@ def log_table(
             logger.log_table(name, ["sample", "picture", *columns], rows, step=trainer.global_step)
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: object) -> str | int | float | None:
     """A number, text or nothing as it is, anything else as JSON."""
     return value if isinstance(value, str | int | float | None) else json.dumps(value)
 

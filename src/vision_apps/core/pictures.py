@@ -34,7 +34,8 @@ def sheet(rows: list[Tensor], titles: tuple[str, ...] = (), per_line: int = 1) -
     """Pictures uint8 [3, h, w] below each other, ``per_line`` of them side by side, with the columns' titles
     above; small pictures are enlarged by whole factors so that a person can see them, and white fills up to
     the size of the largest."""
-    rows = _of_one_size(rows)
+    height, width = (max(row.shape[axis] for row in rows) for axis in (1, 2))
+    rows = [pad(row, (0, width - row.shape[2], 0, height - row.shape[1]), value=255) for row in rows]
     columns = max(1, len(titles))
     factor = max(1, -(-_LEAST_WIDTH * columns // rows[0].shape[-1]))
     large = [interpolate(row[None].float(), scale_factor=factor)[0].to(torch.uint8) for row in rows]
@@ -45,21 +46,11 @@ def sheet(rows: list[Tensor], titles: tuple[str, ...] = (), per_line: int = 1) -
     return body if not titles else torch.cat([_header(body.shape[2], titles * per_line), body], 1)
 
 
-def _of_one_size(pictures: list[Tensor]) -> list[Tensor]:
-    height, width = (max(picture.shape[axis] for picture in pictures) for axis in (1, 2))
-    return [pad(p, (0, width - p.shape[2], 0, height - p.shape[1]), value=255) for p in pictures]
-
-
 def _header(width: int, titles: tuple[str, ...]) -> Tensor:
     image = Image.new("RGB", (width, _HEADER), "white")
     pen = ImageDraw.Draw(image)
     font = ImageFont.load_default(size=13)
     for index, title in enumerate(titles):
-        pen.text(
-            ((index + 0.5) * width / len(titles), _HEADER / 2 + 2),
-            title,
-            fill="black",
-            font=font,
-            anchor="mm",
-        )
+        middle = ((index + 0.5) * width / len(titles), _HEADER / 2 + 2)
+        pen.text(middle, title, fill="black", font=font, anchor="mm")
     return from_pil(image)

@@ -1,15 +1,11 @@
 """How answers are shown: to a person as pictures, to other programs as rows and files."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple
 
 from torch import Tensor
 
-from vision_apps.core.fields import Fields
-
-BatchT = TypeVar("BatchT", bound=Fields)
-InputsT = TypeVar("InputsT", bound=Fields)
-AnswerT = TypeVar("AnswerT", bound=Fields)
+from vision_apps.core.fields import AnswerT, BatchT, InputsT
 
 Row = dict[str, Any]  # JSON-able
 
@@ -52,18 +48,12 @@ class Presentation(Generic[BatchT, InputsT, AnswerT]):
         return {}
 
     def closing_files(self, rows: Iterable[Row]) -> dict[str, bytes]:
-        """What ``predict`` writes about all pictures: content by the path below its folder.
-
-        Args:
-            rows: as `describe` gives them, with ``file``, ``width`` and ``height`` in px. They can be gone
-                through once, and are read as they are asked for: there may be a million.
-        """
+        """What ``predict`` writes about all pictures: content by the path below its folder. ``rows``: as
+        `describe` gives them, with ``file``, ``width`` and ``height`` in px. They can be gone through once,
+        and are read as they are asked for: there may be a million."""
         return {}
 
     def figures(self, measured: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Pictures of a whole evaluation by name, uint8 [3, h, w].
-
-        Args:
-            measured: what the metrics of the application computed, by name; scalars are logged anyway.
-        """
+        """Pictures of a whole evaluation by name, uint8 [3, h, w], of what the metrics computed, by name;
+        scalars are logged anyway."""
         return {}

@@ -63,22 +63,17 @@ class Progress(pl.Callback):
             return
         if self.live:
             print("\r\033[K", end="", file=sys.stderr)
-        shown = {
-            name: float(value)
+        headline = [f"val/{name}" for name in getattr(pl_module, "headline", ())]
+        figures = " · ".join(
+            f"{name} {float(value):.4g}"
             for name, value in sorted(trainer.callback_metrics.items())
-            if name == "train/loss" or (name.startswith("val/") and self._is_shown(name[4:], pl_module))
-        }
-        figures = " · ".join(f"{name} {value:.4g}" for name, value in shown.items())
+            if name in ("train/loss", *headline) or (not headline and name.startswith("val/"))
+        )
         rate = self._rate(time.monotonic())
         print(
             f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} · {rate:,.0f} samples/s · {figures}",
             flush=True,
         )
-
-    @staticmethod
-    def _is_shown(metric: str, module: pl.LightningModule) -> bool:
-        headline = getattr(module, "headline", ())
-        return not headline or metric in headline
 
     def _rate(self, now: float) -> float:
         return self._samples / max(1e-9, now - self._started)

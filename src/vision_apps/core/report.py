@@ -8,18 +8,20 @@ from pytorch_lightning.loggers.logger import Logger
 
 from vision_apps.core import hardware, metrics_file
 from vision_apps.core.command import command
+from vision_apps.core.data import VisionData
 from vision_apps.core.hardware import Settings
 from vision_apps.core.module import VisionModule
+from vision_apps.core.plain import Config
 from vision_apps.core.progress import duration
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.core.wandb_logger import WandbLogger
 
 
 def header(
-    config: dict[str, Any],
+    config: Config,
     folder: RunFolder,
-    module: Any,
-    data: Any,
+    module: VisionModule,
+    data: VisionData,
     settings: Settings,
     loggers: Sequence[Logger],
 ) -> None:
@@ -45,10 +47,10 @@ def header(
 
 
 def footer(
-    config: dict[str, Any],
+    config: Config,
     folder: RunFolder,
     trainer: pl.Trainer,
-    data: Any,
+    data: VisionData,
     values: dict[str, float],
     seconds: float,
 ) -> None:

@@ -103,11 +103,8 @@ class RunFolder:
     @property
     def record(self) -> Record:
         """``run.json``; empty where it is missing or was cut off."""
-        try:
-            record: Record = self.read_json("run.json")
-        except ValueError:
-            return {}
-        return record if isinstance(record, dict) else {}
+        record: Record = self.mapping("run.json")
+        return record
 
     def note(self, **fields: object) -> None:
         """Change fields of ``run.json``; None takes one away."""
@@ -127,11 +124,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """A context in which no other process trains in this folder.
-
-        Raises:
-            RunError: one does.
-        """
+        """A context in which no other process trains in this folder; `RunError` where one does."""
         lock = filelock.FileLock(self.path / _LOCK)
         try:
             lock.acquire(timeout=_PATIENCE)
@@ -146,16 +139,15 @@ class RunFolder:
 
     @classmethod
     def create(cls, root: str | Path, task: str, path: str | Path | None = None) -> "RunFolder":
-        """A new folder ``<root>/<task>/<number>-<words>``, or exactly ``path``; never one that exists.
-
-        Raises:
-            RunError: ``path`` exists already, or nothing can be written there.
-        """
+        """A new folder ``<root>/<task>/<number>-<words>``, or exactly ``path``; `RunError` where ``path``
+        exists already, or nothing can be written there."""
         try:
             if path is not None:
                 Path(path).mkdir(parents=True)
-                return cls(path)._furnished()
-            return cls(new_folder(Path(root) / task))._furnished()
+            folder = cls(new_folder(Path(root) / task) if path is None else path)
+            folder.checkpoints.mkdir()
+            folder.images.mkdir()
+            return folder
         except FileExistsError:
             raise RunError(
                 f"run.dir: {path} exists already and a run never overwrites another; choose another folder, "
@@ -167,20 +159,11 @@ class RunFolder:
                 "choose a writable place, for instance run.root=/tmp/runs"
             ) from None
 
-    def _furnished(self) -> "RunFolder":
-        self.checkpoints.mkdir()
-        self.images.mkdir()
-        return self
-
     @classmethod
     def find(cls, place: str | Path) -> tuple["RunFolder", Path | None]:
         """The run's folder of a path to it or to one of its checkpoints, and the checkpoint where one was
-        named.
-        A checkpoint that lies in no run's ``checkpoints/`` gives the folder that it is in, which is no run's.
-
-        Raises:
-            CheckpointError: there is neither at ``place``.
-        """
+        named. A checkpoint that lies in no run's ``checkpoints/`` gives the folder that it is in, which is no
+        run's. `CheckpointError` where there is neither."""
         path = Path(place)
         if path.is_dir() and (path / "config.yaml").is_file():
             return cls(path), None
@@ -195,11 +178,8 @@ class RunFolder:
         )
 
     def wait(self, seconds: float = 300.0) -> None:
-        """Wait until the first process of the run has written its configuration here.
-
-        Raises:
-            RunError: it did not within ``seconds``.
-        """
+        """Wait until the first process of the run has written its configuration here; `RunError` where it
+        does not within ``seconds``."""
         patience = time.monotonic() + seconds
         while not (self.path / "config.yaml").is_file():
             if time.monotonic() > patience:
@@ -228,6 +208,14 @@ class RunFolder:
         """Content of a JSON file, an empty mapping where there is none; `ValueError` if it was cut off."""
         path = self.path / name
         return json.loads(path.read_text()) if path.is_file() else {}
+
+    def mapping(self, name: str) -> Any:
+        """Content of a JSON file; an empty mapping where it is missing, was cut off or holds none."""
+        try:
+            content = self.read_json(name)
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
 
     def write(self, name: str, text: str) -> None:
         """Write a small file as a whole or not at all."""

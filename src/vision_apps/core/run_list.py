@@ -1,11 +1,9 @@
 """The runs below a folder, cheaply: a thousand of them are listed without parsing one configuration."""
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vision_apps.core.plain import Best, Metrics, Record
 from vision_apps.core.run_folder import RunFolder
@@ -55,14 +53,5 @@ def _folders(root: Path) -> Iterator[Path]:
 def _listed(folder: RunFolder) -> Listed:
     record = folder.record
     if "started" not in record:  # of a version that kept less
-        record = {"started": _json(folder, "environment.json").get("started", ""), **record}
-    return Listed(folder, record, _json(folder, "metrics.json"), folder.status)
-
-
-def _json(folder: RunFolder, name: str) -> Any:
-    """A mapping, empty where the file is missing, was cut off or holds something else."""
-    try:
-        content = json.loads((folder.path / name).read_text())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+        record = {"started": folder.mapping("environment.json").get("started", ""), **record}
+    return Listed(folder, record, folder.mapping("metrics.json"), folder.status)

@@ -1,15 +1,23 @@
 """Learning-rate schedules over the whole length of a run, advanced after every step."""
 
 import math
+from collections.abc import Callable
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 
-def _warmup(step: int, total_steps: int, warmup: float) -> tuple[float, float]:
-    """Fractions of the warm-up and of the rest that are done at ``step``, each in [0, 1]."""
+def _warmup(
+    optimizer: Optimizer, total_steps: int, warmup: float, fall: Callable[[float], float]
+) -> LambdaLR:
+    """Linear rise, then ``fall`` of the share of the rest that is done, in [0, 1]."""
     rise = max(1, round(total_steps * warmup))
-    return min(1.0, (step + 1) / rise), min(1.0, max(0.0, (step + 1 - rise) / max(1, total_steps - rise)))
+
+    def factor(step: int) -> float:
+        done = min(1.0, max(0.0, (step + 1 - rise) / max(1, total_steps - rise)))
+        return (step + 1) / rise if step + 1 < rise else fall(done)
+
+    return LambdaLR(optimizer, factor)
 
 
 def warmup_cosine(
@@ -17,12 +25,8 @@ def warmup_cosine(
 ) -> LambdaLR:
     """Linear rise over the first ``warmup`` of all steps, then half a cosine down to ``final`` times the rate
     (Loshchilov and Hutter 2017, without restarts)."""
-
-    def factor(step: int) -> float:
-        rise, fall = _warmup(step, total_steps, warmup)
-        return rise if rise < 1 else final + (1 - final) * 0.5 * (1 + math.cos(math.pi * fall))
-
-    return LambdaLR(optimizer, factor)
+    half = lambda done: final + (1 - final) * 0.5 * (1 + math.cos(math.pi * done))  # noqa: E731
+    return _warmup(optimizer, total_steps, warmup, half)
 
 
 def warmup_linear(
@@ -30,9 +34,4 @@ def warmup_linear(
 ) -> LambdaLR:
     """Linear rise over the first ``warmup`` of all steps, then a straight line down to ``final`` times the
     rate."""
-
-    def factor(step: int) -> float:
-        rise, fall = _warmup(step, total_steps, warmup)
-        return rise if rise < 1 else 1 - (1 - final) * fall
-
-    return LambdaLR(optimizer, factor)
+    return _warmup(optimizer, total_steps, warmup, lambda done: 1 - (1 - final) * done)

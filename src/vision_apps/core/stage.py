@@ -1,17 +1,14 @@
 """What one evaluation measures, from its first batch to its last."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import torch
 from torch import Tensor
 from torchmetrics import MeanMetric, Metric, MetricCollection
 
-from vision_apps.core.fields import Fields
+from vision_apps.core.fields import AnswerT, BatchT
 from vision_apps.core.worst import Worst
-
-BatchT = TypeVar("BatchT", bound=Fields)
-AnswerT = TypeVar("AnswerT", bound=Fields)
 
 Metrics = MetricCollection | Mapping[str, Metric]
 
@@ -54,27 +51,19 @@ class Stage(Generic[BatchT, AnswerT]):
         scalars = {name: mean.compute() for name, mean in self._losses.items()}
         measured: dict[str, Any] = {}
         for of, metrics in self._metrics.items():
-            computed = _compute(metrics)
+            if isinstance(metrics, MetricCollection):
+                computed: dict[str, Any] = metrics.compute()
+            else:
+                computed = {name: metric.compute() for name, metric in metrics.items()}
             if not of:
                 measured = computed
-            prefix = f"{of}/" if of else ""
-            scalars |= {f"{prefix}{name}": value for name, value in computed.items() if _is_scalar(value)}
+            for name, value in computed.items():
+                one = isinstance(value, int | float) or (isinstance(value, Tensor) and value.numel() == 1)
+                if one:
+                    scalars[f"{of}/{name}" if of else name] = value
         return scalars, measured
 
     def restart(self) -> None:
-        for metric in (
-            *self._losses.values(),
-            *(m for some in self._metrics.values() for m in some.values()),
-        ):
-            metric.reset()
-
-
-def _compute(metrics: Metrics) -> dict[str, Any]:
-    if isinstance(metrics, MetricCollection):
-        computed: dict[str, Any] = metrics.compute()
-        return computed
-    return {name: metric.compute() for name, metric in metrics.items()}
-
-
-def _is_scalar(value: Any) -> bool:
-    return isinstance(value, int | float) or (isinstance(value, Tensor) and value.numel() == 1)
+        for metrics in (self._losses, *self._metrics.values()):
+            for metric in metrics.values():
+                metric.reset()

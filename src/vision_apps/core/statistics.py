@@ -36,11 +36,6 @@ def summarize(values: Sequence[float]) -> Summary:
     mean = statistics.fmean(values) if all(map(math.isfinite, values)) else math.nan
     if len(values) < 2 or math.isnan(mean):
         return Summary(len(values), mean, None, None, None)
-    low, high = _bootstrap(np.asarray(values, dtype=float))
+    drawn = np.random.default_rng(0).choice(np.asarray(values, float), (_RESAMPLES, len(values))).mean(1)
+    low, high = map(float, np.percentile(drawn, (2.5, 97.5)))
     return Summary(len(values), mean, statistics.stdev(values), low, high)
-
-
-def _bootstrap(values: np.ndarray) -> tuple[float, float]:
-    drawn = np.random.default_rng(0).choice(values, (_RESAMPLES, len(values))).mean(1)
-    low, high = np.percentile(drawn, (2.5, 97.5))
-    return float(low), float(high)

@@ -48,19 +48,24 @@ def reachable(url: str) -> bool:
         return False
 
 
+def server() -> tuple[str, str]:
+    """W&B's host, and its address as ``WANDB_BASE_URL`` or ``wandb login --host`` say it."""
+    import wandb  # 1.3 s: only a run that logs there pays for it
+
+    url = wandb.setup().settings.base_url
+    return urlsplit(url).hostname or url, url
+
+
 def choose_mode() -> tuple[str, str]:
     """W&B's mode (``online``, ``offline``, ``shared`` or ``disabled``), and why. ``WANDB_MODE`` decides where
     it is set, else whether there are a key and a server."""
     # with a key and no server W&B would wait for minutes and then end the run
-    import wandb  # 1.3 s: only a run that logs there pays for it
-
     asked = os.environ.get("WANDB_MODE")
     if asked in ("offline", "disabled", "dryrun"):
         return ("offline" if asked == "dryrun" else asked), f"WANDB_MODE={asked}"
     if asked in ("online", "shared"):
         return asked, f"WANDB_MODE={asked}"
-    url = wandb.setup().settings.base_url  # of WANDB_BASE_URL, or of `wandb login --host`
-    host = urlsplit(url).hostname or url
+    host, url = server()
     if not has_key(host):
         return "offline", "no API key (set WANDB_API_KEY or run `wandb login` to see runs online)"
     proxied = any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"))

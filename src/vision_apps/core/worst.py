@@ -1,13 +1,10 @@
 """The samples of an evaluation that were answered worst."""
 
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple
 
 from torch import Tensor
 
-from vision_apps.core.fields import Fields, FieldsT, replaced, row
-
-BatchT = TypeVar("BatchT", bound=Fields)
-AnswerT = TypeVar("AnswerT", bound=Fields)
+from vision_apps.core.fields import AnswerT, BatchT, FieldsT, replaced, row
 
 
 class Judged(NamedTuple, Generic[BatchT, AnswerT]):
@@ -19,11 +16,7 @@ class Judged(NamedTuple, Generic[BatchT, AnswerT]):
 
 
 class Worst(Generic[BatchT, AnswerT]):
-    """Keeps the samples and answers of lowest quality, of whatever lengths and sizes.
-
-    Args:
-        count: how many are kept.
-    """
+    """Keeps the ``count`` samples and answers of lowest quality, of whatever lengths and sizes."""
 
     def __init__(self, count: int = 8) -> None:
         self.count = count

@@ -5,13 +5,10 @@ import io
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vision_apps.core.errors import ConfigError, RunError
 from vision_apps.dashboard.mirror import Picture, Point, Shown
-
-if TYPE_CHECKING:
-    pass
 
 HOST = "127.0.0.1"
 _PICTURES_KEPT = 200  # of one name and run, by TensorBoard's sampling
@@ -19,11 +16,7 @@ _RELOAD_SECONDS = 2
 
 
 class Trackio:
-    """trackio, with its store below ``store``.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
+    """trackio, with its store below ``store``; `ConfigError` where it is not installed."""
 
     def __init__(self, store: Path) -> None:
         for name in [name for name in os.environ if name.startswith("TRACKIO_")]:
@@ -81,11 +74,7 @@ class Trackio:
 
 
 class TensorBoard:
-    """TensorBoard, with its event files below ``store``.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
+    """TensorBoard, with its event files below ``store``; `ConfigError` where it is not installed."""
 
     def __init__(self, store: Path) -> None:
         try:

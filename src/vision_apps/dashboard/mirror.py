@@ -4,6 +4,7 @@ Every run writes ``metrics.csv`` and ``images/`` whatever logger it has. Reading
 old and finished ones, and training neither knows of the dashboard nor waits for it.
 """
 
+import contextlib
 import hashlib
 import json
 import re
@@ -51,11 +52,8 @@ class Board(Protocol):
     """A dashboard that runs are brought into."""
 
     def open(self, port: int | None) -> str:
-        """Start to serve it, at the first free port when none is named; returns its address.
-
-        Raises:
-            RunError: the port is in use.
-        """
+        """Start to serve it, at the first free port when none is named; returns its address. `RunError` where
+        the port is in use."""
 
     def add(self, run: Shown, points: list[Point], pictures: list[Picture]) -> None:
         """Show more of a run; both lists are in order of steps and may be empty."""
@@ -158,20 +156,15 @@ class Mirror:
 
 def _read_journal(path: Path) -> dict[str, _Done]:
     """The last line of each run; the file is shortened to those."""
-    done: dict[str, _Done] = {}
-    if path.is_file():
-        for line in path.read_text().splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:  # cut off by a kill
-                continue
-            if entry["done"] is None:
-                done.pop(entry["run"], None)
-            else:
-                done[entry["run"]] = entry["done"]
-        path.write_text(
-            "".join(json.dumps({"run": key, "done": value}) + "\n" for key, value in done.items())
-        )
+    if not path.is_file():
+        return {}
+    last: dict[str, _Done | None] = {}
+    for line in path.read_text().splitlines():
+        with contextlib.suppress(ValueError):  # cut off by a kill
+            entry = json.loads(line)
+            last[entry["run"]] = entry["done"]
+    done = {key: value for key, value in last.items() if value is not None}
+    path.write_text("".join(json.dumps({"run": key, "done": value}) + "\n" for key, value in done.items()))
     return done
 
 

@@ -17,15 +17,10 @@ _IDLE_SHARE = 9  # a thousand runs take longer to look through: rest nine times 
 
 
 def serve(root: Path, kind: str, port: int | None, browse: bool) -> None:
-    """Show the runs below ``root`` and follow them until Ctrl-C.
-
-    What the dashboard keeps is in ``root/.dashboard/<kind>``. It may be deleted when none is served, and is
-    made again.
-
-    Raises:
-        ConfigError: there is no such folder, or the dashboard is not installed.
-        RunError: the port is in use, or another process serves this folder.
-    """
+    """Show the runs below ``root`` and follow them until Ctrl-C. What the dashboard keeps is in
+    ``root/.dashboard/<kind>``; it may be deleted when none is served, and is made again. `ConfigError` where
+    there is no such folder or the dashboard is not installed, `RunError` where the port is in use or another
+    process serves this folder."""
     if not root.is_dir():
         raise ConfigError(
             f"{root}: no such folder; name the folder with the runs, as in: vision-apps dashboard runs"
@@ -50,21 +45,15 @@ def serve(root: Path, kind: str, port: int | None, browse: bool) -> None:
         if browse:
             webbrowser.open(url)
         try:
-            _follow(Mirror(root, store / "journal.jsonl", board))
+            mirror = Mirror(root, store / "journal.jsonl", board)
+            while True:
+                started = time.monotonic()
+                if new := mirror.update():
+                    more = f" and {len(new) - 3} more" if len(new) > 3 else ""
+                    print(f"shown     {', '.join(new[:3])}{more}", flush=True)
+                time.sleep(max(_PAUSE_SECONDS, _IDLE_SHARE * (time.monotonic() - started)))
         except KeyboardInterrupt:
             print("\ndashboard ended")
         finally:
             board.close()
             address.unlink(missing_ok=True)
-
-
-def _follow(mirror: Mirror) -> None:
-    while True:
-        started = time.monotonic()
-        new = mirror.update()
-        if new:
-            print(
-                f"shown     {', '.join(new[:3])}{f' and {len(new) - 3} more' if len(new) > 3 else ''}",
-                flush=True,
-            )
-        time.sleep(max(_PAUSE_SECONDS, _IDLE_SHARE * (time.monotonic() - started)))

@@ -4,7 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from vision_apps.core.errors import ConfigError, RunError
 from vision_apps.core.run_list import Listed, runs
@@ -21,11 +20,8 @@ class Waiting(NamedTuple):
 
 def upload(places: list[Path], dry_run: bool) -> None:
     """Upload every offline W&B run below ``places``, one after the other; a failure does not stop the others.
-
-    Raises:
-        ConfigError: a place does not exist, or there is no key.
-        RunError: some could not be uploaded; the text lists them first.
-    """
+    `ConfigError` where a place does not exist or there is no key, `RunError` with those that could not be
+    uploaded."""
     waiting, training = find(places)
     for entry in waiting:
         print(f"upload    {entry.run.folder.path}")
@@ -37,7 +33,14 @@ def upload(places: list[Path], dry_run: bool) -> None:
     if dry_run:
         print(f"{len(waiting)} would be uploaded; leave --dry-run out to do it")
         return
-    _require_key()
+    from vision_apps.core.wandb_logger import has_key, server
+
+    host, _ = server()
+    if not has_key(host):  # `wandb sync` would ask for one, or give up with status 0
+        raise ConfigError(
+            f"no API key for {host}: set WANDB_API_KEY or run `wandb login`; "
+            "`vision-apps sync --dry-run` only lists"
+        )
     failures = {}
     for number, entry in enumerate(waiting, 1):
         print(f"[{number}/{len(waiting)}] {entry.run.folder.path}", flush=True)
@@ -47,16 +50,9 @@ def upload(places: list[Path], dry_run: bool) -> None:
             print(f"      failed: {problem}", flush=True)
     done = len(waiting) - len(failures)
     if failures:
-        lines = [f"  {path}: {problem}" for path, problem in failures.items()]
-        raise RunError(
-            "\n".join(
-                [
-                    f"{len(failures)} could not be uploaded:",
-                    *lines,
-                    f"{done} uploaded; try the others again with the same command",
-                ]
-            )
-        )
+        listed = "\n".join(f"  {path}: {problem}" for path, problem in failures.items())
+        after = f"{done} uploaded; try the others again with the same command"
+        raise RunError(f"{len(failures)} could not be uploaded:\n{listed}\n{after}")
     print(f"{done} uploaded")
 
 
@@ -72,11 +68,8 @@ def find(places: list[Path]) -> tuple[list[Waiting], list[Listed]]:
         found |= {run.folder.path.resolve(): run for run in runs(place)}
     waiting, training = [], []
     for run in sorted(found.values(), key=lambda run: str(run.record.get("started", ""))):
-        files = [
-            file
-            for file in sorted(run.folder.path.glob("wandb/offline-run-*/*.wandb"))
-            if not _mark(file).exists()
-        ]
+        files = sorted(run.folder.path.glob("wandb/offline-run-*/*.wandb"))
+        files = [file for file in files if not _mark(file).exists()]
         if files and run.status == "running":
             training.append(run)
         elif files:
@@ -87,21 +80,6 @@ def find(places: list[Path]) -> tuple[list[Waiting], list[Listed]]:
 def _mark(file: Path) -> Path:
     """What ``wandb sync`` leaves beside a file that it has uploaded."""
     return file.with_suffix(".wandb.synced")
-
-
-def _require_key() -> None:
-    """Here, because ``wandb sync`` would ask for one, or give up with status 0."""
-    import wandb
-
-    from vision_apps.core.wandb_logger import has_key
-
-    url = wandb.setup().settings.base_url
-    host = urlsplit(url).hostname or url
-    if not has_key(host):
-        raise ConfigError(
-            f"no API key for {host}: set WANDB_API_KEY or run `wandb login`; "
-            "`vision-apps sync --dry-run` only lists"
-        )
 
 
 def _upload(entry: Waiting) -> str:

@@ -6,6 +6,7 @@ started again finds everything there.
 
 import contextlib
 import datetime
+import math
 import os
 import signal
 import socket
@@ -95,7 +96,6 @@ class Sweep:
         self.errors: dict[int, str] = {}
         self.began = time.monotonic()
         self.id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
-        self._failed_here = False
         self._signals = 0
         self._executor: submitit.AutoExecutor | None = None
         self._adopted = float("-inf")
@@ -103,15 +103,9 @@ class Sweep:
     # ---- the loop ------------------------------------------------------------------------------------------
 
     def run(self, show: Callable[["Sweep"], None]) -> None:
-        """Begin and follow trials until all have ended.
-
-        Args:
-            show: called with the sweep whenever there may be something new.
-
-        Raises:
-            Interrupted: a signal, or the time is over: what ran has saved itself.
-            RunError: a trial failed and ``fail_fast`` is set.
-        """
+        """Begin and follow trials until all have ended; ``show`` is called with the sweep whenever there may
+        be something new. `Interrupted` after a signal, or when the time is over: what ran has saved itself;
+        `RunError` where a trial failed and ``fail_fast`` is set."""
         (self.folder / "output").mkdir(exist_ok=True)
         (self.folder / "controllers").mkdir(exist_ok=True)
         if self.settings.launcher == "slurm":
@@ -153,14 +147,13 @@ class Sweep:
     def _stop_when_asked(self) -> None:
         limit = self.settings.seconds
         late = limit is not None and time.monotonic() - self.began > limit
-        if not (self._signals or late or (self._failed_here and self.settings.fail_fast)):
-            return
-        reason = "stopped" if self._signals else f"max_time={self.settings.max_time} is over"
-        going_on = typed("sweep", f"resume={self.folder}")
-        if self._failed_here and not self._signals and not late:
+        going_on = f"go on with: {typed('sweep', f'resume={self.folder}')}"
+        if self._signals or late:
+            reason = "stopped" if self._signals else f"max_time={self.settings.max_time} is over"
+            raise Interrupted(f"{reason}; the runs saved themselves; {going_on}")
+        if self.errors and self.settings.fail_fast:
             number, error = next(iter(self.errors.items()))
-            raise RunError(f"trial {number:04d} failed and fail_fast is set: {error}\ngo on with: {going_on}")
-        raise Interrupted(f"{reason}; the runs saved themselves; go on with: {going_on}")
+            raise RunError(f"trial {number:04d} failed and fail_fast is set: {error}\n{going_on}")
 
     def _end_what_runs(self) -> None:
         jobs = [running.job for opened in self.open.values() for running in opened.running.values()]
@@ -219,9 +212,8 @@ class Sweep:
                 return None
             asked = self.study.ask(self.space.distributions)
             asked.set_user_attr(studies.OWNER, self.id)
-        opened = Open(asked.number, self._units(asked.number, asked.params))
-        self.open[asked.number] = opened
-        return opened
+        self.open[asked.number] = Open(asked.number, self._units(asked.number, asked.params))
+        return self.open[asked.number]
 
     def _units(self, number: int, values: Values) -> list[Unit]:
         words = tuple(self.space.words(values))
@@ -236,7 +228,7 @@ class Sweep:
             trial.prepare(unit, self.space, self.folder.name, self.several, self._pruning(unit))
         words = processes.command(unit.folder, started=started)
         if self._executor is not None:
-            job: Job = processes.submit(self._executor, words)
+            job: Job = processes.SlurmJob(self._executor, words)
         else:
             output = self.folder / "output" / f"{unit.number:04d}-seed-{unit.seed}.txt"
             gpus = self.gpus[slot] if self.gpus else None
@@ -264,7 +256,8 @@ class Sweep:
                     del opened.running[slot]
                     self._judge(opened, running.unit, running)
             if opened.number in self.open and not opened.waiting and not opened.running:
-                self._finish(opened)
+                columns = zip(*(opened.values[seed] for seed in self.seeds), strict=True)
+                self._tell(opened, TrialState.COMPLETE, [fmean(column) for column in columns])
 
     def _judge(self, opened: Open, unit: Unit, running: Running | None) -> None:
         """One run has ended, here or while no sweep looked."""
@@ -275,7 +268,7 @@ class Sweep:
             except (KeyError, ValueError) as error:
                 self._fail(opened, str(error.args[0]))
                 return
-            if not trial.usable(values):
+            if not all(map(math.isfinite, values)):
                 self._fail(opened, f"{', '.join(self.objectives)} is {values}: not a finite number")
                 return
             opened.values[unit.seed] = values
@@ -283,24 +276,15 @@ class Sweep:
             self._tell(opened, TrialState.PRUNED)
         elif status == "failed":
             self._fail(opened, unit.folder.record.get("error", "unknown"))
-        elif running is None or self._advanced(unit, running):
-            opened.waiting.insert(0, unit)
-        else:
-            self._fail(opened, running.job.error())
-
-    @staticmethod
-    def _advanced(unit: Unit, running: Running) -> bool:
-        """It was killed, but not before it saved more than it began with."""
-        last = unit.folder.checkpoints / LAST
-        return last.is_file() and last.stat().st_mtime > running.begun
-
-    def _finish(self, opened: Open) -> None:
-        ordered = [opened.values[seed] for seed in self.seeds]
-        self._tell(opened, TrialState.COMPLETE, [fmean(column) for column in zip(*ordered, strict=True)])
+        else:  # killed
+            last = unit.folder.checkpoints / LAST
+            if running is None or (last.is_file() and last.stat().st_mtime > running.begun):
+                opened.waiting.insert(0, unit)
+            else:  # before it saved more than it began with
+                self._fail(opened, running.job.error())
 
     def _fail(self, opened: Open, error: str) -> None:
         self.errors[opened.number] = error
-        self._failed_here = True
         self._tell(opened, TrialState.FAIL, error=error)
 
     def _tell(
@@ -317,9 +301,8 @@ class Sweep:
             if error is not None:
                 storage.set_trial_user_attr(trial_id, "error", error)
             if opened.values and self.several:
-                storage.set_trial_user_attr(
-                    trial_id, "by_seed", {str(k): v for k, v in opened.values.items()}
-                )
+                by_seed = {str(seed): found for seed, found in opened.values.items()}
+                storage.set_trial_user_attr(trial_id, "by_seed", by_seed)
             self.study.tell(opened.number, values, state)
 
     # ---- what a killed sweep left --------------------------------------------------------------------------
@@ -338,7 +321,9 @@ class Sweep:
                 if known.number in self.open or owner == self.id:
                     continue
                 if owner is None:
-                    gone = known.datetime_start is None or _age(known.datetime_start) > _NAMELESS
+                    now = datetime.datetime.now()  # Optuna writes local times without a zone
+                    age = (now - (known.datetime_start or datetime.datetime.min)).total_seconds()
+                    gone = age > _NAMELESS
                 else:  # a file that is not here is of another machine with another folder
                     gone = self._owner_file(owner).is_file() and not is_held(self._owner_file(owner))
                 if gone:
@@ -361,8 +346,3 @@ class Sweep:
         for unit in units:
             if unit not in fresh and unit not in cut and known.number in self.open:
                 self._judge(opened, unit, None)
-
-
-def _age(begun: datetime.datetime) -> float:
-    """Seconds since a time that Optuna wrote down, which is local and has no zone."""
-    return (datetime.datetime.now() - begun).total_seconds()

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from vision_apps.core import parent
+from vision_apps.core import hardware, parent
 from vision_apps.core.engine import RANK_VARIABLES
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.run_folder import RunFolder
@@ -57,7 +57,7 @@ class Process:
         environment = {k: v for k, v in os.environ.items() if k not in _OF_A_LAUNCH}
         environment[parent.VARIABLE] = str(os.getpid())
         if slots > 1:
-            environment.setdefault(_THREADS, str(max(1, _cores() // slots)))
+            environment.setdefault(_THREADS, str(max(1, hardware.cores() // slots)))
         if gpus is not None:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
         self.output = output
@@ -90,10 +90,12 @@ class Process:
 
 
 class SlurmJob:
-    """A job that submitit queued."""
+    """A command line that submitit queued."""
 
-    def __init__(self, job: "submitit.Job[str]") -> None:
-        self._job = job
+    def __init__(self, executor: "submitit.AutoExecutor", words: list[str]) -> None:
+        import submitit
+
+        self._job = executor.submit(submitit.helpers.CommandFunction(words))
 
     def ended(self) -> bool:
         return bool(self._job.done())
@@ -137,13 +139,6 @@ def slurm_executor(
     return executor
 
 
-def submit(executor: "submitit.AutoExecutor", words: list[str]) -> SlurmJob:
-    """Queue a command line."""
-    import submitit
-
-    return SlurmJob(executor.submit(submitit.helpers.CommandFunction(words)))
-
-
 def shares(gpus: list[str], per_trial: int, jobs: int | None) -> tuple[int, list[list[str]] | None]:
     """How many trials at a time, and the GPUs of each; None where there are none to share.
 
@@ -185,7 +180,3 @@ def devices_of(trainer: Mapping[str, object]) -> int:
         return max(1, devices)  # -1 is all: then one trial has one, and several have one each
     # a Sequence, because OmegaConf's list is no list
     return len(devices) if isinstance(devices, Sequence) and not isinstance(devices, str) else 1
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -18,7 +18,7 @@ from vision_apps.sweeps import outcome, processes, settings, space, studies
 from vision_apps.sweeps.controller import Sweep
 from vision_apps.sweeps.settings import CHANGEABLE, Settings
 from vision_apps.sweeps.space import Space
-from vision_apps.sweeps.table import Display
+from vision_apps.sweeps.table import follow
 
 _FILE = "sweep.json"
 
@@ -39,15 +39,9 @@ class Record(TypedDict):
 
 
 def begin(chosen: Settings, searched: Space, place: str | None) -> None:
-    """Search from the start.
-
-    Args:
-        place: the sweep's folder; by default ``<run.root>/sweeps/<number>-<words>``.
-
-    Raises:
-        ConfigError: a configuration of the space does not fit, or a setting.
-        RunError: the folder exists already.
-    """
+    """Search from the start, in the folder ``place``, by default ``<run.root>/sweeps/<number>-<words>``.
+    `ConfigError` where a configuration of the space or a setting does not fit, `RunError` where the folder
+    exists already."""
     config = compose.compose([*searched.fixed, *searched.samples()[0]], searched.dirs)
     folder = _make(Path(place)) if place else new_folder(Path(config.run.root) / "sweeps")
     record = Record(
@@ -71,11 +65,7 @@ def begin(chosen: Settings, searched: Space, place: str | None) -> None:
 
 def go_on(folder: Path, changes: Sequence[str]) -> None:
     """Search on in the folder of a sweep that was stopped or killed; ``changes`` are ``setting=value``.
-
-    Raises:
-        ConfigError: a setting that cannot be changed.
-        RunError: the folder is no sweep's.
-    """
+    `ConfigError` where a setting cannot be changed, `RunError` where the folder is no sweep's."""
     try:
         record: Record = json.loads((folder / _FILE).read_text())
     except (OSError, ValueError) as error:
@@ -104,12 +94,8 @@ def _run(folder: Path, record: Record, storage: str | None, changes: Sequence[st
     if chosen.launcher == "processes":
         hardware.require(config)
     objectives, first_seed = record["objectives"], record["first_seed"]
-    identity = {
-        "task": record["task"],
-        "space": record["space"],
-        "objectives": objectives,
-        "seeds": chosen.seeds_from(first_seed),
-    }
+    seeds = chosen.seeds_from(first_seed)
+    identity = {"task": record["task"], "space": record["space"], "objectives": objectives, "seeds": seeds}
     storage, name = storage or studies.place(folder / "study.db"), chosen.study or record["name"]
     study = studies.open_study(storage, name, chosen, objectives, identity, first_seed)
     gpus = processes.visible_gpus() if chosen.launcher == "processes" else []
@@ -126,11 +112,7 @@ def _run(folder: Path, record: Record, storage: str | None, changes: Sequence[st
     )
     with studies.explained(storage):
         try:
-            with Display() as display:
-                try:
-                    sweep.run(display)
-                finally:
-                    display.close(sweep)
+            follow(sweep)
         finally:
             outcome.write(sweep)
     outcome.tell(sweep)

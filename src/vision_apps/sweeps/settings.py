@@ -109,11 +109,8 @@ FIELDS = tuple(field.name for field in dataclasses.fields(Settings))
 
 
 def read(content: Mapping[str, object], words: Sequence[str]) -> Settings:
-    """Settings of the keys of a file in ``conf/sweep`` and of ``key=value`` words, which win.
-
-    Raises:
-        ConfigError: unknown keys and values that cannot be; all of them.
-    """
+    """Settings of the keys of a file in ``conf/sweep`` and of ``key=value`` words, which win; one
+    `ConfigError` tells all unknown keys and values that cannot be."""
     try:
         changes = OmegaConf.from_dotlist(list(words))
         merged: Config = OmegaConf.to_container(OmegaConf.merge(dict(content), changes))  # type: ignore[assignment]

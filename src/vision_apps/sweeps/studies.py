@@ -105,21 +105,19 @@ def open_study(
     Raises:
         ConfigError: the storage cannot be used, the study is another search's, an option does not exist.
     """
-    directions = [
-        StudyDirection.MINIMIZE if mode == "min" else StudyDirection.MAXIMIZE for mode in objectives.values()
-    ]
+    low, high = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
+    directions = [low if mode == "min" else high for mode in objectives.values()]
     pruner = _option("pruner", settings.pruner, PRUNERS, optuna.pruners, settings.pruner_options)
     with explained(storage):
         opened = open_storage(storage)
-        known = [
-            summary.study_name for summary in optuna.get_all_study_summaries(opened, include_best_trial=False)
-        ]
-        new, begun = name not in known, 0
+        new, begun = name not in optuna.get_all_study_names(opened), 0
         if not new:
             loaded = optuna.load_study(study_name=name, storage=opened)
             _require_same(loaded, directions, identity, storage, name)
             begun = len(loaded.trials)
-        seeded = _seeded(settings, seed, begun)
+        # a sampler that starts again must not repeat its first points
+        offset = 0 if settings.sampler in _WITHOUT_SEED_OFFSET else begun
+        seeded = {"seed": seed + offset, **settings.sampler_options}
         sampler = _option("sampler", settings.sampler, SAMPLERS, optuna.samplers, seeded)
         study = optuna.create_study(
             study_name=name,
@@ -133,12 +131,6 @@ def open_study(
             for key, value in identity.items():
                 study.set_user_attr(key, value)
     return study
-
-
-def _seeded(settings: Settings, seed: int, begun: int) -> dict[str, object]:
-    """A sampler that starts again must not repeat its first points."""
-    offset = 0 if settings.sampler in _WITHOUT_SEED_OFFSET else begun
-    return {"seed": seed + offset, **settings.sampler_options}
 
 
 def _option(
@@ -189,11 +181,8 @@ def trial_id(study: optuna.Study, number: int) -> int:
 
 def counted(trials: list[FrozenTrial]) -> list[FrozenTrial]:
     """The trials that count towards ``n_trials``: begun or ended, and not replaced by another."""
-    return [
-        trial
-        for trial in trials
-        if trial.state != TrialState.WAITING and not trial.user_attrs.get(SUPERSEDED)
-    ]
+    begun = [trial for trial in trials if trial.state != TrialState.WAITING]
+    return [trial for trial in begun if not trial.user_attrs.get(SUPERSEDED)]
 
 
 def ended(trials: list[FrozenTrial]) -> list[FrozenTrial]:

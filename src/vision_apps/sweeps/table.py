@@ -2,7 +2,7 @@
 
 import sys
 import time
-from types import TracebackType
+from contextlib import nullcontext
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -24,51 +24,34 @@ _WORDS = {
 }
 
 
-class Display:
-    """Follows a sweep; a context that owns the terminal's live part. Called whenever there may be something
-    new, it shows it at most once a second."""
+def follow(sweep: Sweep) -> None:
+    """Run a sweep and show what is new of it at most once a second, and how it ended."""
+    console = Console(file=sys.stdout)
+    last = float("-inf")
+    told: dict[int, str] = {}
 
-    def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(file=sys.stdout)
-        self._live: Live | None = None
-        self._last = float("-inf")
-        self._told: dict[int, str] = {}
-
-    def __enter__(self) -> "Display":
-        if self.console.is_terminal:
-            self._live = Live(console=self.console, auto_refresh=False).__enter__()
-        return self
-
-    def close(self, sweep: Sweep) -> None:
-        """Show how it ended."""
-        self._last = float("-inf")
-        self(sweep)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.__exit__(kind, error, trace)
-
-    def __call__(self, sweep: Sweep) -> None:
+    def show(sweep: Sweep) -> None:
+        nonlocal last
         now = time.monotonic()
-        if now - self._last < _EVERY:
+        if now - last < _EVERY:
             return
-        self._last = now
-        if self._live is not None:
-            self._live.update(table(sweep), refresh=True)
-        else:
-            self._tell_changes(sweep)
-
-    def _tell_changes(self, sweep: Sweep) -> None:
+        last = now
+        if live is not None:
+            live.update(table(sweep), refresh=True)
+            return
         for known in studies.counted(sweep.study.get_trials(deepcopy=False)):
             state = "running" if known.number in sweep.open else _WORDS[known.state]
-            if self._told.get(known.number) != state:
-                self._told[known.number] = state
-                print(
-                    f"trial {known.number:04d} {state:9} {value_text(known)} {settings_text(known)}".rstrip(),
-                    flush=True,
-                )
+            if told.get(known.number) != state:
+                told[known.number] = state
+                line = f"trial {known.number:04d} {state:9} {value_text(known)} {settings_text(known)}"
+                print(line.rstrip(), flush=True)
+
+    with Live(console=console, auto_refresh=False) if console.is_terminal else nullcontext() as live:
+        try:
+            sweep.run(show)
+        finally:
+            last = float("-inf")
+            show(sweep)
 
 
 def table(sweep: Sweep) -> Table:

@@ -1,6 +1,5 @@
 """One trial of a sweep: its runs, one for each seed, and what they tell together."""
 
-import math
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -27,12 +26,8 @@ class Unit:
     @property
     def title(self) -> str:
         """Number and settings, as lists show it."""
-        return " ".join((f"{self.number:04d}", *map(_in_short, self.words)))
-
-
-def _in_short(word: str) -> str:
-    key, _, value = word.lstrip("+").partition("=")
-    return f"{key}={rounded(value, 4)}"
+        pairs = [word.lstrip("+").partition("=") for word in self.words]
+        return " ".join((f"{self.number:04d}", *(f"{key}={rounded(text, 4)}" for key, _, text in pairs)))
 
 
 def folder_of(sweep: Path, number: int, seed: int, several: bool) -> Path:
@@ -70,11 +65,8 @@ def prepare(
 
 def values(folder: RunFolder, objectives: Sequence[str]) -> list[float]:
     """What a finished run is judged by: the monitored metric where it was best, any other validated one at
-    that epoch, test figures, ``parameters``, ``seconds`` and ``peak_memory``.
-
-    Raises:
-        KeyError: a metric that the run never logged, with those that it did.
-    """
+    that epoch, test figures, ``parameters``, ``seconds`` and ``peak_memory``. `KeyError` tells a metric that
+    the run never logged, with those that it did."""
     metrics: Metrics = folder.read_json("metrics.json")
     seconds, memory = metrics.get("seconds"), metrics.get("peak_memory")
     cost = {"parameters": metrics.get("parameters"), "seconds": seconds, "peak_memory": memory}
@@ -103,8 +95,3 @@ def progress(folder: RunFolder, metric: str) -> tuple[int, float] | None:
     """The newest epoch with a value of the metric, counted from 0, and the value; None before the first."""
     rows = [row for row in metrics_file.read(folder.path / "metrics.csv") if row[2] == metric]
     return (rows[-1][1], rows[-1][3]) if rows else None
-
-
-def usable(values: Sequence[float]) -> bool:
-    """Whether a search can learn from them: all are finite."""
-    return all(math.isfinite(value) for value in values)

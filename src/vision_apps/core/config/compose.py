@@ -23,11 +23,8 @@ _NOUNS = {"task": "application", "data": "data set"}
 
 
 def compose(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> DictConfig:
-    """The configuration of ``vision-apps train OVERRIDES``, without training.
-
-    Raises:
-        ConfigError: a name, key or value that does not exist or cannot be read.
-    """
+    """The configuration of ``vision-apps train OVERRIDES``, without training; `ConfigError` where a name, key
+    or value does not exist or cannot be read."""
     return compose_with_choices(overrides, config_dirs)[0]
 
 
@@ -88,12 +85,8 @@ def search_path(dirs: Sequence[Path]) -> str:
 
 def expand(overrides: Sequence[str], dirs: Sequence[Path]) -> list[str]:
     """The overrides with short names in full: ``model=zhang16`` is ``model=colorization_zhang16`` where
-    ``task=colorization``.
-
-    Raises:
-        ConfigError: words that are no override, options that do not exist or belong to another application;
-            all of them.
-    """
+    ``task=colorization``. One `ConfigError` tells all words that are no override, and options that do not
+    exist or belong to another application."""
     task = chosen_application(overrides, dirs)
     groups = options.groups(dirs)
     problems: list[str] = []

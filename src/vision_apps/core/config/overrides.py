@@ -32,11 +32,7 @@ def rounded(value: str, digits: int) -> str:
 
 def apply(config: Config, changes: Sequence[str]) -> Config:
     """A copy with the changes. Only keys that exist can be changed: a group (``model=...``) belongs to a new
-    run.
-
-    Raises:
-        ConfigError: not ``key=value``, no such key, or a value that cannot be read.
-    """
+    run. `ConfigError` where one is not ``key=value``, there is no such key, or the value cannot be read."""
     changed = copy.deepcopy(config)
     known = list(keys(config))
     for change in changes:
