@@ -46,9 +46,7 @@ class Curves(NamedTuple):
 def looks(comparison: Comparison) -> list[Look]:
     """The look of each run of a comparison, in their order."""
     groups: dict[tuple[str, ...], int] = {}
-    for own in comparison.of_runs:
-        groups.setdefault(tuple(own.values()), len(groups))
-    indices = [groups[tuple(own.values())] for own in comparison.of_runs]
+    indices = [groups.setdefault(tuple(own.values()), len(groups)) for own in comparison.of_runs]
     return [Look(_COLORS[i % len(_COLORS)], _DASHES[i // len(_COLORS) % len(_DASHES)]) for i in indices]
 
 
@@ -91,14 +89,8 @@ def curves(runs: Sequence[Run], look: Sequence[Look]) -> Curves:
                     "meta": {"run": index, "level": level},
                 }
                 traces.append(trace)
-        figure = go.Figure(traces)
-        figure.update_layout(
-            xaxis_title="step",
-            yaxis_title=html.escape(name),
-            height=440,
-            showlegend=False,
-            hovermode="closest",
-        )
+        titles = {"xaxis_title": "step", "yaxis_title": html.escape(name)}
+        figure = go.Figure(traces).update_layout(**titles, height=440, showlegend=False, hovermode="closest")
         figures[name] = _plain(figure)
     return Curves(figures, points, any(length > points for length in lengths))
 
@@ -132,11 +124,12 @@ def parallel(comparison: Comparison) -> Figure | None:
     if len(runs) < 3 or not comparison.settings:
         return None
     dimensions = [_dimension(name, [own[name] for _, own in runs]) for name in comparison.settings]
-    measured = {}
-    for name in shown:
-        numbers = [value(run, name) for run, _ in runs]
-        if all(known is not None and math.isfinite(known) for known in numbers):
-            measured[name] = numbers
+    columns = {name: [value(run, name) for run, _ in runs] for name in shown}
+    measured = {
+        name: numbers
+        for name, numbers in columns.items()
+        if all(known is not None and math.isfinite(known) for known in numbers)
+    }
     dimensions += [{"label": html.escape(name), "values": numbers} for name, numbers in measured.items()]
     figure = go.Figure(
         go.Parcoords(
@@ -169,7 +162,9 @@ def _dimension(name: str, values: Sequence[str]) -> dict[str, object]:
             "ticktext": [html.escape(cut(in_short(name, text)[1], _TICK)) for text in texts],
         }
     if min(numbers) > 0 and max(numbers) / min(numbers) >= _RANGE_OF_LOG:
-        ticks = sorted(set(numbers)) if len(set(numbers)) <= 8 else _decades(numbers)
+        low, high = math.floor(math.log10(min(numbers))), math.ceil(math.log10(max(numbers)))
+        decades = [10.0**power for power in range(low, high + 1)]
+        ticks = sorted(set(numbers)) if len(set(numbers)) <= 8 else decades
         return {
             "label": html.escape(short),
             "values": [math.log10(number) for number in numbers],
@@ -185,11 +180,6 @@ def _numeric(values: Sequence[str]) -> list[float] | None:
     except ValueError:
         return None
     return numbers if all(map(math.isfinite, numbers)) else None
-
-
-def _decades(numbers: Sequence[float]) -> list[float]:
-    low, high = math.floor(math.log10(min(numbers))), math.ceil(math.log10(max(numbers)))
-    return [10.0**power for power in range(low, high + 1)]
 
 
 def importances(of_objective: str, shares: Mapping[str, float]) -> Figure:
@@ -218,5 +208,4 @@ def _plain(figure: go.Figure) -> Figure:
     figure.update_layout(template="none")
     if not figure.layout.margin.l:
         figure.update_layout(margin={"l": 70, "r": 20, "t": 20, "b": 50})
-    plain: Figure = json.loads(figure.to_json())
-    return plain
+    return json.loads(figure.to_json())

@@ -30,9 +30,7 @@ def importances(sweep: Path) -> dict[str, dict[str, float]] | str:
         # None is the only objective, in its own direction
         targets: list[Callable[[FrozenTrial], float] | None] = [None]
         if len(study.directions) > 1:
-            targets = [
-                partial(_loss, index, direction.name) for index, direction in enumerate(study.directions)
-            ]
+            targets = [partial(_loss, index, each.name) for index, each in enumerate(study.directions)]
         with warnings.catch_warnings():
             # that low targets are good
             warnings.filterwarnings("ignore", "PedAnovaImportanceEvaluator computes")

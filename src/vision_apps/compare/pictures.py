@@ -16,11 +16,8 @@ _QUALITY = 78
 
 def sheet(run: Run) -> Path | None:
     """The test's sheet, or the last one of validation."""
-    tested = run.folder.images / "test-sheet-best.png"
-    validated = sorted(run.folder.images.glob("val-sheet-*.png"))
-    if tested.is_file():
-        return tested
-    return validated[-1] if validated else None
+    tested = run.folder.images.glob("test-sheet-best.png")
+    return next(tested, max(run.folder.images.glob("val-sheet-*.png"), default=None))
 
 
 def encode(path: Path, count: int) -> tuple[str, int, int] | None:
@@ -35,15 +32,11 @@ def encode(path: Path, count: int) -> tuple[str, int, int] | None:
     for width in _WIDTHS:
         small = picture
         if picture.width > width:
-            small = picture.resize(
-                (width, max(1, round(picture.height * width / picture.width))), Image.Resampling.LANCZOS
-            )
+            height = max(1, round(picture.height * width / picture.width))
+            small = picture.resize((width, height), Image.Resampling.LANCZOS)
         content = io.BytesIO()
         small.save(content, "WEBP", quality=_QUALITY, method=2)  # of 6: half the time, a tenth larger
         if content.tell() <= most:
             break
-    return (
-        "data:image/webp;base64," + base64.b64encode(content.getvalue()).decode(),
-        small.width,
-        small.height,
-    )
+    text = base64.b64encode(content.getvalue()).decode()
+    return f"data:image/webp;base64,{text}", small.width, small.height

@@ -137,5 +137,4 @@ def _require_one_task(runs: Sequence[Run]) -> None:
 
 def fingerprint(run: Run, split: str) -> object:
     """What ``data.json`` says of a split, the same where the samples are; None where it is unknown."""
-    found: object = run.folder.mapping("data.json").get(split)
-    return found
+    return run.folder.mapping("data.json").get(split)

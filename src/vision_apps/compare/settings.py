@@ -54,14 +54,10 @@ def of_runs(runs: Sequence[Run]) -> list[dict[str, str]]:
     """Per run every key that has to do with what is learned, and its spelled value; `MISSING` where the run
     has no such key and another one has."""
     flat = [_of(run) for run in runs]
-    keys = list(dict.fromkeys(key for one in flat for key in one))
-    following = {
-        key
-        for key in keys
-        if key.endswith(".seed")
-        and all(one.get(key) == spell(run.seed) for one, run in zip(flat, runs, strict=True))
-    }
-    return [{key: one.get(key, MISSING) for key in keys if key not in following} for one in flat]
+    seeds = [spell(run.seed) for run in runs]
+    keys = dict.fromkeys(key for one in flat for key in one)
+    own = [key for key in keys if not key.endswith(".seed") or [one.get(key) for one in flat] != seeds]
+    return [{key: one.get(key, MISSING) for key in own} for one in flat]
 
 
 def _of(run: Run) -> dict[str, str]:
@@ -83,14 +79,12 @@ def choices(runs: Sequence[Run]) -> list[dict[str, str]]:
     """Per run the name that was chosen of each group. Where a run did not record it, the class stands for it,
     in all of them."""
     recorded = [run.record.get("choices") or {} for run in runs]
-    groups = [group for group in _GROUPS if all(group in one for one in recorded)]
-    return [
-        {
-            group: spell(one[group]) if group in groups else class_of(run.config.get(group))
-            for group in _GROUPS
-        }
-        for run, one in zip(runs, recorded, strict=True)
-    ]
+    chosen: list[dict[str, str]] = [{} for _ in runs]
+    for group in _GROUPS:
+        known = all(group in one for one in recorded)
+        for run, one, into in zip(runs, recorded, chosen, strict=True):
+            into[group] = spell(one[group]) if known else class_of(run.config.get(group))
+    return chosen
 
 
 def class_of(node: object) -> str:

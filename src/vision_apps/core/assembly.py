@@ -65,10 +65,8 @@ def build_module(
     training = {
         name: build(config[name]) if config.get(name) else None for name in ("optimizer", "scheduler")
     }
-    module: VisionModule = build(
-        with_facts(config["module"], facts, "module"), network=network, **(training if trainable else {})
-    )
-    return module
+    node = with_facts(config["module"], facts, "module")
+    return build(node, network=network, **(training if trainable else {}))
 
 
 # How our networks, torchvision and timm call the weights to start from, and what means "none".

@@ -11,12 +11,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
-from pytorch_lightning.utilities.types import STEP_OUTPUT
 
 from vision_apps.core.checkpoint_io import BEST, LAST, PREVIOUS
 from vision_apps.core.command import command
 from vision_apps.core.errors import RunError
-from vision_apps.core.fields import Fields
 
 # Processes that train together ask each other only so often whether to stop: asking waits.
 CONSENSUS_STEPS = 16
@@ -112,8 +110,8 @@ class Checkpoints(Checkpoint):
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
-        outputs: STEP_OUTPUT,
-        batch: Fields,
+        outputs: object,
+        batch: object,
         batch_idx: int,
     ) -> None:
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
@@ -133,7 +131,7 @@ class Checkpoints(Checkpoint):
                 self._save_last(trainer)
 
     def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Fields, batch_idx: int
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int
     ) -> None:
         # not earlier: a step's line in `metrics.csv` is written after `on_train_batch_end`
         if self._stopping:

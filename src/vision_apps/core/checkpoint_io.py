@@ -85,14 +85,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     systems."""
 
     def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: object = None
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None
     ) -> None:
         save(checkpoint, Path(path))
 
     def load_checkpoint(
-        self,
-        path: str | os.PathLike[str],
-        map_location: Callable | None = None,
-        weights_only: bool | None = None,
+        self, path: str | Path, map_location: Callable | None = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        return load(Path(path))
+        return load(path)

@@ -60,12 +60,10 @@ class _First:
         return self.count
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        sample: dict[str, Tensor] = self.samples[index]
-        return sample
+        return self.samples[index]
 
     def __getitems__(self, indices: list[int]) -> dict[str, Tensor | list[Tensor]]:
-        batch: dict[str, Tensor | list[Tensor]] = self.samples.__getitems__(indices)
-        return batch
+        return self.samples.__getitems__(indices)
 
 
 def split_indices(count: int, held_out: int, seed: int) -> tuple[Tensor, Tensor]:

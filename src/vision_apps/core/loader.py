@@ -29,8 +29,7 @@ def read_sample(samples: Any, index: int) -> dict[str, Tensor]:
     """One sample by its fields, from a file or from memory."""
     if getattr(samples, "in_memory", False):
         return {name: values[0] for name, values in samples.__getitems__([index]).items()}
-    sample: dict[str, Tensor] = samples[index]
-    return sample
+    return samples[index]
 
 
 class Tolerant(Dataset[dict[str, Tensor] | CorruptSample]):

@@ -51,10 +51,10 @@ class Progress(pl.Callback):
             done = trainer.global_step - self._first_step
             left = (now - self._train_started) / max(1, done) * (steps - trainer.global_step)
             loss = float(outputs["loss"])
+            ends = f" · {duration(left)} left" if left < float("inf") else ""
             text = (
-                f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} · "
-                f"step {trainer.global_step}/{steps} · {self._rate(now):,.0f} samples/s · "
-                f"loss {loss:.4g}" + (f" · {duration(left)} left" if left < float("inf") else "")
+                f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} · step {trainer.global_step}/{steps}"
+                f" · {self._rate(now):,.0f} samples/s · loss {loss:.4g}{ends}"
             )
             print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 

@@ -29,13 +29,9 @@ def header(
     model = type(module.network).__name__
     rate = (config["optimizer"] or {}).get("lr")
     print(f"task      {config['task']['name']} · {model}, {parameters:,} parameters")
-    print(
-        f"data      {type(data).__name__} · {len(data.samples('train')):,} training samples · "
-        f"batch {data.batch_size}"
-    )
-    print(
-        f"training  {config['trainer'].get('max_epochs')} epochs · lr {rate} · precision {settings.precision}"
-    )
+    samples, epochs = len(data.samples("train")), config["trainer"].get("max_epochs")
+    print(f"data      {type(data).__name__} · {samples:,} training samples · batch {data.batch_size}")
+    print(f"training  {epochs} epochs · lr {rate} · precision {settings.precision}")
     if settings.reasons:
         print(f"auto      {', '.join(settings.reasons)}")
     for logger in loggers:
@@ -74,10 +70,8 @@ def footer(
         },
     )
     if corrupt:
-        print(
-            f"\nbroken files that were left out: {len(corrupt)}, all in metrics.json: "
-            f"{', '.join(list(corrupt)[:3])}"
-        )
+        some = ", ".join(list(corrupt)[:3])
+        print(f"\nbroken files that were left out: {len(corrupt)}, all in metrics.json: {some}")
     if best is not None and getattr(best, "best", None) is not None:
         print(
             f"\nbest {task['monitor']} {best.best:.4g} at epoch {best.best_epoch + 1} · {duration(seconds)}"
@@ -112,6 +106,5 @@ def table(values: dict[str, float]) -> None:
     print(f"{'test':{width}}" + "".join(f"{title:>12}" for title in ("network", *baselines)))
     for name in metrics:
         row = [values.get(name), *(values.get(f"{baseline}/{name}") for baseline in baselines)]
-        print(
-            f"{name:{width}}" + "".join(f"{'':>12}" if value is None else f"{value:12.4g}" for value in row)
-        )
+        cells = [" " * 12 if value is None else f"{value:12.4g}" for value in row]
+        print(f"{name:{width}}" + "".join(cells))

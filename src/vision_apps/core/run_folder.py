@@ -103,8 +103,11 @@ class RunFolder:
     @property
     def record(self) -> Record:
         """``run.json``; empty where it is missing or was cut off."""
-        record: Record = self.mapping("run.json")
-        return record
+        try:
+            record: Record = self.read_json("run.json")
+        except ValueError:
+            return {}
+        return record if isinstance(record, dict) else {}
 
     def note(self, **fields: object) -> None:
         """Change fields of ``run.json``; None takes one away."""

@@ -81,9 +81,8 @@ class TensorBoard:
             from tensorboard import program  # type: ignore[import-untyped]
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            raise ConfigError(
-                "TensorBoard is not installed: pip install 'vision-apps[tensorboard]'"
-            ) from None
+            told = "TensorBoard is not installed: pip install 'vision-apps[tensorboard]'"
+            raise ConfigError(told) from None
         self._program, self._writer = program, SummaryWriter
         self._events = store / "events"
         self._writers: dict[Path, SummaryWriter] = {}  # of runs that train
@@ -123,9 +122,8 @@ class TensorBoard:
                 writer.add_scalar(name, value, point.step)
         for picture in pictures:
             with Image.open(picture.path) as image:
-                writer.add_image(
-                    picture.name, np.asarray(image.convert("RGB")), picture.step, dataformats="HWC"
-                )
+                pixels = np.asarray(image.convert("RGB"))
+            writer.add_image(picture.name, pixels, picture.step, dataformats="HWC")
         if run.live:
             writer.flush()
             self._writers[folder] = writer

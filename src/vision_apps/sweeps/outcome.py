@@ -58,11 +58,7 @@ def tell(sweep: Sweep) -> None:
         print(f"  output in {sweep.folder / 'output'}/{known.number:04d}-*.txt")
     print(f"{finished} finished · {pruned} pruned · {len(failed)} failed · {sweep.folder / RESULTS}")
     for known in table.best_trials(sweep.study):
-        values = []
-        for index, name in enumerate(sweep.objectives):
-            found = summary(known, index)
-            assert found is not None
-            values.append(f"{name} {found}")
+        values = [f"{name} {summary(known, index)}" for index, name in enumerate(sweep.objectives)]
         print(f"best  trial {known.number:04d}: {' · '.join(values)}")
         print(f"      {table.settings_text(known)}")
     print(f"next  {command('compare', sweep.folder, '--out', sweep.folder / 'compare')}", flush=True)

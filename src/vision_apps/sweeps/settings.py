@@ -158,16 +158,14 @@ def _one_of(*names: str) -> _Check:
     return lambda value: value in names, f"one of: {', '.join(names)}"
 
 
-_MAPPING: _Check = (lambda value: isinstance(value, dict), "a mapping")
 _CHECKS: dict[str, _Check] = {
-    "n_trials": (_count, "a number above 0"),
-    "jobs": (_count, "a number above 0"),
+    **dict.fromkeys(("n_trials", "jobs"), (_count, "a number above 0")),
     "seeds": (_seeds, "a number above 0, or a list of different seeds as in seeds=[1,2,3]"),
     "sampler": _one_of(*SAMPLERS),
     "pruner": _one_of(*PRUNERS),
-    "sampler_options": _MAPPING,
-    "pruner_options": _MAPPING,
-    "slurm": _MAPPING,
+    **dict.fromkeys(
+        ("sampler_options", "pruner_options", "slurm"), (lambda value: isinstance(value, dict), "a mapping")
+    ),
     "objectives": (
         lambda value: isinstance(value, dict) and value and set(value.values()) <= {"min", "max"},
         "metric: min or max, as in objectives={val/loss: min, parameters: min}",

@@ -63,11 +63,9 @@ class Space(NamedTuple):
 
     def grid(self) -> list[dict[str, CategoricalChoiceType]]:
         """Every combination, the last axis fastest."""
-        points = [axis.points or [] for axis in self.axes]
-        return [
-            dict(zip((axis.name for axis in self.axes), values, strict=True))
-            for values in itertools.product(*points)
-        ]
+        names = [axis.name for axis in self.axes]
+        every = itertools.product(*(axis.points or [] for axis in self.axes))
+        return [dict(zip(names, values, strict=True)) for values in every]
 
     def words(self, values: Values) -> list[str]:
         """The overrides of one trial, without what is fixed."""

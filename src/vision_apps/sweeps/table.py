@@ -111,7 +111,5 @@ def value_text(known: FrozenTrial) -> str:
 
 def settings_text(known: FrozenTrial) -> str:
     """The trial's ``key=value``, numbers with four digits."""
-    return " ".join(
-        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
-        for name, value in known.params.items()
-    )
+    shown = {name: f"{v:.4g}" if isinstance(v, float) else str(v) for name, v in known.params.items()}
+    return " ".join(f"{name}={text}" for name, text in shown.items())

@@ -52,10 +52,10 @@ def check(config: Config | DictConfig, filled: Collection[str] = FILLED) -> None
 
 
 def find_problems(config: Config | DictConfig, filled: Collection[str] = FILLED) -> Iterator[str]:
-    copied = OmegaConf.create(copy.deepcopy(config))
-    if isinstance(copied, DictConfig) and "run" in copied and copied.run.get("dir", "") is None:
-        copied.run.dir = "the run's folder"  # which other keys may refer to, is known when the run starts
     try:
+        copied = OmegaConf.create(copy.deepcopy(config))
+        if isinstance(copied, DictConfig) and "run" in copied and copied.run.get("dir", "") is None:
+            copied.run.dir = "the run's folder"  # which other keys may refer to, is known when the run starts
         plain = OmegaConf.to_container(copied, resolve=True)
     except OmegaConfBaseException as error:
         yield f"{error.full_key}: {str(error).splitlines()[0]}"
@@ -63,7 +63,8 @@ def find_problems(config: Config | DictConfig, filled: Collection[str] = FILLED)
     parts = plain if isinstance(plain, dict) else {}
     module, data = _found(parts.get("module")), _found(parts.get("data"))
     found = list(_walk(plain, "", {*filled, *getattr(data, "fact_names", ())}))
-    unfit = misfit(module, data, (parts.get("task") or {}).get("name", ""))
+    task = parts.get("task")
+    unfit = misfit(module, data, task.get("name", "") if isinstance(task, dict) else "")
     if unfit:  # another data set has other facts, too
         found = [problem for problem in found if not problem.startswith(_WITH_FACTS)]
     yield from (*found, *([unfit] if unfit else []))
