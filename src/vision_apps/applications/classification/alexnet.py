@@ -32,7 +32,6 @@ class AlexNet(nn.Module):
         self,
         num_classes: int,
         image_size: int = 224,
-        in_channels: int = 3,
         version: Literal[2012, 2014] = 2012,
         stem: Literal["auto", "imagenet", "small"] = "auto",
         width: float = 1.0,
@@ -55,7 +54,7 @@ class AlexNet(nn.Module):
         grid = 3 if small else 6
         kernel, stride = (5, 1) if small else (11, 4)
         self.features = nn.Sequential(
-            nn.Conv2d(in_channels, w1, kernel, stride, padding=2),
+            nn.Conv2d(3, w1, kernel, stride, padding=2),
             nn.ReLU(),
             response_norm() if paper else nn.Identity(),
             nn.MaxPool2d(3, 2),
@@ -83,7 +82,7 @@ class AlexNet(nn.Module):
         self.head = nn.Linear(units, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """[B, C, H, W] -> logits [B, K]."""
+        """[B, 3, H, W] -> logits [B, K]."""
         logits: Tensor = self.head(self.hidden(self.features(images).flatten(1)))
         return logits
 

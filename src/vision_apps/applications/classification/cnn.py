@@ -17,14 +17,13 @@ class Cnn(nn.Module):
     def __init__(
         self,
         num_classes: int,
-        in_channels: int = 3,
         depth: int = 3,
         width: int = 32,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        channels = in_channels
+        channels = 3
         for i in range(depth):
             if i > 0:
                 layers.append(nn.MaxPool2d(2, ceil_mode=True))  # ceil: one pixel stays one pixel
@@ -37,7 +36,7 @@ class Cnn(nn.Module):
         self.head = nn.Linear(channels, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """[B, C, H, W] -> logits [B, K]."""
+        """[B, 3, H, W] -> logits [B, K]."""
         features = self.pool(self.features(images)).flatten(1)
         logits: Tensor = self.head(self.dropout(features))
         return logits

@@ -20,7 +20,6 @@ class Dense(nn.Module):
         self,
         num_classes: int,
         image_size: int,
-        in_channels: int = 3,
         depth: int = 2,
         width: int = 256,
         dropout: float = 0.0,
@@ -28,7 +27,7 @@ class Dense(nn.Module):
         super().__init__()
         self.image_size = image_size
         layers: list[nn.Module] = [nn.Flatten()]
-        features = in_channels * image_size**2
+        features = 3 * image_size**2
         for _ in range(depth):
             layers += [nn.Linear(features, width), nn.ReLU(), nn.Dropout(dropout)]
             features = width
@@ -36,6 +35,6 @@ class Dense(nn.Module):
         self.head = nn.Linear(features, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """[B, C, image_size, image_size] -> logits [B, K]."""
+        """[B, 3, image_size, image_size] -> logits [B, K]."""
         logits: Tensor = self.head(self.hidden(images))
         return logits

@@ -95,7 +95,6 @@ class GoogLeNet(nn.Module):
         self,
         num_classes: int,
         image_size: int = 224,
-        in_channels: int = 3,
         stem: Literal["auto", "imagenet", "small"] = "auto",
         width: float = 1.0,
         large_kernel: Literal[3, 5] = 3,
@@ -119,7 +118,7 @@ class GoogLeNet(nn.Module):
 
         # pooling with ceil_mode: 112 -> 56 -> 28 -> 14 -> 7, as in Table 1
         self.stem = nn.Sequential(
-            conv(in_channels, scaled(64), 3) if small else conv(in_channels, scaled(64), 7, 2),
+            conv(3, scaled(64), 3) if small else conv(3, scaled(64), 7, 2),
             nn.MaxPool2d(3, 2, ceil_mode=True),
             conv(scaled(64), scaled(64), 1),
             conv(scaled(64), scaled(192), 3),
@@ -142,7 +141,7 @@ class GoogLeNet(nn.Module):
         self.head = nn.Linear(channels, num_classes)
 
     def forward(self, images: Tensor) -> Logits:
-        """[B, C, H, W] -> logits [B, K]; while training, the auxiliary logits as well."""
+        """[B, 3, H, W] -> logits [B, K]; while training, the auxiliary logits as well."""
         maps_4a = self.stage4a(self.pool3(self.stage3(self.stem(images))))
         maps_4d = self.stage4d(maps_4a)
         features = self.pool(self.stage5(self.pool4(self.stage4e(maps_4d)))).flatten(1)

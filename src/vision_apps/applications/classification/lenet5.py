@@ -17,16 +17,16 @@ class LeNet5(nn.Module):
     """LeNet-5 (LeCun et al. 1998, section II.B) in its common form: C3 sees all six maps of S2 (the paper's
     Table I leaves some out), the subsampling layers are plain means (the paper's have a gain and a bias per
     map), and the output is linear with softmax (the paper: radial basis functions against drawn digits).
-    61,706 parameters for one channel and ten classes; three channels add 300.
+    62,006 parameters for ten classes: 61,706 with one channel, and 300 for the other two.
 
     The geometry is that of 32 x 32 pixels; images of another size are brought to it before they arrive here.
     """
 
     image_size = 32
 
-    def __init__(self, num_classes: int, in_channels: int = 3) -> None:
+    def __init__(self, num_classes: int) -> None:
         super().__init__()
-        self.c1 = nn.Conv2d(in_channels, 6, 5)
+        self.c1 = nn.Conv2d(3, 6, 5)
         self.c3 = nn.Conv2d(6, 16, 5)
         self.c5 = nn.Conv2d(16, 120, 5)
         self.f6 = nn.Linear(120, 84)
@@ -35,7 +35,7 @@ class LeNet5(nn.Module):
         self.activation = ScaledTanh()
 
     def forward(self, images: Tensor) -> Tensor:
-        """[B, C, 32, 32] -> logits [B, K]."""
+        """[B, 3, 32, 32] -> logits [B, K]."""
         maps = self.subsample(self.activation(self.c1(images)))  # S2: [B, 6, 14, 14]
         maps = self.subsample(self.activation(self.c3(maps)))  # S4: [B, 16, 5, 5]
         features = self.activation(self.c5(maps)).flatten(1)  # [B, 120]

@@ -80,7 +80,6 @@ class ResNet(nn.Module):
         self,
         num_classes: int,
         image_size: int = 224,
-        in_channels: int = 3,
         depth: Literal[18, 34, 50, 101, 152] = 18,
         stem: Literal["auto", "imagenet", "cifar"] = "auto",
         width: int = 64,
@@ -92,7 +91,7 @@ class ResNet(nn.Module):
         block = Basic if depth < 50 else Bottleneck
         kernel, stride = (3, 1) if small else (7, 2)
         self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, width, kernel, stride, padding=kernel // 2, bias=False),
+            nn.Conv2d(3, width, kernel, stride, padding=kernel // 2, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(inplace=True),
             nn.Identity() if small else nn.MaxPool2d(3, 2, padding=1),
@@ -106,9 +105,6 @@ class ResNet(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.head = nn.Linear(channels, num_classes)
-        self._initialise(zero_init)
-
-    def _initialise(self, zero_init: bool) -> None:
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -118,7 +114,7 @@ class ResNet(nn.Module):
                 nn.init.zeros_(module.norm2.weight)
 
     def forward(self, images: Tensor) -> Tensor:
-        """[B, C, H, W] -> logits [B, K]."""
+        """[B, 3, H, W] -> logits [B, K]."""
         features = self.pool(self.blocks(self.stem(images))).flatten(1)
         logits: Tensor = self.head(features)
         return logits

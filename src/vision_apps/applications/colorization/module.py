@@ -175,26 +175,21 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
         losses = []
         network = self.color_network
         if outputs.features is not None:
-            losses.append(self._classification(outputs, batch, parts))
+            ab = rgb_to_ab(batch.images, network.stride)
+            target = soft_encode(ab, self.neighbours, len(self.bins))
+            entropy = soft_cross_entropy(*self._head(outputs), target, self._pixel_weights(ab, target))
+            parts["cross_entropy"] = entropy.plain
+            if batch.materials is not None:
+                seen = batch.materials[:, :: network.stride, :: network.stride]
+                floor = scenes_truth.floor(seen, self.neighbours, len(self.bins))
+                parts["above_floor"] = entropy.plain - floor.mean()
+            losses.append(entropy.weighted)
         if outputs.ab is not None:
             truth = rgb_to_ab(batch.images, network.regression_stride)
             error = squared_error if network.regression_loss == "l2" else absolute_error
             parts["regression"] = error(outputs.ab, truth)
             losses.append(network.regression_weight * parts["regression"])
         return {"loss": torch.stack(losses).sum(), **parts}
-
-    def _classification(self, outputs: ColorFeatures, batch: ColorBatch, parts: dict[str, Tensor]) -> Tensor:
-        stride = self.color_network.stride
-        ab = rgb_to_ab(batch.images, stride)
-        target = soft_encode(ab, self.neighbours, len(self.bins))
-        entropy = soft_cross_entropy(*self._head(outputs), target, self._pixel_weights(ab, target))
-        parts["cross_entropy"] = entropy.plain
-        if batch.materials is not None:
-            floor = scenes_truth.floor(
-                batch.materials[:, ::stride, ::stride], self.neighbours, len(self.bins)
-            )
-            parts["above_floor"] = entropy.plain - floor.mean()
-        return entropy.weighted
 
     def _pixel_weights(self, ab: Tensor, target: SoftColors) -> Tensor | None:
         weights = None

@@ -68,14 +68,13 @@ class Pooled(nn.Module):
         parts, order = [], []
         for number, (features, stride) in enumerate(zip(maps, strides, strict=True)):
             rows = (levels == number).nonzero().flatten()
-            parts.append(self._pool(features.float(), regions[rows], 1 / stride))
+            features, own, scale = features.float(), regions[rows], 1 / stride
+            if self.pool == "pool":
+                parts.append(roi_pool(features, own, self.size, scale))
+            else:
+                parts.append(roi_align(features, own, self.size, scale, self.sampling, aligned=True))
             order.append(rows)
         return torch.cat(parts)[torch.cat(order).argsort()]
-
-    def _pool(self, features: Tensor, regions: Tensor, scale: float) -> Tensor:
-        if self.pool == "pool":
-            return roi_pool(features, regions, self.size, scale)
-        return roi_align(features, regions, self.size, scale, self.sampling, aligned=True)
 
     def _levels(self, regions: Tensor, strides: list[int]) -> Tensor:
         if len(strides) == 1:

@@ -56,11 +56,13 @@ class TwoStageDetector(TorchvisionDetector[TwoStageOutputs]):
             boxes = rpn.box_coder.decode(deltas, anchors).view(len(pixels), -1, 4)
             regions, _ = rpn.filter_proposals(boxes, objectness, images.image_sizes, per_level)
             if targets is not None:
-                regions = self._sampled(regions, targets, frame)
+                rows = as_targets(targets, frame, shift=1)
+                regions = heads.add_gt_proposals(regions, [row["boxes"] for row in rows])
+                _, labels = self._labelled(regions, targets, frame)
+                chosen = heads.subsample(labels)
+                regions = [boxes[rows] for boxes, rows in zip(regions, chosen, strict=True)]
             # the coarsest anchor of a picture: nothing else is left of it, and every picture has an answer
-            regions = [
-                rows if len(rows) else first[-1:] for rows, first in zip(regions, anchors, strict=True)
-            ]
+            regions = [own if len(own) else first[-1:] for own, first in zip(regions, anchors, strict=True)]
         features = heads.box_head(heads.box_roi_pool(maps, regions, images.image_sizes))
         logits, offsets = heads.box_predictor(features)
         return TwoStageOutputs(
@@ -81,13 +83,6 @@ class TwoStageDetector(TorchvisionDetector[TwoStageOutputs]):
                 excused = in_ignored(boxes, scaled(target.ignored, frame))
                 classes[excused & (classes == 0)] = -1
         return owners, labels
-
-    def _sampled(self, regions: list[Tensor], targets: list[Target], frame: Frame) -> list[Tensor]:
-        heads = self.model.roi_heads
-        rows = as_targets(targets, frame, shift=1)
-        regions = heads.add_gt_proposals(regions, [row["boxes"] for row in rows])
-        _, labels = self._labelled(regions, targets, frame)
-        return [boxes[chosen] for boxes, chosen in zip(regions, heads.subsample(labels), strict=True)]
 
     def loss(self, outputs: TwoStageOutputs, targets: list[Target]) -> dict[str, Tensor]:
         """torchvision's four, and their sum: ``objectness`` and ``proposals`` (boxes) of the first stage,

@@ -32,14 +32,11 @@ def localization_losses(
     classes = F.cross_entropy(
         outputs.classes.float()[there], truth.classes[there].argmax(dim=1), reduction="sum"
     )
-    box = box_error(outputs.box[there], target[there, :BOX], box_loss, beta)
-    return {"presence": presence, "class": classes / count, "box": box / count}
-
-
-def box_error(found: Tensor, truth: Tensor, box_loss: BoxLoss, beta: float) -> Tensor:
-    """Summed over boxes given as b_x, b_y, b_h, b_w [N, 4]."""
+    found, wanted = outputs.box[there], target[there, :BOX]
     if box_loss == "giou":
-        return generalized_box_iou_loss(decode_box(found, 1, 1), decode_box(truth, 1, 1), reduction="sum")
-    if box_loss == "smooth_l1":
-        return F.smooth_l1_loss(found, truth, reduction="sum", beta=beta)
-    return (F.l1_loss if box_loss == "l1" else F.mse_loss)(found, truth, reduction="sum")
+        box = generalized_box_iou_loss(decode_box(found, 1, 1), truth.boxes[there], reduction="sum")
+    elif box_loss == "smooth_l1":
+        box = F.smooth_l1_loss(found, wanted, reduction="sum", beta=beta)
+    else:
+        box = (F.l1_loss if box_loss == "l1" else F.mse_loss)(found, wanted, reduction="sum")
+    return {"presence": presence, "class": classes / count, "box": box / count}

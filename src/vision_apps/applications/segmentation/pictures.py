@@ -79,24 +79,14 @@ def legible(image: Tensor, answer: Tensor, palette: Sequence[Sequence[int]], nam
     page = Image.new("RGB", (2 * width + _LEGEND, max(height, _LINE * len(listed) + 8)), "white")
     for number, panel in enumerate(panels):
         page.paste(Image.fromarray(panel), (number * width, 0))
-    _write_legend(page, 2 * width + 10, listed, palette, names)
-    return from_pil(page)
-
-
-def _write_legend(
-    page: Image.Image,
-    left: int,
-    listed: dict[str, float],
-    palette: Sequence[Sequence[int]],
-    names: Sequence[str],
-) -> None:
-    pen, font = ImageDraw.Draw(page), ImageFont.load_default(size=13)
+    pen, font, left = ImageDraw.Draw(page), ImageFont.load_default(size=13), 2 * width + 10
     for line, (name, share) in enumerate(listed.items()):
         top = 6 + line * _LINE
         red, green, blue = palette[list(names).index(name)]
         pen.rectangle((left, top, left + 14, top + 14), fill=(red, green, blue), outline="black")
         pen.text((left + 22, top), shortened(name, font, _LEGEND - 80), fill="black", font=font)
         pen.text((left + _LEGEND - 18, top), f"{share:.1%}", fill="black", font=font, anchor="ra")
+    return from_pil(page)
 
 
 def shares(mask: Tensor, names: Sequence[str]) -> dict[str, float]:

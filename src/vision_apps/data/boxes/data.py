@@ -177,11 +177,6 @@ class BoxData(ResizedData):
             "proposals": self.proposals,
         }
 
-    @cached_property
-    def most_objects(self) -> int:
-        """The rows of boxes of every sample."""
-        return max(1, *(len(item.labels) for items in self.annotations.values() for item in items))
-
     def load(self, split: Split, fields: tuple[str, ...]) -> BoxSamples | TensorSamples:
         items = self.annotations[split][: self.limits[split]]
         samples = BoxSamples(
@@ -189,7 +184,7 @@ class BoxData(ResizedData):
             fields,
             self.image_size,
             self.resize_mode,
-            self.most_objects,
+            max(1, *(len(item.labels) for own in self.annotations.values() for item in own)),
             self.max_pixels,
         )
         proposals = self.proposals if "proposals" in fields else None

@@ -60,24 +60,20 @@ def selective_search(image: Tensor, mode: Mode = "fast", limit: int = 2000) -> T
 
 
 def _opencv() -> ModuleType:
+    cause: ImportError | None = None
     try:
         cv2 = opencv.load()
+        found: ModuleType | None = getattr(getattr(cv2, "ximgproc", None), "segmentation", None)
+        if found is not None:
+            return found
+        why = f"the installed OpenCV {cv2.__version__} is without its contributed modules"
     except ImportError as error:
-        raise ConfigError(_needs("OpenCV is not installed")) from error
-    found: ModuleType | None = getattr(getattr(cv2, "ximgproc", None), "segmentation", None)
-    if found is None:
-        raise ConfigError(
-            _needs(f"the installed OpenCV {cv2.__version__} is without its contributed modules")
-        )
-    return found
-
-
-def _needs(why: str) -> str:
-    return (
+        why, cause = "OpenCV is not installed", error
+    raise ConfigError(
         f"data.proposals: selective search needs opencv-contrib, and {why}: "
         "pip install 'vision-apps[proposals]' (after pip uninstall of any other opencv-python), "
         "or take windows, which need nothing"
-    )
+    ) from cause
 
 
 def dense_windows(

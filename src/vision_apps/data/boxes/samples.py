@@ -53,7 +53,7 @@ class BoxSamples:
     fields: tuple[str, ...]
     size: Size
     mode: ResizeMode
-    rows: int  # of boxes per picture; those past a picture's objects are empty
+    rows: int  # of boxes per picture, in all splits alike; those past a picture's objects are empty
     max_pixels: int
     regions: PictureProposals | None = None  # of the same pictures, once resized
 

@@ -55,7 +55,10 @@ def findings(
                 lines.setdefault("of another size", []).append(text)
             if colors is not None and (doubt := _contradiction(first, colors, found, mask)):
                 lines.setdefault("with another palette", []).append(doubt)
-        yield _histogram(split, len(pairs), pixels, class_names)
+        total = max(1, int(pixels.sum()))
+        shares = [f"{name} {pixels[index] / total:.2%}" for index, name in enumerate(class_names)]
+        ignored = pixels[IGNORE_INDEX] / total
+        yield f"{split}: {len(pairs)} masks; {', '.join(shares)}; ignored {ignored:.2%}"
     for kind, told in lines.items():
         yield from told[:_MOST]
         if len(told) > _MOST:
@@ -128,9 +131,3 @@ def _unknown(mask: str, found: NDArray[np.integer], codes: NDArray[np.int16], co
     shown = ", ".join(map(str, names[:_MOST])) + (", ..." if len(names) > _MOST else "")
     share = len(strange) / codes.size
     return f"{mask}: {share:.2%} of the pixels have {kind} that are no class: {shown}"
-
-
-def _histogram(split: str, masks: int, pixels: NDArray[np.int64], class_names: Sequence[str]) -> str:
-    total = max(1, int(pixels.sum()))
-    shares = [f"{name} {pixels[index] / total:.2%}" for index, name in enumerate(class_names)]
-    return f"{split}: {masks} masks; {', '.join(shares)}; ignored {pixels[IGNORE_INDEX] / total:.2%}"

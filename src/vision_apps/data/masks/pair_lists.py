@@ -1,7 +1,7 @@
 """Text files that say which mask belongs to which picture, and which classes there are."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -68,7 +68,10 @@ def read_classes(path: Path) -> Classes:
     names: list[str] = []
     colors: list[list[int]] = []
     for number, line in numbered_lines(path):
-        name, color = _name_and_color(line)
+        words = re.split(r"[\s,]+", line)
+        name, color = line, list[int]()
+        if len(words) > 3 and all(word.isdecimal() for word in words[-3:]):
+            name, color = " ".join(words[:-3]), [int(word) for word in words[-3:]]
         if (numbered := _NUMBERED.match(name)) is not None:
             if int(numbered[1]) != len(names):
                 raise DataError(
@@ -83,10 +86,3 @@ def read_classes(path: Path) -> Classes:
     if any(colors) and not all(colors):
         raise DataError(f"{path}: the class {names[colors.index([])]!r} has no colour and others have")
     return Classes(names, colors if any(colors) else None)
-
-
-def _name_and_color(line: str) -> tuple[str, list[int]]:
-    words: Sequence[str] = re.split(r"[\s,]+", line)
-    if len(words) > 3 and all(word.isdecimal() for word in words[-3:]):
-        return " ".join(words[:-3]), [int(word) for word in words[-3:]]
-    return line, []

@@ -84,7 +84,10 @@ class World:
         return Scene(
             sky=_surface(rng, sky),
             cloud=_surface(rng, "cloud"),
-            clouds=_clouds(rng) if sky == "day" else (),
+            clouds=tuple(
+                Cloud(rng.uniform(), rng.uniform(0.08, 0.36), rng.uniform(0.1, 0.2))
+                for _ in range(rng.integers(1, 4) if sky == "day" else 0)
+            ),
             ridges=_ridges(rng, NIGHT_FALL if sky == "night" else 0.0),
             things=things,
         )
@@ -122,11 +125,6 @@ def _place(rng: np.random.Generator, others: list[Thing], radius: float) -> tupl
     room = [min((np.hypot(x - o.x, y - o.y) - o.radius for o in others), default=0.0) for x, y in places]
     x, y = places[int(np.argmax(room))]
     return float(x), float(y)
-
-
-def _clouds(rng: np.random.Generator) -> tuple[Cloud, ...]:
-    count = int(rng.integers(1, 4))
-    return tuple(Cloud(rng.uniform(), rng.uniform(0.08, 0.36), rng.uniform(0.1, 0.2)) for _ in range(count))
 
 
 def _ridges(rng: np.random.Generator, darker: float) -> tuple[Ridge, ...]:
