@@ -75,9 +75,8 @@ def test_boxes_come_back_in_pixels_of_the_given_picture(resize_mode: Any, given:
 
 
 def test_a_box_beyond_the_edge_is_clipped() -> None:
-    answer = application(Fixed([0.5, 0.9, 0.9, 0.9, 0.0, 0.0, 0.0, 0.0]))(
-        torch.zeros(1, 3, 10, 20, dtype=torch.uint8)
-    )
+    images = torch.zeros(1, 3, 10, 20, dtype=torch.uint8)
+    answer = application(Fixed([0.5, 0.9, 0.9, 0.9, 0.0, 0.0, 0.0, 0.0]))(ImageInputs(images))
     torch.testing.assert_close(answer.boxes, torch.tensor([[10.0, 0.0, 20.0, 1.0]]))
     torch.testing.assert_close(answer.vector[0, :4], torch.tensor([0.5, 0.9, 0.1, 0.5]))
 
