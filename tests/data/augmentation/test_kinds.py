@@ -358,10 +358,10 @@ def test_two_pictures_change_alike() -> None:
         ),
         (
             {"spots": (Boxes("which"), CORNERS)},
-            "'spots': it cannot follow .* 'which', a field of the kind RowsOf",
+            "'spots': it cannot follow .* 'which', a field of kind RowsOf",
         ),
-        ({"which": (RowsOf("spots"), NUMBERS)}, "'which': .* without 'spots', a field of the kind Boxes"),
-        ({"near": (Links("which"), LINKS), **BOXES}, "'near': .* without 'which', a field of the kind Boxes"),
+        ({"which": (RowsOf("spots"), NUMBERS)}, "'which': .* without 'spots', a field of kind Boxes"),
+        ({"near": (Links("which"), LINKS), **BOXES}, "'near': .* without 'which', a field of kind Boxes"),
         (
             {**BOXES, "size": (RowsOf("spots"), WORDS)},
             r"'size': it is \[6, 7\], which are not the rows of 'spots' \[6, 1, 4\]",
@@ -385,7 +385,7 @@ def test_a_transform_of_ones_own() -> None:
     class Grey(BatchTransform):
         """Without colours."""
 
-        effects = Effect.COLOURS
+        effects = Effect.COLORS
 
         def changed(self, parts: Parts) -> dict[str, Tensor]:
             return {name: picture[:, :1].expand_as(picture) for name, picture in parts.pictures.items()}

@@ -8,7 +8,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Flag, auto
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -76,7 +76,6 @@ _DIRECTIONS = (
 _KNOWN = (Pixels, Mask, PixelTruth, Boxes, RowsOf, Links, Text, Label, Stays)
 
 
-@functools.cache
 def untrue(kind: Kind, effects: Effect) -> str | None:
     """Why a field of this kind is no longer true after such a transform, and what to use; none: it is."""
     if Effect.TURNS in effects and isinstance(kind, Text | Links) and kind.directional:
@@ -86,17 +85,18 @@ def untrue(kind: Kind, effects: Effect) -> str | None:
 
 @dataclass(frozen=True)
 class Parts:
-    """The fields that a batch has, which a transform may change, and their kinds."""
+    """The fields that a batch has, and their kinds."""
 
     fields: Mapping[str, Tensor]
     kinds: Mapping[str, Kind]
 
     def of(self, kind: type[KindT]) -> dict[str, tuple[Tensor, KindT]]:
         """The fields of one kind."""
-        found = ((name, self.kinds[name]) for name in self.fields)
-        return {name: (self.fields[name], said) for name, said in found if isinstance(said, kind)}
+        return {
+            name: (self.fields[name], said) for name, said in self.kinds.items() if isinstance(said, kind)
+        }
 
-    @property
+    @functools.cached_property
     def pictures(self) -> dict[str, Tensor]:
         """[B, 3, H, W] by their names: one, or several of one size that are changed alike."""
         return {name: picture for name, (picture, _) in self.of(Pixels).items()}
@@ -118,10 +118,9 @@ class Parts:
         for name, (boxes, kind) in self.of(Boxes).items():
             there = has_area(boxes) if kind.present is None else self.fields[kind.present] >= 0
             ignored = self.fields.get(kind.ignored or "")
-            counted = there if ignored is None else there & ~ignored
             rows = {row: pair for row, pair in self.of(RowsOf).items() if pair[1].boxes == name}
             links = {link: pair for link, pair in self.of(Links).items() if pair[1].boxes == name}
-            found.append(Objects(name, kind, boxes, there, counted, rows, links))
+            found.append(Objects(name, kind, boxes, there, ignored, rows, links))
         return found
 
 
@@ -149,45 +148,54 @@ def parts_of(batch: Fields, transform: BatchTransform) -> Parts:
     Raises:
         ConfigError: see `BatchTransform`.
     """
-    known, name = kinds(type(batch)), type(transform).__name__
     fields: dict[str, Tensor] = {key: value for key, value in batch._asdict().items() if value is not None}
+    name = type(transform).__name__
+    parts = Parts(fields, accepted(type(batch), tuple(fields), name, transform.effects))
+    first, picture = next(iter(parts.pictures.items()))
+    for field, kind in parts.kinds.items():
+        shape, other = fields[field].shape, None
+        if isinstance(kind, Pixels | Mask | PixelTruth) and shape[-2:] != picture.shape[-2:]:
+            other = f"the pixels of {first!r} {list(picture.shape)}"
+        elif isinstance(kind, RowsOf) and shape[:2] != fields[kind.boxes].shape[:2]:
+            other = f"the rows of {kind.boxes!r} {list(fields[kind.boxes].shape)}"
+        if other:
+            raise ConfigError(_refused(name, field, f"it is {list(shape)}, which are not {other}"))
+    return parts
 
-    def refuse(field: str, why: str) -> NoReturn:
-        raise ConfigError(f"data.augment: {name} does not fit data that offers {field!r}: {why}")
 
+@functools.cache
+def accepted(batch: type, fields: tuple[str, ...], transform: str, effects: Effect) -> Mapping[str, Kind]:
+    """The kinds of those fields of a batch class that are there.
+
+    Args:
+        transform: its name, for errors.
+
+    Raises:
+        ConfigError: see `BatchTransform`.
+    """
+    known = kinds(batch)
     for field in fields:
         kind = known.get(field)
         if not isinstance(kind, _KNOWN):
-            refuse(
-                field,
-                f"its kind is not said; say it in {type(batch).__name__}, for instance "
+            why: str | None = (
+                f"its kind is not said; say it in {batch.__name__}, for instance "
                 f"`{field}: Annotated[Tensor, Text()]`, with one of vision_apps.core.fields: "
-                + ", ".join(kind.__name__ for kind in _KNOWN),
+                + ", ".join(kind.__name__ for kind in _KNOWN)
             )
-        why = untrue(kind, transform.effects)
-        if why is not None:
-            refuse(field, why)
-        if isinstance(kind, Boxes | RowsOf | Links):
+        else:
+            why = untrue(kind, effects)
+        if why is None and isinstance(kind, Boxes | RowsOf | Links):
             needed, role = (kind.present, RowsOf) if isinstance(kind, Boxes) else (kind.boxes, Boxes)
             if needed is not None and (needed not in fields or not isinstance(known.get(needed), role)):
-                refuse(
-                    field,
-                    f"it cannot follow its objects without {needed!r}, a field of the kind {role.__name__}",
-                )
-    parts = Parts(fields, known)
-    if not parts.pictures:
+                why = f"it cannot follow its objects without {needed!r}, a field of kind {role.__name__}"
+        if why is not None:
+            raise ConfigError(_refused(transform, field, why))
+    if not any(isinstance(known[field], Pixels) for field in fields):
         raise ConfigError(
-            f"data.augment: {name} changes pictures, and {type(batch).__name__} has no field of kind Pixels"
+            f"data.augment: {transform} changes pictures, and {batch.__name__} has no field of kind Pixels"
         )
-    first, picture = next(iter(parts.pictures.items()))
-    for field, value in fields.items():
-        kind = known[field]
-        if isinstance(kind, Pixels | Mask | PixelTruth) and value.shape[-2:] != picture.shape[-2:]:
-            refuse(
-                field,
-                f"it is {list(value.shape)}, which are not the pixels of {first!r} {list(picture.shape)}",
-            )
-        if isinstance(kind, RowsOf) and value.shape[:2] != fields[kind.boxes].shape[:2]:
-            boxes = list(fields[kind.boxes].shape)
-            refuse(field, f"it is {list(value.shape)}, which are not the rows of {kind.boxes!r} {boxes}")
-    return parts
+    return {field: known[field] for field in fields}
+
+
+def _refused(transform: str, field: str, why: str) -> str:
+    return f"data.augment: {transform} does not fit data that offers {field!r}: {why}"

@@ -90,9 +90,9 @@ def take(values: Tensor, order: Tensor) -> Tensor:
     return values.gather(1, order.view(shape).expand(*order.shape, *values.shape[2:]))
 
 
-def filled(values: Tensor, kept: Tensor, empty: float) -> Tensor:
-    """``values`` [B, N, ...] with ``empty`` in the rows that are not kept."""
-    return values.masked_fill(~kept.view(kept.shape + (1,) * (values.ndim - 2)), empty)
+def filled(values: Tensor, gone: Tensor, empty: float) -> Tensor:
+    """``values`` [B, N, ...] with ``empty`` in the rows that are ``gone``."""
+    return values.masked_fill(gone.view(gone.shape + (1,) * (values.ndim - 2)), empty)
 
 
 def has_area(boxes: Tensor) -> Tensor:
@@ -107,7 +107,7 @@ class Objects(NamedTuple):
     kind: Boxes
     boxes: Tensor  # float32 [B, N, 4]
     there: Tensor  # bool [B, N]: the rows that are objects
-    counted: Tensor  # bool [B, N]: those that are not ignored
+    ignored: Tensor | None  # bool [B, N]: those that do not count
     rows: dict[str, tuple[Tensor, RowsOf]]  # [B, N, ...]
     links: dict[str, tuple[Tensor, Links]]  # int64 [B, R, C]
 
@@ -121,9 +121,10 @@ class Objects(NamedTuple):
             room: rows of the result, N by default.
         """
         kept, order = compact(kept & self.there, room)
-        fields = {self.name: filled(take(boxes, order), kept, 0)}
+        gone = ~kept
+        fields = {self.name: filled(take(boxes, order), gone, 0)}
         for name, (values, kind) in self.rows.items():
-            fields[name] = filled(take(values, order), kept, kind.empty)
+            fields[name] = filled(take(values, order), gone, kind.empty)
         if self.links:
             B, N = self.there.shape
             # the new number of every old one; -1 of what is not kept, and past the end of what is no number
@@ -143,4 +144,4 @@ def _renumbered(links: Tensor, columns: tuple[int, ...], new: Tensor) -> Tensor:
         links[..., column] = new.gather(1, torch.where((old >= 0) & (old < N), old, N))
         kept &= links[..., column] >= 0
     kept, order = compact(kept)
-    return filled(take(links, order), kept, -1)
+    return filled(take(links, order), ~kept, -1)

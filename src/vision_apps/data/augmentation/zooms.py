@@ -185,7 +185,9 @@ class IoUCrop(BatchTransform):
         patches, fits, needed = (values.to(parts.device) for values in (patches, fits, needed))
         objects = [one for one in parts.objects if one.kind.present] or parts.objects
         if sum(one.boxes.shape[1] for one in objects):
-            there = torch.cat([one.counted for one in objects], dim=1)
+            there = torch.cat(
+                [one.there if one.ignored is None else one.there & ~one.ignored for one in objects], dim=1
+            )
             overlap, inside = patch_overlaps(patches, torch.cat([one.boxes for one in objects], dim=1))
             most = overlap.masked_fill(~there[:, None], 0).amax(-1)
             some = (inside & there[:, None]).any(-1)
