@@ -141,7 +141,10 @@ def test_a_graph_of_one_size_says_so() -> None:
         ["output", "`scores`", "float32", "batch x 2", "of dark | bright"],
         ["output", "`chosen`", "int64", "batch", ""],
     ]
-    assert "- It takes pictures of 8 x 8 px only. " in found["Limits"]
+    assert (
+        "- It takes `images` of batch x 3 x 8 x 8 only. `vision-apps predict` fits pictures"
+        in found["Limits"]
+    )
     assert "- Settings that can still be changed: module.least. All others are inside." in found["Limits"]
 
 

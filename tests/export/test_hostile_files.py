@@ -218,7 +218,7 @@ def test_answers_that_the_application_does_not_know(suffix: str, good: Path, des
     content = description(good, suffix)
     content["outputs"][0]["name"] = "secret"
     told = (
-        r"gives secret, chosen of images \(4 dimensions\), which this Tiny does not know"
+        r"gives secret, chosen of images \(uint8, 4 dimensions\), which this Tiny does not know"
         if suffix == ".pt2"
         else "its description says"
     )

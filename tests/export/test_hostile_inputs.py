@@ -68,7 +68,8 @@ def test_an_input_that_the_application_does_not_know(name: str, worded: Path) ->
     place = with_description(Path(), json.dumps(content), ".pt2")
     Path("model.pt2").unlink()
     refused(
-        place, rf"of images \(4 dimensions\), {name} \(2 dimensions\), which this Asks does not know; use the"
+        place,
+        rf"of images \(uint8, 4 dimensions\), {name} \(int64, 2 dimensions\), which this Asks does not know",
     )
 
 

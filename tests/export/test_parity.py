@@ -177,7 +177,9 @@ def test_every_sample_by_itself_and_all_together(module: tiny.Asks) -> None:
         return tiny.Answer(scores + 0.25 * (len(inputs.images) == 8), chosen)  # wrong in a batch only
 
     inputs = [sample(number, 1 + number % 4) for number in range(8)]
-    scores, chosen = parity.of_outputs(module, network, ("scores", "chosen"), [*inputs, together(inputs)])
+    scores, chosen = parity.of_outputs(
+        module.exportable, network, ("scores", "chosen"), [*inputs, together(inputs)]
+    )
     assert sizes == [1] * 8 + [8]
     assert (scores.name, scores.values, scores.good) == ("scores", 32, False)
     assert scores.largest == pytest.approx(0.25)

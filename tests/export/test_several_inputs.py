@@ -97,8 +97,8 @@ def test_one_length_where_the_network_takes_one(kind: str) -> None:
         f"{file} takes questions of batch x 5 only, these are 2 x 6; use the run itself for others"
     )
     card = Path(f"{file}.md").read_text()
-    assert "- It takes `questions` of batch x 5 only; `vision-apps predict` fills shorter ones up.\n" in card
-    assert "It takes pictures" not in card
+    assert "- It takes `questions` of batch x 5 only. `vision-apps predict` fits pictures" in card
+    assert "It takes `images`" not in card
 
 
 @pytest.mark.parametrize("kind", GRAPHS)

@@ -9,15 +9,15 @@ from vision_apps.core.fields import AnswerT, InputsT
 class Exportable(Generic[InputsT, AnswerT]):
     """The part of an application that is exported: by default all of it, from the inputs to the answer.
 
-    Where something cannot be a graph (suppression of boxes), `outputs` stops before it and `answer` does the
-    rest.
+    Where something is more than a graph of tensor operations (suppression of boxes), `outputs` stops before it
+    and `answer` does the rest. What goes in are the inputs that the module's example has.
 
     Args:
         forward: from inputs to the answer, as the module computes it.
         output_type: the NamedTuple that `outputs` gives. Its tensors have shapes that depend on those of the
             inputs alone, and no name of an input.
-        notes: what each of them is, for a model card.
-        outside: names of the module's settings that still work on an exported graph.
+        notes: what each of them is, and an input that its kind does not explain, for a model card.
+        outside: names of the module's settings that still work on an exported file.
     """
 
     def __init__(
@@ -34,15 +34,15 @@ class Exportable(Generic[InputsT, AnswerT]):
 
     @property
     def image_size(self) -> tuple[int, int] | None:
-        """Height and width of the only pictures that the graph takes; none where it takes any."""
+        """Height and width of the only pictures that `outputs` takes; none where it takes any."""
         return None
 
     def refusal(self) -> str | None:
-        """Why this network cannot be exported as a graph; none where it can."""
+        """Why nothing but the weights of this network can be exported; none where more can."""
         return None
 
     def outputs(self, inputs: InputsT) -> Any:
-        """What the graph computes: an ``output_type``."""
+        """What is exported: an ``output_type``."""
         return self.forward(inputs)
 
     def answer(self, graph: Callable[[InputsT], Any], inputs: InputsT) -> AnswerT:

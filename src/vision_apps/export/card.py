@@ -8,17 +8,22 @@ from typing import Any
 
 from vision_apps.core import checkpoint_io, report
 from vision_apps.core.config import options
-from vision_apps.core.fields import Boxes, Kind, Links, Pixels, RowsOf, Text, kinds
+from vision_apps.core.fields import Boxes, Kind, Pixels, Text, kinds
 from vision_apps.core.module import VisionModule
 from vision_apps.core.plain import Config, Record
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.core.statistics import summarize
 from vision_apps.export.parity import Difference
 from vision_apps.trained import evaluate
-from vision_apps.trained.description import Content, Entry, shown, size_names
+from vision_apps.trained.description import Content, entries_of, example, shown
 
 _UNKNOWN = "not recorded"
 _GENERATED = "vision_apps.data.scenes."
+_INPUTS: dict[type, str] = {
+    Pixels: "sRGB, 0 to 255: red, green, blue; not normalised",
+    Text: "numbers of words",
+    Boxes: "x1, y1, x2, y2 in pixels of the picture, y down",
+}
 _LICENCE = re.compile(r"licen[cs]e|\bterms\b|copyright|\bCC[ -](BY|0)\b", re.IGNORECASE)
 
 
@@ -123,18 +128,8 @@ def _in_and_out(content: Content, module: VisionModule) -> str:
 
 
 def _input_note(kind: Kind | None) -> str:
-    match kind:
-        case Pixels():
-            return "sRGB, 0 to 255: red, green, blue; not normalised"
-        case Text():
-            return f"numbers of words, {kind.empty} past the end"
-        case Boxes():
-            return "x1, y1, x2, y2 in pixels of the picture, y down; 0 past the end"
-        case RowsOf():
-            return f"of each of the {kind.boxes}, {kind.empty} past the end"
-        case Links():
-            return f"numbers of {kind.boxes}, from 0; -1 past the end"
-    return ""
+    note = _INPUTS.get(type(kind), "")
+    return note if kind is None or kind.padding is None else f"{note}; {kind.padding:g} past the end"
 
 
 def _data(config: Config, choices: dict[str, Any], run: RunFolder | None) -> str:
@@ -262,7 +257,7 @@ def _limits(content: Content, module: VisionModule) -> list[str]:
             f"Its training pictures were of {facts['image_size']} px; objects much larger or smaller are "
             "new to it."
         )
-    limits += [limit for entry in content["inputs"] for limit in _fixed(entry, module)]
+    limits += _fixed(content, module)
     names = [output["name"] for output in content["outputs"]]
     if "boxes" in names and "scores" in names:
         limits.append(
@@ -278,21 +273,15 @@ def _limits(content: Content, module: VisionModule) -> list[str]:
     return limits
 
 
-def _fixed(entry: Entry, module: VisionModule) -> list[str]:
-    """The sizes that could be others, and are not."""
-    name, shape = entry["name"], entry["shape"]
-    kind = kinds(module.input_type).get(name)
-    fixed = [shape[dim] for dim in size_names(name, kind, len(shape)) if isinstance(shape[dim], int)]
-    if not fixed:
-        return []
-    if isinstance(kind, Pixels):
-        return [
-            f"It takes pictures of {shape[-1]} x {shape[-2]} px only. Others have to be fitted to it, which "
-            "`vision-apps predict` does where the answer can be brought back."
-        ]
-    told = f"It takes `{name}` of {shown(shape)} only"
-    filled = kind is not None and kind.padding is not None
-    return [f"{told}; `vision-apps predict` fills shorter ones up." if filled else f"{told}."]
+def _fixed(content: Content, module: VisionModule) -> list[str]:
+    """The inputs of which a size is fixed that could be any."""
+    free = entries_of(module, example(module))
+    return [
+        f"It takes `{entry['name']}` of {shown(entry['shape'])} only. `vision-apps predict` fits pictures to "
+        "that where the answer can be brought back, and fills up words; other programs have to."
+        for entry, other in zip(content["inputs"], free, strict=True)
+        if entry["shape"] != other["shape"]
+    ]
 
 
 def _json(run: RunFolder | None, name: str) -> dict[str, Any]:

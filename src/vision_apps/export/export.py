@@ -14,7 +14,7 @@ from vision_apps.core.fields import together
 from vision_apps.core.module import VisionModule
 from vision_apps.export import card, parity, tracing, writing
 from vision_apps.trained import evaluate, exported
-from vision_apps.trained.description import VERSION, Content
+from vision_apps.trained.description import VERSION, Content, entries_of, example
 from vision_apps.trained.formats import SUFFIXES
 
 
@@ -109,7 +109,7 @@ def _write(
     module: VisionModule, kind: str, content: Content, state: dict[str, Tensor], path: Path
 ) -> tracing.Signature:
     if kind == "safetensors":
-        signature = tracing.untraced(module)
+        signature: tracing.Signature = {"inputs": entries_of(module, example(module)), "outputs": []}
         writing.write_weights(state, {**content, **signature}, path)
         return signature
     program, signature = tracing.trace(module)
@@ -130,8 +130,10 @@ def _compare(
             weights.update(tensor, state[name])
         return [weights, *(parity.of_answers(module, other, taken.inputs) if taken.real else [])]
     again.predictor()  # it can be used
-    batch, entries = together(taken.inputs), content["inputs"]
+    exportable = module.exportable
+    assert exportable is not None
+    names, entries = [output["name"] for output in content["outputs"]], content["inputs"]
     more = parity.resized(module, together(taken.inputs[:2]), entries)
-    inputs = [*taken.inputs, batch, *([] if more is None else [more])]
+    inputs = [*taken.inputs, together(taken.inputs), *([] if more is None else [more])]
     network = exported.network(module, content, again.graph, str(again.path))
-    return parity.of_outputs(module, network, [output["name"] for output in content["outputs"]], inputs)
+    return parity.of_outputs(exportable, network, names, inputs)

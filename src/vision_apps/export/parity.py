@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from math import ceil
 from typing import NamedTuple
 
 import torch
@@ -10,12 +11,13 @@ from torch import Tensor
 
 from vision_apps.core import assembly
 from vision_apps.core.errors import DataError, RunError
-from vision_apps.core.fields import Fields, Text, kinds, one_by_one, padded, together
+from vision_apps.core.exportable import Exportable
+from vision_apps.core.fields import Fields, Text, kinds, one_by_one, together
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.module import VisionModule
 from vision_apps.core.plain import Config
 from vision_apps.export.tracing import as_inputs, stretched
-from vision_apps.trained.description import Entry, named_sizes, tensors
+from vision_apps.trained.description import Entry, filled, tensors
 
 SAMPLES = 8
 FLOATS = 1e-4  # largest difference, relative to the largest value of the output, at least to 1
@@ -118,18 +120,10 @@ def _fitted(module: VisionModule, inputs: Fields, entries: Sequence[Entry]) -> F
     """What the file takes of the inputs; a length that is fixed is cut or filled up to."""
     known, given, fitted = kinds(module.input_type), tensors(inputs), {}
     for entry in entries:
-        name, value = entry["name"], given[entry["name"]]
-        kind = known.get(name)
+        name, value, kind = entry["name"], given[entry["name"]], known.get(entry["name"])
         if kind is not None and kind.padding is not None:
-            for dim, size in enumerate(entry["shape"]):
-                if isinstance(size, int):
-                    value = value.narrow(dim, 0, min(size, value.shape[dim]))
-            fixed = [
-                size if isinstance(size, int) else old
-                for size, old in zip(entry["shape"], value.shape, strict=True)
-            ]
-            value = padded([value, value.new_empty(fixed)], name, kind)[0]
-        fitted[name] = value
+            value = value[tuple(slice(n if isinstance(n, int) else None) for n in entry["shape"])]
+        fitted[name] = filled(value, entry, kind)
     return as_inputs(module, fitted)
 
 
@@ -138,31 +132,22 @@ def resized(module: VisionModule, inputs: Fields, entries: Sequence[Entry]) -> F
     third shorter (a network may know no longer ones), all else half longer; None where all sizes are fixed.
     """
     known, given, sizes = kinds(module.input_type), tensors(inputs), {}
-    named = named_sizes(module, given)
     for entry in entries:
-        for dim, called in named[entry["name"]].items():
-            old = given[entry["name"]].shape[dim]
-            if dim == 0 or isinstance(entry["shape"][dim], int):
-                continue
-            if called in ("height", "width"):
-                sizes[called] = old + old // (4 if called == "height" else 2)
-            elif isinstance(known[entry["name"]], Text):
-                sizes[called] = max(1, old - old // 3)
-            else:
-                sizes[called] = old + old // 2 + 1
-    return as_inputs(module, stretched(given, named, sizes)) if sizes else None
+        other = 2 / 3 if isinstance(known.get(entry["name"]), Text) else 3 / 2
+        for old, called in zip(given[entry["name"]].shape, entry["shape"], strict=True):
+            if isinstance(called, str) and called != "batch":
+                sizes[called] = ceil(old * (5 / 4 if called == "height" else other))
+    return as_inputs(module, stretched(given, entries, sizes)) if sizes else None
 
 
 @torch.inference_mode()
 def of_outputs(
-    module: VisionModule,
+    exportable: Exportable[Fields, Fields],
     network: Callable[[Fields], Fields],
     names: Sequence[str],
     inputs: Sequence[Fields],
 ) -> list[Difference]:
-    """What the module's `Exportable` and ``network`` give for the same inputs."""
-    exportable = module.exportable
-    assert exportable is not None
+    """What an application computes and what ``network``, out of a file, gives for the same inputs."""
     differences = {name: Difference(name) for name in names}
 
     def both(fitted: Fields) -> Fields:

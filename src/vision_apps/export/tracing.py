@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from vision_apps.core.errors import RunError
 from vision_apps.core.exportable import Exportable
 from vision_apps.core.fields import Fields
 from vision_apps.core.module import VisionModule
-from vision_apps.trained.description import Entry, example, named_sizes
+from vision_apps.trained.description import Entry, as_entry, entries_of, example
 
 _BATCH = 3  # while it is traced; 1 would be taken for a constant
 _UNEVEN = {"height": 13, "width": 5}  # px above the run's size, so that no size is traced that is special
@@ -45,32 +45,16 @@ def as_inputs(module: VisionModule, values: Mapping[str, Tensor]) -> Fields:
 
 
 def stretched(
-    values: Mapping[str, Tensor], named: Mapping[str, Mapping[int, str]], sizes: Mapping[str, int]
+    values: Mapping[str, Tensor], entries: Sequence[Entry], sizes: Mapping[str, int]
 ) -> dict[str, Tensor]:
-    """Repeated, or cut, to other sizes.
-
-    Args:
-        named: the names of dimensions, by input.
-        sizes: the new sizes by these names; others stay.
-    """
+    """Repeated, or cut, to other ``sizes``, by the names that they have in the entries."""
     found = dict(values)
-    for name, dims in named.items():
-        for dim, called in dims.items():
-            old = found[name].shape[dim]
-            rows = torch.arange(sizes.get(called, old)) % old
-            found[name] = found[name].index_select(dim, rows)
+    for name, shape in ((entry["name"], entry["shape"]) for entry in entries):
+        for dim, called in enumerate(shape):
+            if isinstance(called, str) and called in sizes:
+                rows = torch.arange(sizes[called]) % found[name].shape[dim]
+                found[name] = found[name].index_select(dim, rows)
     return found
-
-
-def untraced(module: VisionModule) -> Signature:
-    """What goes into a network that runs as it is written; of outputs nothing is said."""
-    values = example(module)
-    named = named_sizes(module, values)
-    shapes = {
-        name: [named[name].get(dim, size) for dim, size in enumerate(value.shape)]
-        for name, value in values.items()
-    }
-    return {"inputs": [_entry(name, value, shapes[name]) for name, value in values.items()], "outputs": []}
 
 
 def trace(module: VisionModule) -> tuple[ExportedProgram, Signature]:
@@ -80,26 +64,27 @@ def trace(module: VisionModule) -> tuple[ExportedProgram, Signature]:
     Raises:
         RunError: the network cannot be traced.
     """
-    exportable = module.exportable
+    exportable, values = module.exportable, example(module)
     assert exportable is not None
-    values = example(module)
-    named = named_sizes(module, values)
-    sizes = {called: values[name].shape[dim] for name, dims in named.items() for dim, called in dims.items()}
-    pixels, lengths = set(_UNEVEN) & sizes.keys(), sizes.keys() - _UNEVEN.keys() - {"batch"}
+    entries = entries_of(module, values)
+    sizes = {
+        called: size
+        for entry in entries
+        for called, size in zip(entry["shape"], values[entry["name"]].shape, strict=True)
+        if isinstance(called, str)
+    }
+    pixels, lengths = sizes.keys() & _UNEVEN, sizes.keys() - _UNEVEN.keys() - {"batch"}
     if exportable.image_size is not None:
         sizes |= dict(zip(_UNEVEN, exportable.image_size, strict=True))
         pixels = set()
     problem: Exception | None = None
     for free in dict.fromkeys(map(frozenset, (pixels | lengths, pixels, lengths, ()))):
-        traced = {
-            called: max(2, size) + _UNEVEN.get(called, 0) if called in free else size
-            for called, size in sizes.items()
-        }
-        given = stretched(values, named, {**traced, "batch": _BATCH})
-        batch = Dim("batch", min=1)
+        traced = {called: max(2, sizes[called]) + _UNEVEN.get(called, 0) for called in free}
+        given = stretched(values, entries, {**sizes, **traced, "batch": _BATCH})
+        dims = {"batch": Dim("batch", min=1), **dict.fromkeys(free, Dim.DYNAMIC)}
         shapes = {
-            name: {0: batch, **{dim: Dim.DYNAMIC for dim, called in dims.items() if called in free}}
-            for name, dims in named.items()
+            entry["name"]: {dim: dims[size] for dim, size in enumerate(entry["shape"]) if size in dims}
+            for entry in entries
         }
         try:
             with quiet(), torch.no_grad():
@@ -114,7 +99,7 @@ def trace(module: VisionModule) -> tuple[ExportedProgram, Signature]:
             problem = problem or error
             continue
         program.example_inputs = None  # pickled, and not needed
-        return program, _signature(program, found, named)
+        return program, _signature(program, found, entries)
     assert problem is not None
     raise RunError(
         f"{type(module.network).__name__} cannot be traced: {str(problem).strip().splitlines()[0]}\n"
@@ -143,33 +128,25 @@ def _traceable(
     return Outputs()
 
 
-def _signature(program: ExportedProgram, found: Fields, named: Mapping[str, Mapping[int, str]]) -> Signature:
-    nodes = {node.name: node for node in program.graph.nodes}
-    taken = dict(zip(named, (nodes[str(name)] for name in program.graph_signature.user_inputs), strict=True))
-    (results,) = next(node for node in program.graph.nodes if node.op == "output").args
+def _signature(program: ExportedProgram, found: Fields, entries: Sequence[Entry]) -> Signature:
+    values: dict[str, Tensor] = {node.name: node.meta.get("val") for node in program.graph.nodes}
+    taken = [values[str(name)] for name in program.graph_signature.user_inputs]
+    given = [values[str(name)] for name in program.graph_signature.user_outputs]
     names = [name for name, value in found._asdict().items() if value is not None]
-    called: dict[str, str] = {}
-    for name, dims in named.items():
-        for dim, word in dims.items():
-            size = taken[name].meta["val"].shape[dim]
-            if not isinstance(size, int):
-                called.setdefault(str(size), word)
-
-    def entry(name: str, node: fx.Node) -> Entry:
-        value: Tensor = node.meta["val"]
-        shape = [
-            size
-            if isinstance(size, int)
-            else re.sub(r"\w+", lambda word: called.get(word[0], word[0]), str(size))
-            for size in value.shape
-        ]
-        return _entry(name, value, shape)
-
-    return {
-        "inputs": [entry(name, node) for name, node in taken.items()],
-        "outputs": [entry(name, node) for name, node in zip(names, results, strict=True)],
+    called = {
+        str(size): word
+        for entry, value in zip(entries, taken, strict=True)
+        for size, word in zip(value.shape, entry["shape"], strict=True)
     }
 
+    def described(name: str, value: Tensor) -> Entry:
+        sizes = [n if isinstance(n, int) else re.sub(r"[a-z]\w*", renamed, str(n)) for n in value.shape]
+        return as_entry(name, value, sizes)
 
-def _entry(name: str, value: Tensor, shape: Sequence[int | str]) -> Entry:
-    return {"name": name, "dtype": str(value.dtype).removeprefix("torch."), "shape": list(shape)}
+    def renamed(symbol: re.Match[str]) -> str:
+        return str(called.get(symbol[0], symbol[0]))
+
+    return {
+        "inputs": [described(entry["name"], value) for entry, value in zip(entries, taken, strict=True)],
+        "outputs": [described(name, value) for name, value in zip(names, given, strict=True)],
+    }

@@ -1,6 +1,7 @@
 """What a file of ``vision-apps export`` says of itself, as JSON."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -8,7 +9,19 @@ import torch
 from torch import Tensor
 
 from vision_apps.core.errors import CheckpointError
-from vision_apps.core.fields import Boxes, Fields, Kind, Links, Mask, Pixels, PixelTruth, RowsOf, Text, kinds
+from vision_apps.core.fields import (
+    Boxes,
+    Fields,
+    Kind,
+    Links,
+    Mask,
+    Pixels,
+    PixelTruth,
+    RowsOf,
+    Text,
+    kinds,
+    padded,
+)
 from vision_apps.core.module import VisionModule
 
 KEY = "vision_apps"  # of the description, among what a file says of itself
@@ -47,15 +60,13 @@ def parse(text: str | None, path: Path) -> Content:
             sound = sound and all(_are_entries(content[name]) for name in ("inputs", "outputs"))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path}: its description cannot be read ({error!r})") from error
-    if sound and version < VERSION:
+    if sound and version != VERSION:
+        told = "older", "export the run again: vision-apps export RUN"
+        if version > VERSION:
+            by = content.get("vision_apps")
+            told = "newer", f"pip install --upgrade vision-apps (it was written by {by})"
         raise CheckpointError(
-            f"{path}: format {version} is older than what this version reads ({VERSION}); export the run "
-            "again: vision-apps export RUN"
-        )
-    if sound and version > VERSION:
-        raise CheckpointError(
-            f"{path}: format {version} is newer than what this version reads ({VERSION}); "
-            f"pip install --upgrade vision-apps (it was written by {content.get('vision_apps')})"
+            f"{path}: format {version} is {told[0]} than what this version reads ({VERSION}); {told[1]}"
         )
     if not sound:
         raise CheckpointError(f"{path}: its description is not one that vision-apps export writes")
@@ -87,28 +98,48 @@ def example(module: VisionModule) -> dict[str, Tensor]:
         return tensors(module.inputs(module.example()))
 
 
-def size_names(name: str, kind: Kind | None, dimensions: int) -> dict[int, str]:
-    """The dimensions of an input whose sizes the application does not fix, with their names: ``batch``;
-    ``height`` and ``width`` of pictures and what is true of pixels; and lengths that samples of a batch are
-    filled up to, such as ``questions_length``, which the values of boxes share with their boxes."""
+def entries_of(module: VisionModule, values: Mapping[str, Tensor]) -> list[Entry]:
+    """Inputs of a module, in which every size is named that the application does not fix: ``batch``;
+    ``height`` and ``width`` of pictures and of what is true of pixels; and lengths that samples of a batch
+    are filled up to, such as ``questions_length``, which the values of boxes share with their boxes."""
+    known = kinds(module.input_type)
+    return [as_entry(name, value, _sizes(name, known.get(name), value)) for name, value in values.items()]
+
+
+def _sizes(name: str, kind: Kind | None, value: Tensor) -> list[int | str]:
+    _, *sizes = value.shape
     match kind:
         case Pixels() | Mask() | PixelTruth():
-            return {0: "batch", dimensions - 2: "height", dimensions - 1: "width"}
+            return ["batch", *sizes[:-2], "height", "width"]
         case Text():
-            inner = {dim: f"{name}_length_{dim}" for dim in range(1, dimensions - 1)}
-            return {0: "batch", **inner, dimensions - 1: f"{name}_length"}
-        case RowsOf():
-            return {0: "batch", 1: f"{kind.boxes}_length"}
-        case Boxes() | Links():
-            return {0: "batch", 1: f"{name}_length"}
-    return {0: "batch"}
+            return ["batch", *(f"{name}_length_{dim}" for dim in range(1, len(sizes))), f"{name}_length"]
+        case Boxes() | RowsOf() | Links():
+            return ["batch", f"{kind.boxes if isinstance(kind, RowsOf) else name}_length", *sizes[1:]]
+    return ["batch", *sizes]
 
 
-def named_sizes(module: VisionModule, inputs: dict[str, Tensor]) -> dict[str, dict[int, str]]:
-    """`size_names` of each of a module's inputs."""
-    known = kinds(module.input_type)
-    return {name: size_names(name, known.get(name), value.ndim) for name, value in inputs.items()}
+def as_entry(name: str, value: Tensor, shape: Sequence[int | str]) -> Entry:
+    return {"name": name, "dtype": str(value.dtype).removeprefix("torch."), "shape": list(shape)}
 
 
-def shown(shape: list[int | str]) -> str:
+def filled(value: Tensor, entry: Entry, kind: Kind | None) -> Tensor:
+    """Up to the lengths that the entry fixes, where the kind says what with."""
+    if kind is None or kind.padding is None or value.ndim != len(entry["shape"]):
+        return value
+    return padded([value, value.new_empty(fixed(value, entry))], entry["name"], kind)[0]
+
+
+def fixed(value: Tensor, entry: Entry) -> list[int]:
+    """The shape that a tensor needs to go in: its own where the entry fixes nothing."""
+    return [
+        size if isinstance(size, int) else n for n, size in zip(value.shape, entry["shape"], strict=False)
+    ]
+
+
+def told(entry: Entry) -> str:
+    """All but its sizes."""
+    return f"{entry['name']} ({entry['dtype']}, {len(entry['shape'])} dimensions)"
+
+
+def shown(shape: Sequence[int | str]) -> str:
     return " x ".join(map(str, shape))

@@ -15,9 +15,21 @@ from torch import Tensor
 from vision_apps.core import assembly, hardware
 from vision_apps.core.config import overrides
 from vision_apps.core.errors import CheckpointError, ConfigError
-from vision_apps.core.fields import Fields, Kind, Pixels, kinds, padded
+from vision_apps.core.fields import Fields, Kind, Pixels, kinds
 from vision_apps.core.module import VisionModule
-from vision_apps.trained.description import KEY, Content, Entry, example, parse, shown, tensors
+from vision_apps.trained.description import (
+    KEY,
+    Content,
+    Entry,
+    entries_of,
+    example,
+    filled,
+    fixed,
+    parse,
+    shown,
+    tensors,
+    told,
+)
 from vision_apps.trained.formats import SUFFIXES
 from vision_apps.trained.predictor import Predictor
 
@@ -70,18 +82,17 @@ def predictor(content: Content, graph: Graph, changes: Sequence[str], source: st
 
 def _require_known(module: VisionModule, content: Content, source: str) -> None:
     """What goes in and comes out is what the application takes and gives."""
-    exportable, outputs = module.exportable, [output["name"] for output in content["outputs"]]
-    inputs = {entry["name"]: len(entry["shape"]) for entry in content["inputs"]}
     try:
-        taken = {name: value.ndim for name, value in example(module).items()}
+        taken = [*map(told, entries_of(module, example(module)))]
     except Exception as error:  # it follows from facts that are foreign
         raise CheckpointError(f"{source}: what its config describes has no example: {error}") from error
-    known = getattr(exportable.output_type, "_fields", ()) if exportable else ()
+    known = getattr(module.exportable.output_type, "_fields", ()) if module.exportable else ()
+    inputs, outputs = [*map(told, content["inputs"])], [output["name"] for output in content["outputs"]]
     if inputs != taken or not set(outputs) <= set(known):
-        told = ", ".join(f"{name} ({count} dimensions)" for name, count in inputs.items())
         raise CheckpointError(
-            f"{source}: gives {', '.join(outputs)} of {told}, which this {type(module).__name__} does not "
-            "know; use the version of vision_apps that exported it, or export the run again"
+            f"{source}: gives {', '.join(outputs)} of {', '.join(inputs)}, which this "
+            f"{type(module).__name__} does not know; use the version of vision_apps that exported it, or "
+            "export the run again"
         )
 
 
@@ -119,14 +130,10 @@ def network(module: VisionModule, content: Content, graph: Graph, source: str) -
 
 
 def _sized(value: Tensor, entry: Entry, kind: Kind | None, source: str) -> Tensor:
-    """Filled up to a length that is fixed, where the kind says what with."""
-    name, shape = entry["name"], entry["shape"]
-    if value.ndim == len(shape):
-        wanted = [size if isinstance(size, int) else n for n, size in zip(value.shape, shape, strict=True)]
-        if kind is not None and kind.padding is not None:
-            value = padded([value, value.new_empty(wanted)], name, kind)[0]
-        if list(value.shape) == wanted:
-            return value
+    """Filled up to a length that is fixed."""
+    name, shape, value = entry["name"], entry["shape"], filled(value, entry, kind)
+    if value.ndim == len(shape) and list(value.shape) == fixed(value, entry):
+        return value
     if isinstance(kind, Pixels):
         height, width = value.shape[-2:]
         size = f"pictures of {shape[-1]} x {shape[-2]} px only, this one has {width} x {height}"
@@ -162,7 +169,9 @@ def _onnx(path: Path) -> tuple[Content, Graph]:
         if whole:
             session = onnxruntime.InferenceSession(str(path), options, wanted)
             text = session.get_modelmeta().custom_metadata_map.get(KEY)
-            taken = [(entry.name, _dtype(entry.type), len(entry.shape)) for entry in session.get_inputs()]
+            taken: list[Entry] = [
+                {"name": i.name, "dtype": _dtype(i.type), "shape": i.shape} for i in session.get_inputs()
+            ]
             given = [output.name for output in session.get_outputs()]
     except Exception as error:  # their errors share no class
         raise _unreadable(path, error) from error
@@ -188,26 +197,15 @@ def _dtype(name: str) -> str:
     return known.get(name) or re.sub(r"^tensor\((\w+)\)$", r"\1", name)
 
 
-def _require_promised(
-    content: Content, taken: Sequence[tuple[str, str, int]], given: Sequence[str], path: Path
-) -> None:
-    """That the description says what the graph does.
-
-    Args:
-        taken: name, type and number of dimensions of the inputs in their order.
-        given: names of the outputs in their order.
-    """
-    promised = [(entry["name"], entry["dtype"], len(entry["shape"])) for entry in content["inputs"]]
+def _require_promised(content: Content, taken: list[Entry], given: list[str], path: Path) -> None:
+    """That the description says what the graph takes, and which outputs it gives."""
+    inputs, promised = [*map(told, taken)], [*map(told, content["inputs"])]
     names = [output["name"] for output in content["outputs"]]
-    if list(taken) != promised or list(given) != names:
+    if inputs != promised or given != names:
         raise CheckpointError(
-            f"{path}: gives {', '.join(given)} of {_told(taken)}, its description says {', '.join(names)} of "
-            f"{_told(promised)}"
+            f"{path}: gives {', '.join(given)} of {', '.join(inputs)}, its description says "
+            f"{', '.join(names)} of {', '.join(promised)}"
         )
-
-
-def _told(inputs: Sequence[tuple[str, str, int]]) -> str:
-    return ", ".join(f"{name} ({dtype}, {count} dimensions)" for name, dtype, count in inputs)
 
 
 def _is_elsewhere(message: Any) -> bool:

@@ -20,6 +20,7 @@ from torch.export import ExportedProgram
 from torch.export.pt2_archive._package import PT2ArchiveReader, load_pt2
 
 from vision_apps.core.errors import CheckpointError
+from vision_apps.trained.description import Entry, as_entry
 
 _TARGETS = re.compile(
     r"torch\.ops\.(aten|torchvision)\.\w+\.\w+"
@@ -61,15 +62,15 @@ def load(path: Path, extra: str) -> tuple[str | None, ExportedProgram]:
     return text, load_pt2(str(path)).exported_programs["model"]
 
 
-def signature(program: ExportedProgram) -> tuple[list[tuple[str, str, int]], list[str]]:
-    """Name, type and number of dimensions of each input, and names of the outputs, in their order.
+def signature(program: ExportedProgram) -> tuple[list[Entry], list[str]]:
+    """The inputs, and the names of the outputs.
 
     Raises:
         KeyError, AttributeError: an input is no tensor.
     """
     values = {node.name: node.meta["val"] for node in program.graph.nodes if node.op == "placeholder"}
-    names = list(map(str, program.graph_signature.user_inputs))
-    taken = [(name, str(values[name].dtype).removeprefix("torch."), values[name].ndim) for name in names]
+    names = map(str, program.graph_signature.user_inputs)
+    taken = [as_entry(name, values[name], values[name].shape) for name in names]
     return taken, list(map(str, program.graph_signature.user_outputs))
 
 
