@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -39,6 +40,10 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
         "XDG_DATA_HOME",
     ):
         os.environ.pop(name, None)
+
+# A shell that starts the tests in its background has Ctrl-C ignored; the processes of tests would inherit it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run, no clock on a shared machine, and no folder of remembered failures. The
 # fixtures below are set up once per test and not once per example, which none of them needs.

@@ -136,7 +136,8 @@ def serve(words: list[str]) -> None:
         with urllib.request.urlopen(address) as page:
             assert page.status == 200
         process.send_signal(signal.SIGINT)
-        assert process.stdout.read().endswith("dashboard ended\n")
+        said = process.stdout.read()
+        assert said.endswith("dashboard ended\n"), said
     assert process.returncode == 0
 
 

@@ -70,6 +70,8 @@ class Trackio:
                     run.delete()
 
     def close(self) -> None:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(RuntimeError):
+            self._trackio.finish()  # a run that was being added; there is none as a rule
         self._server.close()
 
 
