@@ -9,8 +9,8 @@ from vision_apps.core.fields import AnswerT, InputsT
 class Exportable(Generic[InputsT, AnswerT]):
     """The part of an application that is exported: by default all of it, from the inputs to the answer.
 
-    Where something is more than a graph of tensor operations (suppression of boxes), `outputs` stops before it
-    and `answer` does the rest. What goes in are the inputs that the module's example has.
+    Where something is more than a graph of tensor operations (suppression of boxes), `outputs` stops before
+    it and `answer` does the rest. What goes in are the inputs that the module's example has.
 
     Args:
         forward: from inputs to the answer, as the module computes it.
