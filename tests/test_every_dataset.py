@@ -1,7 +1,7 @@
 """Every data set in ``conf/data``, found by listing, keeps its promises on a fake of itself."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
@@ -11,13 +11,10 @@ from vision_apps.core.assembly import build_data
 from vision_apps.core.config.targets import resolve
 from vision_apps.core.data import SPLITS, VisionData
 from vision_apps.core.errors import DataError
+from vision_apps.core.fields import ImageInputs
 from vision_apps.core.loader import BatchLoader
 
 CONFIGS = sorted((Path(__file__).parents[1] / "conf" / "data").glob("*.yaml"))
-
-
-class Batch(NamedTuple):
-    images: torch.Tensor
 
 
 def node_of(path: Path) -> dict[str, Any]:
@@ -119,7 +116,7 @@ def test_another_seed_holds_others_out(path: Path, tmp_path: Path) -> None:
 
 
 def test_augmented_batches_have_the_promised_size(data: VisionData) -> None:
-    batch = next(iter(BatchLoader(data.load("train", ("images",)), Batch, batch_size=4, shuffle=True)))
+    batch = next(iter(BatchLoader(data.load("train", ("images",)), ImageInputs, batch_size=4, shuffle=True)))
     for transform in data.augment.values():
         batch = transform(batch)
     size = data.facts["image_size"]

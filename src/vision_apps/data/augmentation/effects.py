@@ -177,9 +177,10 @@ def accepted(batch: type, fields: tuple[str, ...], transform: str, effects: Effe
     for field in fields:
         kind = known.get(field)
         if not isinstance(kind, _KNOWN):
+            example = "Text" if any(isinstance(said, Pixels) for said in known.values()) else "Pixels"
             why: str | None = (
                 f"its kind is not said; say it in {batch.__name__}, for instance "
-                f"`{field}: Annotated[Tensor, Text()]`, with one of vision_apps.core.fields: "
+                f"`{field}: Annotated[Tensor, {example}()]`, with one of vision_apps.core.fields: "
                 + ", ".join(kind.__name__ for kind in _KNOWN)
             )
         else:
