@@ -153,7 +153,12 @@ class ImageInputs(NamedTuple):
 def kinds(fields: type) -> dict[str, Kind]:
     """The kind of each field of a NamedTuple class that says one."""
     hints = typing.get_type_hints(fields, include_extras=True)
-    said = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
+    # `Annotated[Tensor, Text()] | None` says it one level below
+    parts = {name: (hint, *typing.get_args(hint)) for name, hint in hints.items()}
+    said = {
+        name: [note for part in those for note in getattr(part, "__metadata__", ())]
+        for name, those in parts.items()
+    }
     return {name: kind for name, notes in said.items() for kind in notes if isinstance(kind, Kind)}
 
 
