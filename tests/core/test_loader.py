@@ -230,3 +230,30 @@ def test_batch_of_nothing_but_broken_files(settings: dict[str, Any]) -> None:
         r"list them: vision-apps data check data=\.\.\., or choose a larger data.batch_size",
         refusal(make(Files(8, frozenset(range(7))), on_corrupt="skip", **settings)),
     )
+
+
+class Uneven:
+    """Some samples are longer, and some have a field that others have not."""
+
+    def __init__(self, *samples: dict[str, Tensor]) -> None:
+        self.samples = samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return self.samples[index]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_samples_that_make_no_batch(workers: int) -> None:
+    """A field that the first sample lacks is not left out of the others, and no traceback of a worker is
+    told."""
+    one = {"images": torch.tensor(1)}
+    both = {**one, "extra": torch.tensor(2)}
+    for samples in ((one, both), (both, one)):
+        assert refusal(make(Uneven(*samples), workers=workers)) == "data: 1 of 2 samples have no 'extra'"
+    longer = {"images": torch.ones(2)}
+    assert refusal(make(Uneven({"images": torch.ones(1)}, longer), workers=workers)).startswith(
+        "data: samples of one batch differ in the shape of 'images': [1], [2]; expected"
+    )

@@ -18,11 +18,12 @@ log = logging.getLogger(__name__)
 
 
 class _Loaded(NamedTuple):
-    """What a worker sends: a collated sample dict (None when every file of the batch is broken) and the
-    broken files."""
+    """What a worker sends: a collated sample dict (None when every file of the batch is broken), the broken
+    files, and why the others make no batch."""
 
     fields: dict[str, Tensor | list[Tensor]] | None
     corrupt: list[CorruptSample]
+    problem: str = ""  # an error would arrive as the traceback of a worker
 
 
 def read_sample(samples: Any, index: int) -> dict[str, Tensor]:
@@ -55,7 +56,13 @@ def _collate(known: dict[str, Kind], items: list[dict[str, Tensor] | CorruptSamp
     corrupt = [item for item in items if isinstance(item, CorruptSample)]
     if not good:
         return _Loaded(None, corrupt)
-    columns = [padded([item[name] for item in good], name, known.get(name)) for name in good[0]]
+    for name in {name: None for item in good for name in item}:
+        if lacking := sum(name not in item for item in good):
+            return _Loaded(None, corrupt, f"data: {lacking} of {len(good)} samples have no {name!r}")
+    try:
+        columns = [padded([item[name] for item in good], name, known.get(name)) for name in good[0]]
+    except DataError as error:
+        return _Loaded(None, corrupt, str(error))
     rows = [dict(zip(good[0], values, strict=True)) for values in zip(*columns, strict=True)]
     return _Loaded(default_collate(rows), corrupt)
 
@@ -172,6 +179,8 @@ class BatchLoader:
         for loaded in self._reader:
             self.batch += 1
             self._note(loaded.corrupt)
+            if loaded.problem:
+                raise DataError(loaded.problem)
             if loaded.fields is not None:
                 readable += 1
                 yield self._as_batch(loaded.fields)
