@@ -1,6 +1,9 @@
 """Words beside pictures or in place of them, from the command line and from rows of a file."""
 
+import io
 import json
+import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -327,3 +330,20 @@ def test_what_is_said_after_training() -> None:
         ["PICTURE_OR_FOLDER", "--with", "question=...", "--with", "shades=...", "--with", "hint=..."],
         ["--with", "start=...", "--with", "goal=..."],
     ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_of_files_that_are_no_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    run = asking.saved("Question")
+    name = os.fsdecode(b"caf\xe9.png")
+    photo(f"in/{name}", 10)
+    Path(f"in/z{name}").write_text("broken")
+    assert main(["predict", run, "in", "--with", "question=why", "--out", "out"]) == 0
+    first, second = answers(Path("out"))
+    assert (first["file"], first["picture"], first["bright"]) == (f"in/{name}", name, 10)
+    assert second["file"] == f"in/z{name}" and "error" in second
+    assert (Path("out") / name).is_file()
+    terminal.flush()
+    assert b"failed  in/zcaf\\udce9.png: " in terminal.buffer.getvalue()  # type: ignore[attr-defined]

@@ -1,5 +1,6 @@
 """The commands, one thin function each. Nothing heavy is imported before a command needs it."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -31,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 2 after an error that the user can mend, 130 when
     stopped."""
     words = sys.argv[1:] if argv is None else list(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files that the terminal cannot show
     try:
         if not words or words[0] in ("--help", "-h"):
             print(help.overview(conf_dirs()))

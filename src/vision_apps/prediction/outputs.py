@@ -52,7 +52,10 @@ class Outputs:
         try:
             target.mkdir(parents=True, exist_ok=True)
             self.names = _names(inputs, target)
-            self._rows = open(target / ROWS, "w", encoding="utf-8")  # noqa: SIM115 - closed by close
+            # a byte of a file's name that is no UTF-8 is written as JSON writes half a character: \udce9
+            self._rows = open(  # noqa: SIM115 - closed by close
+                target / ROWS, "w", encoding="utf-8", errors="backslashreplace"
+            )
         except OSError as error:
             raise ConfigError(
                 f"{target}: cannot be written: {error.strerror or error}; choose another folder, as in "
