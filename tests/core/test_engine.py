@@ -6,17 +6,21 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 import toy_run
 import yaml
+from torch import Tensor
 from toy import ToyData, ToyModule
 
-from vision_apps.core import engine
+from vision_apps.core import assembly, engine, picture_log
 from vision_apps.core.command import command
+from vision_apps.core.data import TensorSamples
 from vision_apps.core.errors import ConfigError, RunError
+from vision_apps.core.pictures import sheet
 
 pytestmark = pytest.mark.usefixtures("toy")
 
@@ -112,6 +116,41 @@ def test_facts_of_the_data_reach_the_network() -> None:
         ConfigError, match=r"model.num_classes: the configuration says 3, the data says 2; leave"
     ):
         toy_run.train(Path("other"), model__num_classes=3)
+
+
+def uneven(load: Callable[..., TensorSamples]) -> Callable[..., TensorSamples]:
+    """The same with pictures of 6 to 8 px height."""
+
+    def cut(self: ToyData, split: str, fields: tuple[str, ...]) -> TensorSamples:
+        whole = load(self, split, fields).fields
+        images = [image[:, : 6 + number % 3] for number, image in enumerate(whole["images"])]
+        return TensorSamples(images=images, labels=whole["labels"])
+
+    return cut
+
+
+def test_a_list_says_what_a_tuple_of_the_data_says() -> None:
+    node = {"_target_": "vision_apps.data.augmentation.zooms.ScaleCrop", "size": [8, [9]]}
+    assert assembly.with_facts(node, {"size": (8, (9,))}, "data.augment.crop") == node
+    with pytest.raises(
+        ConfigError, match=r"crop.size: the configuration says \[8, \[9\]\], the data says \(8,"
+    ):
+        assembly.with_facts(node, {"size": (8, 9)}, "data.augment.crop")
+
+
+def test_pictures_of_several_sizes_are_drawn_as_they_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One by one, where no more have one size."""
+    drawn: list[tuple[list[Tensor], tuple[str, ...]]] = []
+
+    def kept(rows: list[Tensor], titles: tuple[str, ...] = ()) -> Tensor:
+        drawn.append((rows, titles))
+        return sheet(rows, titles)
+
+    monkeypatch.setattr(picture_log, "sheet", kept)
+    monkeypatch.setattr(ToyData, "load", uneven(ToyData.load))
+    toy_run.train(Path("run"), trainer__max_epochs=1, data__batch_size=1, data__limit_train=3)
+    ((rows, titles),) = drawn
+    assert [row.shape[1] for row in rows] == [6, 7, 8, 6, 7, 8, 6, 7] and titles == ("picture",)
 
 
 def test_two_workers_read_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,12 +26,17 @@ def with_facts(node: Config, facts: Mapping[str, Any], key: str) -> Config:
     for name in set(accepted(resolve(node["_target_"])).parameters) & set(facts):
         if filled.get(name) is None:
             filled[name] = facts[name]
-        elif filled[name] != facts[name]:
+        elif _listed(filled[name]) != _listed(facts[name]):
             raise ConfigError(
                 f"{key}.{name}: the configuration says {filled[name]!r}, the data says {facts[name]!r}; "
                 f"leave {key}.{name} out (or null) to take it from the data"
             )
     return filled
+
+
+def _listed(value: object) -> object:
+    """Tuples as lists, since a configuration has no others."""
+    return [_listed(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def build_data(config: Config) -> VisionData:

@@ -1,6 +1,7 @@
 """What a run draws of itself, in its folder and for its loggers."""
 
 import json
+from itertools import islice
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -84,13 +85,17 @@ class Pictures(pl.Callback):
     def _samples(self, trainer: pl.Trainer, module: VisionModule, split: Split) -> tuple[Drawn, list[Row]]:
         """The first samples of a split, drawn with truth and answer, and what the answers say."""
         data: VisionData = trainer.datamodule  # type: ignore[attr-defined]
+        size = min(self.samples, data.eval_batch_size)  # more may not be of one shape
         loader = BatchLoader(
-            data.samples(split), module.batch_type, batch_size=self.samples, on_corrupt=data.on_corrupt
+            data.samples(split), module.batch_type, batch_size=size, on_corrupt=data.on_corrupt
         )
-        batch = data.transfer_batch_to_device(next(iter(loader)), module.device, 0)
-        with trainer.precision_plugin.forward_context():
-            inputs = module.inputs(batch)
-            answer = module(inputs)
-        drawn = module.presentation.draw_with_truth(batch, answer)
-        shown = drawn._replace(rows=[row.cpu() for row in drawn.rows])
-        return shown, module.presentation.describe(inputs, answer)
+        shown, descriptions = Drawn([]), []
+        for cpu_batch in islice(loader, -(-self.samples // loader.batch_size)):
+            batch = data.transfer_batch_to_device(cpu_batch, module.device, 0)
+            with trainer.precision_plugin.forward_context():
+                inputs = module.inputs(batch)
+                answer = module(inputs)
+            drawn = module.presentation.draw_with_truth(batch, answer)
+            shown = Drawn([*shown.rows, *(row.cpu() for row in drawn.rows)], drawn.titles)
+            descriptions += module.presentation.describe(inputs, answer)
+        return shown._replace(rows=shown.rows[: self.samples]), descriptions[: self.samples]
