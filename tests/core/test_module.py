@@ -1,16 +1,18 @@
 """What all applications share: parameter groups, gradients, schedules and logging."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import pytest
 import torch
 import toy_run
-from torch import nn
+from torch import Tensor, nn
 from toy import ToyAnswer, ToyBatch, ToyModule, ToyNet
 
 from vision_apps.core import engine
-from vision_apps.core.module import parameter_groups
+from vision_apps.core.errors import ConfigError, DataError
+from vision_apps.core.fields import Pixels, Text
+from vision_apps.core.module import VisionModule, parameter_groups
 from vision_apps.core.schedules import warmup_cosine, warmup_linear
 
 
@@ -122,3 +124,36 @@ class TestLogging:
             )
             results.append((values["val/loss"], values["val/accuracy"]))
         assert results[1:] == [pytest.approx(results[0], rel=1e-5)] * 2
+
+
+class Words(NamedTuple):
+    images: Annotated[Tensor, Pixels()]
+    words: Annotated[Tensor, Text()]
+
+
+def test_a_module_that_does_not_say_its_types_is_refused() -> None:
+    class Silent(VisionModule):  # type: ignore[type-arg]
+        pass
+
+    with pytest.raises(
+        ConfigError, match=r"^module: Silent does not say what it takes and gives: expected class"
+    ):
+        Silent(ToyNet(2))
+
+
+def test_inputs_that_no_batch_has_are_refused() -> None:
+    class Asks(VisionModule[ToyBatch, Words, Tensor, ToyAnswer]):
+        pass
+
+    class Makes(Asks):
+        def inputs(self, batch: ToyBatch) -> Words:
+            return Words(batch.images, batch.labels)
+
+    with pytest.raises(
+        ConfigError, match=r"^module: Words has words, which ToyBatch has not: expected fields of"
+    ):
+        Asks(ToyNet(2))
+    with pytest.raises(
+        DataError, match=r"^Makes takes words, and does not say how they are typed: expected words"
+    ):
+        Makes(ToyNet(2)).encode(torch.zeros(1, 3, 8, 8, dtype=torch.uint8), {})

@@ -50,9 +50,23 @@ def build_data(config: Config) -> VisionData:
             f"data: {type(data).__name__} gives the facts {', '.join(sorted(unknown))}, which are not among "
             f"its fact_names: {', '.join(data.fact_names) or 'none'}"
         )
+    for name, value in data.facts.items():
+        if not _is_plain(value):
+            raise ConfigError(
+                f"data: {type(data).__name__} gives the fact {name} as {type(value).__name__}; checkpoints "
+                "hold facts as plain data in a fixed order: expected numbers, text, lists and dicts of these"
+            )
     augment = with_facts(node.get("augment") or {}, data.facts, "data.augment")
     data.augment = {name: build(value) for name, value in augment.items() if value is not None}
     return data
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or type(value) in (bool, int, float, str)
 
 
 def build_module(

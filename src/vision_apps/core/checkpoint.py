@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
@@ -50,7 +50,7 @@ class Checkpoints(Checkpoint):
     def __init__(
         self,
         monitor: str,
-        mode: str = "min",
+        mode: Literal["min", "max"] = "min",
         every_minutes: float = 5.0,
         every_steps: int | None = None,
         folder: str | Path = ".",

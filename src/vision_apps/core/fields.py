@@ -162,6 +162,12 @@ def kinds(fields: type) -> dict[str, Kind]:
     return {name: kind for name, notes in said.items() for kind in notes if isinstance(kind, Kind)}
 
 
+def required(fields: type) -> set[str]:
+    """The fields of a NamedTuple class that have no default."""
+    names: tuple[str, ...] = fields._fields  # type: ignore[attr-defined]
+    return set(names) - set(fields._field_defaults)  # type: ignore[attr-defined]
+
+
 def padded(values: Sequence[Tensor], name: str, kind: Kind | None) -> list[Tensor]:
     """Tensors of one number of dimensions, each filled up to the largest of all; `DataError` where their
     shapes differ and their kind does not say what to fill with."""

@@ -10,9 +10,9 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from vision_apps.core.errors import ConfigError
+from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.core.exportable import Exportable
-from vision_apps.core.fields import AnswerT, BatchT, InputsT
+from vision_apps.core.fields import AnswerT, BatchT, InputsT, required
 from vision_apps.core.losses import RunningLosses
 from vision_apps.core.pictures import sheet
 from vision_apps.core.presentation import Presentation
@@ -67,6 +67,7 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
         scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
     ) -> None:
         super().__init__()
+        self._require_types()
         self.network = network
         self.optimizer = optimizer
         self.scheduler = scheduler
@@ -74,6 +75,21 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
         self.exportable = None
         self.losses = RunningLosses()
         self._stages: dict[str, Stage[BatchT, AnswerT]] = {}  # what is measured is no part of the weights
+
+    def _require_types(self) -> None:
+        name = type(self).__name__
+        if not hasattr(self, "batch_type"):
+            raise ConfigError(
+                f"module: {name} does not say what it takes and gives: expected class {name}("
+                "VisionModule[Batch, Inputs, Outputs, Answer])"
+            )
+        unknown = sorted(required(self.input_type) - set(self.batch_type._fields))  # type: ignore[attr-defined]
+        if unknown and type(self).inputs is VisionModule.inputs:
+            raise ConfigError(
+                f"module: {self.input_type.__name__} has {', '.join(unknown)}, which "
+                f"{self.batch_type.__name__} has not: expected fields of the same names, or "
+                f"{name}.inputs(batch) that makes them"
+            )
 
     # ---- what an application says --------------------------------------------------------------------------
 
@@ -134,6 +150,11 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
         Raises:
             DataError: a word is missing or cannot be understood; the message says what is expected.
         """
+        if unknown := sorted(required(self.input_type) - {"images"}):
+            raise DataError(
+                f"{type(self).__name__} takes {', '.join(unknown)}, and does not say how they are typed: "
+                "expected words and encode(images, words) of its own"
+            )
         inputs: InputsT = self.input_type(images)
         return inputs
 

@@ -85,8 +85,9 @@ def _refusal(module: VisionModule) -> str | None:
     """Why there is nothing but weights to export."""
     if module.exportable is None:
         return (
-            f"what {type(module).__name__} answers is not computed by tensor operations alone (a loop over "
-            "words, an agent), and it says no part of it that is (exportable)"
+            f"{type(module).__name__} names no part of it that tensor operations alone compute; where that "
+            "is all of it, set self.exportable = Exportable(self.forward, Answer, notes), and where a loop over "
+            "words or an agent answers, there is none"
         )
     return module.exportable.refusal()
 

@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Optional, Union
 
+import numpy as np
 import pytest
 import pytorch_lightning  # noqa: F401 - its first import sets an environment variable, which no test may do
+import torch
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights
@@ -113,6 +115,16 @@ def test_a_data_set_says_which_facts_it_knows(toy: None, monkeypatch: pytest.Mon
         ConfigError, match=r"gives the facts num_classes, .* fact_names: image_size, vocabulary$"
     ):
         assembly.build_data(config)
+
+
+@pytest.mark.parametrize("value", [{"a", "b"}, np.zeros(2), [np.float64(1)], {1: "a"}, torch.zeros(1)])
+def test_facts_that_are_no_plain_data_are_refused(
+    toy: None, monkeypatch: pytest.MonkeyPatch, value: object
+) -> None:
+    facts = property(lambda self: {"num_classes": 2, "image_size": value})
+    monkeypatch.setattr(ToyData, "facts", facts)
+    with pytest.raises(ConfigError, match=r"^data: ToyData gives the fact image_size as "):
+        assembly.build_data({"data": {"_target_": "toy.ToyData"}})
 
 
 class Base:
