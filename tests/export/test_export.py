@@ -80,9 +80,9 @@ def test_weights_can_be_exported_again() -> None:
         (
             {"module": "Agent"},
             ConfigError,
-            r"--format KIND: Agent names no part of it that tensor operations alone compute; where that is all "
-            r"of it, set self\.exportable = Exportable\(self\.forward, Answer, notes\), and where a loop over "
-            r"words or an agent answers, there is none\. Possible here: "
+            r"--format KIND: Agent names no part of it that tensor operations alone compute; where that is "
+            r"all of it, set self\.exportable = Exportable\(self\.forward, Answer, notes\), and where a loop "
+            r"over words or an agent answers, there is none\. Possible here: "
             r"--format safetensors, the weights, with which vision-apps predict gives the same answers",
         ),
         (

@@ -86,8 +86,8 @@ def _refusal(module: VisionModule) -> str | None:
     if module.exportable is None:
         return (
             f"{type(module).__name__} names no part of it that tensor operations alone compute; where that "
-            "is all of it, set self.exportable = Exportable(self.forward, Answer, notes), and where a loop over "
-            "words or an agent answers, there is none"
+            "is all of it, set self.exportable = Exportable(self.forward, Answer, notes), and where a loop "
+            "over words or an agent answers, there is none"
         )
     return module.exportable.refusal()
 
