@@ -12,7 +12,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
-SHOWN = ("text", "yaml", "python", "bash")
+SHOWN = ("text", "yaml", "json", "python", "bash")
 
 _FENCE = re.compile(r'^```(\w*)(?: title="([^"]+)")?$')
 _REASON = re.compile(r"^<!-- not executed: (.+) -->$")

@@ -243,7 +243,7 @@ def test_commands_within_the_text_are_executed_too() -> None:
             if words[0] == "make":
                 assert re.search(rf"^{words[1]}:", MAKEFILE, re.MULTILINE), f"{page}: {line}"
                 continue
-            if words[1] in COMMANDS and words[2:] in ([], ["--help"]):  # of which docs/commands.md tells
+            if words[1] in COMMANDS and (words[2:] in ([], ["--help"]) or "RUN" in words):  # no whole command
                 continue
             beginning = line.removesuffix("...").removesuffix("=").strip()
             assert any(other.startswith(beginning) for other in known), f"{page}: {line}"

@@ -40,11 +40,12 @@ def serve(root: Path, kind: str, port: int | None, browse: bool) -> None:
     with lock:
         board = BOARDS[kind](store)
         url = board.open(port)
-        address.write_text(url)
-        print(f"dashboard {url}\nruns      below {root}, as they are trained\nend it with Ctrl-C", flush=True)
-        if browse:
-            webbrowser.open(url)
-        try:
+        try:  # Ctrl-C may follow the address at once
+            address.write_text(url)
+            print(f"dashboard {url}\nruns      below {root}, as they are trained", flush=True)
+            print("end it with Ctrl-C", flush=True)
+            if browse:
+                webbrowser.open(url)
             mirror = Mirror(root, store / "journal.jsonl", board)
             while True:
                 started = time.monotonic()
