@@ -10,7 +10,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import tempfile
 import threading
 import time
@@ -21,8 +20,6 @@ import hypothesis
 import numpy as np
 import pytest
 import torch
-
-import warm
 
 REPOSITORY = Path(__file__).parents[1]
 PATIENCE = 120  # s; only what is stuck takes so long, also on a busy machine
@@ -43,8 +40,6 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
         "XDG_DATA_HOME",
     ):
         os.environ.pop(name, None)
-
-warm.Popen.environment = dict(os.environ)
 
 # A shell that starts the tests in its background has Ctrl-C ignored; the processes of tests would inherit it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -104,7 +99,7 @@ def child_processes() -> dict[int, str]:
     """Process id and command of our children, from /proc; elsewhere only those of multiprocessing."""
     known = {child.pid or 0: child.name for child in multiprocessing.active_children()}
     for listing in Path("/proc/self/task").glob("*/children"):
-        for pid in set(map(int, listing.read_text().split())) - {warm.Popen.helper}:
+        for pid in map(int, listing.read_text().split()):
             try:
                 command = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
             except OSError:  # it ended meanwhile
@@ -112,12 +107,6 @@ def child_processes() -> dict[int, str]:
             if command and not any(kept in command for kept in KEPT_BY_LIBRARIES):  # a zombie has no command
                 known[pid] = command
     return known
-
-
-@pytest.fixture
-def warm_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes of Python begin with torch imported: what they do is the point, and not how they start."""
-    monkeypatch.setattr(subprocess, "Popen", warm.Popen)
 
 
 @pytest.fixture(autouse=True, scope="session")

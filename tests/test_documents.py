@@ -28,7 +28,6 @@ from vision_apps.data.masks.folder import MaskFolder
 from vision_apps.prediction.video import VideoFile
 from vision_apps.sweeps import processes
 
-pytestmark = pytest.mark.usefixtures("warm_processes")
 SMALLEST = [
     "trainer.max_epochs=1",
     "trainer.limit_train_batches=1",

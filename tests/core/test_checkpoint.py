@@ -152,7 +152,6 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("warm_processes")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_signal_to_a_process(number: signal.Signals) -> None:
     words = toy_run.command("run.dir=run", "trainer.max_epochs=100000", "callbacks.pictures=null")

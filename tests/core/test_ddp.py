@@ -1,20 +1,20 @@
 """Two processes train as one: the same configuration, the same global batch, one run folder."""
 
+import contextlib
 import json
 import os
-import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import toy_run
 
-import warm
 from vision_apps.core import engine
 from vision_apps.core.errors import ConfigError
 
-pytestmark = pytest.mark.usefixtures("toy", "warm_processes")
+pytestmark = pytest.mark.usefixtures("toy")
 PLAIN: dict[str, Any] = {
     "model": {"_target_": "toy_ranks.PlainNet"},
     "data.augment": {},
@@ -47,23 +47,25 @@ def assert_two_train_as_one(first: dict[str, Any], second: dict[str, Any], alone
     assert first["weights"] == second["weights"] == pytest.approx(alone["weights"], abs=1e-4)
 
 
+def wait_for_children() -> None:
+    """The second process leaves when the first has left the group."""
+    patience = time.monotonic() + 600
+    for listing in Path("/proc/self/task").glob("*/children"):
+        for child in listing.read_text().split():
+            with contextlib.suppress(OSError):  # it has ended
+                while "--replay" in Path(f"/proc/{child}/cmdline").read_text():
+                    assert time.monotonic() < patience
+                    time.sleep(0.1)
+
+
 @pytest.mark.slow
 def test_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """As from a notebook or another program: afterwards everything is as it was."""
     monkeypatch.setenv("PYTHONPATH", toy_run.environment()["PYTHONPATH"])
-    started = []
-
-    class Popen(warm.Popen):
-        def __init__(self, *words: Any, **options: Any) -> None:
-            super().__init__(*words, **options)
-            started.append(self)
-
-    monkeypatch.setattr(subprocess, "Popen", Popen)
     engine.train(toy_run.configure(Path("alone"), PLAIN | recorded(Path("one"))))
     before = sys.argv, dict(os.environ), sys.modules["__main__"].__spec__
     engine.train(toy_run.configure(None, PLAIN | TWO | recorded(Path("two"))))
-    for process in started:
-        process.wait()  # the second process leaves when the first has left the group
+    wait_for_children()
     assert (sys.argv, dict(os.environ), sys.modules["__main__"].__spec__) == before
     assert_two_train_as_one(*records(Path("two")), *records(Path("one")))
     (run,) = Path("runs/toy").iterdir()

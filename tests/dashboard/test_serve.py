@@ -97,7 +97,6 @@ def steps(browser: Chrome, address: str) -> dict[str, int]:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("warm_processes")
 def test_two_runs_are_seen_while_they_train(tmp_path: Path) -> None:
     small_runs.train(small_runs.make(Path("runs/toy/0000-old")), range(3))  # of a run that ended long ago
     with contextlib.ExitStack() as stack:
@@ -140,7 +139,6 @@ def test_two_runs_are_seen_while_they_train(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("warm_processes")
 def test_tensorboard() -> None:
     small_runs.train(small_runs.make(Path("runs/toy/0001-a")), range(3))
     with served("--tensorboard", "--port", str(free_port())) as address:
