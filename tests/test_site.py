@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site as ``make docs`` builds it, every link and anchor checked. Workers of pytest-xdist share one."""
+    """The site as ``make docs`` builds it, links and anchors checked; workers of pytest-xdist share one."""
     place = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         place = place.parent
