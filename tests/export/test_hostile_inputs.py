@@ -52,6 +52,12 @@ def test_a_description_of_other_inputs_than_the_graph_takes(
 
 
 @pytest.mark.parametrize("suffix", [*GRAPHS, ".safetensors"])
+def test_a_size_below_zero(suffix: str, worded: Path) -> None:
+    path = described(worded, suffix, lambda inputs: inputs[1].update(shape=["batch", -5]))
+    refused(path, r"its description is not one that vision-apps export writes$")
+
+
+@pytest.mark.parametrize("suffix", [*GRAPHS, ".safetensors"])
 def test_a_name_twice(suffix: str, worded: Path) -> None:
     def change(inputs: list[dict[str, Any]]) -> None:
         inputs[1]["name"] = "images"

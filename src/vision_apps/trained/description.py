@@ -79,7 +79,7 @@ def _are_entries(found: list[Entry]) -> bool:
         isinstance(entry["name"], str)
         and isinstance(entry["dtype"], str)
         and isinstance(entry["shape"], list)
-        and all(isinstance(size, int | str) for size in entry["shape"])
+        and all(isinstance(size, str) or (isinstance(size, int) and size >= 0) for size in entry["shape"])
         for entry in found
     )
     return sound and len({entry["name"] for entry in found}) == len(found)
