@@ -56,14 +56,14 @@ class Colors(VisionData):
 class Blind(Colors):
     fields = ("images",)
 """
-MODEL = "# the mean colour and one layer\n_target_: my_research.Mean\nscale: 2.0\n"
-DATA = "# three colours\n_target_: my_research.{name}\nroot: nowhere\nbatch_size: 3\n"
+MODEL = "# the mean colour and one layer\n_target_: my_nets.Mean\nscale: 2.0\n"
+DATA = "# three colours\n_target_: my_nets.{name}\nroot: nowhere\nbatch_size: 3\n"
 
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's folder: one Python file, and three configurations."""
-    (tmp_path / "my_research.py").write_text(CODE)
+    (tmp_path / "my_nets.py").write_text(CODE)
     for group in ("model", "data"):
         (tmp_path / "conf" / group).mkdir(parents=True)
     (tmp_path / "conf/model/classification_mean.yaml").write_text(MODEL)
@@ -85,7 +85,7 @@ def test_it_is_listed_with_the_others(own: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_it_composes_by_its_short_name_and_is_checked(own: Path) -> None:
-    targets.allow(["my_research"])
+    targets.allow(["my_nets"])
     config = compose(["task=classification", "model=mean", "data=colors"])
     assert config.model.scale == 2.0
     check(config)
@@ -96,13 +96,14 @@ def test_it_composes_by_its_short_name_and_is_checked(own: Path) -> None:
 
 def test_the_user_is_asked_to_trust_it_first(own: Path) -> None:
     with pytest.raises(
-        ConfigError, match=r"model\._target_: my_research\.Mean is not under .*allow_targets=\[my_research\]"
+        ConfigError,
+        match=r"model\._target_: my_nets\.Mean is not under .*allow_targets=\[my_nets\]",
     ):
         check(compose(["task=classification", "model=mean"]))
 
 
 def test_data_that_lacks_labels_does_not_fit(own: Path) -> None:
-    targets.allow(["my_research"])
+    targets.allow(["my_nets"])
     with pytest.raises(
         ConfigError, match=r"data: Blind offers images, but .* also needs labels; data that fit: .*_colors"
     ):
@@ -111,7 +112,7 @@ def test_data_that_lacks_labels_does_not_fit(own: Path) -> None:
 
 @pytest.mark.slow
 def test_it_trains(own: Path) -> None:
-    words = "task=classification model=mean data=colors allow_targets=[my_research] trainer=smoke logger=csv"
+    words = "task=classification model=mean data=colors allow_targets=[my_nets] trainer=smoke logger=csv"
     path = f"{Path(vision_apps.__file__).parents[1]}:{own}"
     result = subprocess.run(
         [sys.executable, "-m", "vision_apps", "train", *words.split(), "trainer.accelerator=cpu"],

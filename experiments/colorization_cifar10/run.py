@@ -77,7 +77,7 @@ def picture() -> None:
         batch = next(iter(BatchLoader(data.samples("test"), module.batch_type, batch_size=ROWS)))
         if not columns:
             columns = [module.baselines(batch)["grey"].images, batch.images]
-        columns.append(module(batch.images).images)
+        columns.append(module(module.inputs(batch)).images)
     rows = list(torch.cat(columns, dim=3))
     to_pil(sheet(rows, ("grey", "truth", *VARIANTS))).save(HERE / "sheet.png")
 

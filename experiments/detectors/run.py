@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torchvision.ops import box_iou
 
 from vision_apps.core import assembly
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.pictures import sheet, to_pil
-from vision_apps.data.boxes.proposals import recall
 from vision_apps.trained import evaluate
 
 HERE = Path(__file__).parent
@@ -85,17 +85,17 @@ def look(run: Path) -> Measured:
     data = assembly.build_data(trained.checkpoint["config"])
     data.batch_type = module.batch_type
     loader = BatchLoader(data.samples("test"), module.batch_type, batch_size=16)
-    found, total = 0.0, 0
+    found, total = 0, 0
     for batch in loader:
-        outputs = module.outputs(*module.batch_inputs(batch))
+        outputs = module.outputs(module.inputs(batch))
         if not hasattr(outputs, "regions"):
             break
         for regions, target in zip(outputs.regions, module.targets(batch), strict=True):
-            if len(target.boxes):
-                found += recall(regions, target.boxes, 0.5) * len(target.boxes)
-                total += len(target.boxes)
+            if len(regions):
+                found += int((box_iou(target.boxes, regions) >= 0.5).any(1).sum())
+            total += len(target.boxes)
     first = next(iter(loader))
-    rows = module.draw(first, module(*module.batch_inputs(first)))[:4]
+    rows = module.presentation.draw_with_truth(first, module(module.inputs(first))).rows[:4]
     return Measured(found / total if total else None, 1000 * seconds(module, data), sheet(rows))
 
 
@@ -105,7 +105,7 @@ def seconds(module: Any, data: Any) -> float:
     times = []
     for batch, _ in zip(loader, range(TIMED + 5), strict=False):
         started = time.perf_counter()
-        module(batch.images)
+        module(module.inputs(batch))
         times.append(time.perf_counter() - started)
     return float(torch.tensor(times[min(5, len(times) - 1) :]).median())
 
