@@ -108,7 +108,8 @@ def run(name: str, seed: int, test_images: int | None) -> Result:
             *([f"data.test_images={test_images}"] if test_images else []),
         ]
         command = [sys.executable, str(HERE / "correctness.py"), "--worker", folder, *words]
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(MADE)}
+        path = os.pathsep.join([str(MADE), *filter(None, [os.environ.get("PYTHONPATH")])])
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
         started = time.monotonic()
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:

@@ -21,6 +21,7 @@ _SPLIT = {"train": 0, "val": 1, "test": 2}
 class _Made(VisionData):
     """Picture i of a split is a function of (split, i)."""
 
+    fact_names: ClassVar[tuple[str, ...]] = ("num_classes", "class_names", "image_size", "mean", "std")
     class_names: ClassVar[tuple[str, ...]]
 
     def __init__(self, image_size: int, train_images: int, test_images: int, **loader: Any) -> None:
@@ -51,6 +52,7 @@ class Shapes(_Made):
     """A few noisy shapes of random colours before a gradient, with their boxes."""
 
     fields: ClassVar[tuple[str, ...]] = ("images", "boxes", "box_labels", "ignored", "sizes", "proposals")
+    fact_names = (*_Made.fact_names, "resize_mode", "proposals")
     class_names = KINDS
 
     def __init__(
@@ -131,6 +133,7 @@ class Thin(_Made):
     lines are the object: about 3 % of the pixels."""
 
     fields: ClassVar[tuple[str, ...]] = ("images", "masks")
+    fact_names = (*_Made.fact_names, "palette")
     class_names = ("background", "line")
 
     def __init__(
