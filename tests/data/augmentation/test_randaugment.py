@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional as v2
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.fields import Pixels
 from vision_apps.data.augmentation import randaugment
-from vision_apps.data.augmentation.randaugment import ColorJitter, RandAugment, in_shape, move
+from vision_apps.data.augmentation.randaugment import COLORS, ColorJitter, RandAugment, in_shape, move
 from vision_apps.data.augmentation.spatial import warp
 
 
@@ -35,8 +35,8 @@ def photos(B: int = 5, size: int = 16) -> Tensor:
         (randaugment.sharpness, v2.adjust_sharpness, [0.1, 0.5, 1.0, 1.5, 1.9]),
         (randaugment.posterize, lambda x, s: v2.posterize(x, int(s)), [4.0, 5.0, 6.0, 7.0, 8.0]),
         (randaugment.solarize, v2.solarize, [0.0, 60.0, 128.0, 200.0, 255.0]),
-        (randaugment.autocontrast, lambda x, s: v2.autocontrast(x), [0.0] * 5),
-        (randaugment.equalize, lambda x, s: v2.equalize(x), [0.0] * 5),
+        (COLORS["autocontrast"][0], lambda x, s: v2.autocontrast(x), [0.0] * 5),
+        (COLORS["equalize"][0], lambda x, s: v2.equalize(x), [0.0] * 5),
     ],
 )
 def test_each_image_changes_as_torchvision_would_change_it(change, reference, strengths) -> None:

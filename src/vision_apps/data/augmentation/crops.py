@@ -7,7 +7,8 @@ the same augmentation as the CPU and never waits for a draw.
 import math
 import operator
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,14 +16,15 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from vision_apps.core.conventions import height_width
+from vision_apps.core.conventions import Size, height_width
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.fields import Label
 from vision_apps.data.augmentation.effects import BatchTransform, Effect, Parts
 from vision_apps.data.augmentation.objects import MIN_SHARE
-from vision_apps.data.augmentation.spatial import move_pixels, pad_border, resample, shifted, windows
+from vision_apps.data.augmentation.spatial import move_pixels, pad_border, paint, resample, shifted, windows
 
 
+@dataclass
 class RandomCrop(BatchTransform):
     """Pad the border by ``padding`` pixels and cut a window of the old size at a random place.
 
@@ -33,16 +35,12 @@ class RandomCrop(BatchTransform):
         min_share: of an object's area that has to be left of it.
     """
 
-    def __init__(
-        self,
-        padding: int = 4,
-        mode: Literal["reflect", "constant"] = "reflect",
-        min_share: float = MIN_SHARE,
-    ) -> None:
-        self.padding = padding
-        self.mode = mode
-        self.min_share = min_share
-        self.effects = Effect.REPEATS if mode == "reflect" else Effect.OUTSIDE
+    padding: int = 4
+    mode: Literal["reflect", "constant"] = "reflect"
+    min_share: float = MIN_SHARE
+
+    def __post_init__(self) -> None:
+        self.effects = Effect.REPEATS if self.mode == "reflect" else Effect.OUTSIDE
 
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         padding, mode = self.padding, self.mode
@@ -60,16 +58,17 @@ class RandomCrop(BatchTransform):
         )
 
 
+@dataclass
 class Flip(BatchTransform):
     """Mirror each image with probability ``p``: left to right, or top to bottom with ``vertical``."""
 
     effects = Effect.TURNS
+    p: float = 0.5
+    axis: Literal["horizontal", "vertical"] = "horizontal"
 
-    def __init__(self, p: float = 0.5, axis: Literal["horizontal", "vertical"] = "horizontal") -> None:
-        if axis not in ("horizontal", "vertical"):
-            raise ConfigError(f"data.augment: Flip's axis is {axis!r}; expected horizontal or vertical")
-        self.p = p
-        self.axis = axis
+    def __post_init__(self) -> None:
+        if self.axis not in ("horizontal", "vertical"):
+            raise ConfigError(f"data.augment: Flip's axis is {self.axis!r}; expected horizontal or vertical")
 
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         B, H, W = parts.size
@@ -120,6 +119,7 @@ class Rotate90(BatchTransform):
         )
 
 
+@dataclass
 class RandomResizedCrop(BatchTransform):
     """Cut a random rectangle (Szegedy et al. 2015, section 6) and scale it to ``image_size``.
 
@@ -134,20 +134,14 @@ class RandomResizedCrop(BatchTransform):
     """
 
     effects = Effect.BLENDS
+    image_size: Size
+    scale: Sequence[float] = (0.08, 1.0)
+    ratio: Sequence[float] = (3 / 4, 4 / 3)
+    min_share: float = MIN_SHARE
 
-    def __init__(
-        self,
-        image_size: int | Sequence[int],
-        scale: Sequence[float] = (0.08, 1.0),
-        ratio: Sequence[float] = (3 / 4, 4 / 3),
-        min_share: float = MIN_SHARE,
-    ) -> None:
-        self.height, self.width = height_width(
-            image_size, f"data.augment: {type(self).__name__}'s image_size"
-        )
-        self.scale = tuple(scale)
-        self.ratio = tuple(ratio)
-        self.min_share = min_share
+    def __post_init__(self) -> None:
+        key = f"data.augment: {type(self).__name__}'s image_size"
+        self.height, self.width = height_width(self.image_size, key)
 
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         B, H, W = parts.size
@@ -161,6 +155,7 @@ class RandomResizedCrop(BatchTransform):
         return resample(parts, maps, self.height, self.width, min_share=self.min_share)
 
 
+@dataclass
 class Cutout(BatchTransform):
     """Paint a square of ``size`` pixels over each image (DeVries and Taylor 2017).
 
@@ -171,19 +166,17 @@ class Cutout(BatchTransform):
     """
 
     effects = Effect.COVERS
-
-    def __init__(self, size: int, mean: Sequence[float] = (0.5, 0.5, 0.5)) -> None:
-        self.size = size
-        self.mean = tuple(mean)
+    size: int
+    mean: Sequence[float] = (0.5, 0.5, 0.5)
 
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         B, H, W = parts.size
         rows = self._covered(H, torch.randint(0, H, (B, 1)))
         columns = self._covered(W, torch.randint(0, W, (B, 1)))
         covered = (rows[:, None, :, None] & columns[:, None, None, :]).to(parts.device)
-        paint = (torch.tensor(self.mean) * 255).round().view(3, 1, 1)
+        color = paint(self.mean)
         return {
-            name: torch.where(covered, paint.to(picture.device, picture.dtype), picture)
+            name: torch.where(covered, color.to(picture.device, picture.dtype), picture)
             for name, picture in parts.pictures.items()
         }
 
@@ -193,17 +186,19 @@ class Cutout(BatchTransform):
         return (place >= start) & (place < start + self.size)
 
 
+@dataclass
 class _Mix(BatchTransform):
     """One draw for the batch; each image is mixed with its neighbour in the (shuffled) batch."""
 
     effects = Effect.MIXES
+    transform: ClassVar[type[v2.MixUp] | type[v2.CutMix]]
+    num_classes: int
+    alpha: float = 1.0
+    p: float = 1.0
 
-    def __init__(
-        self, transform: type[v2.MixUp] | type[v2.CutMix], alpha: float, num_classes: int, p: float
-    ) -> None:
-        self.mix = transform(alpha=alpha, num_classes=num_classes, labels_getter=operator.itemgetter(-1))
-        self.num_classes = num_classes
-        self.p = p
+    def __post_init__(self) -> None:
+        last = operator.itemgetter(-1)
+        self.mix = self.transform(alpha=self.alpha, num_classes=self.num_classes, labels_getter=last)
 
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         found = parts.of(Label)
@@ -223,6 +218,7 @@ class _Mix(BatchTransform):
         return {name: soft} | {key: after.round().to(picture.dtype) for (key, picture), after in mixed}
 
 
+@dataclass
 class MixUp(_Mix):
     """Blend pairs of images and their labels (Zhang et al. 2018): labels become float [B, num_classes].
 
@@ -231,8 +227,8 @@ class MixUp(_Mix):
         p: probability per batch.
     """
 
-    def __init__(self, num_classes: int, alpha: float = 0.2, p: float = 1.0) -> None:
-        super().__init__(v2.MixUp, alpha, num_classes, p)
+    transform = v2.MixUp
+    alpha: float = 0.2
 
 
 class CutMix(_Mix):
@@ -243,5 +239,4 @@ class CutMix(_Mix):
         p: probability per batch.
     """
 
-    def __init__(self, num_classes: int, alpha: float = 1.0, p: float = 1.0) -> None:
-        super().__init__(v2.CutMix, alpha, num_classes, p)
+    transform = v2.CutMix

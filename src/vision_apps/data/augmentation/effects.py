@@ -130,11 +130,8 @@ class BatchTransform(Augmentation):
     effects: Effect
 
     def __call__(self, batch: FieldsT) -> FieldsT:
-        """
-        Raises:
-            ConfigError: a field would no longer be true, its kind is not said, or what it belongs to is
-                missing.
-        """
+        """`ConfigError` where a field would no longer be true, its kind is not said, or what it belongs to is
+        missing."""
         return with_fields(batch, self.changed(parts_of(batch, self)))
 
     def changed(self, parts: Parts) -> dict[str, Tensor]:
@@ -143,11 +140,7 @@ class BatchTransform(Augmentation):
 
 
 def parts_of(batch: Fields, transform: BatchTransform) -> Parts:
-    """The batch by the kinds of its fields.
-
-    Raises:
-        ConfigError: see `BatchTransform`.
-    """
+    """The batch by the kinds of its fields. `ConfigError` as `BatchTransform` says."""
     fields: dict[str, Tensor] = {key: value for key, value in batch._asdict().items() if value is not None}
     name = type(transform).__name__
     parts = Parts(fields, accepted(type(batch), tuple(fields), name, transform.effects))
@@ -165,13 +158,10 @@ def parts_of(batch: Fields, transform: BatchTransform) -> Parts:
 
 @functools.cache
 def accepted(batch: type, fields: tuple[str, ...], transform: str, effects: Effect) -> Mapping[str, Kind]:
-    """The kinds of those fields of a batch class that are there.
+    """The kinds of those fields of a batch class that are there. `ConfigError` as `BatchTransform` says.
 
     Args:
         transform: its name, for errors.
-
-    Raises:
-        ConfigError: see `BatchTransform`.
     """
     known = kinds(batch)
     for field in fields:

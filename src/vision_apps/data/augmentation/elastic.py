@@ -1,5 +1,7 @@
 """Smooth random deformations of whole batches, for pictures of tissue and cells."""
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,6 +11,7 @@ from vision_apps.data.augmentation.effects import BatchTransform, Effect, Parts
 from vision_apps.data.augmentation.spatial import grid_of, sample_all
 
 
+@dataclass
 class Elastic(BatchTransform):
     """Displace pixels by a smooth random field (Ronneberger et al. 2015, section 3.1): Gaussian displacements
     on a coarse grid, bicubic in between. Images are bilinear, masks take the nearest pixel; past the
@@ -21,13 +24,15 @@ class Elastic(BatchTransform):
     """
 
     effects = Effect.DEFORMS | Effect.BLENDS | Effect.REPEATS
+    sigma: float = 10.0
+    grid: int = 3
+    p: float = 1.0
 
-    def __init__(self, sigma: float = 10.0, grid: int = 3, p: float = 1.0) -> None:
-        if grid < 2:
-            raise ConfigError(f"data.augment: Elastic's grid is {grid}; expected 2 vectors a side or more")
-        self.sigma = sigma
-        self.grid = grid
-        self.p = p
+    def __post_init__(self) -> None:
+        if self.grid < 2:
+            raise ConfigError(
+                f"data.augment: Elastic's grid is {self.grid}; expected 2 vectors a side or more"
+            )
 
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         B, H, W = parts.size

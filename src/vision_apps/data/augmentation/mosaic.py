@@ -1,6 +1,7 @@
 """Four pictures in one."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -9,9 +10,10 @@ from vision_apps.core.augmentation import share_of_run
 from vision_apps.data.augmentation.effects import BatchTransform, Effect, Parts
 from vision_apps.data.augmentation.objects import MIN_SHARE, Objects, follow
 from vision_apps.data.augmentation.spatial import sample_all
-from vision_apps.data.augmentation.zooms import MID_GREY, log_uniform, ranged
+from vision_apps.data.augmentation.zooms import MID_GREY, log_uniform, require_range
 
 
+@dataclass
 class Mosaic(BatchTransform):
     """Four scaled pictures that meet in a random point (Bochkovskiy et al. 2020, section 3.3), at the size of
     one: the picture itself at the top left and the three that follow it in the (shuffled) batch.
@@ -33,24 +35,18 @@ class Mosaic(BatchTransform):
     """
 
     effects = Effect.TILES | Effect.BLENDS | Effect.OUTSIDE
+    p: float = 1.0
+    scale: Sequence[float] = (0.4, 1.0)
+    centre: Sequence[float] = (0.25, 0.75)
+    capacity: int = 300
+    until: float = 0.9
+    mean: Sequence[float] = MID_GREY
+    min_share: float = MIN_SHARE
 
-    def __init__(
-        self,
-        p: float = 1.0,
-        scale: Sequence[float] = (0.4, 1.0),
-        centre: Sequence[float] = (0.25, 0.75),
-        capacity: int = 300,
-        until: float = 0.9,
-        mean: Sequence[float] = MID_GREY,
-        min_share: float = MIN_SHARE,
-    ) -> None:
-        self.p = p
-        self.scale = ranged(self, "scale", scale)
-        self.centre = ranged(self, "centre", centre)
-        self.capacity = capacity
-        self.until = share_of_run("Mosaic", until)
-        self.mean = tuple(mean)
-        self.min_share = min_share
+    def __post_init__(self) -> None:
+        require_range(self, "scale", self.scale)
+        require_range(self, "centre", self.centre)
+        share_of_run("Mosaic", self.until)
 
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         B, H, W = parts.size

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vision_apps.core.fields import Boxes, Links, RowsOf
+from vision_apps.networks.boxes import area
 
 MIN_SHARE = 0.25  # of an object's area that has to be left of it
 MIN_SIDE = 2.0  # pixels: an object that a move made thinner can no longer be told from noise
@@ -37,8 +38,10 @@ def cut_boxes(boxes: Tensor, window: Tensor) -> Tensor:
     return torch.cat((boxes[..., :2].clamp(low, high), boxes[..., 2:].clamp(low, high)), dim=-1)
 
 
-def area(boxes: Tensor) -> Tensor:
-    return (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).prod(-1)
+def middle_inside(boxes: Tensor, window: Tensor) -> Tensor:
+    """bool [..., N]: the boxes [..., N, 4] whose middle lies in a window [..., 4]."""
+    middle = (boxes[..., :2] + boxes[..., 2:]) / 2
+    return ((middle >= window[..., None, :2]) & (middle < window[..., None, 2:])).all(-1)
 
 
 def follow(
@@ -65,8 +68,7 @@ def follow(
     # a share that is exactly met survives rounding
     kept = (after.amin(-1) >= thinnest) & (area(seen) >= (min_share - 1e-4) * area(moved)) & (area(seen) > 0)
     if centred:
-        middle = (moved[..., :2] + moved[..., 2:]) / 2
-        kept &= ((middle >= window[..., None, :2]) & (middle < window[..., None, 2:])).all(-1)
+        kept &= middle_inside(moved, window)
     return seen, kept
 
 

@@ -1,5 +1,7 @@
 """Photometric distortion of whole batches: Liu et al. 2016, section 2.2, after Howard 2013."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as v2
@@ -28,6 +30,7 @@ def shift_hue(pixels: Tensor, turns: Tensor) -> Tensor:
     return value[:, None] - chroma[:, None] * torch.minimum(at, 4 - at).clamp(0, 1)
 
 
+@dataclass
 class Photometric(BatchTransform):
     """Brightness, contrast, saturation and hue, each with probability ``p`` per picture; contrast before or
     after the last two, as often one as the other.
@@ -37,23 +40,17 @@ class Photometric(BatchTransform):
     Args:
         brightness: largest change to either side, as a share of the range.
         contrast: the factor is 1 - x to 1 + x, around the picture's mean grey.
-        saturation: likewise, around each pixel's grey.
+        saturation: the factor is 1 - x to 1 + x, around each pixel's grey.
         hue: largest turn to either side, 0.5 is half around (18 degrees: 0.05).
         p: probability of each change.
     """
 
     effects = Effect.COLORS
-
-    def __init__(
-        self,
-        brightness: float = 0.125,
-        contrast: float = 0.5,
-        saturation: float = 0.5,
-        hue: float = 0.05,
-        p: float = 0.5,
-    ) -> None:
-        self.brightness, self.contrast, self.saturation, self.hue = brightness, contrast, saturation, hue
-        self.p = p
+    brightness: float = 0.125
+    contrast: float = 0.5
+    saturation: float = 0.5
+    hue: float = 0.05
+    p: float = 0.5
 
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         B, _, _ = parts.size

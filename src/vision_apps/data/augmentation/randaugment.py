@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -50,14 +51,7 @@ def solarize(images: Tensor, threshold: Tensor) -> Tensor:
     return torch.where(images >= threshold.view(-1, 1, 1, 1), 255 - images, images)
 
 
-def autocontrast(images: Tensor, _: Tensor) -> Tensor:
-    return v2.autocontrast(images)
-
-
-def equalize(images: Tensor, _: Tensor) -> Tensor:
-    return v2.equalize(images)
-
-
+@dataclass
 class ColorJitter(BatchTransform):
     """Brightness, then contrast, then saturation, each by a factor between 1 - x and 1 + x, drawn per image.
 
@@ -65,14 +59,15 @@ class ColorJitter(BatchTransform):
     """
 
     effects = Effect.COLORS
-
-    def __init__(self, brightness: float = 0.4, contrast: float = 0.4, saturation: float = 0.4) -> None:
-        self.ranges = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
+    brightness: float = 0.4
+    contrast: float = 0.4
+    saturation: float = 0.4
 
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         B, _, _ = parts.size
         pictures = parts.pictures
-        for change, width in zip((brightness, contrast, saturation), self.ranges.values(), strict=True):
+        widths = (self.brightness, self.contrast, self.saturation)
+        for change, width in zip((brightness, contrast, saturation), widths, strict=True):
             if width:
                 factor = torch.empty(B).uniform_(max(0.0, 1 - width), 1 + width).to(parts.device)
                 pictures = {name: change(picture, factor) for name, picture in pictures.items()}
@@ -82,23 +77,24 @@ class ColorJitter(BatchTransform):
 _BINS = 30  # the paper's scale of magnitudes: 0 to 30
 
 # What a magnitude m in [0, 1] means, and whether its sign is drawn: the ranges of the paper's appendix.
-_COLORS: dict[str, tuple[Change, Callable[[Tensor, Tensor], Tensor]]] = {
+COLORS: dict[str, tuple[Change, Callable[[Tensor, Tensor], Tensor]]] = {
     "brightness": (brightness, lambda m, sign: 1 + 0.9 * m * sign),
     "contrast": (contrast, lambda m, sign: 1 + 0.9 * m * sign),
     "saturation": (saturation, lambda m, sign: 1 + 0.9 * m * sign),
     "sharpness": (sharpness, lambda m, sign: 1 + 0.9 * m * sign),
     "posterize": (posterize, lambda m, sign: 8 - 4 * m),
     "solarize": (solarize, lambda m, sign: 255 * (1 - m)),
-    "autocontrast": (autocontrast, lambda m, sign: m),
-    "equalize": (equalize, lambda m, sign: m),
+    "autocontrast": (lambda images, _: v2.autocontrast(images), lambda m, sign: m),
+    "equalize": (lambda images, _: v2.equalize(images), lambda m, sign: m),
 }
 _MOVES = ("shear x", "shear y", "translate x", "translate y", "rotate")
-_OPERATIONS = (*_COLORS, *_MOVES, "identity")
+_OPERATIONS = (*COLORS, *_MOVES, "identity")
 _SHEAR = 0.3
 _TRANSLATE = 150 / 331  # of the side: 150 pixels of the 331 that the paper's network takes
 _ROTATE = math.radians(30)
 
 
+@dataclass
 class RandAugment(BatchTransform):
     """For each image ``num_ops`` of 14 operations, drawn evenly, all of one magnitude.
 
@@ -112,13 +108,15 @@ class RandAugment(BatchTransform):
     """
 
     effects = Effect.COLORS | Effect.TURNS | Effect.ALONE
+    num_ops: int = 2
+    magnitude: float = 9
+    magnitude_std: float = 0.0
 
-    def __init__(self, num_ops: int = 2, magnitude: float = 9, magnitude_std: float = 0.0) -> None:
-        if not 0 <= magnitude <= _BINS:
-            raise ConfigError(f"data.augment: RandAugment's magnitude is {magnitude}; expected 0 to {_BINS}")
-        self.num_ops = num_ops
-        self.magnitude = magnitude
-        self.magnitude_std = magnitude_std
+    def __post_init__(self) -> None:
+        if not 0 <= self.magnitude <= _BINS:
+            raise ConfigError(
+                f"data.augment: RandAugment's magnitude is {self.magnitude}; expected 0 to {_BINS}"
+            )
 
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         B, H, W = parts.size
@@ -133,8 +131,8 @@ class RandAugment(BatchTransform):
                 rows = (drawn == number).nonzero().squeeze(1)  # on the CPU: the device is not waited for
                 if name == "identity" or not len(rows):
                     continue
-                if name in _COLORS:
-                    change, strength = _COLORS[name]
+                if name in COLORS:
+                    change, strength = COLORS[name]
                     here = rows.to(parts.device)
                     by = strength(level[rows], sign[rows]).to(parts.device)
                     for images in pictures.values():

@@ -6,15 +6,16 @@ is painted and masks have their void.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from vision_apps.core.conventions import height_width
+from vision_apps.core.conventions import Size, height_width
 from vision_apps.core.errors import ConfigError
 from vision_apps.data.augmentation.effects import BatchTransform, Effect, Parts
-from vision_apps.data.augmentation.objects import MIN_SHARE
+from vision_apps.data.augmentation.objects import MIN_SHARE, middle_inside
 from vision_apps.data.augmentation.spatial import resample
 
 MID_GREY = (0.5, 0.5, 0.5)  # RGB in [0, 1], of what lies outside a picture
@@ -29,16 +30,16 @@ def window_maps(windows: Tensor, height: int, width: int) -> Tensor:
     return torch.cat((torch.diag_embed(scale), middle[..., None]), dim=-1)
 
 
-def ranged(transform: object, name: str, values: Sequence[float]) -> tuple[float, float]:
-    """Two positive numbers in order."""
+def require_range(transform: object, name: str, values: Sequence[float]) -> None:
+    """Refuse a parameter that is not two positive numbers in order."""
     if len(values) != 2 or not 0 < values[0] <= values[1]:
         raise ConfigError(
             f"data.augment: {type(transform).__name__}'s {name} is {list(values)}; expected [smallest, "
             "largest], both above 0"
         )
-    return float(values[0]), float(values[1])
 
 
+@dataclass
 class ZoomOut(BatchTransform):
     """Place the picture at random on a larger canvas and scale that to the picture's size: small objects for
     SSD (Liu et al. 2016, section 3.6).
@@ -50,13 +51,13 @@ class ZoomOut(BatchTransform):
     """
 
     effects = Effect.BLENDS | Effect.OUTSIDE
+    max_ratio: float = 4.0
+    p: float = 0.5
+    mean: Sequence[float] = MID_GREY
 
-    def __init__(self, max_ratio: float = 4.0, p: float = 0.5, mean: Sequence[float] = MID_GREY) -> None:
-        if max_ratio < 1:
-            raise ConfigError(f"data.augment: ZoomOut's max_ratio is {max_ratio}; expected 1 or more")
-        self.max_ratio = max_ratio
-        self.p = p
-        self.mean = tuple(mean)
+    def __post_init__(self) -> None:
+        if self.max_ratio < 1:
+            raise ConfigError(f"data.augment: ZoomOut's max_ratio is {self.max_ratio}; expected 1 or more")
 
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         B, H, W = parts.size
@@ -69,6 +70,7 @@ class ZoomOut(BatchTransform):
         return resample(parts, maps, H, W, fill=self.mean)
 
 
+@dataclass
 class RandomZoom(BatchTransform):
     """Scale the picture around its middle and shift it, at its size (scale jitter, as of Ghiasi et al. 2021).
 
@@ -81,20 +83,14 @@ class RandomZoom(BatchTransform):
     """
 
     effects = Effect.BLENDS | Effect.OUTSIDE
+    scale: Sequence[float] = (0.5, 1.5)
+    translate: float = 0.1
+    p: float = 1.0
+    mean: Sequence[float] = MID_GREY
+    min_share: float = MIN_SHARE
 
-    def __init__(
-        self,
-        scale: Sequence[float] = (0.5, 1.5),
-        translate: float = 0.1,
-        p: float = 1.0,
-        mean: Sequence[float] = MID_GREY,
-        min_share: float = MIN_SHARE,
-    ) -> None:
-        self.scale = ranged(self, "scale", scale)
-        self.translate = translate
-        self.p = p
-        self.mean = tuple(mean)
-        self.min_share = min_share
+    def __post_init__(self) -> None:
+        require_range(self, "scale", self.scale)
 
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         B, H, W = parts.size
@@ -109,6 +105,7 @@ class RandomZoom(BatchTransform):
         return resample(parts, maps, H, W, fill=self.mean, min_share=self.min_share)
 
 
+@dataclass
 class ScaleCrop(BatchTransform):
     """Scale the picture by a random factor and cut a window of ``size`` at a random place: the common
     augmentation of segmentation (Chen et al. 2017, section 4.1). A picture smaller than the window lies
@@ -122,18 +119,14 @@ class ScaleCrop(BatchTransform):
     """
 
     effects = Effect.BLENDS | Effect.OUTSIDE
+    size: Size
+    scale: Sequence[float] = (0.5, 2.0)
+    mean: Sequence[float] = MID_GREY
+    min_share: float = MIN_SHARE
 
-    def __init__(
-        self,
-        size: int | Sequence[int],
-        scale: Sequence[float] = (0.5, 2.0),
-        mean: Sequence[float] = MID_GREY,
-        min_share: float = MIN_SHARE,
-    ) -> None:
-        self.height, self.width = height_width(size, f"data.augment: {type(self).__name__}'s size")
-        self.scale = ranged(self, "scale", scale)
-        self.mean = tuple(mean)
-        self.min_share = min_share
+    def __post_init__(self) -> None:
+        self.height, self.width = height_width(self.size, f"data.augment: {type(self).__name__}'s size")
+        require_range(self, "scale", self.scale)
 
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         B, H, W = parts.size
@@ -143,6 +136,7 @@ class ScaleCrop(BatchTransform):
         return resample(parts, maps, self.height, self.width, fill=self.mean, min_share=self.min_share)
 
 
+@dataclass
 class IoUCrop(BatchTransform):
     """Cut a patch that overlaps an object by at least a drawn amount and scale it to the picture's size (Liu
     et al. 2016, section 2.2, "Data augmentation").
@@ -159,22 +153,20 @@ class IoUCrop(BatchTransform):
     """
 
     effects = Effect.BLENDS
+    overlaps: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9, 0.0)
+    min_side: float = 0.3
+    trials: int = 50
 
-    def __init__(
-        self,
-        overlaps: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9, 0.0),
-        min_side: float = 0.3,
-        trials: int = 50,
-    ) -> None:
-        if not overlaps or not all(0 <= value <= 1 for value in overlaps):
-            raise ConfigError(f"data.augment: IoUCrop's overlaps are {list(overlaps)}; expected IoUs, 0 to 1")
-        self.overlaps = torch.tensor([*overlaps, torch.inf])  # no patch reaches the last
-        self.min_side = min_side
-        self.trials = trials
+    def __post_init__(self) -> None:
+        if not self.overlaps or not all(0 <= value <= 1 for value in self.overlaps):
+            raise ConfigError(
+                f"data.augment: IoUCrop's overlaps are {list(self.overlaps)}; expected IoUs, 0 to 1"
+            )
 
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         B, H, W = parts.size
-        needed = self.overlaps[torch.randint(0, len(self.overlaps), (B,))][:, None]  # [B, 1]
+        least = torch.tensor([*self.overlaps, torch.inf])  # no patch reaches the last
+        needed = least[torch.randint(0, len(least), (B,))][:, None]  # [B, 1]
         side = torch.tensor([W, H])
         extent = torch.empty(B, self.trials, 2).uniform_(self.min_side, 1) * side
         low = (side - extent) * torch.rand(B, self.trials, 2)
@@ -198,7 +190,7 @@ class IoUCrop(BatchTransform):
         return resample(parts, window_maps(chosen, H, W), H, W, min_share=0.0, centred=True)
 
 
-def log_uniform(count: int, limits: tuple[float, float]) -> Tensor:
+def log_uniform(count: int, limits: Sequence[float]) -> Tensor:
     """float32 [count], drawn evenly in the logarithm."""
     low, high = torch.tensor(limits).log().tolist()
     return torch.empty(count).uniform_(low, high).exp()
@@ -207,6 +199,4 @@ def log_uniform(count: int, limits: tuple[float, float]) -> Tensor:
 def patch_overlaps(patches: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     """IoU of every patch [B, T, 4] with every box [B, M, 4] of the same picture, and whether the box's middle
     lies in the patch: float32 and bool [B, T, M]."""
-    middle = ((boxes[..., :2] + boxes[..., 2:]) / 2)[:, None]
-    inside = (middle >= patches[:, :, None, :2]) & (middle < patches[:, :, None, 2:])
-    return box_iou(patches, boxes), inside.all(-1)
+    return box_iou(patches, boxes), middle_inside(boxes[:, None], patches)
