@@ -9,15 +9,6 @@ import numpy as np
 from vision_apps.data.scenes.kinds import Draw, Field
 
 
-def _day(x: Field, y: Field) -> Field:
-    return 14 * y - 4
-
-
-def _dusk(x: Field, y: Field) -> Field:
-    """Broad bands that lighten towards the horizon."""
-    return 4 * np.floor(9 * y + 0.35 * np.sin(7 * x)) - 8
-
-
 def _night(x: Field, y: Field) -> Field:
     """Stars on a jittered lattice."""
     row = np.floor(y * 9)
@@ -47,22 +38,18 @@ def _waves(x: Field, depth: Field) -> Field:
     return np.where(crest > 0.72, 11, -8 * depth)
 
 
-def _snow(x: Field, depth: Field) -> Field:
-    return 4 - 30 * np.minimum(depth, 0.3) + 2 * np.sin(14 * x + 20 * depth)
-
-
 def _furrows(x: Field, depth: Field) -> Field:
     """Rows that run to a vanishing point above the ridge."""
     return np.where(np.sin(9 * (x - 0.8) / (0.16 + np.maximum(depth, 0))) > 0, 6, -6)
 
 
 TEXTURES: dict[str, Draw] = {
-    "day": _day,
-    "dusk": _dusk,
+    "day": lambda x, y: 14 * y - 4,
+    "dusk": lambda x, y: 4 * np.floor(9 * y + 0.35 * np.sin(7 * x)) - 8,  # bands, lighter below
     "night": _night,
     "meadow": _meadow,
     "beach": _beach,
     "waves": _waves,
-    "snow": _snow,
+    "snow": lambda x, depth: 4 - 30 * np.minimum(depth, 0.3) + 2 * np.sin(14 * x + 20 * depth),
     "furrows": _furrows,
 }

@@ -91,22 +91,6 @@ def flower(u: Field, v: Field) -> Field:
     return 0.78 + 0.2 * np.cos(6 * np.arctan2(u, v)) - np.hypot(u, v)
 
 
-def _ball(u: Field, v: Field) -> Field:
-    return 9 - 11 * ((u + 0.35) ** 2 + (v - 0.4) ** 2)
-
-
-def _ribbon(u: Field, v: Field) -> Field:
-    return 11 * (np.minimum(abs(u), abs(v)) < 0.15) - 3 + 2 * v
-
-
-def _awning(u: Field, v: Field) -> Field:
-    return np.where(np.sin(9 * v) > 0, 7, -5) + 2 * u
-
-
-def _comb(u: Field, v: Field) -> Field:
-    return np.where(np.sin(20 * hexagon(u, v)) > 0, 5, -6)
-
-
 def _facets(u: Field, v: Field) -> Field:
     turn = np.arctan2(u, v) * (5 / np.pi)
     return np.where(np.floor(turn) % 2 == 0, 7, -5)
@@ -114,10 +98,6 @@ def _facets(u: Field, v: Field) -> Field:
 
 def _chequers(u: Field, v: Field) -> Field:
     return np.where((np.sin(9.2 * u) > 0) == (np.sin(9.2 * v) > 0), 6, -5)
-
-
-def _segments(u: Field, v: Field) -> Field:
-    return np.where(np.sin(4 * np.arctan2(v, u)) > 0, 13, -4)
 
 
 def _craters(u: Field, v: Field) -> Field:
@@ -130,17 +110,8 @@ def _gloss(u: Field, v: Field) -> Field:
     return np.where(np.hypot((u + 0.38) * 1.2, v - 0.42) < 0.2, 14, 4 * v - 2 * u)
 
 
-def _fade(u: Field, v: Field) -> Field:
-    return 9 * u
-
-
 def _ripple(u: Field, v: Field) -> Field:
     return np.where(np.hypot((u + 0.25) * 1.6, v + 0.28) < 0.26, 14, -7 * v - 4 * u)
-
-
-def _petals(u: Field, v: Field) -> Field:
-    radius = np.hypot(u, v)
-    return np.where(radius < 0.27, -16, 9 * radius - 3)
 
 
 def _convex(u: Field, v: Field, sides: int, radius: float) -> Field:
@@ -156,16 +127,16 @@ def _folded(u: Field, v: Field, points: int) -> tuple[Field, Field]:
 
 
 KINDS: tuple[Kind, ...] = (
-    Kind("disc", "apple", disc, _ball),
-    Kind("box", "any", box, _ribbon),
-    Kind("triangle", "canvas", triangle, _awning),
-    Kind("hexagon", "wax", hexagon, _comb),
+    Kind("disc", "apple", disc, lambda u, v: 9 - 11 * ((u + 0.35) ** 2 + (v - 0.4) ** 2)),
+    Kind("box", "any", box, lambda u, v: 11 * (np.minimum(abs(u), abs(v)) < 0.15) - 3 + 2 * v),
+    Kind("triangle", "canvas", triangle, lambda u, v: np.where(np.sin(9 * v) > 0, 7, -5) + 2 * u),
+    Kind("hexagon", "wax", hexagon, lambda u, v: np.where(np.sin(20 * hexagon(u, v)) > 0, 5, -6)),
     Kind("star", "brass", star, _facets),
     Kind("cross", "enamel", cross, _chequers),
-    Kind("ring", "any", ring, _segments),
+    Kind("ring", "any", ring, lambda u, v: np.where(np.sin(4 * np.arctan2(v, u)) > 0, 13, -4)),
     Kind("moon", "moonstone", moon, _craters, np.pi),
     Kind("heart", "ruby", heart, _gloss),
-    Kind("arrow", "signal", arrow, _fade, np.pi),
+    Kind("arrow", "signal", arrow, lambda u, v: 9 * u, np.pi),
     Kind("drop", "water", drop, _ripple),
-    Kind("flower", "any", flower, _petals),
+    Kind("flower", "any", flower, lambda u, v: np.where(np.hypot(u, v) < 0.27, -16, 9 * np.hypot(u, v) - 3)),
 )
