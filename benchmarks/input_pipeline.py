@@ -21,11 +21,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
+from vision_apps.core.data import TensorSamples
 from vision_apps.core.fields import Label, Pixels
 from vision_apps.core.loader import BatchLoader
 from vision_apps.data.augmentation.crops import Flip, RandomCrop
 from vision_apps.data.labels.cifar import CIFAR10
-from vision_apps.data.labels.memory import Rows
 
 MEAN, STD = CIFAR10.mean, CIFAR10.std
 BASELINE = "PIL per sample, 2 workers"
@@ -73,9 +73,9 @@ class WholeBatches:
     """The loader of the project, then augmentation and normalisation of whole batches, as a run does it."""
 
     def __init__(self, images: Tensor, labels: Tensor, batch: int, mode: str) -> None:
-        values = {"images": images, "labels": labels}
-        samples = Rows(values, torch.arange(len(labels)), Batch._fields)
-        self.loader = BatchLoader(samples, Batch, batch_size=batch, shuffle=True)
+        self.loader = BatchLoader(
+            TensorSamples(images=images, labels=labels), Batch, batch_size=batch, shuffle=True
+        )
         self.augment = (RandomCrop(padding=4, mode=mode), Flip())
         self.mean = torch.tensor(MEAN).view(3, 1, 1) * 255
         self.std = torch.tensor(STD).view(3, 1, 1) * 255

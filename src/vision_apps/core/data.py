@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset, Subset
 
 from vision_apps.core.augmentation import is_over
 from vision_apps.core.errors import ConfigError, CorruptSample
@@ -29,7 +30,7 @@ class Samples(Protocol):
     def __len__(self) -> int: ...
 
 
-class TensorSamples:
+class TensorSamples(Dataset[Any]):
     """Samples that live in memory, indexed by whole batches. ``fields``: name to tensor [N, ...], images
     uint8 [N, 3, H, W]; or where their shapes differ, a list of N tensors."""
 
@@ -49,21 +50,12 @@ class TensorSamples:
         }
 
 
-class _First:
-    """The first ``count`` of some samples."""
+class Part(Subset[Any]):
+    """Some of some samples, by their numbers."""
 
-    def __init__(self, samples: Any, count: int) -> None:
-        self.samples, self.count = samples, min(count, len(samples))
-        self.in_memory = getattr(samples, "in_memory", False)
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        return self.samples[index]
-
-    def __getitems__(self, indices: list[int]) -> dict[str, Tensor | list[Tensor]]:
-        return self.samples.__getitems__(indices)
+    @property
+    def in_memory(self) -> bool:
+        return getattr(self.dataset, "in_memory", False)
 
 
 def split_indices(count: int, held_out: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -154,7 +146,9 @@ class VisionData(pl.LightningDataModule):
         if split not in self._samples:
             wanted = tuple(name for name in self.batch_type._fields if name in self.offers)  # type: ignore[attr-defined]
             samples, limit = self.load(split, wanted), self.limits[split]
-            self._samples[split] = samples if limit is None else _First(samples, limit)
+            self._samples[split] = (
+                samples if limit is None else Part(samples, range(min(limit, len(samples))))
+            )
         return self._samples[split]
 
     def fingerprint(self) -> dict[str, dict[str, Any]]:

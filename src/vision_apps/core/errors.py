@@ -4,6 +4,8 @@ Each text names the key, its value, what was expected and the next command. The 
 without a traceback and exits with status 2; everything else is a bug and keeps its traceback.
 """
 
+from collections.abc import Collection
+from itertools import islice
 from pathlib import Path
 
 
@@ -39,3 +41,9 @@ class CorruptSample(DataError):  # noqa: N818 - it names a thing that is found, 
 
     def __reduce__(self) -> tuple[type["CorruptSample"], tuple[str, str]]:
         return CorruptSample, (self.path, self.reason)  # crosses the process border of loader workers
+
+
+def some(items: Collection[object], most: int, between: str = ", ") -> str:
+    """The first items and how many more there are, for a text: ``a, b and 3 more``."""
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return between.join(map(str, islice(items, most))) + more

@@ -42,31 +42,19 @@ class Listing(Protocol):
 AnyListing = TypeVar("AnyListing", bound=Listing)
 
 
-class FileData(VisionData):
-    """Pictures in files below a folder. A subclass says what it expects there and lists the files of each
-    split.
-
-    Args:
-        root: folder of the data.
-        max_pixels: a larger picture is refused before it is decoded.
-    """
+class FolderData(VisionData):
+    """Data below a folder. A subclass says what it expects there."""
 
     title: ClassVar[str]  # of the data, in errors
     layout: ClassVar[str]  # what is expected in ``root``
     remedy: ClassVar[str]  # what to do where it is not
-    mean: ClassVar[tuple[float, float, float]] = IMAGENET_MEAN
-    std: ClassVar[tuple[float, float, float]] = IMAGENET_STD
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
     image_size: int | list[int]
 
-    def __init__(self, root: str, *, max_pixels: int = MAX_PIXELS, **loader: Any) -> None:
+    def __init__(self, root: str, **loader: Any) -> None:
         super().__init__(**loader)
         self.root = Path(root)
-        self.max_pixels = max_pixels
-        self._broken: dict[str, str] = {}  # files left out before any loader saw them, and why
-
-    def prepare_data(self) -> None:
-        if not self.root.is_dir():
-            raise self.problem("there is no such folder")
 
     def problem(self, what: str) -> DataError:
         """The error for a folder that does not hold what is expected."""
@@ -84,6 +72,24 @@ class FileData(VisionData):
     def facts(self) -> dict[str, object]:
         return {"image_size": self.image_size, "mean": list(self.mean), "std": list(self.std)}
 
+
+class FileData(FolderData):
+    """Pictures in files below a folder. A subclass lists the files of each split.
+
+    Args:
+        root: folder of the data.
+        max_pixels: a larger picture is refused before it is decoded.
+    """
+
+    def __init__(self, root: str, *, max_pixels: int = MAX_PIXELS, **loader: Any) -> None:
+        super().__init__(root, **loader)
+        self.max_pixels = max_pixels
+        self._broken: dict[str, str] = {}  # files left out before any loader saw them, and why
+
+    def prepare_data(self) -> None:
+        if not self.root.is_dir():
+            raise self.problem("there is no such folder")
+
     def shuffled(self, listing: AnyListing) -> AnyListing:
         """The files in an order that ``seed`` draws."""
         count = len(listing)
@@ -91,11 +97,7 @@ class FileData(VisionData):
 
     def hold_out(self, listing: AnyListing, wanted: float, split: Split) -> tuple[AnyListing, AnyListing]:
         """The files that stay, and those that ``seed`` draws for ``split``: ``wanted`` of them, rounded, at
-        least one.
-
-        Raises:
-            DataError: none would stay.
-        """
+        least one. `DataError` where none would stay."""
         count, held_out = len(listing), max(1, round(wanted))
         if held_out >= count:
             raise self.problem(f"{count} pictures are too few to hold some of them out for {split}")
@@ -114,11 +116,8 @@ class FileData(VisionData):
         return found
 
     def leave_out(self, broken: Iterable[CorruptSample]) -> None:
-        """Files that cannot be used, counted with those that the loaders meet.
-
-        Raises:
-            DataError: names them, where ``on_corrupt`` is ``refuse``.
-        """
+        """Files that cannot be used, counted with those that the loaders meet. `DataError`, which names them,
+        where ``on_corrupt`` is ``refuse``."""
         broken = list(broken)
         if broken and self.on_corrupt == "refuse":
             count = "1 file is" if len(broken) == 1 else f"{len(broken)} files are"
@@ -140,14 +139,7 @@ class FileData(VisionData):
 
 
 class ResizedData(FileData):
-    """Pictures that are brought to one size together with what lies over their pixels.
-
-    Args:
-        root: folder of the data.
-        image_size: of the results in pixels: a side, or height and width.
-        resize_mode: ``letterbox`` keeps the aspect and fills the rest with grey, ``stretch`` does not.
-        in_memory: decode once and keep all samples of a split.
-    """
+    """Pictures that are brought to one size together with what lies over their pixels."""
 
     def __init__(
         self,
@@ -165,12 +157,9 @@ class ResizedData(FileData):
         self.in_memory = in_memory
 
     def decoded(self, samples: FileSamples, split: Split) -> Decoded:
-        """All samples that can be read; the others are left out, or refused.
-
-        Raises:
-            ConfigError: they take more memory than the machine can spare.
-            DataError: none can be read, or one cannot and ``on_corrupt`` is ``refuse``.
-        """
+        """All samples that can be read; the others are left out, or refused. `ConfigError` where they take
+        more memory than the machine can spare; `DataError` where none can be read, or one cannot and
+        ``on_corrupt`` is ``refuse``."""
         found = decode(samples, split)
         self.leave_out(found.broken)
         if not found.rows:
@@ -179,11 +168,8 @@ class ResizedData(FileData):
 
 
 def fraction_problems(**fractions: float) -> list[str]:
-    """What is wrong with shares of the training files that are to be held out, a text for each.
-
-    Args:
-        fractions: by their names in the configuration, for instance ``val_fraction``.
-    """
+    """What is wrong with shares of the training files that are to be held out, a text for each; ``fractions``
+    are called as in the configuration."""
     return [
         f"data.{name}: expected a share of more than 0 and less than 0.5, not {value}"
         for name, value in fractions.items()
@@ -192,11 +178,8 @@ def fraction_problems(**fractions: float) -> list[str]:
 
 
 def held_out_fractions(val_fraction: float, test_fraction: float | None = None) -> dict[Split, float]:
-    """The share of the training files that is held out for each split.
-
-    Raises:
-        ConfigError: a share is not between 0 and 0.5.
-    """
+    """The share of the training files that is held out for each split. `ConfigError` where a share is not
+    between 0 and 0.5."""
     given = {"val": val_fraction} | ({} if test_fraction is None else {"test": test_fraction})
     if problems := fraction_problems(**{f"{split}_fraction": share for split, share in given.items()}):
         raise ConfigError("\n".join(problems))
@@ -216,3 +199,14 @@ def pictures_below(folder: Path, extensions: Sequence[str] = EXTENSIONS) -> Iter
 def is_hidden(name: str) -> bool:
     """Whether a file or folder is hidden or, as ``__MACOSX``, left in an archive by a file manager."""
     return name.startswith((".", "__MACOSX"))
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines that are not blank, with their numbers from 1. `DataError` where the file is no text."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: expected UTF-8 text: {error}") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            yield number, line.strip()

@@ -32,11 +32,8 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Tensor:
     """The picture as sRGB: uint8 [3, H, W], turned as its EXIF orientation says.
 
     Grey becomes three equal channels, 16 bits are scaled to 8, transparency is laid over white, an animation
-    gives its first frame. Colour profiles are not applied.
-
-    Raises:
-        CorruptSample: the file is missing, truncated, larger than ``max_pixels`` or no picture that is read
-            here.
+    gives its first frame. Colour profiles are not applied. `CorruptSample` where the file is missing,
+    truncated, larger than ``max_pixels`` or no picture that is read here.
     """
     with decoding(path, max_pixels), open(path, "rb") as file:
         return _decode(file, path, max_pixels)
@@ -59,11 +56,8 @@ def decoding(path: str | Path, max_pixels: int) -> Iterator[None]:
 
 
 def open_image(file: BinaryIO, path: str | Path, max_pixels: int) -> Image.Image:
-    """The picture with its header read and its pixels not yet decoded.
-
-    Raises:
-        CorruptSample: it is larger than ``max_pixels``.
-    """
+    """The picture with its header read and its pixels not yet decoded. `CorruptSample` where it is larger
+    than ``max_pixels``."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # max_pixels is the limit here
         image = Image.open(file, formats=_FORMATS)

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from torch import Tensor
 
 from vision_apps.core.errors import ConfigError, CorruptSample
-from vision_apps.data.sizes import threads
+from vision_apps.core.hardware import cores
 
 _SHARE = 0.8  # of the machine's memory: what a split may take
 
@@ -18,11 +18,8 @@ class FileSamples(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """The fields of one sample, of the same shapes in all.
-
-        Raises:
-            CorruptSample: its files cannot be read.
-        """
+        """The fields of one sample, of the same shapes in all. `CorruptSample` where its files cannot be
+        read."""
 
 
 class Decoded(NamedTuple):
@@ -34,13 +31,11 @@ class Decoded(NamedTuple):
 
 
 def decode(samples: FileSamples, split: str) -> Decoded:
-    """Read all samples, in as many threads as there are processors.
+    """Read all samples, in as many threads as there are processors. `ConfigError` where they would take more
+    than four fifths of the machine's memory.
 
     Args:
         split: which these are, for the error.
-
-    Raises:
-        ConfigError: they would take more than four fifths of the machine's memory.
     """
     broken: dict[int, CorruptSample] = {}
     fields: dict[str, Tensor] = {}
@@ -61,7 +56,7 @@ def decode(samples: FileSamples, split: str) -> Decoded:
     while row < count and not fields:  # the first tells how much memory all take
         keep(row)
         row += 1
-    with ThreadPoolExecutor(threads()) as pool:  # decoders compute without Python's lock
+    with ThreadPoolExecutor(cores()) as pool:  # decoders compute without Python's lock
         list(pool.map(keep, range(row, count)))
     rows = [row for row in range(count) if row not in broken]
     if broken:

@@ -5,11 +5,8 @@ from types import ModuleType
 
 
 def load() -> ModuleType:
-    """The module ``cv2``, imported so that the environment variables stay as they are.
-
-    Raises:
-        ImportError: it is not installed.
-    """
+    """The module ``cv2``, imported so that the environment variables stay as they are. `ImportError` where it
+    is not installed."""
     before = os.environ.get("LD_LIBRARY_PATH")
     try:
         import cv2

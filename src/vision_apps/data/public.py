@@ -4,6 +4,8 @@ import tarfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
+from torchvision.datasets import utils, voc
+
 from vision_apps.core.errors import DataError
 
 VOC_CLASSES = (  # of PASCAL VOC, 2007 to 2012
@@ -12,19 +14,18 @@ VOC_CLASSES = (  # of PASCAL VOC, 2007 to 2012
 ).split()
 
 
+def remedy(size: str) -> str:
+    """What to do where a set that can be fetched is not there, for errors; ``size`` of the download."""
+    return f"Download it ({size}): data.download=true    Or say where it is: data.root=/path/to/it"
+
+
 def download(urls: Sequence[str], folder: Path, name: str, md5: str) -> Path:
     """Fetch ``folder/name`` from the first mirror that answers with the right content, unless it is there
-    already.
-
-    Raises:
-        DataError: no mirror gave a file with this md5 sum; names them all.
-    """
-    from torchvision.datasets.utils import download_url  # slow to import, rarely needed
-
+    already. `DataError`, which names them all, where none gave a file with this md5 sum."""
     problems = []
     for url in urls:
         try:
-            download_url(url, folder, name, md5)
+            utils.download_url(url, folder, name, md5)
         except (OSError, RuntimeError) as error:  # no network, no such host or file; a wrong checksum
             problems.append(f"{url}: {error}")
         else:
@@ -37,27 +38,20 @@ def download(urls: Sequence[str], folder: Path, name: str, md5: str) -> Path:
 
 
 def fetch_voc(years: Iterable[str], root: Path) -> None:
-    """Fetch and unpack archives of PASCAL VOC, to ``root/VOCdevkit``.
+    """Fetch and unpack archives of PASCAL VOC, to ``root/VOCdevkit``. `DataError` where one cannot be fetched
+    or unpacked.
 
     Args:
         years: as torchvision calls them, for instance ``2007-test``.
-
-    Raises:
-        DataError: one cannot be fetched or unpacked.
     """
-    from torchvision.datasets.voc import DATASET_YEAR_DICT  # slow to import, rarely needed
-
     for year in years:
-        known = DATASET_YEAR_DICT[year]
+        known = voc.DATASET_YEAR_DICT[year]
         unpack(download([known["url"]], root, known["filename"], known["md5"]), root)
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a tar file below ``folder``.
-
-    Raises:
-        DataError: a member would lie elsewhere, or is neither a file nor a folder.
-    """
+    """Unpack a tar file below ``folder``. `DataError` where a member would lie elsewhere, or is neither a
+    file nor a folder."""
     try:
         with tarfile.open(archive) as files:
             if hasattr(tarfile, "data_filter"):

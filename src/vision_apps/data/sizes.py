@@ -5,23 +5,16 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from vision_apps.core.errors import CorruptSample
+from vision_apps.core.hardware import cores
 from vision_apps.data.images import MAX_PIXELS, decoding, open_image
 
 _ORIENTATION = 0x0112  # EXIF
 _ON_ITS_SIDE = (5, 6, 7, 8)
 
 
-def threads() -> int:
-    """How many threads should decode pictures: one for each processor that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def picture_size(path: str, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     """Height and width of a picture, turned as its EXIF orientation says. No pixel is decoded.
-
-    Raises:
-        CorruptSample: no picture, or larger than ``max_pixels``.
-    """
+    `CorruptSample` where it is no picture, or larger than ``max_pixels``."""
     with decoding(path, max_pixels), open(path, "rb") as file:
         image = open_image(file, path, max_pixels)
         width, height = image.size
@@ -42,7 +35,7 @@ def picture_sizes(
         except CorruptSample as problem:
             return path, problem if os.path.isfile(path) else None
 
-    with ThreadPoolExecutor(threads()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for path, found in pool.map(measured, dict.fromkeys(paths)):
             if isinstance(found, CorruptSample):
                 broken.append(found)

@@ -60,16 +60,13 @@ class Small(Backbone):
 
 
 class Timm(Backbone):
-    """Any network of timm that can give its features, by name.
+    """Any network of timm that can give its features, by name. `ConfigError` where timm has no such network,
+    or no such weights of it; `RunError` where it has no such levels, or the weights cannot be had.
 
     Args:
         name: as in ``timm.list_models()``.
         weights: null, DEFAULT or a tag such as ``a1_in1k``.
         levels: which of the network's levels, counted from 0 at the finest.
-
-    Raises:
-        ConfigError: timm has no such network, or no such weights of it.
-        RunError: it has no such levels, or the weights cannot be had.
     """
 
     def __init__(

@@ -43,10 +43,7 @@ def unknown(key: str, value: str, names: Iterable[str], what: str) -> ConfigErro
 
 def chosen(key: str, weights: str, published: type[WeightsEnum], name: str) -> WeightsEnum:
     """One of torchvision's published sets of weights for the network ``name``, ``DEFAULT`` the best of them.
-
-    Raises:
-        ConfigError: there is no such set.
-    """
+    `ConfigError` where there is no such set."""
     known = ["DEFAULT", *(entry.name for entry in published)]
     if weights not in known:
         raise unknown(key, weights, known, f"a set of published weights of {name}")
@@ -55,12 +52,10 @@ def chosen(key: str, weights: str, published: type[WeightsEnum], name: str) -> W
 
 def timm_name(key: str, name: str, weights: str | None, weights_key: str = "model.weights") -> str:
     """What timm calls the network ``name`` with ``weights``: null, ``DEFAULT``, or a tag such as ``a1_in1k``.
+    `ConfigError` where there is no such network, or no such tag of it.
 
     Args:
         key, weights_key: where the two stand in the configuration, for the error.
-
-    Raises:
-        ConfigError: there is no such network, or no such tag of it.
     """
     import timm
 
@@ -80,11 +75,7 @@ def timm_pretrained(
     build: Callable[[], nn.Module], tagged: str, weights: str
 ) -> tuple[nn.Module, Sequence[float], Sequence[float]]:
     """What ``build`` makes with the published weights of timm's network ``tagged``, and the mean and std that
-    it was trained with.
-
-    Raises:
-        RunError: the weights cannot be had.
-    """
+    it was trained with. `RunError` where the weights cannot be had."""
     import timm
 
     published = timm.get_pretrained_cfg(tagged)
@@ -100,11 +91,8 @@ def timm_pretrained(
 
 
 def download(entry: WeightsEnum, key: str, name: str) -> dict[str, Tensor]:
-    """The values of torchvision's published weights ``entry``, from its cache or the network.
-
-    Raises:
-        RunError: they cannot be had; says where the file has to lie.
-    """
+    """The values of torchvision's published weights ``entry``, from its cache or the network. `RunError`,
+    which says where the file has to lie, where they cannot be had."""
     try:
         state: dict[str, Tensor] = entry.get_state_dict(progress=False, check_hash=True)
     except Exception as error:  # many: no network, no such file, a broken file, a full disk

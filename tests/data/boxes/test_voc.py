@@ -183,7 +183,7 @@ found = st.fixed_dictionaries(
     {
         "class": st.sampled_from(["cat", "big <dog> & co", "\N{SNOWMAN}"]),
         "score": st.integers(0, 1000).map(lambda value: value / 1000),
-        "difficult": st.booleans(),
+        "ignored": st.booleans(),
         "box": st.tuples(corner, corner, corner, corner).map(
             lambda box: [box[0], box[1], box[0] + box[2] + 1, box[1] + box[3] + 1]
         ),
@@ -198,7 +198,7 @@ def test_predictions_come_back(tmp_path: Path, objects: list[dict[str, Any]], on
     parsed = Parsed(file, one_based)
     assert (parsed.filename, parsed.width, parsed.height) == ("one.jpg", 4002, 5001)
     assert parsed.names == [one["class"] for one in objects]
-    assert parsed.difficult == [one["difficult"] for one in objects]
+    assert parsed.difficult == [one["ignored"] for one in objects]
     assert np.allclose(parsed.boxes, [one["box"] for one in objects], atol=0.0051)
     # and as any other reader sees it
     scores = [float(node.text or "") for node in ET.parse(file).getroot().iterfind("object/score")]

@@ -58,7 +58,7 @@ def test_the_official_python_2_spelling_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 def test_a_program_in_a_batch_is_refused_and_not_run(tmp_path: Path, protocol: int) -> None:
     kwargs = CIFAR10.fake(tmp_path / "data", per_class=1)
-    path = tmp_path / "data" / CIFAR10.folder / "data_batch_1"
+    path = tmp_path / "data" / torchvision_datasets.CIFAR10.base_folder / "data_batch_1"
     path.write_bytes(pickle.dumps({"data": Attack(), "labels": [0]}, protocol=protocol))
     with pytest.raises(DataError, match=r"asks for (posix|nt)\.mkdir.*not executed") as caught:
         CIFAR10(**kwargs).load("train", ("images",))
@@ -80,7 +80,7 @@ def test_numpy_itself_is_not_reached(tmp_path: Path) -> None:
 
 def test_truncated_batches_are_told(tmp_path: Path) -> None:
     kwargs = CIFAR10.fake(tmp_path, per_class=1)
-    path = tmp_path / CIFAR10.folder / "test_batch"
+    path = tmp_path / torchvision_datasets.CIFAR10.base_folder / "test_batch"
     content = path.read_bytes()
     for length in (0, 1, 10, len(content) // 2, len(content) - 1):
         path.write_bytes(content[:length])
@@ -102,7 +102,7 @@ def test_truncated_batches_are_told(tmp_path: Path) -> None:
 )
 def test_batches_that_do_not_fit_are_refused(tmp_path: Path, change: dict, message: str) -> None:
     kwargs = CIFAR10.fake(tmp_path, per_class=1)
-    path = tmp_path / CIFAR10.folder / "test_batch"
+    path = tmp_path / torchvision_datasets.CIFAR10.base_folder / "test_batch"
     good = {"data": np.zeros((10, 3072), np.uint8), "labels": [0] * 10}
     path.write_bytes(pickle.dumps(good | change, protocol=2))
     with pytest.raises(DataError, match=message):
@@ -112,7 +112,7 @@ def test_batches_that_do_not_fit_are_refused(tmp_path: Path, change: dict, messa
 def test_a_smaller_test_set_is_taken_as_it_is(tmp_path: Path) -> None:
     kwargs = CIFAR10.fake(tmp_path, per_class=2)
     content = {"data": np.zeros((3, 3 * 32 * 32), np.uint8), "labels": [3, 4, 5]}
-    (tmp_path / CIFAR10.folder / "test_batch").write_bytes(pickle.dumps(content))
+    (tmp_path / torchvision_datasets.CIFAR10.base_folder / "test_batch").write_bytes(pickle.dumps(content))
     test = CIFAR10(**kwargs).load("test", ("labels",))
     assert test.__getitems__([0, 1, 2])["labels"].tolist() == [3, 4, 5]
     assert len(test) == 3
@@ -120,7 +120,7 @@ def test_a_smaller_test_set_is_taken_as_it_is(tmp_path: Path) -> None:
 
 def test_root_may_be_the_unpacked_folder_itself(tmp_path: Path) -> None:
     kwargs = CIFAR10.fake(tmp_path, per_class=2)
-    data = CIFAR10(**kwargs | {"root": str(tmp_path / CIFAR10.folder)})
+    data = CIFAR10(**kwargs | {"root": str(tmp_path / torchvision_datasets.CIFAR10.base_folder)})
     data.prepare_data()
     assert len(data.load("train", ("images",))) == 10
 
@@ -160,7 +160,10 @@ def test_download_unpacks_the_official_archive(tmp_path: Path, monkeypatch: pyte
         asked.append((url, md5))
         Path(folder).mkdir(parents=True, exist_ok=True)
         with tarfile.open(Path(folder) / name, "w:gz") as archive:
-            archive.add(tmp_path / "made" / CIFAR10.folder, CIFAR10.folder)
+            archive.add(
+                tmp_path / "made" / torchvision_datasets.CIFAR10.base_folder,
+                torchvision_datasets.CIFAR10.base_folder,
+            )
 
     monkeypatch.setattr("torchvision.datasets.utils.download_url", local)
     data = CIFAR10(str(tmp_path / "data"), download=True, val_images=2)

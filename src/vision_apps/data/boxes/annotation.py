@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from vision_apps.core.data import Split
-from vision_apps.core.errors import DataError
+from vision_apps.core.errors import DataError, some
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,10 @@ class Annotation(NamedTuple):
     ignored: np.ndarray  # bool [n]
     image_id: str | int  # what the format calls the picture
     source: str  # the file, and where there are many the place in it, that says so
+
+    def sized(self, height: int, width: int) -> "Annotation":
+        """The same of a picture of this size."""
+        return self._replace(height=height, width=width)
 
 
 class Annotations(list[Annotation]):
@@ -96,11 +100,8 @@ def annotation(
 
 
 def label_of(name: str, class_names: Sequence[str], source: object) -> int:
-    """The number of the class called ``name``.
-
-    Raises:
-        DataError: it is not among them; says where it stands.
-    """
+    """The number of the class called ``name``. `DataError`, which says where it stands, where it is not among
+    them."""
     if name not in class_names:
         raise DataError(
             f"{source}: class {name!r} is not among {', '.join(class_names)}; "
@@ -153,10 +154,8 @@ def clean_all(items: Iterable[Annotation], on_bad_box: OnBadBox) -> tuple[list[A
     """Every picture with its usable boxes; what was cut or left out is counted, named and logged.
 
     A picture is left out with its boxes where none is left and one of them had an object in it: it is not
-    known where, and to train it as empty would be wrong.
-
-    Raises:
-        DataError: a box that cannot be meant (no number, reversed, outside) and ``on_bad_box`` is ``refuse``.
+    known where, and to train it as empty would be wrong. `DataError` where there is a box that cannot be
+    meant (no number, reversed, outside) and ``on_bad_box`` is ``refuse``.
     """
     kept: list[Annotation] = []
     bad: list[BadBox] = []
@@ -185,5 +184,4 @@ def clean_all(items: Iterable[Annotation], on_bad_box: OnBadBox) -> tuple[list[A
 def _warn(text: str, bad: Sequence[BadBox]) -> None:
     if bad:
         count = "1 box" if len(bad) == 1 else f"{len(bad)} boxes"
-        named = "; ".join(str(box) for box in bad[:_NAMED]) + ("; ..." if len(bad) > _NAMED else "")
-        log.warning("%s: %s", text.format(count), named)
+        log.warning("%s: %s", text.format(count), some(bad, _NAMED, "; "))

@@ -6,12 +6,12 @@ Categories in the order of their ids become 0..K-1; a box of a crowd is ignored.
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import islice
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from vision_apps.core.data import SPLITS, Split
-from vision_apps.core.errors import DataError
+from vision_apps.core.errors import DataError, some
 from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation
 from vision_apps.data.boxes.data import BoxData
 from vision_apps.data.boxes.fakes import CLASS_NAMES, fake_pictures
@@ -101,13 +101,7 @@ class CocoJson(BoxData):
                 )
             names = own
             folder = self.folder(split, file, pictures[0].path) if pictures else self.root
-            placed = [item._replace(path=str(folder / item.path)) for item in pictures]
-            sizes = self.sizes_of(item.path for item in placed if not (item.height and item.width))
-            for row, item in enumerate(placed):
-                if item.path in sizes:
-                    height, width = sizes[item.path]
-                    placed[row] = item._replace(height=height, width=width)
-            splits[split] = placed
+            splits[split] = [item._replace(path=str(folder / item.path)) for item in pictures]
         return Annotated(names or [], splits)
 
     @classmethod
@@ -156,10 +150,8 @@ class Coco(CocoJson):
 
 def read_json(file: Path) -> tuple[list[str], list[Annotation]]:
     """Class names, and the pictures with their boxes in the order of the file; paths as they stand there.
-
-    Raises:
-        DataError: no JSON, a key is missing, an id is there twice, or one is referred to that is not there.
-    """
+    `DataError` where it is no JSON, a key is missing, an id is there twice, or one is referred to that is not
+    there."""
     try:
         content = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
@@ -222,9 +214,9 @@ def _value(entry: Mapping[str, object], key: str, kind: str, file: Path) -> obje
 def _reference(entry: Mapping[str, object], key: str, known: Collection[Id], name: str, file: Path) -> Id:
     number = _value(entry, key, "annotation", file)
     if not isinstance(number, int | str) or number not in known:
-        shown = ", ".join(map(str, islice(known, 10))) + (", ..." if len(known) > 10 else "")
         raise DataError(
-            f"{file}: annotation {entry['id']} has {key} {number!r}, which is not in {name!r} ({shown})"
+            f"{file}: annotation {entry['id']} has {key} {number!r}, which is not in {name!r} "
+            f"({some(known, 10)})"
         )
     return number
 
@@ -246,17 +238,18 @@ def _corners(box: object, number: object, file: Path) -> list[float]:
     return [x, y, x + width, y + height]
 
 
-def to_json(rows: Iterable[Mapping[str, Any]], class_names: Sequence[str]) -> bytes:
+def to_json(rows: Iterable[Mapping[str, Any]], class_names: Sequence[str], id_step: int = 1) -> bytes:
     """Predictions as a COCO annotation file, which our reader and COCO's tools read; each annotation has its
     ``score`` besides.
 
     Args:
         rows: one per picture, with ``file``, ``width``, ``height`` and ``objects``: each with ``class`` (a
-            name), ``box`` (x1, y1, x2, y2 in pixels) and, where there is one, ``score``.
+            name), ``box`` (x1, y1, x2, y2 in pixels) and, where there are, ``score`` and ``ignored``.
+        id_step: between ids, and the first of them.
     """
     images: list[dict[str, object]] = []
     annotations: list[dict[str, object]] = []
-    for number, row in enumerate(rows, 1):
+    for number, row in zip(count(id_step, id_step), rows, strict=False):
         size = {"width": row["width"], "height": row["height"]}
         images.append({"id": number, "file_name": row["file"], **size})
         for found in row["objects"]:
@@ -264,45 +257,28 @@ def to_json(rows: Iterable[Mapping[str, Any]], class_names: Sequence[str]) -> by
             box = [round(value, 2) for value in (x1, y1, x2 - x1, y2 - y1)]
             annotations.append(
                 {
-                    "id": len(annotations) + 1,
+                    "id": id_step * (len(annotations) + 1),
                     "image_id": number,
-                    "category_id": class_names.index(found["class"]) + 1,
+                    "category_id": id_step * (class_names.index(found["class"]) + 1),
                     "bbox": box,
                     "area": round(box[2] * box[3], 2),
-                    "iscrowd": 0,
+                    "iscrowd": int(found.get("ignored", False)),
                     **({"score": found["score"]} if "score" in found else {}),
                 }
             )
-    categories = [{"id": number, "name": name} for number, name in enumerate(class_names, 1)]
-    return _encoded({"images": images, "annotations": annotations, "categories": categories})
-
-
-def _encoded(content: object) -> bytes:
+    categories = [{"id": id_step * number, "name": name} for number, name in enumerate(class_names, 1)]
+    content = {"images": images, "annotations": annotations, "categories": categories}
     return (json.dumps(content, ensure_ascii=False) + "\n").encode()
 
 
-def _write_fake(pictures: Path, file: Path, count: int, size: int, seed: int) -> None:
-    """Category and image ids neither begin at 1 nor are without gaps, as in the real data."""
-    pictures.mkdir(parents=True)
+def _write_fake(folder: Path, file: Path, pictures: int, size: int, seed: int) -> None:
+    """Ids neither begin at 1 nor are without gaps, as in the real data."""
+    folder.mkdir(parents=True)
     file.parent.mkdir(exist_ok=True)
-    images: list[dict[str, object]] = []
-    annotations: list[dict[str, object]] = []
-    for number, picture in enumerate(fake_pictures(count, size, seed)):
-        image_id, name = 100 * seed + 3 * number + 7, f"{seed}{number:05d}.jpg"
-        picture.image.save(pictures / name)
-        width, height = picture.image.size
-        images.append({"id": image_id, "file_name": name, "width": width, "height": height})
-        objects = zip(picture.boxes, picture.labels, picture.ignored, strict=True)
-        annotations += [
-            {
-                "id": 1000 * number + place,
-                "image_id": image_id,
-                "category_id": 3 * label + 2,
-                "bbox": [x1, y1, x2 - x1, y2 - y1],
-                "area": (x2 - x1) * (y2 - y1),
-                "iscrowd": int(crowd),
-            }
-            for place, ((x1, y1, x2, y2), label, crowd) in enumerate(objects)
-        ]
-    categories = [{"id": 3 * label + 2, "name": name} for label, name in enumerate(CLASS_NAMES)]
-    file.write_bytes(_encoded({"images": images, "annotations": annotations, "categories": categories}))
+    rows = []
+    for number, picture in enumerate(fake_pictures(pictures, size, seed)):
+        name, (width, height) = f"{seed}{number:05d}.jpg", picture.image.size
+        picture.image.save(folder / name)
+        objects = picture.objects(CLASS_NAMES)
+        rows.append({"file": name, "width": width, "height": height, "objects": objects})
+    file.write_bytes(to_json(rows, CLASS_NAMES, id_step=3))

@@ -85,15 +85,12 @@ class BoxCsv(BoxData):
         }
         everything = [row for own in rows.values() for row, _ in own]
         names = self.classes or sorted({row.name for row in everything if row.name})
-        sizes = self.sizes_of(str(path) for own in rows.values() for _, path in own)
         splits: dict[Split, list[Annotation]] = {}
         for split, own in rows.items():
             of_picture: dict[str, list[Row]] = {}
             for row, path in own:
                 of_picture.setdefault(str(path), []).append(row)
-            splits[split] = [
-                _joined(path, sizes.get(path, (0, 0)), found, names) for path, found in of_picture.items()
-            ]
+            splits[split] = [_joined(path, found, names) for path, found in of_picture.items()]
         return Annotated(names, splits)
 
     def _picture(self, row: Row, file: Path) -> Path:
@@ -121,11 +118,11 @@ class BoxCsv(BoxData):
         return {"root": str(root), "image_size": size}
 
 
-def _joined(path: str, size: tuple[int, int], rows: Sequence[Row], names: Sequence[str]) -> Annotation:
+def _joined(path: str, rows: Sequence[Row], names: Sequence[str]) -> Annotation:
     objects = [row for row in rows if row.name]
     return annotation(
         path,
-        size,
+        (0, 0),
         [row.box for row in objects],
         [label_of(row.name, names, row.source) for row in objects],
         image_id=rows[0].filename,
@@ -134,11 +131,8 @@ def _joined(path: str, size: tuple[int, int], rows: Sequence[Row], names: Sequen
 
 
 def read_csv(file: Path) -> Iterator[Row]:
-    """The lines of a file, with its heading understood where it has one.
-
-    Raises:
-        DataError: names the line that is none.
-    """
+    """The lines of a file, with its heading understood where it has one. `DataError`, which names the line,
+    where one is none."""
     try:
         with open(file, encoding="utf-8-sig", newline="") as lines:
             rows = [(number, row) for number, row in enumerate(csv.reader(lines), 1) if any(row)]

@@ -102,6 +102,10 @@ class BoxData(ResizedData):
         class_names, splits = self.read()
         if not any(splits.values()):
             raise self.problem("no picture is annotated")
+        every = (item for items in splits.values() for item in items)
+        sizes = self.sizes_of(item.path for item in every if not (item.height and item.width))
+        for items in splits.values():
+            items[:] = [item.sized(*sizes.get(item.path, (item.height, item.width))) for item in items]
         return Annotated(class_names, {split: self._present(items) for split, items in splits.items()})
 
     @cached_property

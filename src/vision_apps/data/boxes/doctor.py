@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from vision_apps.core.data import Split
+from vision_apps.core.errors import some
 from vision_apps.data.boxes.annotation import ROUNDING, Annotation, clean
 
 _MANY, _NEARLY_NONE = 0.1, 0.01  # shares of the boxes
@@ -138,7 +139,7 @@ def duplicates(items: Iterable[Annotation]) -> Iterator[str]:
         if more := len(rows) - len(np.unique(rows, axis=0)):
             found.append((item.source, more))
     if found:
-        named = _names(source for source, _ in found)
+        named = some([source for source, _ in found], _NAMED)
         yield f"boxes: {sum(more for _, more in found)} stand twice with the same class: {named}"
 
 
@@ -147,13 +148,14 @@ def twice(splits: Mapping[Split, Sequence[Annotation]]) -> Iterator[str]:
     for split, items in splits.items():
         found = [path for path, times in Counter(item.path for item in items).items() if times > 1]
         if found:
-            yield f"pictures: {len(found)} are listed more than once in {split}: {_names(found)}"
+            yield f"pictures: {len(found)} are listed more than once in {split}: {some(found, _NAMED)}"
 
 
 def empty_pictures(splits: Mapping[Split, Sequence[Annotation]]) -> Iterator[str]:
     for split, items in splits.items():
         if found := [item.path for item in items if not len(item.labels)]:
-            yield f"pictures: {len(found)} of {split} have no object and train as empty: {_names(found)}"
+            named = some(found, _NAMED)
+            yield f"pictures: {len(found)} of {split} have no object and train as empty: {named}"
 
 
 def vanishing(items: Sequence[Annotation], longest: float) -> Iterator[str]:
@@ -182,8 +184,3 @@ def _wrong(boxes: np.ndarray, frames: np.ndarray) -> np.ndarray:
     corners = np.hstack([boxes[:, 2:] < boxes[:, :2], boxes[:, :2] < -ROUNDING])
     bad: np.ndarray = np.any(np.hstack([corners, boxes[:, 2:] > frames + ROUNDING]), axis=1)
     return bad
-
-
-def _names(paths: Iterable[str]) -> str:
-    listed = list(paths)
-    return ", ".join(listed[:_NAMED]) + (", ..." if len(listed) > _NAMED else "")

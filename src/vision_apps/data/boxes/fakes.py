@@ -1,5 +1,6 @@
 """Tiny seeded pictures with boxes, from which the fakes of all box formats are written."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,12 +16,18 @@ class FakePicture(NamedTuple):
     image: Image.Image
     boxes: list[list[int]]  # x1, y1, x2, y2
     labels: list[int]  # 0 or 1
-    ignored: list[bool]
+
+    def objects(self, class_names: Sequence[str]) -> list[dict[str, object]]:
+        """As `to_json` and `to_xml` take them; every second one is to be ignored."""
+        found = enumerate(zip(self.labels, self.boxes, strict=True))
+        return [
+            {"class": class_names[label], "box": box, "ignored": number % 2 == 1}
+            for number, (label, box) in found
+        ]
 
 
 def fake_pictures(count: int, size: int, seed: int) -> list[FakePicture]:
-    """Pictures of random shapes around ``size`` px, under noise, with none to three bright objects; every
-    second object of a picture is to be ignored."""
+    """Pictures of random shapes around ``size`` px, under noise, with none to three bright objects."""
     rng = np.random.default_rng(seed)
     return [_picture(rng, size, COUNTS[number % len(COUNTS)]) for number in range(count)]
 
@@ -40,4 +47,4 @@ def _picture(rng: np.random.Generator, size: int, objects: int) -> FakePicture:
         pixels[inside] = pixels[inside] % 96 + 128
         boxes.append([x, y, x + w, y + h])
         labels.append(label)
-    return FakePicture(Image.fromarray(pixels), boxes, labels, [number % 2 == 1 for number in range(objects)])
+    return FakePicture(Image.fromarray(pixels), boxes, labels)

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 
 from vision_apps.core.errors import CorruptSample, DataError
+from vision_apps.core.hardware import cores
 from vision_apps.core.progress import duration
 from vision_apps.data.boxes.proposals import VERSION, Mode, selective_search
-from vision_apps.data.sizes import threads
 
 log = logging.getLogger(__name__)
 
@@ -66,11 +66,8 @@ class PictureProposals:
         self.most = max(1, int(counts.max()))
 
     def of(self, index: int, image: Tensor) -> Tensor:
-        """float32 [P, 4], zero rows past the proposals.
-
-        Raises:
-            DataError: they were computed from other pixels.
-        """
+        """float32 [P, 4], zero rows past the proposals. `DataError` where they were computed from other
+        pixels."""
         if (now := fingerprint(image)) != self.pixels[index]:
             raise DataError(
                 f"data.proposals: the kept proposals are of other pictures: for {self.keys[index]} they were "
@@ -92,15 +89,13 @@ def proposals_of(
     skip_broken: bool = False,
 ) -> PictureProposals:
     """Selective search of all pictures, from ``cache`` where it has them, computed and kept where not.
+    `DataError` where the cache is damaged or of other pictures, or cannot be written.
 
     Args:
         keys: a name for each picture, the same in every run.
         picture: from a number to uint8 [3, H, W]; called by several threads.
         cache: folder; below it each way to compute has its own.
         skip_broken: pictures that raise `CorruptSample` get no proposals.
-
-    Raises:
-        DataError: the cache is damaged or of other pictures, or cannot be written.
     """
     folder = cache / f"{mode}-{limit}-v{VERSION}"
     known = _read(folder)
@@ -143,7 +138,7 @@ def _compute(
     started = shown = time.monotonic()
     found: dict[str, _Kept] = {}
     # threads: OpenCV computes without Python's lock
-    with ThreadPoolExecutor(threads()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for start in range(0, len(missing), _PART):
             numbers = missing[start : start + _PART]
             kept = {

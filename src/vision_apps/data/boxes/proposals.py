@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import torch
@@ -24,7 +24,8 @@ def selective_search(image: Tensor, mode: Mode = "fast", limit: int = 2000) -> T
     """Proposals by merging alike neighbouring segments (Uijlings et al. 2013, through OpenCV).
 
     The paper's order, large regions first and shuffled in part, is drawn anew here: OpenCV's comes from the C
-    library's generator and so depends on what ran before.
+    library's generator and so depends on what ran before. `ConfigError` where OpenCV's contributed modules
+    are not installed, or there is no such mode.
 
     Args:
         image: uint8 [3, H, W].
@@ -33,23 +34,18 @@ def selective_search(image: Tensor, mode: Mode = "fast", limit: int = 2000) -> T
 
     Returns:
         float32 [p, 4], each once, the same for the same pixels.
-
-    Raises:
-        ConfigError: OpenCV's contributed modules are not installed, or no such mode.
     """
     search = _opencv().createSelectiveSearchSegmentation()
     pixels = np.ascontiguousarray(image.permute(1, 2, 0).flip(-1).numpy())  # BGR
     search.setBaseImage(pixels)
-    if mode == "single":
-        search.switchToSingleStrategy()
-    elif mode == "fast":
-        search.switchToSelectiveSearchFast()
-    elif mode == "quality":
-        search.switchToSelectiveSearchQuality()
-    else:
-        raise ConfigError(
-            f"data.proposals: expected one of {', '.join(get_args(Mode))} or null, not {mode!r}"
-        )
+    switch = {
+        "single": search.switchToSingleStrategy,
+        "fast": search.switchToSelectiveSearchFast,
+        "quality": search.switchToSelectiveSearchQuality,
+    }
+    if mode not in switch:
+        raise ConfigError(f"data.proposals: expected one of {', '.join(switch)} or null, not {mode!r}")
+    switch[mode]()
     found = np.unique(np.asarray(search.process(), np.int64).reshape(-1, 4), axis=0)  # x, y, width, height
     found = found[(found[:, 2] >= _LEAST) & (found[:, 3] >= _LEAST)]
     ranks = np.empty(len(found))

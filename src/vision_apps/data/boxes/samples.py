@@ -61,11 +61,8 @@ class BoxSamples:
         return len(self.table.files)
 
     def picture(self, index: int) -> Tensor:
-        """The picture with this number, resized: uint8 [3, H, W].
-
-        Raises:
-            CorruptSample: the file cannot be decoded, or its size is not the annotated one.
-        """
+        """The picture with this number, resized: uint8 [3, H, W]. `CorruptSample` where the file cannot be
+        decoded, or its size is not the annotated one."""
         path = os.fsdecode(self.table.files[index])
         image = read_image(path, self.max_pixels)
         height, width = self.table.sizes[index].tolist()

@@ -18,6 +18,7 @@ from vision_apps.data import public
 from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation, label_of
 from vision_apps.data.boxes.data import BoxData
 from vision_apps.data.boxes.fakes import CLASS_NAMES, fake_pictures
+from vision_apps.data.files import numbered_lines
 from vision_apps.data.images import EXTENSIONS
 from vision_apps.data.public import VOC_CLASSES
 
@@ -140,24 +141,16 @@ class VocFolder(BoxData):
             raise self.problem(
                 "no file names an object, so there are no classes; data.classes=[a,b] lists them"
             )
-        unmeasured = [path for path, parsed in entries if not (parsed and parsed.height and parsed.width)]
-        sizes = self.sizes_of(unmeasured)
         return Annotated(
             names,
-            {
-                split: [self._picture(path, parsed, names, sizes) for path, parsed in own]
-                for split, own in splits.items()
-            },
+            {split: [self._picture(*entry, names) for entry in own] for split, own in splits.items()},
         )
 
-    def _picture(
-        self, path: str, parsed: Parsed | None, names: Sequence[str], sizes: Mapping[str, tuple[int, int]]
-    ) -> Annotation:
-        size, name = sizes.get(path, (0, 0)), Path(path).stem
+    def _picture(self, path: str, parsed: Parsed | None, names: Sequence[str]) -> Annotation:
+        name = Path(path).stem
         if parsed is None:
-            return annotation(path, size, [], [], image_id=name, source=path)
-        if parsed.height and parsed.width:
-            size = (int(parsed.height), int(parsed.width))
+            return annotation(path, (0, 0), [], [], image_id=name, source=path)
+        size = (int(parsed.height), int(parsed.width))
         labels = [label_of(own, names, parsed.file) for own in parsed.names]
         return annotation(
             path, size, parsed.boxes, labels, parsed.difficult, image_id=name, source=parsed.file
@@ -185,10 +178,7 @@ class Voc(VocFolder):
 
     title = "PASCAL VOC"
     layout = "root/VOCdevkit/VOC{2007,2012}/{Annotations,JPEGImages,ImageSets/Main}"
-    remedy = (
-        "Download it (2007: 440 + 430 MB, 2012: 1,910 MB): data.download=true    Or say where it is: "
-        "data.root=/path/to/it"
-    )
+    remedy = public.remedy("2007: 440 + 430 MB, 2012: 1,910 MB")
 
     def __init__(
         self,
@@ -244,7 +234,7 @@ class Voc(VocFolder):
 
 def read_list(file: Path) -> list[str]:
     """Names in a list, one a line; a second column (-1, 0, 1 in the lists of one class) is not read."""
-    return [line.split()[0] for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [line.split()[0] for _, line in numbered_lines(file)]
 
 
 def to_xml(
@@ -259,7 +249,7 @@ def to_xml(
 
     Args:
         objects: each with ``class`` (a name), ``box`` (x1, y1, x2, y2 in pixels) and, where there are,
-            ``score`` and ``difficult``.
+            ``score`` and ``ignored``.
         one_based: pixels count from 1 and the second corner belongs to the object, as in VOC itself.
     """
     root = ET.Element("annotation")
@@ -270,7 +260,7 @@ def to_xml(
     for found in objects:
         node = ET.SubElement(root, "object")
         ET.SubElement(node, "name").text = found["class"]
-        ET.SubElement(node, "difficult").text = str(int(found.get("difficult", False)))
+        ET.SubElement(node, "difficult").text = str(int(found.get("ignored", False)))
         if "score" in found:
             ET.SubElement(node, "score").text = str(found["score"])
         box = ET.SubElement(node, "bndbox")
@@ -300,11 +290,7 @@ def _write_fake(
         for name, picture in zip(listed[split], fake_pictures(count, size, seed + shift), strict=True):
             picture.image.save(folder / "JPEGImages" / f"{name}.jpg")
             if picture.labels:
-                found = zip(picture.boxes, picture.labels, picture.ignored, strict=True)
-                objects = [
-                    {"class": class_names[label], "box": box, "difficult": difficult}
-                    for box, label, difficult in found
-                ]
+                objects = picture.objects(class_names)
                 content = to_xml(f"{name}.jpg", *picture.image.size, objects, one_based=one_based)
                 (folder / "Annotations" / f"{name}.xml").write_bytes(content)
     listed["trainval"] = listed["train"] + listed["val"]

@@ -16,7 +16,7 @@ from vision_apps.core.errors import DataError
 from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation
 from vision_apps.data.boxes.data import BoxData
 from vision_apps.data.boxes.fakes import CLASS_NAMES, FakePicture, fake_pictures
-from vision_apps.data.files import SPLIT_NAMES, pictures_below
+from vision_apps.data.files import SPLIT_NAMES, numbered_lines, pictures_below
 
 _FARTHEST = 2.0  # shares: beyond, the numbers must be pixels
 
@@ -90,8 +90,7 @@ class YoloFolder(BoxData):
         if place.is_dir():
             found = sorted(pictures_below(place), key=os.path.split)
         else:
-            lines = (line.strip() for line in place.read_text(encoding="utf-8").splitlines())
-            found = [str(place.parent / line) for line in lines if line]
+            found = [str(place.parent / line) for _, line in numbered_lines(place)]
         if not found:
             raise self.problem(f"{place} holds no pictures")
         return found
@@ -115,11 +114,8 @@ class YoloFolder(BoxData):
 
 
 def class_names(content: dict[str, object], file: Path) -> list[str]:
-    """The class names that a ``data.yaml`` with this content has.
-
-    Raises:
-        DataError: ``names`` is no list and no mapping from 0, 1, ..., has a name twice or not ``nc`` of them.
-    """
+    """The class names that a ``data.yaml`` with this content has. `DataError` where ``names`` is no list and
+    no mapping from 0, 1, ..., has a name twice or not ``nc`` of them."""
     names = content.get("names")
     if isinstance(names, dict) and sorted(names) == list(range(len(names))):
         names = [names[number] for number in range(len(names))]
@@ -159,15 +155,10 @@ def _read_picture(path: str, size: tuple[int, int], names: Sequence[str]) -> Ann
 
 
 def read_labels(file: Path, names: Sequence[str]) -> list[Line]:
-    """Class and corners, in shares of the picture's sides, of each object of a text file.
-
-    Raises:
-        DataError: names the line that is none, or whose class is not in the list.
-    """
+    """Class and corners, in shares of the picture's sides, of each object of a text file. `DataError`, which
+    names the line, where one is none or its class is not in the list."""
     found: list[Line] = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
+    for number, line in numbered_lines(file):
         try:
             label, *values = [float(text) for text in line.split()]
         except ValueError:

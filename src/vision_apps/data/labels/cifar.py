@@ -6,7 +6,7 @@ the arrays by a stand-in that records their parts: nothing that a batch names is
 
 import math
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal, NoReturn
@@ -14,6 +14,7 @@ from typing import ClassVar, Literal, NoReturn
 import numpy as np
 import torch
 from torch import Tensor
+from torchvision import datasets
 
 from vision_apps.core.errors import DataError
 from vision_apps.data import public
@@ -24,49 +25,39 @@ _ROW = 3 * _SIZE * _SIZE  # bytes: all red, all green, all blue values, each row
 
 
 class _Cifar(SmallImages):
-    folder: ClassVar[str]  # inside the archive
-    train_files: ClassVar[tuple[str, ...]]
-    test_files: ClassVar[tuple[str, ...]]
-    names_file: ClassVar[str]
-    names_key: ClassVar[str]
+    image_size = _SIZE
+    known: ClassVar[type[datasets.CIFAR10]]  # torchvision's: what the official files are called
     labels_key: ClassVar[str]
-    mean: ClassVar[tuple[float, ...]]  # of the 50,000 training images
-    std: ClassVar[tuple[float, ...]]
 
     @property
     def directory(self) -> Path:
-        return self.root if (self.root / self.names_file).is_file() else self.root / self.folder
+        whole = (self.root / self.known.meta["filename"]).is_file()
+        return self.root if whole else self.root / self.known.base_folder
+
+    @property
+    def expected(self) -> str:
+        return f"{self.directory.absolute()} with the files {', '.join(self.missing())}"
 
     def missing(self) -> list[str]:
-        files = (self.names_file, *self.train_files, *self.test_files)
-        return [name for name in files if not (self.directory / name).is_file()]
-
-    def expected(self, missing: Sequence[str]) -> str:
-        return f"{self.directory.absolute()} with the files {', '.join(missing)}"
+        listed = [name for name, _ in (*self.known.train_list, *self.known.test_list)]
+        return [n for n in (self.known.meta["filename"], *listed) if not (self.directory / n).is_file()]
 
     def fetch(self) -> None:
-        from torchvision import datasets
-
-        known = getattr(datasets, type(self).__name__)
-        archive = public.download([known.url], self.root, known.filename, known.tgz_md5)
+        archive = public.download([self.known.url], self.root, self.known.filename, self.known.tgz_md5)
         public.unpack(archive, self.root)
 
     @cached_property
     def names(self) -> list[str]:
-        path = self.directory / self.names_file
-        names = _text_keys(read_batch(path)).get(self.names_key)
+        path, key = self.directory / self.known.meta["filename"], self.known.meta["key"]
+        names = _text_keys(read_batch(path)).get(key)
         if not isinstance(names, list) or not names:
-            raise DataError(f"{path}: no list of class names under {self.names_key!r}")
+            raise DataError(f"{path}: no list of class names under {key!r}")
         return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
-
-    @property
-    def facts(self) -> dict[str, object]:
-        return super().facts | {"image_size": _SIZE, "mean": list(self.mean), "std": list(self.std)}
 
     def read(self, part: Literal["train", "test"]) -> dict[str, Tensor]:
         classes = len(self.names)
         pixels, labels = [], []
-        for name in self.train_files if part == "train" else self.test_files:
+        for name, _ in self.known.train_list if part == "train" else self.known.test_list:
             path = self.directory / name
             batch = _text_keys(read_batch(path))
             data, targets = batch.get("data"), batch.get(self.labels_key)
@@ -87,13 +78,14 @@ class _Cifar(SmallImages):
     def fake(cls, root: Path, *, per_class: int = 8) -> dict[str, object]:
         """Batches in the official layout, ``per_class`` images of each class in train and in test."""
         classes = [f"kind {number}" for number in range(10 if cls is CIFAR10 else 100)]
-        folder = root / cls.folder
+        folder = root / cls.known.base_folder
         folder.mkdir(parents=True)
-        _write(folder / cls.names_file, {cls.names_key: classes})
+        _write(folder / cls.known.meta["filename"], {cls.known.meta["key"]: classes})
         labels = [number % len(classes) for number in range(per_class * len(classes))]
-        share = math.ceil(len(labels) / len(cls.train_files))
-        for seed, name in enumerate((*cls.train_files, *cls.test_files)):
-            own = labels if name in cls.test_files else labels[seed * share : (seed + 1) * share]
+        parts = len(cls.known.train_list)
+        share = math.ceil(len(labels) / parts)
+        for seed, (name, _) in enumerate((*cls.known.train_list, *cls.known.test_list)):
+            own = labels[seed * share : (seed + 1) * share] if seed < parts else labels
             data = np.random.default_rng(seed).integers(0, 256, (len(own), _ROW), dtype=np.uint8)
             _write(folder / name, {"data": data, cls.labels_key: own})
         return {"root": str(root), "val_images": len(classes)}
@@ -109,14 +101,10 @@ class CIFAR10(_Cifar):
     """
 
     title = "CIFAR-10"
-    folder = "cifar-10-batches-py"
-    weight = "170 MB"
-    train_files = tuple(f"data_batch_{number}" for number in range(1, 6))
-    test_files = ("test_batch",)
-    names_file = "batches.meta"
-    names_key = "label_names"
+    remedy = public.remedy("170 MB")
+    known = datasets.CIFAR10
     labels_key = "labels"
-    mean = (0.4914, 0.4822, 0.4465)
+    mean = (0.4914, 0.4822, 0.4465)  # of the 50,000 training images
     std = (0.2470, 0.2435, 0.2616)
 
 
@@ -124,12 +112,8 @@ class CIFAR100(_Cifar):
     """32x32 photographs of 100 fine classes, in the format and with the arguments of `CIFAR10`."""
 
     title = "CIFAR-100"
-    folder = "cifar-100-python"
-    weight = "169 MB"
-    train_files = ("train",)
-    test_files = ("test",)
-    names_file = "meta"
-    names_key = "fine_label_names"
+    remedy = public.remedy("169 MB")
+    known = datasets.CIFAR100
     labels_key = "fine_labels"
     mean = (0.5071, 0.4865, 0.4409)
     std = (0.2673, 0.2564, 0.2762)
@@ -184,10 +168,8 @@ class _Reader(pickle.Unpickler):
 
 def read_batch(path: Path) -> dict[object, object]:
     """One python batch, official (Python 2) or written anew: a dict of plain values and uint8 arrays.
-
-    Raises:
-        DataError: the file is truncated, no such dict, or asks for anything but plain values and arrays.
-    """
+    `DataError` where the file is truncated, no such dict, or asks for anything but plain values and
+    arrays."""
     try:
         with open(path, "rb") as file:
             content = _Reader(file, encoding="bytes").load()

@@ -48,11 +48,8 @@ class LabelledSamples:
         return len(self.listing)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """``images`` uint8 [3, size, size] and ``labels`` int64 [], as asked for.
-
-        Raises:
-            CorruptSample: the file cannot be decoded.
-        """
+        """``images`` uint8 [3, size, size] and ``labels`` int64 [], as asked for. `CorruptSample` where the
+        file cannot be decoded."""
         sample: dict[str, Tensor] = {}
         if "images" in self.fields:
             image = read_image(os.fsdecode(self.listing.files[index]), self.max_pixels)
@@ -110,11 +107,8 @@ class ImageFolder(FileData):
         self.extensions = tuple(extension.lower() for extension in extensions)
 
     def split_folders(self) -> dict[Split, Path]:
-        """The folder of each split that has one. Without any, ``root`` itself is for training.
-
-        Raises:
-            DataError: there are folders to measure with and none to train on.
-        """
+        """The folder of each split that has one. Without any, ``root`` itself is for training. `DataError`
+        where there are folders to measure with and none to train on."""
         found: dict[Split, Path] = {}
         for split, names in SPLIT_NAMES.items():
             if folder := next((self.root / name for name in names if (self.root / name).is_dir()), None):

@@ -7,6 +7,7 @@ from typing import Any
 
 from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError
+from vision_apps.data.files import numbered_lines
 from vision_apps.data.labels.folder import ImageFolder, fake_pictures
 
 _NAMES_FILE = "LOC_synset_mapping.txt"
@@ -71,7 +72,7 @@ class ImageNet(ImageFolder):
         if not path.is_file():
             return {}
         names = {}
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in numbered_lines(path):
             wnid, _, synonyms = line.partition(" ")
             if not _WNID.fullmatch(wnid) or not synonyms:
                 raise DataError(

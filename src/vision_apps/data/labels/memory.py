@@ -1,59 +1,27 @@
 """Public sets of small images with a class each, which are held in memory whole."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from vision_apps.core.data import Split, VisionData, split_indices
-from vision_apps.core.errors import ConfigError, DataError
+from vision_apps.core.data import Part, Split, TensorSamples, split_indices
+from vision_apps.core.errors import ConfigError
+from vision_apps.data.files import FolderData
 
 
-class Rows:
-    """Some rows of tensors that are kept whole, so that train and val share one copy of 150 MB.
-
-    Args:
-        values: name to tensor [N, ...].
-        rows: int64 [n], the sample numbers of this split.
-        fields: the names to offer.
-    """
-
-    in_memory = True
-
-    def __init__(self, values: Mapping[str, Tensor], rows: Tensor, fields: Sequence[str]) -> None:
-        self.values = {name: values[name] for name in fields}
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitems__(self, indices: list[int]) -> dict[str, Tensor]:
-        rows = self.rows[torch.tensor(indices)]
-        return {name: values.index_select(0, rows) for name, values in self.values.items()}
-
-
-class SmallImages(VisionData):
+class SmallImages(FolderData):
     """A public set whose images all fit in memory: the official test images, and ``val_images`` held out of
-    the official training images.
-
-    Args:
-        root: folder of the official files.
-        download: fetch them when they are not there.
-        val_images: how many are held out, chosen by ``seed``.
-    """
+    the official training images by ``seed``."""
 
     fields = ("images", "labels")
     fact_names = ("num_classes", "class_names", "class_counts", "image_size", "mean", "std")
-    title: ClassVar[str]
-    weight: ClassVar[str]  # of the download
 
     def __init__(self, root: str, *, download: bool = False, val_images: int = 5000, **loader: Any) -> None:
-        super().__init__(**loader)
-        self.root = Path(root)
+        super().__init__(root, **loader)
         self.download = download
         self.val_images = val_images
 
@@ -65,14 +33,10 @@ class SmallImages(VisionData):
     def fetch(self) -> None:
         """Download the official files."""
 
-    @abstractmethod
-    def expected(self, missing: Sequence[str]) -> str:
-        """Where the files that are missing would be found."""
-
     @property
     @abstractmethod
     def names(self) -> Sequence[str]:
-        """Names of the classes."""
+        """Of the classes."""
 
     @abstractmethod
     def read(self, part: Literal["train", "test"]) -> dict[str, Tensor]:
@@ -82,26 +46,22 @@ class SmallImages(VisionData):
         if self.download and self.missing():
             self.fetch()
         if missing := self.missing():
-            raise DataError(
-                f"data.root: no {self.title} in {self.root.absolute()}\n"
-                f"  Expected {self.expected(missing)}.\n  Download it ({self.weight}): data.download=true"
-                "    Or say where it is: data.root=/path/to/it"
-            )
+            raise self.problem(f"there is no {', '.join(missing)}")
 
     @property
     def facts(self) -> dict[str, object]:
         labels = self._training["labels"][self._rows["train"][: self.limits["train"]]]
-        return {
+        return super().facts | {
             "num_classes": len(self.names),
             "class_names": list(self.names),
             "class_counts": torch.bincount(labels, minlength=len(self.names)).tolist(),
         }
 
-    def load(self, split: Split, fields: tuple[str, ...]) -> Rows:
-        if split == "test":
-            test = self.read("test")
-            return Rows(test, torch.arange(len(test["labels"])), fields)
-        return Rows(self._training, self._rows[split], fields)
+    def load(self, split: Split, fields: tuple[str, ...]) -> TensorSamples | Part:
+        values = self.read("test") if split == "test" else self._training
+        samples = TensorSamples(**{name: values[name] for name in fields})
+        # train and val share one copy of 150 MB
+        return samples if split == "test" else Part(samples, self._rows[split].tolist())
 
     @cached_property
     def _training(self) -> dict[str, Tensor]:

@@ -2,7 +2,6 @@
 
 import gzip
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision import datasets
 
 from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.data import public
@@ -35,8 +35,10 @@ class MNIST(SmallImages):
     """
 
     title = "MNIST"
-    weight = "12 MB"
-    class_names: ClassVar[tuple[str, ...]] = tuple("0123456789")
+    remedy = public.remedy("12 MB")
+    known: ClassVar[type[datasets.MNIST]] = datasets.MNIST  # torchvision's
+    names = "0123456789"
+    image_size: int
     moments: ClassVar[tuple[float, float]] = (0.1307, 0.3081)  # mean and std of the 60,000 images of 28x28
 
     def __init__(self, root: str, *, image_size: int = 32, **data: Any) -> None:
@@ -46,40 +48,26 @@ class MNIST(SmallImages):
                 f"data.image_size: {image_size} is less than the images have; expected {_SIZE} or more"
             )
         self.image_size = image_size
+        mean, std = self.moments
+        inside = (_SIZE / image_size) ** 2  # the share of pixels that is not border
+        self.mean = (mean * inside,) * 3
+        self.std = (((std**2 + mean**2) * inside - (mean * inside) ** 2) ** 0.5,) * 3
 
     @property
-    def names(self) -> Sequence[str]:
-        return self.class_names
+    def expected(self) -> str:
+        return f"{', '.join(self.missing())} (or with .gz) there or in one of {', '.join(_PLACES[1:])}"
 
     def missing(self) -> list[str]:
         names = [f"{part}-{kind}-ubyte" for part in _PARTS.values() for kind in _KINDS]
         return [name for name in names if self._find(name) is None]
-
-    def expected(self, missing: Sequence[str]) -> str:
-        return f"{', '.join(missing)} (or with .gz) there or in one of {', '.join(_PLACES[1:])}"
 
     def _find(self, name: str) -> Path | None:
         candidates = (self.root / place / f"{name}{end}" for place in _PLACES for end in ("", ".gz"))
         return next((path for path in candidates if path.is_file()), None)
 
     def fetch(self) -> None:
-        from torchvision import datasets
-
-        known = getattr(datasets, type(self).__name__)
-        for name, md5 in known.resources:
-            public.download([mirror + name for mirror in known.mirrors], self.root, name, md5)
-
-    @property
-    def facts(self) -> dict[str, object]:
-        mean, std = self.moments
-        inside = (_SIZE / self.image_size) ** 2  # the share of pixels that is not border
-        padded_mean = mean * inside
-        padded_std = ((std**2 + mean**2) * inside - padded_mean**2) ** 0.5
-        return super().facts | {
-            "image_size": self.image_size,
-            "mean": [padded_mean] * 3,
-            "std": [padded_std] * 3,
-        }
+        for name, md5 in self.known.resources:
+            public.download([mirror + name for mirror in self.known.mirrors], self.root, name, md5)
 
     def read(self, part: Literal["train", "test"]) -> dict[str, Tensor]:
         images, path = (self._find(f"{_PARTS[part]}-{kind}-ubyte") for kind in _KINDS)
@@ -88,8 +76,8 @@ class MNIST(SmallImages):
         pixels, labels = read_idx(images, 3), read_idx(path, 1)
         if pixels.shape[1:] != (_SIZE, _SIZE):
             raise DataError(f"{images}: expected images of {_SIZE} x {_SIZE}")
-        if len(labels) != len(pixels) or labels.max(initial=0) >= len(self.class_names):
-            raise DataError(f"{path}: expected {len(pixels)} labels from 0 to {len(self.class_names) - 1}")
+        if len(labels) != len(pixels) or labels.max(initial=0) >= len(self.names):
+            raise DataError(f"{path}: expected {len(pixels)} labels from 0 to {len(self.names) - 1}")
         before = (self.image_size - _SIZE) // 2
         after = self.image_size - _SIZE - before
         grey = F.pad(torch.from_numpy(pixels), (before, after, before, after))
@@ -104,30 +92,20 @@ class MNIST(SmallImages):
         root.mkdir(parents=True, exist_ok=True)
         for seed, part in enumerate(("train", "t10k")):
             rng = np.random.default_rng(seed)
-            labels = np.tile(np.arange(len(cls.class_names), dtype=np.uint8), per_class)
+            labels = np.tile(np.arange(len(cls.names), dtype=np.uint8), per_class)
             write_idx(root / f"{part}-labels-idx1-ubyte.gz", labels)
             pixels = rng.integers(0, 256, (len(labels), _SIZE, _SIZE), dtype=np.uint8)
             write_idx(root / f"{part}-images-idx3-ubyte.gz", pixels)
-        return {"root": str(root), "val_images": len(cls.class_names)}
+        return {"root": str(root), "val_images": len(cls.names)}
 
 
 class FashionMNIST(MNIST):
     """Grey 28x28 images of ten kinds of clothes, in the format and with the arguments of `MNIST`."""
 
     title = "Fashion-MNIST"
-    weight = "31 MB"
-    class_names = (
-        "T-shirt/top",
-        "Trouser",
-        "Pullover",
-        "Dress",
-        "Coat",
-        "Sandal",
-        "Shirt",
-        "Sneaker",
-        "Bag",
-        "Ankle boot",
-    )
+    remedy = public.remedy("31 MB")
+    known = datasets.FashionMNIST
+    names = datasets.FashionMNIST.classes
     moments = (0.2860, 0.3530)
 
 
@@ -136,10 +114,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     dimensions.
 
     Layout: two zero bytes, the type code, the number of dimensions, each size as a big-endian int32, the
-    values.
-
-    Raises:
-        DataError: another format, or fewer or more bytes than the header says.
+    values. `DataError` where it has another format, or fewer or more bytes than the header says.
     """
     try:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:

@@ -1,6 +1,5 @@
 """CamVid (Brostow, Fauqueur, Cipolla 2009) as SegNet's tutorial has it: 701 frames of a drive, 11 classes."""
 
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ from vision_apps.core.conventions import IGNORE_INDEX, Size
 from vision_apps.core.data import SPLITS, Split
 from vision_apps.data.masks.coding import MaskCoding, identity
 from vision_apps.data.masks.data import MaskData, Pairs, fake_pair
-from vision_apps.data.masks.doctor import strays
 from vision_apps.data.masks.pair_lists import listed_pairs
 
 # the colours are those of CamVid's own label list, where several of its 32 classes are one here
@@ -39,6 +37,7 @@ class CamVid(MaskData):
 
     title = "CamVid"
     classes = _CLASSES
+    complete = True
     mean = (0.4114, 0.4247, 0.4320)  # of the 367 training frames
     std = (0.3065, 0.3108, 0.3064)
     layout = (
@@ -72,10 +71,6 @@ class CamVid(MaskData):
     @cached_property
     def coding(self) -> MaskCoding:
         return MaskCoding(len(_CLASSES), values=identity(len(_CLASSES)) | {_UNLABELLED: IGNORE_INDEX})
-
-    def doctor(self) -> Iterator[str]:
-        yield from super().doctor()
-        yield from strays([pair for pairs in self.pairs.values() for pair in pairs.paths()])
 
     @classmethod
     def fake(cls, root: Path, *, size: int = 32, pictures: int = 8) -> dict[str, object]:

@@ -4,6 +4,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from torchvision import datasets
+
 from vision_apps.core.conventions import IGNORE_INDEX, Size
 from vision_apps.core.data import Split
 from vision_apps.core.seeding import permutation
@@ -11,28 +13,8 @@ from vision_apps.data.files import held_out_fractions
 from vision_apps.data.masks.coding import MaskCoding
 from vision_apps.data.masks.data import MaskData, Pairs, fake_pair
 
-# name: number in *_labelIds.png, and colour; as cityscapesScripts' labels.py has them, in order of "trainId"
-_CLASSES = {
-    "road": (7, (128, 64, 128)),
-    "sidewalk": (8, (244, 35, 232)),
-    "building": (11, (70, 70, 70)),
-    "wall": (12, (102, 102, 156)),
-    "fence": (13, (190, 153, 153)),
-    "pole": (17, (153, 153, 153)),
-    "traffic light": (19, (250, 170, 30)),
-    "traffic sign": (20, (220, 220, 0)),
-    "vegetation": (21, (107, 142, 35)),
-    "terrain": (22, (152, 251, 152)),
-    "sky": (23, (70, 130, 180)),
-    "person": (24, (220, 20, 60)),
-    "rider": (25, (255, 0, 0)),
-    "car": (26, (0, 0, 142)),
-    "truck": (27, (0, 0, 70)),
-    "bus": (28, (0, 60, 100)),
-    "train": (31, (0, 80, 100)),
-    "motorcycle": (32, (0, 0, 230)),
-    "bicycle": (33, (119, 11, 32)),
-}
+# of cityscapesScripts' labels.py, in order of "trainId"
+_CLASSES = [known for known in datasets.Cityscapes.classes if not known.ignore_in_eval]
 _IDS = 34  # 0 to 33; those that are no class above are not evaluated
 _IMAGE, _MASK = "_leftImg8bit.png", "_gtFine_labelIds.png"
 
@@ -47,7 +29,7 @@ class Cityscapes(MaskData):
     """
 
     title = "Cityscapes"
-    classes = {name: color for name, (_, color) in _CLASSES.items()}  # noqa: RUF012
+    classes = {known.name: known.color for known in _CLASSES}  # noqa: RUF012
     layout = (
         "root/leftImg8bit/{train,val}/<city>/*_leftImg8bit.png and "
         "root/gtFine/{train,val}/<city>/*_gtFine_labelIds.png"
@@ -98,13 +80,13 @@ class Cityscapes(MaskData):
 
     @cached_property
     def coding(self) -> MaskCoding:
-        classes = {number: index for index, (number, _) in enumerate(_CLASSES.values())}
+        classes = {known.id: index for index, known in enumerate(_CLASSES)}
         return MaskCoding(len(_CLASSES), values=dict.fromkeys(range(_IDS), IGNORE_INDEX) | classes)
 
     @classmethod
     def fake(cls, root: Path, *, size: int = 32, pictures: int = 6) -> dict[str, object]:
         """Small pictures of two cities to train on and one to measure with."""
-        numbers = [0, 3, *(number for number, _ in _CLASSES.values())]
+        numbers = [0, 3, *(known.id for known in _CLASSES)]
         for start, (split, city) in enumerate((("train", "aachen"), ("train", "bochum"), ("val", "lindau"))):
             for number in range(pictures):
                 name = f"{city}/{city}_{number:06d}_000019"

@@ -67,22 +67,20 @@ class MaskCoding:
         self._table = np.full(_LEVELS, -1, np.int16)
         for value, target in self.values.items():
             self._table[value] = target
-        packed = sorted(((r << 16) | (g << 8) | b, target) for (r, g, b), target in (colors or {}).items())
-        self._colors = np.array([color for color, _ in packed], np.int64)
-        self._targets = np.array([target for _, target in packed], np.int16)
+        known = _packed(np.array(list(colors or {}), np.int64).reshape(-1, 3))
+        order = known.argsort()
+        self._colors, self._targets = known[order], np.array(list((colors or {}).values()), np.int16)[order]
 
     @property
     def has_colors(self) -> bool:
         return len(self._colors) > 0
 
     def codes(self, values: NDArray[np.integer], path: str | Path) -> NDArray[np.int16]:
-        """The class of every pixel [H, W], or `IGNORE_INDEX`, or -1 where it is no class.
+        """The class of every pixel [H, W], or `IGNORE_INDEX`, or -1 where it is no class. `CorruptSample`
+        where it is an RGB picture and nothing says what its colours mean.
 
         Args:
             values: of a mask file, numbers [H, W] or colours [H, W, 3], as `read_values` gives them.
-
-        Raises:
-            CorruptSample: it is an RGB picture and nothing says what its colours mean.
         """
         if values.ndim == 3 and self.has_colors:
             packed = _packed(values)
@@ -101,13 +99,11 @@ class MaskCoding:
         return np.where(inside, self._table[np.where(inside, values, 0)], -1)
 
     def classes(self, values: NDArray[np.integer], path: str | Path) -> NDArray[np.uint8]:
-        """The class of every pixel, or `IGNORE_INDEX`, uint8 [H, W].
+        """The class of every pixel, or `IGNORE_INDEX`, uint8 [H, W]. `CorruptSample`, which names its number
+        or colour, its place and what was expected, where a pixel is no class.
 
         Args:
             values: of a mask file, numbers [H, W] or colours [H, W, 3], as `read_values` gives them.
-
-        Raises:
-            CorruptSample: a pixel is no class; names its number or colour, its place and what was expected.
         """
         codes = self.codes(values, path)
         if codes.min(initial=0) < 0:
@@ -142,19 +138,15 @@ def identity(num_classes: int) -> dict[int, int]:
 
 
 def _packed(colors: NDArray[np.integer]) -> NDArray[np.int64]:
-    """[H, W, 3] -> one number per colour [H, W]."""
-    red, green, blue = (colors[..., channel].astype(np.int64) for channel in range(3))
-    return (red << 16) | (green << 8) | blue
+    """[..., 3] -> one number per colour [...]."""
+    return colors.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
 
 
 def read_values(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.integer]:
     """The numbers of a mask file, whole [H, W] (the indices of a palette picture; 0 and 1 of one bit), or its
-    colours, uint8 [H, W, 3]; turned as its EXIF orientation says.
-
-    Raises:
-        CorruptSample: the file is missing, truncated, larger than ``max_pixels``, lossy (JPEG, WebP) or
-            half transparent, which leaves the class open.
-    """
+    colours, uint8 [H, W, 3]; turned as its EXIF orientation says. `CorruptSample` where the file is missing,
+    truncated, larger than ``max_pixels``, lossy (JPEG, WebP) or half transparent, which leaves the class
+    open."""
     with decoding(path, max_pixels), open(path, "rb") as file:
         image = open_image(file, path, max_pixels)
         if image.format in _LOSSY:
@@ -183,11 +175,8 @@ def read_values(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.in
 
 
 def read_mask(path: str | Path, coding: MaskCoding, max_pixels: int = MAX_PIXELS) -> Tensor:
-    """The class of every pixel, uint8 [H, W], `IGNORE_INDEX` included.
-
-    Raises:
-        CorruptSample: the file cannot be read as numbers or colours, or a pixel is no class.
-    """
+    """The class of every pixel, uint8 [H, W], `IGNORE_INDEX` included. `CorruptSample` where the file cannot
+    be read as numbers or colours, or a pixel is no class."""
     return torch.from_numpy(coding.classes(read_values(path, max_pixels), path))
 
 
@@ -214,11 +203,8 @@ def resize_mask(mask: Tensor, size: Size, mode: ResizeMode = "letterbox") -> Ten
 
 
 def mask_palette(path: str | Path, max_pixels: int = MAX_PIXELS) -> list[list[int]] | None:
-    """The colours of a palette picture, by index; None where the mask has no palette.
-
-    Raises:
-        CorruptSample: the file is missing, truncated, larger than ``max_pixels`` or no picture.
-    """
+    """The colours of a palette picture, by index; None where the mask has no palette. `CorruptSample` where
+    the file is missing, truncated, larger than ``max_pixels`` or no picture."""
     with decoding(path, max_pixels), open(path, "rb") as file:
         image = open_image(file, path, max_pixels)
         image.load()  # only then is the palette known
@@ -229,11 +215,8 @@ def mask_palette(path: str | Path, max_pixels: int = MAX_PIXELS) -> list[list[in
 def encode_palette_png(mask: Tensor, palette: Colors) -> bytes:
     """A PNG whose pixels are the classes of ``mask``, uint8 [H, W], and whose palette makes them visible:
     ``palette`` for the first classes, the colours of `voc_colors` for the other numbers, so that pixels of
-    `IGNORE_INDEX` are cream.
-
-    Raises:
-        ValueError: the mask holds a number that is neither `IGNORE_INDEX` nor a class of the palette.
-    """
+    `IGNORE_INDEX` are cream. `ValueError` where the mask holds a number that is neither `IGNORE_INDEX` nor a
+    class of the palette."""
     classes = mask.cpu().numpy()
     strange = classes[(classes >= len(palette)) & (classes != IGNORE_INDEX)]
     if strange.size:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vision_apps.core.conventions import Size
 from vision_apps.core.data import Split, TensorSamples
-from vision_apps.core.errors import CorruptSample
+from vision_apps.core.errors import CorruptSample, some
 from vision_apps.data.files import ResizedData
 from vision_apps.data.images import read_image
 from vision_apps.data.masks.coding import (
@@ -26,10 +26,10 @@ from vision_apps.data.masks.coding import (
     resize_mask,
     voc_colors,
 )
-from vision_apps.data.masks.doctor import findings
+from vision_apps.data.masks.doctor import findings, strays
 from vision_apps.data.resizing import ResizeMode, resize_picture
 
-_NAMED = 5  # files in an error that concerns many
+NAMED = 5  # files in an error that concerns many
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,9 @@ class MaskSamples:
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """``images`` uint8 [3, H, W] and ``masks`` uint8 [H, W], as asked for.
-
-        Raises:
-            CorruptSample: a file cannot be decoded, a pixel of the mask is no class, or the mask is of
-                another size than its picture.
-        """
+        """``images`` uint8 [3, H, W] and ``masks`` uint8 [H, W], as asked for. `CorruptSample` where a file
+        cannot be decoded, a pixel of the mask is no class, or the mask is of another size than its
+        picture."""
         sample: dict[str, Tensor] = {}
         image = read_image(os.fsdecode(self.pairs.images[index]), self.max_pixels)
         if "images" in self.fields:
@@ -111,6 +108,7 @@ class MaskData(ResizedData):
     fields = ("images", "masks")
     fact_names = ("num_classes", "class_names", "image_size", "mean", "std", "palette")
     classes: ClassVar[Mapping[str, Sequence[int]]]  # name to colour, where the files do not say
+    complete: ClassVar[bool] = False  # every picture and mask that lies there belongs to a pair
 
     @abstractmethod
     def list_pairs(self) -> dict[Split, Pairs]:
@@ -141,16 +139,15 @@ class MaskData(ResizedData):
         return {split: self.shuffled(pairs) for split, pairs in self.list_pairs().items()}
 
     def existing(self, files: Sequence[tuple[Path, Path]], where: str) -> Pairs:
-        """The files as pairs, if all are there.
-
-        Raises:
-            DataError: names the first that are not, pictures and masks apart.
-        """
+        """The files as pairs, if all are there. `DataError`, which names the first that are not, pictures and
+        masks apart."""
         if not files:
             raise self.problem(f"{where} holds no pictures")
         for kind, paths in zip(("pictures", "masks"), zip(*files, strict=True), strict=True):
             if missing := [path for path in paths if not path.is_file()]:
-                raise self.problem(f"{where}: {some(missing)} of {len(files)} {kind} are not there")
+                raise self.problem(
+                    f"{where}: {len(missing)} ({some(missing, NAMED)}) of {len(files)} {kind} are not there"
+                )
         return Pairs.of(files)
 
     @property
@@ -168,18 +165,12 @@ class MaskData(ResizedData):
         return TensorSamples(**self.decoded(samples, split).fields) if self.in_memory else samples
 
     def doctor(self) -> Iterator[str]:
-        yield from findings(
-            {split: list(pairs.paths()) for split, pairs in self.pairs.items()},
-            self.coding,
-            self.class_names,
-            self.max_pixels,
-        )
-
-
-def some(paths: Sequence[str | Path]) -> str:
-    """How many paths these are, and the first of them, for an error."""
-    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-    return f"{len(paths)} ({', '.join(str(path) for path in paths[:_NAMED])}{more})"
+        listed: dict[str, list[tuple[str, str]]] = {
+            split: list(pairs.paths()) for split, pairs in self.pairs.items()
+        }
+        yield from findings(listed, self.coding, self.class_names, self.max_pixels)
+        if self.complete:
+            yield from strays([pair for pairs in listed.values() for pair in pairs])
 
 
 def fake_pair(

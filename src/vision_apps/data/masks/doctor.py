@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vision_apps.core.conventions import IGNORE_INDEX
-from vision_apps.core.errors import CorruptSample
+from vision_apps.core.errors import CorruptSample, some
 from vision_apps.data.images import EXTENSIONS
 from vision_apps.data.leakage import leakage
 from vision_apps.data.masks.coding import MaskCoding, mask_palette, other_size, read_values
@@ -127,7 +127,6 @@ def _contradiction(
 def _unknown(mask: str, found: NDArray[np.integer], codes: NDArray[np.int16], coding: MaskCoding) -> str:
     strange = found[codes < 0]
     kind = "colours" if found.ndim == 3 and coding.has_colors else "values"
-    names = np.unique(strange, axis=0).tolist()
-    shown = ", ".join(map(str, names[:_MOST])) + (", ..." if len(names) > _MOST else "")
+    shown = some(np.unique(strange, axis=0).tolist(), _MOST)
     share = len(strange) / codes.size
     return f"{mask}: {share:.2%} of the pixels have {kind} that are no class: {shown}"

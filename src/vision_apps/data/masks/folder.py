@@ -11,7 +11,7 @@ import numpy as np
 
 from vision_apps.core.conventions import IGNORE_INDEX, Size
 from vision_apps.core.data import SPLITS, Split
-from vision_apps.core.errors import ConfigError, CorruptSample
+from vision_apps.core.errors import ConfigError, CorruptSample, some
 from vision_apps.data.files import SPLIT_NAMES, held_out_fractions, pictures_below
 from vision_apps.data.images import EXTENSIONS
 from vision_apps.data.masks.coding import (
@@ -22,8 +22,7 @@ from vision_apps.data.masks.coding import (
     read_values,
     voc_colors,
 )
-from vision_apps.data.masks.data import MaskData, Pairs, fake_pair, some
-from vision_apps.data.masks.doctor import strays
+from vision_apps.data.masks.data import NAMED, MaskData, Pairs, fake_pair
 from vision_apps.data.masks.pair_lists import Classes, listed_pairs, read_classes
 
 log = logging.getLogger(__name__)
@@ -57,6 +56,7 @@ class MaskFolder(MaskData):
     """
 
     title = "pictures with masks"
+    complete = True
     layout = (
         "root/images/*.jpg with root/masks/*.png of the same names, root/{train,val,test}/{images,masks}, "
         "or lists root/{train,val,test}.txt with a line 'image mask' each"
@@ -119,7 +119,8 @@ class MaskFolder(MaskData):
             raise self.problem(f"{images.absolute()} holds no pictures ({' '.join(EXTENSIONS)})")
         if missing := [path for name, path in pictures.items() if name not in found]:
             raise self.problem(
-                f"{some(missing)} of {len(pictures)} pictures have no mask in {masks.absolute()}; "
+                f"{len(missing)} ({some(missing, NAMED)}) of {len(pictures)} pictures have no mask in "
+                f"{masks.absolute()}; "
                 f"{missing[0].name} needs {missing[0].stem}{self.mask_suffix}.png (data.mask_suffix)"
             )
         return Pairs.of((path, found[name]) for name, path in pictures.items())
@@ -161,9 +162,7 @@ class MaskFolder(MaskData):
                 seen |= set(map(tuple, np.unique(values.reshape(-1, 3), axis=0).tolist()))
             else:
                 seen |= set(np.unique(values).tolist())
-        shown = ", ".join(
-            map(str, sorted(seen, key=lambda value: (isinstance(value, tuple), value))[:_SHOWN])
-        ) + (", ..." if len(seen) > _SHOWN else "")
+        shown = some(sorted(seen, key=lambda value: (isinstance(value, tuple), value)), _SHOWN)
         return ConfigError(
             f"data.class_names: the classes have no names and {self.root.absolute()} no classes.txt; the "
             f"first masks hold {shown}; name the classes in order: data.class_names=[background,object]"
@@ -252,7 +251,6 @@ class MaskFolder(MaskData):
         if self.binary:
             yield self._about_binary()
         yield from super().doctor()
-        yield from strays([pair for pairs in self.pairs.values() for pair in pairs.paths()])
 
     @classmethod
     def fake(cls, root: Path, *, size: int = 32, pictures: int = 16) -> dict[str, object]:

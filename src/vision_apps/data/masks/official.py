@@ -7,20 +7,13 @@ from typing import Any, ClassVar
 
 from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError
-from vision_apps.data.files import held_out_fractions
+from vision_apps.data.files import held_out_fractions, numbered_lines
 from vision_apps.data.masks.data import MaskData, Pairs, fake_pair
-from vision_apps.data.masks.pair_lists import numbered_lines
 
 
 class OfficialSplits(MaskData):
-    """Pictures and masks in the layout of an archive; ``val_fraction`` of the training list is held out by
-    ``seed``.
-
-    Args:
-        root: the unpacked folder, or the one that the archive was unpacked in.
-        download: fetch and unpack the official archives when they are not there.
-        val_fraction: of the training pictures, to choose a checkpoint with.
-    """
+    """Pictures and masks in the layout of an archive, with two lists of names. Below ``root``, or in the
+    archive's folder there; ``val_fraction`` of the training list is held out by ``seed``."""
 
     inside: ClassVar[str]  # folder that the archive is unpacked to, below ``root``
     parts: ClassVar[tuple[str, ...]]  # folders in it

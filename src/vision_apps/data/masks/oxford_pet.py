@@ -4,6 +4,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from torchvision import datasets
+
 from vision_apps.core.conventions import IGNORE_INDEX, Size
 from vision_apps.data import public
 from vision_apps.data.masks.coding import MaskCoding
@@ -32,7 +34,7 @@ class OxfordPet(OfficialSplits):
         "root/images/*.jpg, root/annotations/trimaps/*.png and root/annotations/{trainval,test}.txt, or "
         f"these in root/{_NAME}"
     )
-    remedy = "Download it (811 MB): data.download=true    Or say where it is: data.root=/path/to/it"
+    remedy = public.remedy("811 MB")
 
     classes = _CLASSES
     inside = _NAME
@@ -48,9 +50,7 @@ class OxfordPet(OfficialSplits):
         self.border = border
 
     def fetch(self) -> None:
-        from torchvision.datasets import OxfordIIITPet  # slow to import, rarely needed
-
-        for url, md5 in OxfordIIITPet._RESOURCES:
+        for url, md5 in datasets.OxfordIIITPet._RESOURCES:
             archive = public.download([url], self.directory, url.rsplit("/", 1)[1], md5)
             public.unpack(archive, self.directory)
 

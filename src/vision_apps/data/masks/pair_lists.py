@@ -1,11 +1,11 @@
 """Text files that say which mask belongs to which picture, and which classes there are."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from vision_apps.core.errors import DataError
+from vision_apps.data.files import numbered_lines
 
 _NUMBERED = re.compile(r"(\d+)[\s,:]+(?=\D)")
 
@@ -15,10 +15,7 @@ def listed_pairs(path: Path, root: Path) -> list[tuple[Path, Path]]:
 
     Lists travel with the prefix of the machine that they were written on: a path that is not there is looked
     for by its last two parts below ``root``, and below ``root`` first if it is absolute. Whether the files
-    exist is the caller's to ask.
-
-    Raises:
-        DataError: a line is no pair; names it.
+    exist is the caller's to ask. `DataError`, which names the line, where one is no pair.
     """
     pairs = []
     for number, line in numbered_lines(path):
@@ -36,21 +33,6 @@ def _resolved(text: str, root: Path) -> Path:
     return second if second.is_file() and not first.is_file() else first
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines that are not blank, with their numbers from 1.
-
-    Raises:
-        DataError: the file is no text.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: expected UTF-8 text: {error}") from error
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip():
-            yield number, line.strip()
-
-
 class Classes(NamedTuple):
     """Names in order of their class, and their colours (r, g, b in 0..255) where the file has them."""
 
@@ -60,11 +42,8 @@ class Classes(NamedTuple):
 
 def read_classes(path: Path) -> Classes:
     """A class on each line: ``name``, ``3 name`` or ``name 128 64 0``, separated by spaces or commas.
-
-    Raises:
-        DataError: a number in front is not the line's class, only some classes have a colour, or a colour is
-            out of range; names the line.
-    """
+    `DataError`, which names the line, where a number in front is not the line's class, only some classes have
+    a colour, or a colour is out of range."""
     names: list[str] = []
     colors: list[list[int]] = []
     for number, line in numbered_lines(path):

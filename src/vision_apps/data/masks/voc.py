@@ -31,7 +31,7 @@ class VOCSegmentation(OfficialSplits):
         "root/VOCdevkit/VOC2012/{JPEGImages,SegmentationClass} and ImageSets/Segmentation/{train,val}.txt "
         "there, or these folders in root itself"
     )
-    remedy = "Download it (2,000 MB): data.download=true    Or say where it is: data.root=/path/to/it"
+    remedy = public.remedy("2,000 MB")
 
     classes = _CLASSES
     inside = "VOCdevkit/VOC2012"
