@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torchvision.ops import box_area
 
 from vision_apps.core.fields import Boxes, Links, RowsOf
-from vision_apps.networks.boxes import area
 
 MIN_SHARE = 0.25  # of an object's area that has to be left of it
 MIN_SIDE = 2.0  # pixels: an object that a move made thinner can no longer be told from noise
@@ -66,7 +66,11 @@ def follow(
     # a quarter turn swaps the sides; tolerance: a move by nothing is not exactly that
     thinnest = before.amin(-1).clamp(max=MIN_SIDE) - 1e-3
     # a share that is exactly met survives rounding
-    kept = (after.amin(-1) >= thinnest) & (area(seen) >= (min_share - 1e-4) * area(moved)) & (area(seen) > 0)
+    kept = (
+        (after.amin(-1) >= thinnest)
+        & (box_area(seen) >= (min_share - 1e-4) * box_area(moved))
+        & (box_area(seen) > 0)
+    )
     if centred:
         kept &= middle_inside(moved, window)
     return seen, kept
