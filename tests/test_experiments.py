@@ -10,22 +10,13 @@ from typing import Any
 import pytest
 from torchvision.io import read_image
 
+from smallest import SMALLEST, WORLD, Within
 from vision_apps.cli import main
 from vision_apps.data.boxes.voc import VocFolder
 from vision_apps.data.labels.cifar import CIFAR10
+from vision_apps.sweeps import processes
 
 REPOSITORY = Path(__file__).parents[1]
-SMALLEST = [
-    "trainer.max_epochs=1",
-    "trainer.limit_train_batches=1",
-    "trainer.limit_val_batches=1",
-    "trainer.limit_test_batches=1",
-    "data.limit_train=8",
-    "data.limit_val=4",
-    "data.limit_test=4",
-    "data.batch_size=4",
-]
-WORLD = ["data.train_images=8", "data.val_images=4", "data.test_images=4"]
 
 
 def loaded(name: str) -> ModuleType:
@@ -59,7 +50,7 @@ def test_an_experiment_writes_its_table_and_picture(
     experiment = script(name, monkeypatch, tmp_path)
     data = CIFAR10.fake(tmp_path / "cifar")
     extra = [f"data.{key}={value}" for key, value in data.items()]
-    monkeypatch.setattr(sys, "argv", ["run.py", *extra, "logger=csv", *SMALLEST])
+    monkeypatch.setattr(sys, "argv", ["run.py", *extra, *SMALLEST])
     experiment.main()
     written = (tmp_path / "table.md").read_text()
     assert written.count("\n|") >= 3
@@ -78,7 +69,7 @@ def test_the_detectors_are_compared(data: str, tmp_path: Path, monkeypatch: pyte
     if data == "bccd":
         given = VocFolder.fake(tmp_path / "voc")
         own = [f"data.{key}={value}" for key, value in given.items()]
-    monkeypatch.setattr(sys, "argv", ["run.py", data, *own, "logger=csv", *SMALLEST])
+    monkeypatch.setattr(sys, "argv", ["run.py", data, *own, *SMALLEST])
     experiment.main()
     lines = (tmp_path / f"{data}.md").read_text().splitlines()
     assert len(lines) == 2 + len(experiment.DETECTORS) + 1
@@ -91,10 +82,17 @@ def test_the_detectors_are_compared(data: str, tmp_path: Path, monkeypatch: pyte
 @pytest.mark.slow
 def test_the_losses_are_swept_and_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = loaded("colorization_loss")
+
+    def run(command: list[str], check: bool) -> None:
+        assert check and command[:3] == [sys.executable, "-m", "vision_apps"]
+        assert main(command[3:]) == 0
+
+    monkeypatch.setattr(experiment, "subprocess", SimpleNamespace(run=run))
+    monkeypatch.setattr(processes, "Process", Within)
     monkeypatch.setattr(experiment, "HERE", tmp_path)
     data = [f"data.{key}={value}" for key, value in CIFAR10.fake(tmp_path / "cifar").items()]
     small = [word.replace("max_epochs=1", "max_epochs=2") for word in SMALLEST]  # one point is no curve
-    monkeypatch.setattr(sys, "argv", ["run.py", *data, "seeds=1", "logger=csv", *small])
+    monkeypatch.setattr(sys, "argv", ["run.py", *data, "seeds=1", *small])
     experiment.main()
     assert (tmp_path / "table.md").read_text().count("experiment=colorization") == 3
     for name in ("curves.png", "pictures.png"):
