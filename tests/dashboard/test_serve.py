@@ -1,12 +1,14 @@
 """The dashboard as it is started from the command line, looked at in a real browser with the network cut."""
 
 import contextlib
+import itertools
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -39,18 +41,32 @@ def wait_for(something: Callable[[], Any], what: str) -> Any:
     return found
 
 
-def environment() -> dict[str, str]:
-    """The toy's, and it may be slowed down."""
-    of_toy = toy_run.environment()
-    path = os.pathsep.join([of_toy["PYTHONPATH"], str(Path(__file__).parent)])
-    return {**of_toy, "PYTHONPATH": path, "VISION_APPS_ALLOW": f"{of_toy['VISION_APPS_ALLOW']},slow_down"}
+@contextlib.contextmanager
+def training(name: str) -> Iterator[None]:
+    """A run that logs an epoch and draws its picture now and then, as long as it is within."""
+    folder, over = small_runs.make(Path("runs/toy", name)), threading.Event()
+
+    def train() -> None:
+        with folder.held():
+            for epoch in itertools.count():
+                small_runs.train(folder, range(epoch, epoch + 1))
+                if over.wait(0.3):
+                    return
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @contextlib.contextmanager
 def started(words: list[str], output: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is asked to stop as Ctrl-C does it."""
     with open(output, "wb") as file:
-        process = subprocess.Popen(words, env=environment(), stdout=file, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(words, env=toy_run.environment(), stdout=file, stderr=subprocess.STDOUT)
     try:
         yield process
     finally:
@@ -100,19 +116,10 @@ def steps(browser: Chrome, address: str) -> dict[str, int]:
 def test_two_runs_are_seen_while_they_train(tmp_path: Path) -> None:
     small_runs.train(small_runs.make(Path("runs/toy/0000-old")), range(3))  # of a run that ended long ago
     with contextlib.ExitStack() as stack:
-        for seed, name in enumerate(RUNS):
-            words = (
-                f"run.dir=runs/toy/{name}",
-                f"seed={seed}",
-                "trainer.max_epochs=100000",
-                "+callbacks.slow._target_=slow_down.SlowDown",
-            )
-            stack.enter_context(started(toy_run.command(*words), Path(f"{name}.txt")))
+        for name in RUNS:
+            stack.enter_context(training(name))
         address = stack.enter_context(served())
         browser = stack.enter_context(chromium(tmp_path))
-        for name in RUNS:
-            wait_for(Path("runs/toy", name, "metrics.csv").is_file, f"the first step of {name}")
-
         wait_for(lambda: set(steps(browser, address)) >= set(RUNS), "both runs in the list")
         before = steps(browser, address)
         assert before["0000-old"] == 14
