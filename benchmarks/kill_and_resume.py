@@ -80,6 +80,8 @@ def main(kills: int, words: list[str]) -> bool:
         equal = True
         while killed < kills or not runs:
             runs += 1
+            if runs > 10 * (kills + 1):
+                raise SystemExit("runs end before a kill meets them: choose longer ones")
             run = Path(folder, f"run-{runs}")
             life = Life([*words, f"run.dir={run}"], run)
             while killed < kills:

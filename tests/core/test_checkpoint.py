@@ -164,8 +164,7 @@ def test_signal_to_a_process(number: signal.Signals) -> None:
     assert f"stopped by {number.name}; continue with: " in text
     assert "Traceback" not in text
     stopped = toy_run.last(Path("run"))
-    done = toy_run.execute(toy_run.resume_command(Path("run"), f"trainer.max_epochs={stopped['epoch'] + 2}"))
-    assert done.returncode == 0, done.stderr
+    engine.resume("run", [f"trainer.max_epochs={stopped['epoch'] + 2}"])
     assert toy_run.last(Path("run"))["global_step"] > stopped["global_step"]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import toy_run
 
+from vision_apps.cli import main
 from vision_apps.core import engine
 from vision_apps.core.errors import ConfigError
 
@@ -77,9 +78,10 @@ def test_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["basic", "submitit_local"])
-def test_in_a_sweep(launcher: str) -> None:
+def test_in_a_sweep(launcher: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The children of each job train with this job's configuration, not with the sweep's command line: one
     job after another, and both at a time in processes that the launcher starts."""
+    monkeypatch.setenv("PYTHONPATH", toy_run.environment()["PYTHONPATH"])
     words = [
         "-m",
         f"hydra/launcher={launcher}",
@@ -94,8 +96,8 @@ def test_in_a_sweep(launcher: str) -> None:
         "+callbacks.ranks._target_=toy_ranks.RankRecord",
         "+callbacks.ranks.folder=" + str(Path("two").absolute()),
     ]
-    done = toy_run.execute(toy_run.command(*words))
-    assert done.returncode == 0, done.stderr
+    assert main(toy_run.command(*words)[3:]) == 0
+    wait_for_children()
     one, other = records(Path("two"))[:2], records(Path("two"))[2:]
     assert [record["seed"] for record in one + other] == [0, 0, 1, 1]
     assert one[0]["config"] == one[1]["config"]

@@ -10,8 +10,10 @@ import stand_in
 import yaml
 from toy_ranks import PlainNet
 
+from smallest import Within
 from vision_apps.cli import main
 from vision_apps.core.run_folder import RunFolder
+from vision_apps.sweeps import processes
 
 
 @pytest.mark.slow
@@ -50,8 +52,9 @@ def test_every_rank_has_the_values_of_its_trial(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.slow
-def test_all_ranks_of_a_pruned_trial_stop() -> None:
+def test_all_ranks_of_a_pruned_trial_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only rank 0 asks the pruner; a rank that went on would wait for it until the test's time is over."""
+    monkeypatch.setattr(processes, "Process", Within)
     words = [
         *("trainer.strategy=ddp", "trainer.devices=2", "trainer.max_epochs=3", "test=false"),
         *(f"model._target_=toy_ranks.{PlainNet.__name__}", "~model.width", "~model.dropout"),
