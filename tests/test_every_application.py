@@ -12,6 +12,7 @@ import pytorch_lightning  # noqa: F401 - its first import sets an environment va
 import torch
 from omegaconf import OmegaConf
 
+from smallest import WORLD
 from vision_apps.core import assembly, checkpoint_io
 from vision_apps.core.config import options
 from vision_apps.core.config.compose import compose
@@ -21,15 +22,15 @@ from vision_apps.core.run_folder import RunFolder
 from vision_apps.core.seeding import seed_everything
 
 MODELS = sorted(options.of_group("model"))
-# of the embedded world, every default
-TINY = ["data.train_images=8", "data.val_images=4", "data.test_images=4"]
 
 
-def assemble(model: str) -> tuple[dict[str, Any], Any, Any, Any]:
-    """Configuration, data, module and a training batch of two."""
+@pytest.fixture(scope="module", params=MODELS)
+def assembled(request: pytest.FixtureRequest) -> tuple[dict[str, Any], Any, Any, Any]:
+    """Configuration, data, module and a training batch of two, of each model."""
+    model = request.param
     application = options.application_of(model)
     config: Any = OmegaConf.to_container(
-        compose([f"task={application}", f"model={model}", *TINY]), resolve=True
+        compose([f"task={application}", f"model={model}", *WORLD]), resolve=True
     )
     seed_everything(0)
     data = assembly.build_data(config)
@@ -42,9 +43,8 @@ def assemble(model: str) -> tuple[dict[str, Any], Any, Any, Any]:
     return config, data, module, type(batch)(*(field[:2] for field in batch))
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_learns_answers_and_draws(model: str) -> None:
-    config, data, module, batch = assemble(model)
+def test_learns_answers_and_draws(assembled: tuple[dict[str, Any], Any, Any, Any]) -> None:
+    config, data, module, batch = assembled
 
     module.train()
     parts = module.loss(module.training_outputs(batch), batch)
@@ -86,9 +86,9 @@ def test_learns_answers_and_draws(model: str) -> None:
             assert field is None if other is None else torch.equal(field, other)
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_the_example_is_a_batch(model: str) -> None:
-    _, _, module, _ = assemble(model)
+def test_the_example_is_a_batch(assembled: tuple[dict[str, Any], Any, Any, Any]) -> None:
+    _, _, module, _ = assembled
+    module.train()
     example = module.example()
     assert type(example) is module.batch_type
     assert example.images.dtype == torch.uint8 and example.images.shape[1] == 3
@@ -107,7 +107,8 @@ def test_a_run_leaves_what_test_and_predict_need(application: str, tmp_path: Pat
         "trainer=smoke",
         "logger=csv",
         f"run.root={tmp_path}",
-        *TINY,
+        *WORLD,
+        "data.image_size=32",
         "data.batch_size=4",
     ]
     values = engine.train(compose(words))
@@ -152,8 +153,8 @@ def test_a_stopped_run_goes_on_bit_for_bit(
     from vision_apps.core.checkpoint import Checkpoints, Interrupted
 
     def train(name: str) -> None:
-        words = ["logger=csv", "trainer.max_epochs=2", "data.batch_size=2", "test=false", f"run.dir={name}"]
-        engine.train(compose([f"task={application}", *TINY, *words]))
+        words = ["logger=csv", "trainer.max_epochs=2", "data.batch_size=4", "test=false", f"run.dir={name}"]
+        engine.train(compose([f"task={application}", *WORLD, "data.image_size=32", *words]))
 
     def weights(name: str) -> dict[str, torch.Tensor]:
         return checkpoint_io.load(tmp_path / name / "checkpoints" / checkpoint_io.LAST)["state_dict"]
@@ -164,7 +165,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(
         original = Checkpoints.on_train_batch_end
 
         def interrupted(self: Checkpoints, trainer: Any, *rest: Any) -> None:
-            if trainer.global_step == 2:  # of four in an epoch
+            if trainer.global_step == 1:  # of two in an epoch
                 self._signal = signal.SIGTERM
             original(self, trainer, *rest)
 

@@ -1,10 +1,11 @@
 """Every application in every format, and every network: what is exported answers as the run does, and what
 cannot be exported is refused with what is possible."""
 
+import contextlib
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import pytorch_lightning  # noqa: F401 - its first import sets an environment variable, which no test may do
@@ -49,20 +50,32 @@ def as_checkpoint(folder: Path, *words: str) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return {task: as_checkpoint(tmp_path_factory.mktemp(task), f"task={task}") for task in TASKS}
+class Run(NamedTuple):
+    """A task's default network, and what it answers."""
+
+    task: str
+    checkpoint: Path
+    rows: list[dict[str, Any]]
+    pictures: list[Path]
 
 
-def answers(place: Path, out: str) -> tuple[list[dict[str, Any]], list[Path]]:
+@pytest.fixture(scope="module", params=TASKS)
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp(request.param)
+    checkpoint = as_checkpoint(folder, f"task={request.param}")
+    with contextlib.chdir(folder):
+        return Run(request.param, checkpoint, *answers(request.param, checkpoint, folder / "run"))
+
+
+def answers(task: str, place: Path, out: Path) -> tuple[list[dict[str, Any]], list[Path]]:
     pictures = []
     for name, size in (("small", (30, 33)), ("wide", (50, 97)), ("square", (64, 64))):
         pictures.append(f"{name}.png")
         noise = torch.rand(3, 6, 6, generator=torch.Generator().manual_seed(len(name)))
         smooth = torch.nn.functional.interpolate(noise[None], size, mode="bilinear")[0]
         to_pil((smooth * 255).to(torch.uint8)).save(pictures[-1])
-    changes = ["module.score_threshold=0"] if "detection" in str(place) else []
-    folder = predict(str(place), pictures, out, changes)
+    changes = ["module.score_threshold=0"] if task == "detection" else []
+    folder = predict(str(place), pictures, str(out), changes)
     rows = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
     return rows, [folder / row["picture"] for row in rows]
 
@@ -85,13 +98,10 @@ def near(one: Any, other: Any, where: str = "") -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", SUFFIXES)
-@pytest.mark.parametrize("task", TASKS)
 def test_the_file_answers_as_the_run(
-    task: str, kind: str, checkpoints: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kind: str, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / task
-    out.mkdir()
-    file = export(str(checkpoints[task]), kind, str(out / f"model{SUFFIXES[kind]}"))
+    file = export(str(run.checkpoint), kind, str(tmp_path / f"model{SUFFIXES[kind]}"))
     told = capsys.readouterr().out
     assert "8 samples of the run's test data, one by one and 8 together" in told
     differences = [float(value) for value in re.findall(r"largest difference (\S+)", told)]
@@ -99,15 +109,14 @@ def test_the_file_answers_as_the_run(
     assert all(value <= 5e-5 for value in differences), told  # of boxes in pixels; colours in Lab
     # of some 100,000: a value that lies between two whole numbers is rounded to the other
     assert all(int(count) <= 5 for count in re.findall(r"(\d+) of \d+ values differ", told)), told
-    card = (out / f"{file.name}.md").read_text()
+    card = file.with_name(f"{file.name}.md").read_text()
     assert "## Limits" in card and "None" not in card and "{" not in card
 
-    rows, pictures = answers(checkpoints[task], "run")
-    again, drawn = answers(file, "file")
-    near(rows, again)
-    if task == "detection":
-        assert all(row["objects"] for row in rows)
-    for one, other in zip(pictures, drawn, strict=True):
+    again, drawn = answers(run.task, file, tmp_path / "file")
+    near(run.rows, again)
+    if run.task == "detection":
+        assert all(row["objects"] for row in run.rows)
+    for one, other in zip(run.pictures, drawn, strict=True):
         assert_same_picture(one, other)
 
 
