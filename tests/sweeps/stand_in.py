@@ -84,6 +84,7 @@ def sweep(words: list[str]) -> int:
     from vision_apps.cli import main
     from vision_apps.sweeps import processes
 
+    parent.end_with_parent()
     processes.command = command
     return main(["sweep", *words])
 

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -203,12 +204,12 @@ def test_devices_of_a_trial(trainer: dict[str, Any], count: int) -> None:
 
 def test_jobs_of_a_cluster_execute_the_same_line(tmp_path: Path) -> None:
     """Through submitit, whose local executor stands for SLURM's queue."""
-    executor = processes.slurm_executor(tmp_path / "jobs", {"timeout_min": 1}, cluster="local")
+    executor = processes.slurm_executor(tmp_path / "jobs", {"timeout_min": 60}, cluster="local")
     from vision_apps.core.run_folder import RunFolder
 
     job = processes.SlurmJob(executor, processes.command(RunFolder("nothing"), started=False))
     while not job.ended():
-        pass
+        time.sleep(0.05)
     assert "FileNotFoundError" in job.error()
     with pytest.raises(ConfigError, match="slurm: "):
         processes.slurm_executor(tmp_path / "jobs", {"partitio": "x"}, cluster="local")
