@@ -1,11 +1,13 @@
 """``test`` and ``predict``: from a run folder, from a checkpoint alone, never without weights."""
 
+import itertools
 import json
 import re
 import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -275,6 +277,8 @@ def test_a_webcam_goes_on_until_ctrl_c(run: Path, monkeypatch: pytest.MonkeyPatc
 
 @needs_opencv
 def test_progress(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    ticks = itertools.count()
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(ticks) / 100))
     inputs = [picture(f"in/{number:02d}.png", number) for number in range(40)]
     Path("in/07.png").write_bytes(b"")
     predict(str(run), inputs, "out")
