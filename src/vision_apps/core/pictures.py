@@ -21,6 +21,12 @@ def from_pil(image: Image.Image) -> Tensor:
     return torch.from_numpy(np.asarray(image.convert("RGB")).copy()).permute(2, 0, 1)
 
 
+def scaled(picture: Image.Image, scale: float) -> Image.Image:
+    """Larger, where pixels stay visible as squares, or smaller; never less than a pixel."""
+    size = (max(1, round(scale * picture.width)), max(1, round(scale * picture.height)))
+    return picture.resize(size, Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS)
+
+
 def shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: float) -> str:
     """The text, or as much of its beginning as fits ``room`` px with dots behind it."""
     if font.getlength(text) <= room:

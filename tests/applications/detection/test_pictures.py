@@ -1,4 +1,4 @@
-"""What is drawn: the right marks in the right colours, of a size that follows from the picture's."""
+"""What is drawn: the right marks in the right colours."""
 
 from typing import Any
 
@@ -10,8 +10,9 @@ from vision_apps.applications.detection import curves, pictures
 from vision_apps.applications.detection.coco_ap import coco_figures
 from vision_apps.applications.detection.errors import split_errors
 from vision_apps.applications.detection.overlaps import DetectionTable, GroundTruthTable
-from vision_apps.applications.detection.pictures import MISSED, RIGHT, WRONG, Mark
+from vision_apps.applications.detection.pictures import MISSED, RIGHT, WRONG
 from vision_apps.applications.detection.types import Detections
+from vision_apps.core.marks import FAINT
 
 NAMES = ["a cat", "a dog"]
 
@@ -40,11 +41,11 @@ def test_marks_say_what_was_right_wrong_and_not_found() -> None:
     assert truth == {
         ("a cat", RIGHT, False),
         ("a dog, not found", MISSED, False),
-        ("a dog, ignored", pictures.FAINT, True),
+        ("a dog, ignored", FAINT, True),
     }
     answer = [(mark.text, mark.color) for mark in pictures.answer_marks(split, NAMES)]
     assert answer == [  # the best on top, so last; below the threshold nothing is drawn
-        ("a dog 0.70", pictures.FAINT),
+        ("a dog 0.70", FAINT),
         ("a cat 0.80 wrong class", WRONG),
         ("a cat 0.90", RIGHT),
     ]
@@ -55,34 +56,6 @@ def test_found_marks_have_a_color_for_each_class() -> None:
     marks = pictures.found_marks(Detections(*split.found[:3]), NAMES)
     assert [mark.text for mark in marks] == ["a dog 0.70", "a cat 0.80", "a cat 0.90"]
     assert marks[1].color == marks[2].color != marks[0].color
-
-
-@pytest.mark.parametrize(
-    ("size", "expected"),
-    [((96, 96), (384, 384)), ((30, 60), (180, 360)), ((500, 375), (500, 375)), ((1440, 2160), (480, 720))],
-)
-def test_pictures_are_large_enough_to_be_read(size: tuple[int, int], expected: tuple[int, int]) -> None:
-    drawn = pictures.marked(torch.zeros(3, *size, dtype=torch.uint8), [])
-    assert drawn.dtype == torch.uint8 and tuple(drawn.shape[1:]) == expected and not drawn.any()
-
-
-def test_a_box_is_drawn_where_it_is() -> None:
-    image = torch.zeros(3, 90, 90, dtype=torch.uint8)
-    drawn = pictures.marked(image, [Mark((10, 20, 50, 60), "", RIGHT)])  # four times as large
-    of_color = (drawn == torch.tensor(RIGHT)[:, None, None]).all(0).nonzero()
-    assert of_color.amin(0).tolist() == [80, 40] and of_color.amax(0).tolist() == [239, 199]
-
-
-@pytest.mark.parametrize(
-    "box", [(0, 0, 90, 90), (-20, -5, 200, 95), (88, 88, 90, 90), (5, 5, 5, 5), (200, 200, 300, 300)]
-)
-@pytest.mark.parametrize("dashed", [True, False])
-def test_boxes_at_and_past_the_edges_are_drawn(box: tuple[int, ...], dashed: bool) -> None:
-    image = torch.zeros(3, 90, 90, dtype=torch.uint8)
-    mark = Mark(box, "a very long name of a class that does not fit into it at all, ever", WRONG, dashed)
-    drawn = pictures.marked(image, [mark] * 5, "nothing found")
-    assert drawn.shape == (3, 360, 360)
-    assert (drawn == torch.tensor(WRONG)[:, None, None]).all(0).any()
 
 
 def test_columns_stand_side_by_side() -> None:

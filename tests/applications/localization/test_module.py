@@ -10,9 +10,9 @@ import pytorch_lightning  # noqa: F401 - its first import sets an environment va
 import torch
 from torch import Tensor, nn
 
-from vision_apps.applications.localization.module import Localization, LocalizationBatch
+from vision_apps.applications.localization.module import Localization
 from vision_apps.applications.localization.network import Localizer
-from vision_apps.applications.localization.types import LocalizerOutputs
+from vision_apps.applications.localization.types import LocalizationBatch, LocalizerOutputs
 from vision_apps.applications.localization.vector import encode
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.fields import ImageInputs
@@ -257,13 +257,13 @@ def test_what_is_drawn_where() -> None:
     green, orange = torch.tensor([43, 160, 80]), torch.tensor([235, 94, 40])
 
     def has(picture: Tensor, color: Tensor) -> bool:
-        return bool((picture[:, :, :224] == color[:, None, None]).all(0).any())
+        return bool((picture[:, :, :352] == color[:, None, None]).all(0).any())
 
     sure = application(Fixed([0.5, 0.0, 0.5, 0.5, 9.0, 0.0, 0.0, 0.0]))
     unsure = application(Fixed([0.5, 0.0, 0.5, 0.5, -9.0, 0.0, 0.0, 0.0]))
     (both,) = sure.presentation.draw_with_truth(batch, sure(sure.inputs(batch))).rows
     assert has(both, green) and has(both, orange)
-    assert (both[:, 223, 112] == orange).all() and (both[:, 0, 0] == green).all()
+    assert (both[:, 351, 176] == orange).all() and (both[:, 0, 0] == green).all()
     (alone,) = unsure.presentation.draw_with_truth(batch, unsure(unsure.inputs(batch))).rows
     assert has(alone, green) and not has(alone, orange)
 

@@ -89,8 +89,8 @@ def test_figures_are_drawn_for_any_number_of_classes(classes: int) -> None:
     counts[1] = counts[:, 1] = 0
     names = [f"class {k}" for k in range(classes)]
     for figure in (
-        pictures.class_ious(counts, names, voc_colors(classes)),
-        pictures.class_ious(torch.zeros_like(counts), names, voc_colors(classes)),
+        pictures.iou_bars(counts, names, voc_colors(classes)),
+        pictures.iou_bars(torch.zeros_like(counts), names, voc_colors(classes)),
     ):
         assert figure.dtype == torch.uint8 and figure.shape[0] == 3
         assert figure.float().std() > 5

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from vision_apps.core.pictures import from_pil, shortened, to_pil
+from vision_apps.core.pictures import from_pil, scaled, shortened, to_pil
 
 SIDE = 160  # pixels of each panel: three lines of text with bars are easy to read
 BACKGROUND, INK, FAINT = (255, 255, 255), (33, 37, 41), (222, 226, 230)
@@ -46,12 +46,7 @@ def sample(image: Tensor, probabilities: Tensor, class_names: Sequence[str], tru
 def fitted(image: Tensor) -> Image.Image:
     """An image uint8 [3, H, W] whole in the middle of 160 x 160 px; small images keep their pixels visible as
     squares."""
-    picture = to_pil(image)
-    scale = SIDE / max(picture.size)
-    width, height = (max(1, round(scale * length)) for length in picture.size)
-    resampled = picture.resize(
-        (width, height), Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
-    )
+    picture = scaled(to_pil(image), SIDE / max(image.shape[-2:]))
     page = Image.new("RGB", (SIDE, SIDE), FAINT)
-    page.paste(resampled, ((SIDE - width) // 2, (SIDE - height) // 2))
+    page.paste(picture, ((SIDE - picture.width) // 2, (SIDE - picture.height) // 2))
     return page

@@ -16,6 +16,7 @@ from vision_apps.applications.detection.types import (
     Detections,
 )
 from vision_apps.core import figures
+from vision_apps.core.marks import marked
 from vision_apps.core.presentation import Drawn, Presentation, Row
 from vision_apps.data.boxes.coco import to_json
 from vision_apps.data.boxes.voc import to_xml
@@ -43,7 +44,7 @@ class ObjectPresentation(Presentation[DetectionBatch, DetectionInputs, Detection
                 pictures.truth_marks(split, pick(objects, objects.ignored), self.class_names),
                 pictures.answer_marks(split, self.class_names),
             )
-            rows.append(pictures.beside(*(pictures.marked(image, marks) for marks in columns)))
+            rows.append(pictures.beside(*(marked(image, marks) for marks in columns)))
         return Drawn(rows, ("truth", "answer"))
 
     def figures(self, measured: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -70,7 +71,7 @@ class ObjectPresentation(Presentation[DetectionBatch, DetectionInputs, Detection
         drawn = []
         for image, found in zip(inputs.images, self._shown(answer), strict=True):
             marks = pictures.found_marks(found, self.class_names)
-            drawn.append(pictures.marked(image, marks, "" if marks else "nothing found"))
+            drawn.append(marked(image, marks, "" if marks else "nothing found"))
         return drawn
 
     def describe(self, inputs: DetectionInputs, answer: DetectionAnswer) -> list[Row]:

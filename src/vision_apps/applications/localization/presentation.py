@@ -6,11 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from vision_apps.applications.localization import pictures
-from vision_apps.applications.localization.types import (
-    LocalizationAnswer,
-    LocalizationBatch,
-    main_object,
-)
+from vision_apps.applications.localization.types import LocalizationAnswer, LocalizationBatch, main_object
 from vision_apps.core.fields import ImageInputs
 from vision_apps.core.presentation import Drawn, Presentation, Row
 from vision_apps.data.boxes.coco import to_json
@@ -28,36 +24,28 @@ class BoxPresentation(Presentation[LocalizationBatch, ImageInputs, LocalizationA
         truth = main_object(batch.boxes.cpu(), batch.box_labels.cpu())
         overlaps = iou(answer.boxes.cpu(), truth.boxes).tolist()
         names = [self.class_names[k] if k >= 0 else None for k in truth.labels.tolist()]
-        truths = map(pictures.Truth, map(tuple, truth.boxes.tolist()), names, overlaps)
-        rows = zip(batch.images.cpu(), self._findings(answer), truths, strict=True)
-        drawn = [pictures.beside_truth(image, finding, true) for image, finding, true in rows]
-        return Drawn(drawn, ("picture", "truth and answer"))
+        found = self.describe(ImageInputs(batch.images), answer)
+        rows = zip(batch.images.cpu(), found, truth.boxes.tolist(), names, overlaps, strict=True)
+        return Drawn([pictures.beside_truth(*row) for row in rows], ("picture", "truth and answer"))
 
     def draw_answer(self, inputs: ImageInputs, answer: LocalizationAnswer) -> list[Tensor]:
-        rows = zip(inputs.images.cpu(), self._findings(answer), strict=True)
-        return [pictures.answered(image, finding) for image, finding in rows]
-
-    def _findings(self, answer: LocalizationAnswer) -> list[pictures.Finding]:
-        values, classes = answer.probabilities.max(dim=1)
-        rows = zip(
-            answer.boxes.tolist(), answer.presence.tolist(), classes.tolist(), values.tolist(), strict=True
-        )
-        return [pictures.Finding(tuple(box), there, self.class_names[k], p) for box, there, k, p in rows]
+        return list(map(pictures.answered, inputs.images.cpu(), self.describe(inputs, answer)))
 
     def describe(self, inputs: ImageInputs, answer: LocalizationAnswer) -> list[Row]:
         """``object`` says whether there is one; class and box are what it would be in any case, the box x1,
         y1, x2, y2 in pixels; ``vector`` is the label vector."""
-        vectors = answer.vector.tolist()
+        values, classes = answer.probabilities.max(dim=1)
+        columns = (answer.presence, classes, values, answer.boxes, answer.vector)
         return [
             {
-                "object": finding.presence >= 0.5,
-                "presence": round(finding.presence, 4),
-                "class": finding.name,
-                "probability": round(finding.probability, 4),
-                "box": [round(value, 2) for value in finding.box],
+                "object": presence >= 0.5,
+                "presence": round(presence, 4),
+                "class": self.class_names[k],
+                "probability": round(probability, 4),
+                "box": [round(value, 2) for value in box],
                 "vector": [round(value, 4) for value in vector],
             }
-            for finding, vector in zip(self._findings(answer), vectors, strict=True)
+            for presence, k, probability, box, vector in zip(*(c.tolist() for c in columns), strict=True)
         ]
 
     def files(self, inputs: ImageInputs, answer: LocalizationAnswer, name: str) -> dict[str, bytes]:

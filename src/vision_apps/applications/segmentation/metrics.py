@@ -30,16 +30,14 @@ class MaskAgreement(Metric):
     set. The border of an ignored area is no boundary.
     """
 
-    higher_is_better = True
     full_state_update = False
     confusion: Tensor
     boundary_both: Tensor
     boundary_either: Tensor
 
-    def __init__(self, class_names: Sequence[str], boundary: float = BOUNDARY) -> None:
+    def __init__(self, class_names: Sequence[str]) -> None:
         super().__init__()
         self.class_names = list(class_names)
-        self.boundary = boundary
         classes = len(class_names)
         self.add_state("confusion", torch.zeros(classes, classes, dtype=torch.int64), dist_reduce_fx="sum")
         for name in ("boundary_both", "boundary_either"):
@@ -53,18 +51,16 @@ class MaskAgreement(Metric):
         """
         classes = len(self.class_names)
         self.confusion += confusion(answer, truth, classes)
-        width = boundary_width(truth.shape[-2], truth.shape[-1], self.boundary)
+        width = boundary_width(truth.shape[-2], truth.shape[-1])
         both, of_truth, of_answer = boundary_counts(answer, truth, classes, width)
         self.boundary_both += both
         self.boundary_either += of_truth + of_answer - both
 
     def compute(self) -> dict[str, Tensor]:
         counts = self.confusion.double()
-        right, of_truth, of_answer = counts.diagonal(), counts.sum(1), counts.sum(0)
-        either = of_truth + of_answer - right
-        present = either > 0
-        ious = right / either.clamp_min(1)
-        dices = 2 * right / (of_truth + of_answer).clamp_min(1)
+        right = counts.diagonal()
+        ious, present = class_ious(counts)
+        dices = 2 * right / (counts.sum(0) + counts.sum(1)).clamp_min(1)
         edges = self.boundary_both.double() / self.boundary_either.clamp_min(1)
         values = {
             "miou": _mean(ious, present),
@@ -104,21 +100,28 @@ def confusion(answer: Tensor, truth: Tensor, classes: int) -> Tensor:
     return counts[:classes]
 
 
+def class_ious(counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Each class's IoU in a confusion matrix [K, K], float64 [K], and whether truth or answers have it, bool
+    [K]; 0 where they do not."""
+    counts = counts.double()
+    right = counts.diagonal()
+    either = counts.sum(0) + counts.sum(1) - right
+    return right / either.clamp_min(1), either > 0
+
+
 def image_miou(answer: Tensor, truth: Tensor, classes: int) -> Tensor:
     """Each image's mean IoU over the classes that it or its answer has: float32 [B]; 1 where no pixel
     counts."""
     values = []
     for one, true in zip(answer, truth, strict=True):
-        counts = confusion(one, true, classes).double()
-        right = counts.diagonal()
-        either = counts.sum(0) + counts.sum(1) - right
-        values.append(_mean(right / either.clamp_min(1), either > 0) if either.any() else right.new_ones(()))
+        ious, present = class_ious(confusion(one, true, classes))
+        values.append(_mean(ious, present) if present.any() else ious.new_ones(()))
     return torch.stack(values).float()
 
 
-def boundary_width(height: int, width: int, share: float = BOUNDARY) -> int:
-    """``share`` of the diagonal of ``height`` x ``width`` px, rounded, at least 1 px."""
-    return max(1, round(share * math.hypot(height, width)))
+def boundary_width(height: int, width: int) -> int:
+    """2 % of the diagonal of ``height`` x ``width`` px, rounded, at least 1 px."""
+    return max(1, round(BOUNDARY * math.hypot(height, width)))
 
 
 def boundary(masks: Tensor, distance: int) -> Tensor:

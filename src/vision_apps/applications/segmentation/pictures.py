@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from vision_apps.applications.segmentation.metrics import class_ious
 from vision_apps.core import figures
 from vision_apps.core.conventions import IGNORE_INDEX
 from vision_apps.core.pictures import from_pil, shortened, to_pil
@@ -103,19 +104,15 @@ def overlay_png(image: Tensor, mask: Tensor, palette: Sequence[Sequence[int]]) -
     return file.getvalue()
 
 
-def class_ious(counts: Tensor, class_names: Sequence[str], palette: Sequence[Sequence[int]]) -> Tensor:
+def iou_bars(counts: Tensor, class_names: Sequence[str], palette: Sequence[Sequence[int]]) -> Tensor:
     """A bar for the IoU of every class, the best at the top, beside its share of the true pixels: uint8 [3,
     h, w].
 
     Args:
         counts: int64 [K, K], rows are the truth.
     """
-    counts = counts.double()
-    right, of_truth = counts.diagonal(), counts.sum(1)
-    either = of_truth + counts.sum(0) - right
-    ious = (right / either.clamp_min(1)).tolist()
-    shares = (of_truth / counts.sum().clamp_min(1)).tolist()
-    there = (either > 0).tolist()
+    ious, there = (values.tolist() for values in class_ious(counts))
+    shares = (counts.sum(1) / counts.sum().clamp_min(1)).tolist()
     order = sorted(range(len(class_names)), key=lambda k: (there[k], ious[k]))  # barh goes upwards
     longest = max(len(figures.short(name)) for name in class_names) + 9
     figure, axes = figures.page(4.5, 0.3 * len(order), 0.2 + figures.LETTER * longest, 0.6)

@@ -36,7 +36,7 @@ class MaskPresentation(Presentation[SegmentationBatch, ImageInputs, Segmentation
     def figures(self, measured: Mapping[str, Any]) -> dict[str, Tensor]:
         counts = measured["confusion"].cpu()
         return {
-            "ious": pictures.class_ious(counts, self.class_names, self.palette),
+            "ious": pictures.iou_bars(counts, self.class_names, self.palette),
             "confusion": figures.confusion(counts, self.class_names, f"{int(counts.sum()):,} pixels"),
         }
 
