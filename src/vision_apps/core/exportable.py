@@ -18,6 +18,7 @@ class Exportable(Generic[InputsT, AnswerT]):
             inputs alone, and no name of an input.
         notes: what each of them is, and an input that its kind does not explain, for a model card.
         outside: names of the module's settings that still work on an exported file.
+        image_size: height and width of the only pictures that `outputs` takes; none where it takes any.
     """
 
     def __init__(
@@ -26,16 +27,13 @@ class Exportable(Generic[InputsT, AnswerT]):
         output_type: type,
         notes: Mapping[str, str],
         outside: tuple[str, ...] = (),
+        image_size: tuple[int, int] | None = None,
     ) -> None:
         self.forward = forward
         self.output_type = output_type
         self.notes = notes
         self.outside = outside
-
-    @property
-    def image_size(self) -> tuple[int, int] | None:
-        """Height and width of the only pictures that `outputs` takes; none where it takes any."""
-        return None
+        self.image_size = image_size
 
     def refusal(self) -> str | None:
         """Why nothing but the weights of this network can be exported; none where more can."""

@@ -4,13 +4,17 @@ import torch
 from sklearn.metrics import average_precision_score
 
 from vision_apps.applications.localization import metrics as measures
-from vision_apps.applications.localization.types import MainObject, main_object
+from vision_apps.applications.localization.types import LocalizationAnswer, MainObject, main_object
 
 
 def some_boxes(count: int, seed: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     corners = torch.rand(count, 2, 2, generator=generator) * 40
     return torch.cat((corners.amin(1), corners.amax(1)), dim=1)
+
+
+def answer(boxes: torch.Tensor, presence: torch.Tensor, probabilities: torch.Tensor) -> LocalizationAnswer:
+    return LocalizationAnswer(boxes, presence, probabilities, vector=torch.empty(len(boxes), 0))
 
 
 def test_scores_by_hand() -> None:
@@ -23,7 +27,7 @@ def test_scores_by_hand() -> None:
     probabilities = torch.eye(3)[[0, 1, 0, 0]]
     presence = torch.tensor([0.9, 0.2, 0.8, 0.6])
     metrics = measures.build()
-    measures.update(metrics, boxes, presence, probabilities, truth, 10, 20)
+    measures.update(metrics, answer(boxes, presence, probabilities), truth, 10, 20)
     found = {name: metric.compute().item() for name, metric in metrics.items()}
     expected = {
         "loc_accuracy": 1 / 3,
@@ -42,10 +46,11 @@ def test_batches_add_up() -> None:
     truth = MainObject(some_boxes(10, 0), torch.tensor([0, -1, 1, 1, -1, 0, 0, 1, -1, 1]))
     boxes, probabilities, presence = some_boxes(10, 1), torch.rand(10, 2).softmax(1), torch.rand(10)
     whole, parts = measures.build(), measures.build()
-    measures.update(whole, boxes, presence, probabilities, truth, 40, 40)
+    measures.update(whole, answer(boxes, presence, probabilities), truth, 40, 40)
     for rows in (slice(0, 1), slice(1, 2), slice(2, 7), slice(7, 10)):
         some = MainObject(truth.boxes[rows], truth.labels[rows])
-        measures.update(parts, boxes[rows], presence[rows], probabilities[rows], some, 40, 40)
+        given = answer(boxes[rows], presence[rows], probabilities[rows])
+        measures.update(parts, given, some, 40, 40)
     for name, metric in whole.items():
         torch.testing.assert_close(metric.compute(), parts[name].compute())
 
@@ -53,7 +58,8 @@ def test_batches_add_up() -> None:
 def test_without_objects_the_scores_are_zero_and_not_undefined() -> None:
     metrics = measures.build()
     truth = MainObject(torch.zeros(2, 4), torch.tensor([-1, -1]))
-    measures.update(metrics, some_boxes(2, 0), torch.tensor([0.1, 0.7]), torch.eye(2), truth, 40, 40)
+    given = answer(some_boxes(2, 0), torch.tensor([0.1, 0.7]), torch.eye(2))
+    measures.update(metrics, given, truth, 40, 40)
     found = {name: metric.compute().item() for name, metric in metrics.items()}
     assert found.pop("presence_accuracy") == 0.5
     assert set(found.values()) == {0.0}

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from vision_apps.applications.segmentation import losses
 from vision_apps.applications.segmentation.border import border_weights
-from vision_apps.applications.segmentation.module import Segmentation, SegmentationAnswer, SegmentationBatch
+from vision_apps.applications.segmentation.module import Segmentation
+from vision_apps.applications.segmentation.types import SegmentationAnswer, SegmentationBatch
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.fields import ImageInputs
 from vision_apps.networks.auxiliary import AuxiliaryLogits, Logits

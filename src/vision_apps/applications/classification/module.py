@@ -24,8 +24,6 @@ from vision_apps.core.module import VisionModule
 from vision_apps.networks.auxiliary import Logits, main_logits, summed_loss
 from vision_apps.networks.pixels import PixelNormalization
 
-__all__ = ["ClassAnswer", "Classification", "LabelBatch"]
-
 WHITENED = 5000  # training images that a network's first layer is measured on: patches by the million
 LARGEST_CONFUSION = 1000  # classes; the table is square, at 1,000 it takes 8 MB per stage
 
@@ -92,8 +90,7 @@ class Classification(VisionModule[LabelBatch, ImageInputs, Logits, ClassAnswer])
             top, left = (height - side) // 2, (width - side) // 2
             square = images[..., top : top + side, left : left + side].to(self.normalize.mean.dtype)
             images = F.interpolate(square, (size, size), mode="bilinear", antialias=True)
-        pixels: Tensor = self.normalize(images)
-        return pixels
+        return self.normalize(images)
 
     @property
     def prepare_samples(self) -> int:

@@ -33,61 +33,48 @@ def curve_areas(distances: Tensor) -> Tensor:
 
 
 class ColorAuC(Metric):
-    """Area under the cumulative curve of ab distances, from 0 to 150, in percent (Zhang et al. 2016, section
+    """Areas under the cumulative curve of ab distances, from 0 to 150, in percent (Zhang et al. 2016, section
     3.1).
 
-    Args:
-        rebalanced: weigh a pixel by the inverse frequency of its true colour's nearest bin among all pixels
-            measured: equation 4 with lambda = 0. Every colour that occurs then counts alike.
-        per_image: the mean over images of their areas, instead of one area over all pixels. The paper does
-            not say which; raw areas of images of equal size agree. Rebalanced, it keeps two numbers per image
-            and bin.
+    ``auc`` is one area over all pixels, ``auc_per_image`` the mean over images of theirs: the paper does not
+    say which; those of images of equal size agree. ``auc_rebalanced`` and ``auc_rebalanced_per_image`` weigh
+    a pixel by the inverse frequency of its true colour's nearest bin among all pixels measured: equation 4
+    with lambda = 0. Every colour that occurs then counts alike. Two numbers are kept per image and bin.
     """
 
-    higher_is_better = True
     full_state_update = False
-    areas: Tensor
-    counts: Tensor
-    image_areas: list[Tensor]
-    image_counts: list[Tensor]
+    areas: list[Tensor]
+    counts: list[Tensor]
 
-    def __init__(self, rebalanced: bool = False, per_image: bool = False) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.rebalanced, self.per_image = rebalanced, per_image
-        if per_image:
-            self.add_state("image_areas", [], dist_reduce_fx="cat")
-            self.add_state("image_counts", [], dist_reduce_fx="cat")
-        else:
-            bins = 313 if rebalanced else 1
-            self.add_state("areas", torch.zeros(bins, dtype=torch.int64), dist_reduce_fx="sum")
-            self.add_state("counts", torch.zeros(bins, dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("areas", [], dist_reduce_fx="cat")
+        self.add_state("counts", [], dist_reduce_fx="cat")
 
     def update(self, predicted: Tensor, truth: Tensor) -> None:
         """ab [B, 2, H, W] each."""
         areas = curve_areas((predicted - truth).square().sum(1).sqrt()).flatten(1)
-        groups = nearest_bin(truth).flatten(1) if self.rebalanced else torch.zeros_like(areas)
-        images, bins = len(areas), 313 if self.rebalanced else 1
-        empty = areas.new_zeros(images, bins)
-        area, count = (
-            empty.scatter_add(1, groups, areas),
-            empty.scatter_add(1, groups, torch.ones_like(areas)),
-        )
-        if self.per_image:
-            self.image_areas.append(area)
-            self.image_counts.append(count)
-        else:
-            self.areas += area.sum(0)
-            self.counts += count.sum(0)
+        bins = nearest_bin(truth).flatten(1)
+        empty = areas.new_zeros(len(areas), 313)
+        self.areas.append(empty.scatter_add(1, bins, areas))
+        self.counts.append(empty.scatter_add(1, bins, torch.ones_like(areas)))
 
-    def compute(self) -> Tensor:
-        if self.per_image:
-            areas, counts = dim_zero_cat(self.image_areas), dim_zero_cat(self.image_counts)
-        else:
-            areas, counts = self.areas[None], self.counts[None]
-        total = counts.sum(0)
-        weights = torch.where(total > 0, 1 / total.double(), 0)
-        per_image = (areas * weights).sum(1) / (counts * weights).sum(1)
-        return per_image.mean().float() * (100 / (2 * LARGEST_THRESHOLD))
+    def compute(self) -> dict[str, Tensor]:
+        of_bins = dim_zero_cat(self.areas), dim_zero_cat(self.counts)
+        together = of_bins[0].sum(1, keepdim=True), of_bins[1].sum(1, keepdim=True)
+        found = {}
+        for name, (areas, counts) in (("auc", together), ("auc_rebalanced", of_bins)):
+            found[name] = _area(areas.sum(0, keepdim=True), counts.sum(0, keepdim=True))
+            found[f"{name}_per_image"] = _area(areas, counts)
+        return found
+
+
+def _area(areas: Tensor, counts: Tensor) -> Tensor:
+    """The mean over images, in percent, of sums over their pixels, int64 [N, bins]; each bin counts alike."""
+    total = counts.sum(0)
+    weights = torch.where(total > 0, 1 / total.double(), 0)
+    per_image = (areas * weights).sum(1) / (counts * weights).sum(1)
+    return per_image.mean().float() * (100 / (2 * LARGEST_THRESHOLD))
 
 
 def psnr(predicted: Tensor, truth: Tensor) -> Tensor:

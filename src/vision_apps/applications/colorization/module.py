@@ -3,12 +3,12 @@
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
-from torchmetrics import Metric
+from torchmetrics import Metric, MetricCollection
 
 from vision_apps.applications.colorization import metrics as measures
 from vision_apps.applications.colorization import scenes_truth
@@ -108,8 +108,7 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
         if torch.compiler.is_exporting() or size != tuple(lightness.shape[-2:]):
             lightness = interpolate(lightness, size=size, mode="bilinear", antialias=True)
             hints = tuple(interpolate(hint, size=size, mode="nearest") for hint in hints)
-        features: ColorFeatures = self.network(lightness, *hints)
-        return features
+        return self.network(lightness, *hints)
 
     def _working_size(self, height: int, width: int) -> tuple[int, int]:
         """About image_size^2 pixels in the same aspect ratio, so that memory is bounded for any input."""
@@ -222,25 +221,19 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
 
     # ---- what is measured ----------------------------------------------------------------------------------
 
-    def build_metrics(self) -> dict[str, Metric]:
-        return {
-            "auc": measures.ColorAuC(),
-            "auc_rebalanced": measures.ColorAuC(rebalanced=True),
-            "auc_per_image": measures.ColorAuC(per_image=True),
-            "auc_rebalanced_per_image": measures.ColorAuC(rebalanced=True, per_image=True),
-            "psnr": Mean(),
-            "ssim": Mean(),
-            "colorfulness": Mean(),
-            "colorfulness_absolute": Mean(),
-            "colorfulness_gap": measures.AbsoluteMean(),
+    def build_metrics(self) -> MetricCollection:
+        metrics: dict[str, Metric | MetricCollection] = {
+            "areas": measures.ColorAuC(),
             "ab_histogram": measures.AbHistogram(),
+            "colorfulness_gap": measures.AbsoluteMean(),
         }
+        metrics |= {name: Mean() for name in ("psnr", "ssim", "colorfulness", "colorfulness_absolute")}
+        return MetricCollection(metrics, compute_groups=False)
 
-    def score(self, metrics: Any, answer: ColorAnswer, batch: ColorBatch) -> None:
+    def score(self, metrics: MetricCollection, answer: ColorAnswer, batch: ColorBatch) -> None:
         truth = rgb_to_ab(batch.images)
-        for metric in metrics.values():
-            if isinstance(metric, measures.ColorAuC | measures.AbHistogram):
-                metric.update(answer.ab, truth)
+        metrics["areas"].update(answer.ab, truth)
+        metrics["ab_histogram"].update(answer.ab, truth)
         absolute = measures.colorfulness(answer.images, "absolute")
         metrics["psnr"].update(measures.psnr(answer.images, batch.images))
         metrics["ssim"].update(measures.ssim(answer.images, batch.images))
@@ -280,13 +273,9 @@ class ColorExport(Exportable[ColorInputs, ColorAnswer]):
             "ab": "a and b of CIE Lab, about -110 to 110, not clipped to what can be shown",
             "entropy": "0 and more, in nat, mean over the pixels: 0 is certain",
         }
-        super().__init__(module.forward, ExportedColor, notes)
-        self.module = module
-
-    @property
-    def image_size(self) -> tuple[int, int] | None:
-        size = self.module.image_size
-        return None if size is None or self.module.takes_any_size else (size, size)
+        size = module.image_size
+        fixed = None if size is None or module.takes_any_size else (size, size)
+        super().__init__(module.forward, ExportedColor, notes, image_size=fixed)
 
     def outputs(self, inputs: ColorInputs) -> ExportedColor:
         return ExportedColor(*self.forward(inputs))

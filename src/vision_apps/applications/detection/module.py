@@ -30,8 +30,6 @@ from vision_apps.core.module import VisionModule
 from vision_apps.data.resizing import ResizeMode, resize_boxes, resize_picture, restore_boxes
 from vision_apps.networks.pixels import PixelNormalization
 
-__all__ = ["Detection", "DetectionAnswer", "DetectionBatch"]
-
 log = logging.getLogger(__name__)
 
 MEASURED = 1000  # training pictures that the mean boxes are taken of
@@ -80,10 +78,10 @@ class Detection(VisionModule[DetectionBatch, DetectionInputs, Outputs, Detection
         if problems:
             raise ConfigError("\n".join(problems))
         self.presentation = ObjectPresentation(class_names, score_threshold)
-        self.exportable = DetectorExport(self)
         self.num_classes = num_classes
         self.class_names = list(class_names)
         self.size = height_width(image_size, "module.image_size")
+        self.exportable = DetectorExport(self)
         self.resize_mode: ResizeMode = resize_mode
         self.max_detections = max_detections
         self.score_threshold = score_threshold
@@ -122,8 +120,6 @@ class Detection(VisionModule[DetectionBatch, DetectionInputs, Outputs, Detection
 
     def resized(self, images: Tensor) -> Tensor:
         """Pictures uint8 [B, 3, H, W] at the size of the network."""
-        if tuple(images.shape[-2:]) == self.size:
-            return images
         return resize_picture(images, self.size, self.resize_mode)[0]
 
     def _fitted(self, boxes: Tensor, images: Tensor) -> Tensor:
@@ -257,12 +253,9 @@ class DetectorExport(Exportable[DetectionInputs, DetectionAnswer], Generic[Outpu
             "boxes": "x1, y1, x2, y2 in pixels of the input, y down",
             "scores": "0 to 1, of each class",
         }
-        super().__init__(module.forward, Candidates, notes, ("score_threshold", "max_detections"))
+        outside = ("score_threshold", "max_detections")
+        super().__init__(module.forward, Candidates, notes, outside, module.size)
         self.module = module
-
-    @property
-    def image_size(self) -> tuple[int, int]:
-        return self.module.size
 
     def refusal(self) -> str | None:
         network = self.module.network

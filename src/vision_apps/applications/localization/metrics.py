@@ -7,7 +7,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.classification import BinaryAccuracy, BinaryAveragePrecision
 
-from vision_apps.applications.localization.types import MainObject
+from vision_apps.applications.localization.types import LocalizationAnswer, MainObject
 from vision_apps.core.mean import Mean
 from vision_apps.networks.boxes import iou
 
@@ -36,23 +36,16 @@ def build() -> dict[str, Metric]:
 
 
 def update(
-    metrics: Mapping[str, Metric],
-    boxes: Tensor,
-    presence: Tensor,
-    probabilities: Tensor,
-    truth: MainObject,
-    height: int,
-    width: int,
+    metrics: Mapping[str, Metric], answer: LocalizationAnswer, truth: MainObject, height: int, width: int
 ) -> None:
-    """One batch: boxes [B, 4] in pixels of pictures of ``height`` x ``width``, presence [B], probabilities
-    [B, K]."""
+    """One batch of pictures of ``height`` x ``width``."""
     there = truth.labels >= 0
-    metrics["presence_accuracy"].update(presence, there.long())
-    metrics["presence_ap"].update(presence, there.long())
-    found, wanted = boxes[there], truth.boxes[there]
+    metrics["presence_accuracy"].update(answer.presence, there.long())
+    metrics["presence_ap"].update(answer.presence, there.long())
+    found, wanted = answer.boxes[there], truth.boxes[there]
     overlap = iou(found, wanted)
-    right = probabilities[there].argmax(dim=1) == truth.labels[there]
-    sides = boxes.new_tensor((width, height, width, height))
+    right = answer.probabilities[there].argmax(dim=1) == truth.labels[there]
+    sides = found.new_tensor((width, height, width, height))
     metrics["class_accuracy"].update(right)
     metrics["mean_iou"].update(overlap)
     metrics["loc_accuracy"].update(right & (overlap > 0.5))

@@ -28,8 +28,6 @@ from vision_apps.data.resizing import ResizeMode, resize_boxes, resize_picture, 
 from vision_apps.networks.boxes import iou
 from vision_apps.networks.pixels import PixelNormalization
 
-__all__ = ["Localization", "LocalizationAnswer", "LocalizationBatch"]
-
 MEASURED = 500  # training pictures that the mean box is taken of: its standard error is then below 0.02
 _NO_ANSWER = (0.25, 0.25, 0.5, 0.5, 0.5)  # until something is measured: the middle of the picture, undecided
 
@@ -83,10 +81,10 @@ class Localization(VisionModule[LocalizationBatch, ImageInputs, LocalizerOutputs
         if problems:
             raise ConfigError("\n".join(problems))
         self.presentation = BoxPresentation(class_names)
-        self.exportable = BoxExport(self)
         self.num_classes = num_classes
         self.class_names = list(class_names)
         self.size = height_width(image_size, "module.image_size")
+        self.exportable = BoxExport(self)
         self.resize_mode = resize_mode
         self.box_loss: BoxLoss = box_loss
         self.beta = beta
@@ -99,9 +97,7 @@ class Localization(VisionModule[LocalizationBatch, ImageInputs, LocalizerOutputs
     # ---- from pixels to the answer -------------------------------------------------------------------------
 
     def outputs(self, inputs: ImageInputs) -> LocalizerOutputs:
-        images = inputs.images
-        if tuple(images.shape[-2:]) != self.size:
-            images, _ = resize_picture(images, self.size, self.resize_mode)
+        images, _ = resize_picture(inputs.images, self.size, self.resize_mode)
         pixels = self.normalize(images)
         outputs: LocalizerOutputs = self.network(pixels)
         if not self.flip_test or self.training:
@@ -146,7 +142,7 @@ class Localization(VisionModule[LocalizationBatch, ImageInputs, LocalizerOutputs
     def score(self, metrics: dict[str, Any], answer: LocalizationAnswer, batch: LocalizationBatch) -> None:
         truth = main_object(batch.boxes, batch.box_labels)
         height, width = batch.images.shape[-2:]
-        measures.update(metrics, answer.boxes, answer.presence, answer.probabilities, truth, height, width)
+        measures.update(metrics, answer, truth, height, width)
 
     def quality(self, answer: LocalizationAnswer, batch: LocalizationBatch) -> Tensor:
         """[B], 0..1: IoU times the probability of the true class; in an empty picture, how sure the answer
@@ -202,12 +198,8 @@ class BoxExport(Exportable[ImageInputs, LocalizationAnswer]):
             "probabilities": "0 to 1, of each class; a row sums to 1",
             "vector": "left, lower edge (y up), height and width, 0 to 1; presence; classes",
         }
-        super().__init__(module.forward, LocalizationAnswer, notes)
+        super().__init__(module.forward, LocalizationAnswer, notes, image_size=module.size)
         self.module = module
-
-    @property
-    def image_size(self) -> tuple[int, int]:
-        return self.module.size
 
     def answer(
         self, graph: Callable[[ImageInputs], LocalizationAnswer], inputs: ImageInputs

@@ -12,11 +12,7 @@ from vision_apps.applications.segmentation import losses, tiles
 from vision_apps.applications.segmentation.border import border_weights
 from vision_apps.applications.segmentation.metrics import MaskAgreement, image_miou
 from vision_apps.applications.segmentation.presentation import MaskPresentation
-from vision_apps.applications.segmentation.types import (
-    ScoredMasks,
-    SegmentationAnswer,
-    SegmentationBatch,
-)
+from vision_apps.applications.segmentation.types import ScoredMasks, SegmentationAnswer, SegmentationBatch
 from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.conventions import IGNORE_INDEX, height_width
 from vision_apps.core.errors import ConfigError
@@ -26,8 +22,6 @@ from vision_apps.core.module import VisionModule
 from vision_apps.data.masks.coding import voc_colors
 from vision_apps.networks.auxiliary import AuxiliaryLogits, Logits, main_logits, summed_loss
 from vision_apps.networks.pixels import PixelNormalization
-
-__all__ = ["Segmentation", "SegmentationAnswer", "SegmentationBatch"]
 
 LossName = Literal["cross_entropy", "dice", "cross_entropy+dice", "focal", "border"]
 
