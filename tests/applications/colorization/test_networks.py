@@ -93,10 +93,10 @@ def test_loads_the_authors_siggraph17(tmp_path):
 
 def test_weights_that_do_not_fit_are_refused_with_the_difference(tmp_path):
     torch.save(released_zhang16(Zhang16(width=1 / 16)), tmp_path / "narrow.pth")
-    with pytest.raises(CheckpointError, match=r"does not fit: it has conv1\.0\.weight \[4, 1, 3, 3\].*more"):
+    with pytest.raises(CheckpointError, match=r"does not fit: .*conv1\.0\.weight: .*\[4, 1, 3, 3\].*\[8, 1"):
         Zhang16(width=1 / 8, weights=tmp_path / "narrow.pth")
     torch.save({"model1.0.weight": torch.zeros(4, 1, 3, 3)}, tmp_path / "other.pth")
-    with pytest.raises(CheckpointError, match=r"lacks conv1\.0\.bias"):
+    with pytest.raises(CheckpointError, match=r'does not fit: .*Missing.*"conv1\.0\.bias"'):
         Zhang16(width=1 / 16, weights=tmp_path / "other.pth")
     with pytest.raises(CheckpointError, match="does not exist"):
         Zhang16(weights=tmp_path / "none.pth")

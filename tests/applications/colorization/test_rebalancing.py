@@ -7,7 +7,7 @@ from vision_apps.applications.colorization.lab import rgb_to_ab
 from vision_apps.applications.colorization.rebalancing import (
     bin_mass,
     check_prior,
-    compute_prior,
+    count_prior,
     describe_prior,
     load_prior,
     rebalancing_weights,
@@ -25,7 +25,7 @@ def test_the_prior_is_the_mean_soft_target():
     images = pale_images()
     target = soft_encode(rgb_to_ab(images, 4))
     expected = torch.zeros(4, 313, 4, 4).scatter_add(1, target.indices, target.weights).mean((0, 2, 3))
-    found = compute_prior([images[:1], images[1:]])
+    found = count_prior([images[:1], images[1:]])
     assert torch.allclose(found.float(), expected, atol=1e-6)
     assert bin_mass(target).sum().item() == pytest.approx(4 * 16)
     described = describe_prior(found)
@@ -51,7 +51,7 @@ def test_a_color_that_never_occurred_weighs_as_the_rarest():
 
 
 def test_round_trip(tmp_path):
-    prior = compute_prior([pale_images()])
+    prior = count_prior([pale_images()])
     save_prior(prior, tmp_path / "prior.npy")
     assert torch.equal(load_prior(tmp_path / "prior.npy"), prior)
 
@@ -82,12 +82,12 @@ def test_says_what_is_wrong_with_a_prior(prior, text):
 def test_saturated_colors_are_no_mistake():
     ramp = torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
     ramp[:, 2] = 255  # pure blue, at the very edge of the gamut
-    check_prior(compute_prior([ramp], stride=1))
+    check_prior(count_prior([ramp], stride=1))
 
 
 def test_no_images_no_prior():
     with pytest.raises(DataError, match="no images"):
-        compute_prior([])
+        check_prior(count_prior([]))
 
 
 def test_a_bad_file_is_refused_with_the_command_that_makes_a_good_one(tmp_path):
@@ -99,6 +99,6 @@ def test_a_bad_file_is_refused_with_the_command_that_makes_a_good_one(tmp_path):
     np.save(tmp_path / "objects.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(DataError, match="not an array"):
         load_prior(tmp_path / "objects.npy")
-    save_prior(compute_prior([pale_images()]), tmp_path / "prior.npy")
+    save_prior(count_prior([pale_images()]), tmp_path / "prior.npy")
     with pytest.raises(DataError, match="has 313 bins, this network's head has 529"):
         load_prior(tmp_path / "prior.npy", 529)

@@ -6,7 +6,12 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from vision_apps.applications.colorization.module import Colorization
-from vision_apps.applications.colorization.rebalancing import compute_prior, describe_prior, save_prior
+from vision_apps.applications.colorization.rebalancing import (
+    check_prior,
+    count_prior,
+    describe_prior,
+    save_prior,
+)
 from vision_apps.core import assembly
 from vision_apps.core.config import check
 from vision_apps.core.errors import ConfigError
@@ -38,8 +43,9 @@ def run(config: DictConfig, out: str | None, command: str) -> None:
         workers=source.workers,
         on_corrupt=source.on_corrupt,
     )
-    prior = compute_prior((batch.images for batch in batches), module.neighbours, count=len(module.bins))
+    prior = count_prior((batch.images for batch in batches), module.neighbours, count=len(module.bins))
     batches.close()
+    check_prior(prior)
     save_prior(prior, out)
     print("\n".join(f"{name:<18} {value:.4g}" for name, value in describe_prior(prior).items()))
     print(f"saved to {out}; train with it, rare colours weighing more:")

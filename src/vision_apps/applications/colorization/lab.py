@@ -41,16 +41,13 @@ def _linear_light_on(device: torch.device) -> Tensor:
     return _LINEAR_LIGHT.to(device)
 
 
-def _linear_light(device: torch.device) -> Tensor:
-    # an exporter's stand-in tensors must not stay in the cache
-    return _LINEAR_LIGHT.to(device) if torch.compiler.is_exporting() else _linear_light_on(device)
-
-
 def _linear_rgb(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] != 3:
         raise ValueError(f"expected uint8 [B, 3, H, W], got {images.dtype} {list(images.shape)}")
+    exporting = torch.compiler.is_exporting()  # its stand-in tensors must not stay in the cache
+    table = _LINEAR_LIGHT.to(images.device) if exporting else _linear_light_on(images.device)
     # index_select with 32-bit indices: a fifth of the time of table[images]
-    linear = _linear_light(images.device).index_select(0, images.int().flatten()).view(images.shape)
+    linear = table.index_select(0, images.int().flatten()).view(images.shape)
     red, green, blue = linear.unbind(1)
     return red, green, blue
 

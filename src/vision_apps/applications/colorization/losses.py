@@ -70,10 +70,8 @@ class _HeadCrossEntropy(torch.autograd.Function):
             d_offset = torch.zeros_like(offset)
         for images, rows in pixel_chunks(batch, height, width, chunk):
             x = as_rows(features[images, :, rows])
-            index, target = (
-                as_rows(indices[images, :, rows]).long(),
-                as_rows(targets[images, :, rows]).float(),
-            )
+            index = as_rows(indices[images, :, rows]).long()
+            target = as_rows(targets[images, :, rows]).float()
             importance = pixel_weights[images, rows].flatten().float()
             logits = (x @ head.T).float().add_(offset)
             # the targets of a pixel sum to 1, so any constant may be taken off its logits

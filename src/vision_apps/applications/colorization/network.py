@@ -3,6 +3,7 @@
 import re
 from itertools import pairwise
 from pathlib import Path
+from textwrap import shorten
 from typing import Literal, NamedTuple
 
 import torch
@@ -101,10 +102,8 @@ def pad_to_multiple(maps: Tensor) -> Tensor:
     return pad(maps, (0, right, 0, below), mode="replicate") if below or right else maps
 
 
-def load_released(
-    network: nn.Module, path: str | Path, rename: dict[str, str], ignore: str
-) -> dict[str, Tensor]:
-    """The authors' state dict under this network's names.
+def load_released(network: nn.Module, path: str | Path, rename: dict[str, str], ignore: str) -> None:
+    """Move the authors' state dict into the network.
 
     Args:
         path: a local .pth of richzhang/colorization.
@@ -134,17 +133,7 @@ def load_released(
             for pattern, replacement in rename.items():
                 key = re.sub(pattern, replacement, key)
             renamed[key] = value
-    own = network.state_dict()
-    # absent from files of 2016's Caffe
-    counters = {key for key in own if key.endswith("num_batches_tracked")}
-    problems = [f"lacks {key}" for key in own if key not in renamed and key not in counters]
-    problems += [f"has {key}, which the network lacks" for key in renamed if key not in own]
-    problems += [
-        f"has {key} {list(renamed[key].shape)}, the network {list(own[key].shape)}"
-        for key in own
-        if key in renamed and renamed[key].shape != own[key].shape
-    ]
-    if problems:
-        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise CheckpointError(f"model.weights: {path} does not fit: it {'; '.join(problems[:3])}{more}")
-    return {**{key: own[key] for key in counters}, **renamed}
+    try:
+        network.load_state_dict(renamed)
+    except RuntimeError as error:
+        raise CheckpointError(f"model.weights: {path} does not fit: {shorten(str(error), 400)}") from error

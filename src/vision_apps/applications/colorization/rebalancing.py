@@ -39,19 +39,6 @@ def count_prior(images: Iterable[Tensor], neighbours: int = 5, stride: int = 4, 
     return mass / mass.sum()
 
 
-def compute_prior(images: Iterable[Tensor], neighbours: int = 5, stride: int = 4, count: int = 313) -> Tensor:
-    """`count_prior`, and :func:`check_prior` of what it gives.
-
-    Raises:
-        DataError: there are no images, or the colours cannot be those of photos.
-    """
-    prior = count_prior(images, neighbours, stride, count)
-    if prior.isnan().all():
-        raise DataError("prior: no images were given, so there are no colours to count")
-    check_prior(prior)
-    return prior
-
-
 @lru_cache(maxsize=2)
 def _unreachable(count: int) -> Tensor:
     """Bins that are nearest to no sRGB colour, bool [count]: 52 of the 313."""
@@ -90,6 +77,8 @@ def check_prior(prior: Tensor, source: str = "prior") -> None:
         raise DataError(
             f"{source}: expected the probabilities of 313 or 529 bins, got shape {list(prior.shape)}"
         )
+    if prior.isnan().all():
+        raise DataError(f"{source}: no images were given, so there are no colours to count")
     if not torch.isfinite(prior).all() or (prior < 0).any():
         raise DataError(f"{source}: has negative or non-finite values; probabilities were expected")
     total = prior.double().sum().item()

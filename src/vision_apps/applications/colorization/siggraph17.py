@@ -72,7 +72,7 @@ class Siggraph17(ColorNetwork):
                 r"^model(\d+up|\dshort\d+)\.0\.": r"conv\1.",
                 r"^model(\d+)\.": r"conv\1.",
             }
-            self.load_state_dict(load_released(self, weights, rename, ignore="(?!)"))
+            load_released(self, weights, rename, ignore="(?!)")
 
     def forward(
         self, lightness: Tensor, hint_ab: Tensor | None = None, hint_mask: Tensor | None = None

@@ -59,10 +59,9 @@ class Zhang16(ColorNetwork):
         self.decide(head, c256)
         if weights is not None:
             rename = {r"^model8\.6\.": "head.", r"^model(\d)\.": r"conv\1."}
-            state = load_released(self, weights, rename, ignore=r"model_out\..*")
-            for key in ("head.weight", "head.bias"):
-                state[key] = state[key] / weights_scale
-            self.load_state_dict(state)
+            load_released(self, weights, rename, ignore=r"model_out\..*")
+            for values in self.get_submodule("head").parameters():
+                values.data /= weights_scale
 
     def forward(self, lightness: Tensor) -> ColorFeatures:
         """L in 0..100, [B, 1, H, W]."""
