@@ -14,7 +14,6 @@ from vision_apps.applications.detection.metrics import DetectionMetrics, evaluat
 from vision_apps.applications.detection.overlaps import DetectionTable, GroundTruthTable
 from vision_apps.applications.detection.types import DetectionAnswer, DetectionBatch
 from vision_apps.applications.detection.voc_ap import voc_figures
-from vision_apps.core.errors import ConfigError
 from vision_apps.data.resizing import resize_boxes
 
 
@@ -165,11 +164,6 @@ def test_what_figures_are_drawn_from(random_tables: Any, classes: int) -> None:
     assert torch.equal(values["confusion"], split_errors(found, truths, classes, 0.3).confusion)
     objects = torch.bincount(truths.labels[~truths.ignored], minlength=classes)
     assert values["confusion"][:-1].sum(1).tolist() == objects.tolist()
-
-
-def test_a_threshold_outside_of_scores_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"module.score_threshold: 30; expected 0 to 1"):
-        DetectionMetrics(2, score_threshold=30)
 
 
 def test_quality_of_pictures() -> None:

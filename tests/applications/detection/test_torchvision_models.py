@@ -174,8 +174,9 @@ def test_an_ignored_region_teaches_nothing(name: str) -> None:
     whole = torch.tensor([[0.0, 0, SIZE, SIZE]])
     targets = [target([20.0, 20, 50, 52], labels=[1], ignored=whole)] * 2
     outputs = detector(pixels(), targets)
-    logits = outputs.logits.detach().requires_grad_()
-    detector.loss(outputs._replace(logits=logits), targets)["classes"].backward()
+    logits = outputs.heads["cls_logits"].detach().requires_grad_()
+    heads = outputs.heads | {"cls_logits": logits}
+    detector.loss(outputs._replace(heads=heads), targets)["classes"].backward()
     taught = logits.grad.abs().sum(dim=2) > 0
     owners = [detector._match(outputs, targets[0].boxes) >= 0] * 2
     assert torch.equal(taught, torch.stack(owners)) and taught.any()
@@ -207,7 +208,8 @@ def test_half_precision_moves_no_anchor() -> None:
         with torch.no_grad():
             exact = detector(pixels())
         assert torch.equal(boxes, exact.anchors[0] if name == "faster_rcnn" else exact.anchors)
-        assert outputs.logits.dtype == torch.float32
+        logits = outputs.logits if name == "faster_rcnn" else outputs.heads["cls_logits"]
+        assert logits.dtype == torch.float32
 
 
 # ---- sizes ----------------------------------------------------------------------------------------------
@@ -268,10 +270,9 @@ def test_points_of_fcos_give_torchvision_s_loss_for_many_boxes() -> None:
     model: Any = detector.model
     with torch.no_grad():
         outputs = detector(pixels())
-        heads = {"cls_logits": outputs.logits, "bbox_regression": outputs.offsets}
         expected = model.compute_loss(
             [{"boxes": r.boxes, "labels": r.labels} for r in rows],
-            heads | {"bbox_ctrness": outputs.centredness},
+            outputs.heads,
             [outputs.anchors] * 2,
             outputs.levels,
         )
@@ -293,8 +294,8 @@ def test_three_background_boxes_are_learned_for_each_matched_one() -> None:
     detector = ssd().train()
     targets = [target([20.0, 20, 50, 52], labels=[1])]
     outputs = detector(pixels(1), targets)
-    logits = outputs.logits.detach().requires_grad_()
-    parts = detector.loss(outputs._replace(logits=logits), targets)
+    logits = outputs.heads["cls_logits"].detach().requires_grad_()
+    parts = detector.loss(outputs._replace(heads=outputs.heads | {"cls_logits": logits}), targets)
     parts["classes"].backward()
     taught = int((logits.grad.abs().sum(dim=2) > 0).sum())  # type: ignore[union-attr]
     assert taught == 4 * int(parts["positives"]) > 0

@@ -1,6 +1,5 @@
 """VOC's averages against cases computed by hand and against the definition written out."""
 
-from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -10,34 +9,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vision_apps.applications.detection.overlaps import DetectionTable, GroundTruthTable
-from vision_apps.applications.detection.voc_ap import all_points, eleven_points, judge, voc_figures
+from vision_apps.applications.detection.voc_ap import averages, judge, voc_figures
 
 
 def test_averages_by_hand() -> None:
-    # right, wrong, right of 4 objects: precision 1 up to recall 1/4, then 2/3 up to 1/2
-    right = torch.tensor([True, False, True])
-    assert all_points(right, 4) == pytest.approx(0.25 * 1 + 0.25 * 2 / 3)
+    # right, wrong, right of 4 objects: precision 1 up to recall 1/4, then 2/3 up to 1/2;
     # recall 0, .1, .2 have precision 1; .3, .4, .5 have 2/3; the other five have 0
-    assert eleven_points(right, 4) == pytest.approx((3 * 1 + 3 * 2 / 3) / 11)
+    right = torch.tensor([True, False, True])
+    assert averages(right, 4) == pytest.approx(((3 * 1 + 3 * 2 / 3) / 11, 0.25 * 1 + 0.25 * 2 / 3))
 
 
 def test_a_recall_that_is_reached_exactly_counts() -> None:
     # 3 of 10: recall .3 is reached, though 0.1 * 3 > 3 / 10 in floats
-    assert eleven_points(torch.ones(3, dtype=torch.bool), 10) == pytest.approx(4 / 11)
-    assert all_points(torch.ones(3, dtype=torch.bool), 10) == pytest.approx(0.3)
+    assert averages(torch.ones(3, dtype=torch.bool), 10) == pytest.approx((4 / 11, 0.3))
 
 
 def test_precision_is_interpolated() -> None:
     # wrong first: 1/2 at recall 1 counts for every recall below it
-    right = torch.tensor([False, True])
-    assert all_points(right, 1) == eleven_points(right, 1) == pytest.approx(0.5)
+    assert averages(torch.tensor([False, True]), 1) == pytest.approx((0.5, 0.5))
 
 
-@pytest.mark.parametrize("average", [eleven_points, all_points])
-def test_the_ends(average: Callable[[torch.Tensor, int], float]) -> None:
-    assert average(torch.empty(0, dtype=torch.bool), 3) == 0
-    assert average(torch.zeros(5, dtype=torch.bool), 3) == 0
-    assert average(torch.ones(3, dtype=torch.bool), 3) == pytest.approx(1)
+def test_the_ends() -> None:
+    assert averages(torch.empty(0, dtype=torch.bool), 3) == (0, 0)
+    assert averages(torch.zeros(5, dtype=torch.bool), 3) == (0, 0)
+    assert averages(torch.ones(3, dtype=torch.bool), 3) == pytest.approx((1, 1))
 
 
 def one_picture(boxes: list[list[float]], ignored: list[bool]) -> GroundTruthTable:

@@ -11,7 +11,7 @@ from torchvision.ops import complete_box_iou_loss
 from vision_apps.applications.detection.dfl import distribution_focal_loss
 from vision_apps.applications.detection.objects import pad
 from vision_apps.applications.detection.pan import PathAggregation
-from vision_apps.applications.detection.task_aligned import assign
+from vision_apps.applications.detection.task_aligned import Assignment, assign
 from vision_apps.applications.detection.types import Target
 from vision_apps.applications.detection.yolo import PointOutputs, Yolo, boxes_at, class_loss, grid, sides_from
 from vision_apps.core.errors import ConfigError
@@ -140,7 +140,7 @@ def test_an_ignored_region_is_not_background() -> None:
     positive = torch.tensor([[True, False, False, False]])
     zeros = torch.zeros(1, 4)
     ignored = pad([target(ignored=region)])
-    assert class_loss(outputs, ignored, positive, zeros.long(), zeros) == pytest.approx(
+    assert class_loss(outputs, ignored, Assignment(positive, zeros.long(), zeros)) == pytest.approx(
         6 * math.log(2), rel=1e-5
     )
 

@@ -6,6 +6,7 @@ hold only what it reads, and overlaps that were computed for all pictures at onc
 
 import os
 from functools import cache
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import torch
@@ -98,7 +99,7 @@ def _evaluated(
         score=found.scores.double(),
     )
     evaluator = _evaluator()(
-        _Annotations(true_rows, images, classes), _Annotations(found_rows, images, classes), iouType="bbox"
+        _annotations(true_rows, images, classes), _annotations(found_rows, images, classes), iouType="bbox"
     )
     evaluator.overlaps = _blocks(found, truths, num_classes)
     evaluator.evaluate()
@@ -134,23 +135,14 @@ def _blocks(
     return blocks
 
 
-class _Annotations:
+def _annotations(rows: list[dict[str, float]], images: list[int], classes: list[int]) -> SimpleNamespace:
     """What the evaluator asks of COCO's annotation object."""
-
-    def __init__(self, rows: list[dict[str, float]], images: list[int], classes: list[int]) -> None:
-        self.rows, self.images, self.classes = rows, images, classes
-
-    def getImgIds(self) -> list[int]:  # noqa: N802 - COCO's name
-        return self.images
-
-    def getCatIds(self) -> list[int]:  # noqa: N802
-        return self.classes
-
-    def getAnnIds(self, **_: object) -> range:  # noqa: N802
-        return range(len(self.rows))
-
-    def loadAnns(self, ids: range) -> list[dict[str, float]]:  # noqa: N802
-        return self.rows
+    return SimpleNamespace(
+        getImgIds=lambda: images,
+        getCatIds=lambda: classes,
+        getAnnIds=lambda **_: range(len(rows)),
+        loadAnns=lambda ids: rows,
+    )
 
 
 @cache

@@ -42,12 +42,7 @@ def coverage(boxes: Tensor, regions: Tensor) -> Tensor:
 
 
 def assign(
-    references: Tensor,
-    boxes: Tensor,
-    ignored: Tensor,
-    low: float,
-    high: float,
-    best_of_each: bool = False,
+    references: Tensor, boxes: Tensor, ignored: Tensor, low: float, high: float, best_of_each: bool = False
 ) -> Tensor:
     """``match`` of the references [a, 4] with the objects of one picture; those that lie by more than half
     in an ignored region [m, 4] (VOC difficult, COCO crowd) are ``BETWEEN``."""

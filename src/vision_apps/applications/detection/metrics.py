@@ -1,5 +1,7 @@
 """One metric for everything that is said of detections, so that each picture is kept and matched once."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 from torchmetrics import Metric
@@ -10,7 +12,6 @@ from vision_apps.applications.detection.errors import DROPPED, Split, split_erro
 from vision_apps.applications.detection.overlaps import DetectionTable, GroundTruthTable, pairwise_overlap
 from vision_apps.applications.detection.types import DetectionAnswer, DetectionBatch
 from vision_apps.applications.detection.voc_ap import voc_figures
-from vision_apps.core.errors import ConfigError
 from vision_apps.data.resizing import ResizeMode, restore_boxes
 
 
@@ -25,26 +26,14 @@ class DetectionMetrics(Metric):
     """
 
     full_state_update = False
-    higher_is_better = True
-    found_boxes: list[Tensor]
-    found_scores: list[Tensor]
-    found_labels: list[Tensor]
-    found_counts: list[Tensor]
-    true_boxes: list[Tensor]
-    true_labels: list[Tensor]
-    true_ignored: list[Tensor]
-    true_counts: list[Tensor]
 
     def __init__(
         self, num_classes: int, score_threshold: float = 0.3, resize_mode: ResizeMode = "letterbox"
     ) -> None:
         super().__init__()
-        if not 0 <= score_threshold <= 1:
-            raise ConfigError(f"module.score_threshold: {score_threshold}; expected 0 to 1")
         self.num_classes = num_classes
         self.score_threshold = score_threshold
         self.resize_mode: ResizeMode = resize_mode
-        # rows of all pictures one after the other, and how many each picture has
         for name in ("boxes", "scores", "labels", "counts"):
             self.add_state(f"found_{name}", [], dist_reduce_fx="cat")
         for name in ("boxes", "labels", "ignored", "counts"):
@@ -52,32 +41,17 @@ class DetectionMetrics(Metric):
 
     def update(self, answer: DetectionAnswer, batch: DetectionBatch) -> None:
         """The answer's boxes in pixels of ``batch.images``."""
-        found, true = answer.labels >= 0, batch.box_labels >= 0
         found_boxes, true_boxes = (
             restore_boxes(boxes, batch.sizes, batch.images.shape[-2:], self.resize_mode)
             for boxes in (answer.boxes.float(), batch.boxes.float())
         )
-        self.found_boxes.append(found_boxes[found])
-        self.found_scores.append(answer.scores[found].float())
-        self.found_labels.append(answer.labels[found])
-        self.found_counts.append(found.sum(1))
-        self.true_boxes.append(true_boxes[true])
-        self.true_labels.append(batch.box_labels[true])
-        self.true_ignored.append(batch.ignored[true])
-        self.true_counts.append(true.sum(1))
+        columns = _columns(answer._replace(boxes=found_boxes), batch._replace(boxes=true_boxes))
+        for name, column in columns.items():
+            getattr(self, name).append(column)
 
     def tables(self) -> tuple[DetectionTable, GroundTruthTable]:
         """What was gathered so far, on the CPU."""
-
-        def table(prefix: str, *names: str) -> list[Tensor]:
-            counts = _gathered(getattr(self, f"{prefix}_counts")).long()
-            columns = [_gathered(getattr(self, f"{prefix}_{name}")) for name in names]
-            return [*columns, torch.arange(len(counts)).repeat_interleave(counts)]
-
-        boxes, scores, labels, images = table("found", "boxes", "scores", "labels")
-        found = DetectionTable(boxes.reshape(-1, 4), scores, labels.long(), images)
-        boxes, labels, ignored, images = table("true", "boxes", "labels", "ignored")
-        return found, GroundTruthTable(boxes.reshape(-1, 4), labels.long(), ignored.bool(), images)
+        return _tables({name: _gathered(state) for name, state in self.metric_state.items()})
 
     def compute(self) -> dict[str, Tensor]:
         values = evaluate(*self.tables(), self.num_classes, self.score_threshold)
@@ -89,21 +63,34 @@ class DetectionMetrics(Metric):
 
 def tables_of(answer: DetectionAnswer, batch: DetectionBatch) -> tuple[DetectionTable, GroundTruthTable]:
     """The rows of one batch on the CPU, in pixels of its pictures."""
+    return _tables(_columns(answer, batch))
+
+
+def _columns(answer: DetectionAnswer, batch: DetectionBatch) -> dict[str, Tensor]:
+    """The rows of all pictures one after the other, and how many each picture has."""
     found, true = answer.labels >= 0, batch.box_labels >= 0
-    return (
-        DetectionTable(
-            answer.boxes[found].float().cpu(),
-            answer.scores[found].float().cpu(),
-            answer.labels[found].cpu(),
-            found.nonzero()[:, 0].cpu(),
-        ),
-        GroundTruthTable(
-            batch.boxes[true].float().cpu(),
-            batch.box_labels[true].cpu(),
-            batch.ignored[true].cpu(),
-            true.nonzero()[:, 0].cpu(),
-        ),
-    )
+    return {
+        "found_boxes": answer.boxes[found].float(),
+        "found_scores": answer.scores[found].float(),
+        "found_labels": answer.labels[found],
+        "found_counts": found.sum(1),
+        "true_boxes": batch.boxes[true].float(),
+        "true_labels": batch.box_labels[true],
+        "true_ignored": batch.ignored[true],
+        "true_counts": true.sum(1),
+    }
+
+
+def _tables(columns: Mapping[str, Tensor]) -> tuple[DetectionTable, GroundTruthTable]:
+    def table(prefix: str, *names: str) -> list[Tensor]:
+        counts = columns[f"{prefix}_counts"].cpu().long()
+        images = torch.arange(len(counts)).repeat_interleave(counts)
+        return [*(columns[f"{prefix}_{name}"].cpu() for name in names), images]
+
+    boxes, scores, labels, images = table("found", "boxes", "scores", "labels")
+    found = DetectionTable(boxes.reshape(-1, 4), scores, labels.long(), images)
+    boxes, labels, ignored, images = table("true", "boxes", "labels", "ignored")
+    return found, GroundTruthTable(boxes.reshape(-1, 4), labels.long(), ignored.bool(), images)
 
 
 def panoptic_quality(split: Split, images: int) -> Tensor:
@@ -155,4 +142,4 @@ def _gathered(state: Tensor | list[Tensor]) -> Tensor:
     """A list of tensors, or what is left of it after the processes were joined."""
     if isinstance(state, list) and not state:
         return torch.empty(0)
-    return dim_zero_cat(state).cpu()
+    return dim_zero_cat(state)

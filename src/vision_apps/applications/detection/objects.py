@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -39,6 +38,4 @@ def within(points: Tensor, boxes: Tensor) -> Tensor:
 
 def excused(points: Tensor, ignored: Tensor) -> Tensor:
     """The points [N, 2] of each picture that lie in one of its ignored regions [B, I, 4]: bool [B, N]."""
-    if ignored.shape[1] == 0:
-        return torch.zeros(len(ignored), len(points), dtype=torch.bool, device=points.device)
     return within(points, ignored).any(dim=1)

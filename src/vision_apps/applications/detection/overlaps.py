@@ -83,13 +83,9 @@ def overlapping(
         same_class: only pairs of one class.
         crowd: overlaps with ignored boxes are taken over the found box's area, see `pairwise_overlap`.
     """
-    if same_class:
-        classes = 1 + max(
-            (int(labels.max()) for labels in (found.labels, truths.labels) if len(labels)), default=0
-        )
-        groups = found.images * classes + found.labels, truths.images * classes + truths.labels
-    else:
-        groups = found.images, truths.images
+    groups = found.images, truths.images
+    if same_class:  # there are fewer than 2^32 classes
+        groups = (found.images << 32) + found.labels, (truths.images << 32) + truths.labels
     rows, columns = group_pairs(*groups)
     overlap = pairwise_overlap(
         found.boxes[rows], truths.boxes[columns], truths.ignored[columns] if crowd else None

@@ -11,8 +11,7 @@ from torchvision.ops import Conv2dNormActivation
 
 def convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Module:
     """Convolution, batch norm, SiLU."""
-    layer: nn.Module = Conv2dNormActivation(inputs, outputs, size, stride, activation_layer=nn.SiLU)
-    return layer
+    return Conv2dNormActivation(inputs, outputs, size, stride, activation_layer=nn.SiLU)
 
 
 class PathAggregation(nn.Module):

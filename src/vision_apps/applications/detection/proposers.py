@@ -1,9 +1,5 @@
-"""Where a region detector looks: windows of every picture, proposals of the data, or a network that proposes.
-
-All three have the same face: ``connect`` once with the feature maps they will see, then a call with these
-maps, the size of the pictures and the proposals of the batch. They answer with boxes [p, 4] per picture and,
-if they are trained, with what their loss is taken of.
-"""
+"""Where a region detector looks: windows of every picture, proposals of the data, or a network that
+proposes."""
 
 import math
 from collections.abc import Sequence
@@ -31,7 +27,7 @@ class RpnOutputs(NamedTuple):
     anchors: Tensor  # float32 [A, 4], finest level first
 
 
-# boxes for each picture, or none where the same ``fixed`` ones serve all; and what the loss is taken of
+# boxes [p, 4] of each picture, or none where the same ``fixed`` ones serve all; and what the loss is taken of
 Proposed = tuple[list[Tensor] | None, RpnOutputs | None]
 
 
@@ -226,11 +222,9 @@ class Rpn(Proposer):
         }
 
     def fixed(self, size: tuple[int, int], device: torch.device | None = None) -> Tensor:
-        levels = []
-        for stride in self.strides:
-            shape = (math.ceil(size[0] / stride), math.ceil(size[1] / stride))
-            levels.append(anchors(shape, stride, self.scales, self.aspects, device))
-        return torch.cat(levels)
+        shapes = [(math.ceil(size[0] / stride), math.ceil(size[1] / stride)) for stride in self.strides]
+        levels = zip(shapes, self.strides, strict=True)
+        return torch.cat([anchors(*level, self.scales, self.aspects, device) for level in levels])
 
 
 def _rows(maps: Tensor, each: int) -> Tensor:

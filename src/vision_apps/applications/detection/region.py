@@ -111,10 +111,7 @@ class RegionDetector(Detector[RegionOutputs]):
         return self.proposer.proposals_of(images)
 
     def forward(
-        self,
-        pixels: Tensor,
-        targets: list[Target] | None = None,
-        proposals: list[Tensor] | None = None,
+        self, pixels: Tensor, targets: list[Target] | None = None, proposals: list[Tensor] | None = None
     ) -> RegionOutputs:
         maps = self.maps(pixels)
         boxes, rpn = self.propose(pixels, maps, proposals)
@@ -146,8 +143,7 @@ class RegionDetector(Detector[RegionOutputs]):
         """What the head says of the boxes [p, 4] of each picture, one picture after the other."""
         rows = as_rows(boxes)
         if isinstance(self.regions, Pooled):
-            outputs: HeadOutputs = self.head(self.regions(maps, self.strides, rows))
-            return outputs
+            return self.head(self.regions(maps, self.strides, rows))
         chunks = [rows] if self.training else rows.split(CHUNK)
         found = []
         for chunk in chunks:
@@ -155,10 +151,8 @@ class RegionDetector(Detector[RegionOutputs]):
             if features.shape[-1] != self.side:  # some networks of timm round their sizes differently
                 features = F.adaptive_avg_pool2d(features, self.side)
             found.append(self.head(features))
-        features = torch.cat([part.features for part in found])
-        logits = torch.cat([part.logits for part in found])
-        deltas = torch.cat([part.deltas for part in found]) if self.head.box_regression else None
-        return HeadOutputs(features, logits, deltas)
+        parts = zip(*found, strict=True)
+        return HeadOutputs._make(None if part[0] is None else torch.cat(part) for part in parts)
 
     @torch.no_grad()
     def _choose(self, boxes: Tensor, target: Target) -> Tensor:
@@ -170,9 +164,7 @@ class RegionDetector(Detector[RegionOutputs]):
     def _match(self, boxes: Tensor, target: Target) -> Tensor:
         matched = matching.assign(boxes, target.boxes, target.ignored, self.positive_iou, self.positive_iou)
         if self.background_iou and len(boxes):
-            best = (
-                box_iou(boxes, target.boxes).amax(dim=1) if len(target.boxes) else boxes.new_zeros(len(boxes))
-            )
+            best = F.pad(box_iou(boxes, target.boxes), (0, 1)).amax(dim=1)  # 0 without an object
             matched[(best < self.background_iou) & (matched == matching.BACKGROUND)] = matching.BETWEEN
         return matched
 

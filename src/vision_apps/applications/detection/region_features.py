@@ -26,8 +26,6 @@ class Crops(nn.Module):
         sampling: points per pixel and axis that are averaged; 0 takes as many as the picture has there.
     """
 
-    shared = False
-
     def __init__(self, size: int = 32, context: float = 227 / 195, sampling: int = 2) -> None:
         super().__init__()
         if context < 1:
@@ -53,8 +51,6 @@ class Pooled(nn.Module):
             ``align`` is RoIAlign, which interpolates and rounds nothing (He et al. 2017, section 3).
         sampling: points per cell and axis of ``align``.
     """
-
-    shared = True
 
     def __init__(self, size: int = 7, pool: str = "align", sampling: int = 2) -> None:
         super().__init__()

@@ -168,17 +168,16 @@ def fit_stage2(detector: RegionDetector, batches: Iterable[Pictures]) -> None:
         mean = regions.features.mean(dim=0)
         scale = NORM / (regions.features - mean).norm(dim=1).mean().clamp(min=1e-6)
         scaled, near = (regions.features - mean) * scale, (regions.near_features - mean) * scale
+
+        def unscaled(fit: Linear) -> Linear:
+            return Linear(fit.weight * scale, fit.bias - fit.weight @ mean * scale)
+
         for k in range(classes):
-            own = regions.near_labels == k
-            svm = fit_svm(scaled, regions.positive[:, k], regions.negative[:, k])
-            ridge = fit_ridge(near[own], regions.near_deltas[own])
-            rows = slice(4 * k, 4 * k + 4)
-            # on the features as they are
-            head.svm_weight[k], head.svm_bias[k] = svm.weight * scale, svm.bias - svm.weight @ mean * scale
-            head.ridge_weight[rows], head.ridge_bias[rows] = (
-                ridge.weight * scale,
-                ridge.bias - ridge.weight @ mean * scale,
-            )
+            own, rows = regions.near_labels == k, slice(4 * k, 4 * k + 4)
+            svm = unscaled(fit_svm(scaled, regions.positive[:, k], regions.negative[:, k]))
+            ridge = unscaled(fit_ridge(near[own], regions.near_deltas[own]))
+            head.svm_weight[k], head.svm_bias[k] = svm
+            head.ridge_weight[rows], head.ridge_bias[rows] = ridge
         head.fitted.fill_(True)
     detector.train(training)
 

@@ -36,9 +36,8 @@ class Frame(NamedTuple):
 class DenseOutputs(NamedTuple):
     """Of N anchors (or points, as boxes around them), finest level first."""
 
-    logits: Tensor  # float32 [B, N, classes]
-    offsets: Tensor  # float32 [B, N, 4]
-    centredness: Tensor | None  # float32 [B, N, 1], logits, of FCOS
+    # float32: cls_logits [B, N, classes], bbox_regression [B, N, 4]; of FCOS bbox_ctrness [B, N, 1], logits
+    heads: dict[str, Tensor]
     anchors: Tensor  # float32 [N, 4], in pixels inside
     levels: list[int]  # anchors of each level
     frame: Frame
@@ -147,11 +146,8 @@ class DenseDetector(TorchvisionDetector[DenseOutputs]):
             of_cell = model.anchor_generator.num_anchors_per_location()
         else:
             of_cell = [len(anchors) // sum(cells)] * len(cells)
-        centredness = found.get("bbox_ctrness")
         return DenseOutputs(
-            found["cls_logits"].float(),
-            found["bbox_regression"].float(),
-            None if centredness is None else centredness.float(),
+            {name: values.float() for name, values in found.items()},
             anchors,
             [number * count for number, count in zip(cells, of_cell, strict=True)],
             frame,
@@ -162,7 +158,7 @@ class DenseDetector(TorchvisionDetector[DenseOutputs]):
         loss."""
         rows = as_targets(targets, outputs.frame, self.shift)
         matched = [self._match(outputs, row["boxes"]) for row in rows]
-        logits = outputs.logits
+        heads = outputs.heads
         if any(len(target.ignored) for target in targets):
             excused = torch.stack(
                 [
@@ -170,13 +166,11 @@ class DenseDetector(TorchvisionDetector[DenseOutputs]):
                     for target, owner in zip(targets, matched, strict=True)
                 ]
             )
-            silent = torch.full_like(logits[0, 0], -EXCUSED)
+            silent = torch.full_like(heads["cls_logits"][0, 0], -EXCUSED)
             if self.shift:
                 silent[0] = EXCUSED  # sure of the background
-            logits = torch.where(excused[..., None], silent, logits)
-        heads = {"cls_logits": logits, "bbox_regression": outputs.offsets}
-        if outputs.centredness is not None:
-            heads["bbox_ctrness"] = outputs.centredness
+            logits = torch.where(excused[..., None], silent, heads["cls_logits"])
+            heads = {**heads, "cls_logits": logits}
         anchors = [outputs.anchors] * len(rows)
         owner = self.model if isinstance(self.model, SSD) else self.model.head
         parts = owner.compute_loss(rows, heads, anchors, matched)
@@ -192,16 +186,12 @@ class DenseDetector(TorchvisionDetector[DenseOutputs]):
         if isinstance(self.model, FCOS):
             radius = self.model.center_sampling_radius
             return match_points(outputs.anchors, outputs.levels, boxes, radius)
-        indices: Tensor = self.model.proposal_matcher(box_iou(boxes, outputs.anchors))
-        return indices
+        return self.model.proposal_matcher(box_iou(boxes, outputs.anchors))
 
     @torch.no_grad()
     def detect(self, outputs: DenseOutputs) -> list[Detections]:
-        model = self.model
-        sizes = [outputs.frame.size] * len(outputs.logits)
-        heads = {"cls_logits": outputs.logits, "bbox_regression": outputs.offsets}
-        if outputs.centredness is not None:
-            heads["bbox_ctrness"] = outputs.centredness
+        model, heads = self.model, outputs.heads
+        sizes = [outputs.frame.size] * len(heads["cls_logits"])
         if isinstance(model, SSD):
             rows = model.postprocess_detections(heads, [outputs.anchors] * len(sizes), sizes)
         else:  # the best of each level

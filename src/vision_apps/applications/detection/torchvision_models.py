@@ -2,7 +2,6 @@
 
 import logging
 import re
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Self, cast
 
@@ -189,7 +188,7 @@ class _Named(nn.Module):
         self.out_channels = list(backbone.channels)
 
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:
-        return OrderedDict((str(level), maps) for level, maps in enumerate(self.backbone(pixels)))
+        return {str(level): maps for level, maps in enumerate(self.backbone(pixels))}
 
 
 def _build(
@@ -217,20 +216,19 @@ def _build(
         part = next(part for part in ("vgg16", "mobilenet_v3_large", "resnet50") if part in name)
         of_backbone = chosen("model.weights_backbone", weights_backbone, models.get_model_weights(part), part)
         download(of_backbone, "model.weights_backbone", part)
-    classes = len(entry.meta["categories"]) if entry else outputs
+    names = entry.meta["categories"] if entry else []
     published = models.get_model(
-        name, weights=entry, weights_backbone=of_backbone, num_classes=classes, progress=False
+        name, weights=entry, weights_backbone=of_backbone, num_classes=len(names) or outputs, progress=False
     )
-    names = entry.meta["categories"] if entry else None
     pairs = _pairs(class_names, names, shift)
-    _take_over(model, published, pairs, outputs, classes if entry else None)
+    _take_over(model, published, pairs, outputs, len(names))
     if entry:
         log.info("%d of %d classes start from published ones", len(pairs) - shift, num_classes)
     return model, published
 
 
 def _take_over(
-    model: nn.Module, published: nn.Module, pairs: Mapping[int, int], outputs: int, classes: int | None
+    model: nn.Module, published: nn.Module, pairs: Mapping[int, int], outputs: int, classes: int
 ) -> None:
     """Write what is published into the model: of its last layers, which give ``classes`` and shall give
     ``outputs``, the rows of ``pairs``; without ``classes`` the published detector has not learned any."""
@@ -242,34 +240,27 @@ def _take_over(
         found = state.get(key)
         if found is None:
             continue
-        if classes is not None and _LAST.search(key):
-            _copy_classes(value, found, key, pairs, outputs, classes)
+        if classes and _LAST.search(key):
+            by_class = "bbox_pred" in key  # else anchor by anchor
+            rows, their_rows = (
+                values.unflatten(0, (count, -1) if by_class else (-1, count)).movedim(0 if by_class else 1, 0)
+                for values, count in ((value, outputs), (found, classes))
+            )
+            for own, other in pairs.items():  # views: what is written is written into ``value``
+                rows[own] = their_rows[other]
         elif found.shape == value.shape:
             value.copy_(found)
 
 
-def _pairs(class_names: Sequence[str], names: Sequence[str] | None, shift: int) -> dict[int, int]:
+def _pairs(class_names: Sequence[str], names: Sequence[str], shift: int) -> dict[int, int]:
     """Rows of ours to rows of theirs."""
-    theirs = {name.casefold(): row for row, name in reversed(list(enumerate(names or ())))}
+    theirs = {name.casefold(): row for row, name in reversed(list(enumerate(names)))}
     pairs = {
         row + shift: theirs[name.casefold()]
         for row, name in enumerate(class_names)
         if name.casefold() in theirs
     }
     return pairs | {0: 0} if shift else pairs  # the background
-
-
-def _copy_classes(
-    value: Tensor, found: Tensor, key: str, pairs: Mapping[int, int], ours: int, theirs: int
-) -> None:
-    """Rows come class by class for the boxes of regions, and anchor by anchor elsewhere."""
-    by_class = "bbox_pred" in key
-    rows, their_rows = (
-        values.unflatten(0, (count, -1) if by_class else (-1, count)).movedim(0 if by_class else 1, 0)
-        for values, count in ((value, ours), (found, theirs))
-    )
-    for own, other in pairs.items():  # views: what is written is written into ``value``
-        rows[own] = their_rows[other]
 
 
 def _keep_normalisation(detector: TorchvisionDetector[Outputs], published: nn.Module | None) -> None:

@@ -42,8 +42,7 @@ class TwoStageDetector(TorchvisionDetector[TwoStageOutputs]):
     def forward(
         self, pixels: Tensor, targets: list[Target] | None = None, proposals: list[Tensor] | None = None
     ) -> TwoStageOutputs:
-        rpn = self.model.rpn
-        heads = self.model.roi_heads
+        rpn, heads = self.model.rpn, self.model.roi_heads
         images, frame = inside(pixels, self.input_size, padded=True)
         maps = self.model.backbone(images.tensors)
         objectness, deltas = rpn.head(list(maps.values()))
@@ -94,8 +93,7 @@ class TwoStageDetector(TorchvisionDetector[TwoStageOutputs]):
             return self._losses(outputs, targets)
 
     def _losses(self, outputs: TwoStageOutputs, targets: list[Target]) -> dict[str, Tensor]:
-        rpn = self.model.rpn
-        heads = self.model.roi_heads
+        rpn, heads = self.model.rpn, self.model.roi_heads
         rows = as_targets(targets, outputs.frame, shift=1)
         kinds, nearest = rpn.assign_targets_to_anchors(outputs.anchors, rows)
         for kind, boxes, target in zip(kinds, outputs.anchors, targets, strict=True):
@@ -128,11 +126,9 @@ class TwoStageDetector(TorchvisionDetector[TwoStageOutputs]):
     @torch.no_grad()
     def detect(self, outputs: TwoStageOutputs) -> list[Detections]:
         sizes = [outputs.frame.size] * len(outputs.regions)
-        boxes, scores, labels = self.model.roi_heads.postprocess_detections(
+        found = self.model.roi_heads.postprocess_detections(
             outputs.logits, outputs.offsets, outputs.regions, sizes
         )
-        rows = [
-            {"boxes": box, "scores": score, "labels": label}
-            for box, score, label in zip(boxes, scores, labels, strict=True)
-        ]
+        names = ("boxes", "scores", "labels")
+        rows = [dict(zip(names, row, strict=True)) for row in zip(*found, strict=True)]
         return as_detections(rows, outputs.frame, shift=1)

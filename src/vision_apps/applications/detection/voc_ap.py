@@ -48,8 +48,7 @@ def voc_figures(found: DetectionTable, truths: GroundTruthTable, num_classes: in
     figures = torch.full((2, num_classes), torch.nan, dtype=torch.float64)
     for label in objects.nonzero()[:, 0].tolist():
         right = verdicts.right[verdicts.counted & (verdicts.labels == label)]
-        figures[0, label] = eleven_points(right, int(objects[label]))
-        figures[1, label] = all_points(right, int(objects[label]))
+        figures[0, label], figures[1, label] = averages(right, int(objects[label]))
     return VocFigures(*figures)
 
 
@@ -75,32 +74,20 @@ def judge(found: DetectionTable, truths: GroundTruthTable) -> Verdicts:
     return Verdicts(found.labels, right, counted)
 
 
-def _envelope(right: Tensor) -> tuple[Tensor, Tensor]:
-    """Objects found so far, int64 [n], and the best precision at that recall or a higher one, [n]."""
+def averages(right: Tensor, objects: int) -> tuple[float, float]:
+    """The mean of the best precisions at recall >= 0, .1, ..., 1, and the area under the interpolated curve
+    of precision over recall.
+
+    Args:
+        right: bool [n], best first.
+        objects: how many there are to find.
+    """
+    if not len(right):
+        return 0.0, 0.0
     hits = right.long().cumsum(0)
     precision = hits.double() / torch.arange(1, 1 + len(right))
-    return hits, precision.flip(0).cummax(0).values.flip(0) if len(right) else precision
-
-
-def eleven_points(right: Tensor, objects: int) -> float:
-    """The mean of the best precisions at recall >= 0, .1, ..., 1.
-
-    Args:
-        right: bool [n], best first.
-        objects: how many there are to find.
-    """
-    hits, best = _envelope(right)
+    best = precision.flip(0).cummax(0).values.flip(0)  # at that recall or a higher one
     # recall >= k / 10 in whole numbers: in floats 3 / 10 would not reach .3
     reached = 10 * hits >= objects * torch.arange(11)[:, None]
-    return float(torch.where(reached, best, 0.0).amax(1).mean()) if len(right) else 0.0
-
-
-def all_points(right: Tensor, objects: int) -> float:
-    """The area under the interpolated curve of precision over recall.
-
-    Args:
-        right: bool [n], best first.
-        objects: how many there are to find.
-    """
-    _, best = _envelope(right)
-    return float((best * right).sum() / objects)
+    eleven = torch.where(reached, best, 0.0).amax(1).mean()
+    return float(eleven), float((best * right).sum() / objects)

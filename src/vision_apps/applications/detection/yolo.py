@@ -20,7 +20,7 @@ from vision_apps.applications.detection.detector import ExportableDetector
 from vision_apps.applications.detection.dfl import distribution_focal_loss, expectation
 from vision_apps.applications.detection.objects import Objects, excused, pad
 from vision_apps.applications.detection.pan import PathAggregation, convolution
-from vision_apps.applications.detection.task_aligned import assign
+from vision_apps.applications.detection.task_aligned import Assignment, assign
 from vision_apps.applications.detection.types import Candidates, Target
 from vision_apps.core.errors import ConfigError
 from vision_apps.networks.backbones import Backbone
@@ -140,7 +140,7 @@ class Yolo(ExportableDetector[PointOutputs]):
         predicted = self.boxes(sides, points, strides)
 
         parts = {
-            "classes": class_loss(outputs, objects, found.positive, found.owners, found.quality) / total,
+            "classes": class_loss(outputs, objects, found) / total,
             "boxes": (complete_box_iou_loss(predicted, truth) * weight).sum(),
         }
         if self.dfl:
@@ -167,11 +167,9 @@ class _Head(nn.Module):
     def __init__(self, inputs: int, width: int, depth: int, num_classes: int, outputs: int) -> None:
         super().__init__()
         self.stem = convolution(inputs, width, 1)
-        self.of_classes = nn.Sequential(
-            *(convolution(width, width) for _ in range(depth)), nn.Conv2d(width, num_classes, 1)
-        )
-        self.of_sides = nn.Sequential(
-            *(convolution(width, width) for _ in range(depth)), nn.Conv2d(width, outputs, 1)
+        self.of_classes, self.of_sides = (
+            nn.Sequential(*(convolution(width, width) for _ in range(depth)), nn.Conv2d(width, count, 1))
+            for count in (num_classes, outputs)
         )
         nn.init.constant_(self.of_classes[-1].bias, -math.log((1 - PRIOR) / PRIOR))  # type: ignore[arg-type]
 
@@ -205,19 +203,14 @@ def sides_from(points: Tensor, strides: Tensor, boxes: Tensor) -> Tensor:
     return distances / strides.unsqueeze(-1)
 
 
-def class_loss(
-    outputs: PointOutputs, objects: Objects, positive: Tensor, owners: Tensor, quality: Tensor
-) -> Tensor:
+def class_loss(outputs: PointOutputs, objects: Objects, found: Assignment) -> Tensor:
     """Sum of the binary cross-entropies of all points and classes.
 
     A point's own class should score its quality, every other class 0. A point in an ignored region that
     learns no object is left out.
-
-    Args:
-        positive, owners, quality: [B, N], see `task_aligned.Assignment`.
     """
-    labels = objects.labels.gather(1, owners)
-    wanted = torch.zeros_like(outputs.logits).scatter_(2, labels.unsqueeze(-1), quality.unsqueeze(-1))
+    labels = objects.labels.gather(1, found.owners)
+    wanted = torch.zeros_like(outputs.logits).scatter_(2, labels.unsqueeze(-1), found.quality.unsqueeze(-1))
     each = F.binary_cross_entropy_with_logits(outputs.logits, wanted, reduction="none").sum(dim=-1)
-    left_out = excused(outputs.points, objects.ignored) & ~positive
+    left_out = excused(outputs.points, objects.ignored) & ~found.positive
     return each.masked_fill(left_out, 0).sum()

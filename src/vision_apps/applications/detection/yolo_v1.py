@@ -76,9 +76,7 @@ class YoloV1(ExportableDetector[GridOutputs]):
         self.backbone = backbone
         self.stride: int = backbone.strides[-1]
         self.boxes = boxes
-        self.coordinate_weight = coordinate_weight
-        self.no_object_weight = no_object_weight
-        self.confidence: Confidence = confidence
+        self.weighing = coordinate_weight, no_object_weight, confidence
         height, side = height_width(image_size)
         self.fixed_size = (height, side) if head == "fc" else None
         outputs = boxes * 5 + num_classes
@@ -139,14 +137,7 @@ class YoloV1(ExportableDetector[GridOutputs]):
         )
 
     def loss(self, outputs: GridOutputs, targets: list[Target]) -> dict[str, Tensor]:
-        return sum_squared_loss(
-            outputs,
-            pad(targets),
-            self.stride,
-            self.coordinate_weight,
-            self.no_object_weight,
-            self.confidence,
-        )
+        return sum_squared_loss(outputs, pad(targets), self.stride, *self.weighing)
 
     def candidates(self, outputs: GridOutputs) -> Candidates:
         boxes = clip_boxes_to_image(decode(outputs, self.stride), outputs.size).flatten(1, 2)
