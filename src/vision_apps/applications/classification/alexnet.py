@@ -83,8 +83,7 @@ class AlexNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """[B, 3, H, W] -> logits [B, K]."""
-        logits: Tensor = self.head(self.hidden(self.features(images).flatten(1)))
-        return logits
+        return self.head(self.hidden(self.features(images).flatten(1)))
 
 
 def response_norm() -> nn.Module:

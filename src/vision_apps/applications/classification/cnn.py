@@ -38,5 +38,4 @@ class Cnn(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """[B, 3, H, W] -> logits [B, K]."""
         features = self.pool(self.features(images)).flatten(1)
-        logits: Tensor = self.head(self.dropout(features))
-        return logits
+        return self.head(self.dropout(features))

@@ -36,5 +36,4 @@ class Dense(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """[B, 3, image_size, image_size] -> logits [B, K]."""
-        logits: Tensor = self.head(self.hidden(images))
-        return logits
+        return self.head(self.hidden(images))

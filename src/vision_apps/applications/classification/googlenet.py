@@ -70,8 +70,7 @@ class AuxiliaryHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         features = torch.relu(self.hidden(self.conv(self.pool(x)).flatten(1)))
-        logits: Tensor = self.head(self.dropout(features))
-        return logits
+        return self.head(self.dropout(features))
 
 
 class GoogLeNet(nn.Module):

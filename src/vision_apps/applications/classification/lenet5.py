@@ -39,5 +39,4 @@ class LeNet5(nn.Module):
         maps = self.subsample(self.activation(self.c1(images)))  # S2: [B, 6, 14, 14]
         maps = self.subsample(self.activation(self.c3(maps)))  # S4: [B, 16, 5, 5]
         features = self.activation(self.c5(maps)).flatten(1)  # [B, 120]
-        logits: Tensor = self.head(self.activation(self.f6(features)))
-        return logits
+        return self.head(self.activation(self.f6(features)))

@@ -25,8 +25,7 @@ class Basic(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         residual = self.relu(self.norm1(self.conv1(x)))
         residual = self.norm2(self.conv2(residual))
-        out: Tensor = self.relu(residual + self.shortcut(x))
-        return out
+        return self.relu(residual + self.shortcut(x))
 
 
 class Bottleneck(nn.Module):
@@ -51,8 +50,7 @@ class Bottleneck(nn.Module):
         residual = self.relu(self.norm1(self.conv1(x)))
         residual = self.relu(self.norm2(self.conv2(residual)))
         residual = self.norm3(self.conv3(residual))
-        out: Tensor = self.relu(residual + self.shortcut(x))
-        return out
+        return self.relu(residual + self.shortcut(x))
 
 
 def projection(inputs: int, outputs: int, stride: int) -> nn.Module:
@@ -116,5 +114,4 @@ class ResNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """[B, 3, H, W] -> logits [B, K]."""
         features = self.pool(self.blocks(self.stem(images))).flatten(1)
-        logits: Tensor = self.head(features)
-        return logits
+        return self.head(features)

@@ -27,8 +27,7 @@ class ZooNetwork(PublishedNetwork):
 
     def forward(self, images: Tensor) -> Tensor:
         """[B, 3, image_size, image_size] -> logits [B, K]."""
-        logits: Tensor = self.model(images)
-        return logits
+        return self.model(images)
 
 
 class Torchvision(ZooNetwork):

@@ -9,11 +9,10 @@ from torch import Tensor
 
 from vision_apps.core.conventions import IGNORE_INDEX
 
-W0, SIGMA = 10.0, 5.0  # the paper's
 _NEGLIGIBLE = 6  # sigmas: farther from an object the weight is below 1.6e-7
 
 
-def border_weights(masks: Tensor, w0: float = W0, sigma: float = SIGMA) -> Tensor:
+def border_weights(masks: Tensor, w0: float = 10.0, sigma: float = 5.0) -> Tensor:
     """``w0 exp(-(d1 + d2)^2 / (2 sigma^2))`` at background pixels, 0 at others: float32 [B, H, W].
 
     d1 and d2 are the distances (px, between pixel centres) to the nearest and the second nearest object. An
@@ -22,7 +21,7 @@ def border_weights(masks: Tensor, w0: float = W0, sigma: float = SIGMA) -> Tenso
 
     Args:
         masks: integers [B, H, W].
-        sigma: px.
+        w0, sigma: by default the paper's; sigma in px.
     """
     maps = [_of_one(mask, w0, sigma) for mask in masks.cpu().numpy()]
     return torch.from_numpy(np.stack(maps)).to(masks.device)

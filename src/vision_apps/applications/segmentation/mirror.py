@@ -20,15 +20,10 @@ def mirrored(start: int, stop: int, size: int, device: torch.device | None = Non
 def window(pixels: Tensor, top: int, bottom: int, left: int, right: int) -> Tensor:
     """Rows ``top`` up to ``bottom`` and columns ``left`` up to ``right`` of pixels [..., H, W], which may lie
     outside."""
-    height, width = pixels.shape[-2:]
-    rows_inside = top >= 0 and bottom <= height
-    columns_inside = left >= 0 and right <= width
-    if rows_inside:
-        pixels = pixels[..., top:bottom, :]
-    if columns_inside:
-        pixels = pixels[..., left:right]
-    if not rows_inside:
-        pixels = pixels.index_select(-2, mirrored(top, bottom, height, pixels.device))
-    if not columns_inside:
-        pixels = pixels.index_select(-1, mirrored(left, right, width, pixels.device))
+    for axis, start, stop in ((-2, top, bottom), (-1, left, right)):
+        size = pixels.shape[axis]
+        if start >= 0 and stop <= size:
+            pixels = pixels.narrow(axis, start, stop - start)
+        else:
+            pixels = pixels.index_select(axis, mirrored(start, stop, size, pixels.device))
     return pixels

@@ -76,5 +76,4 @@ class ResUNet(nn.Module):
         for block in self.up:
             beside = passed.pop()
             x = block(cat((interpolate(x, size=beside.shape[-2:], mode="bilinear"), beside), dim=1))
-        logits: Tensor = self.head(self.dropout(x))
-        return logits
+        return self.head(self.dropout(x))

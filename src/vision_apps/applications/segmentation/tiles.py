@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,23 +15,14 @@ ALIGNMENT = 32  # px: tiles begin and end at its multiples, so that strides and 
 _AT_ONCE = 1024**2  # px of the tiles that are looked at together: small tiles keep a GPU busy
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How one axis of a picture is cut.
+class Plan(NamedTuple):
+    """How one axis of a picture is cut."""
 
-    Attributes:
-        tile: px of each tile.
-        starts: first px of each tile; the last tile may reach beyond the picture.
-        blend: px over which neighbours pass into each other.
-        cuts: middle of each passage.
-        size: px of the picture.
-    """
-
-    tile: int
-    starts: tuple[int, ...]
-    blend: int
-    cuts: tuple[int, ...]
-    size: int
+    tile: int  # px of each tile
+    starts: tuple[int, ...]  # first px of each tile; the last tile may reach beyond the picture
+    blend: int  # px over which neighbours pass into each other
+    cuts: tuple[int, ...]  # middle of each passage
+    size: int  # px of the picture
 
     def span(self, index: int) -> tuple[int, int]:
         """The px that a tile has a part in, passages included."""

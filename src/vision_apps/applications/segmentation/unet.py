@@ -102,8 +102,7 @@ class UNet(nn.Module):
         for enlarge, block in zip(self.enlarge, self.up, strict=True):
             x, beside = enlarge(x), passed.pop()
             x = block(torch.cat([_middle(beside, x), x], dim=1) if self.skips else x)
-        logits: Tensor = self.head(x)
-        return logits
+        return self.head(x)
 
     def _fit(self, size: int) -> tuple[int, int, int]:
         """A side of the picture, and by how much it is continued before and after."""
