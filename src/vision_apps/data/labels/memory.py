@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vision_apps.core.data import Part, Split, TensorSamples, split_indices
-from vision_apps.core.errors import ConfigError
+from vision_apps.core.errors import ConfigError, some
 from vision_apps.data.files import FolderData
 
 
@@ -46,7 +46,7 @@ class SmallImages(FolderData):
         if self.download and self.missing():
             self.fetch()
         if missing := self.missing():
-            raise self.problem(f"there is no {', '.join(missing)}")
+            raise self.problem(f"there is no {some(missing, 2)}")
 
     @property
     def facts(self) -> dict[str, object]:
