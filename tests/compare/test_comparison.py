@@ -274,7 +274,7 @@ def test_a_value_that_is_not_finite_is_shown_as_such(tmp_path: Path) -> None:
     for seed, accuracy in enumerate([0.5, float("nan"), 0.6]):
         make(tmp_path / f"{seed:04d}", seed=seed, values={"test/accuracy": accuracy})
     (row,) = compared(tmp_path).rows
-    assert tables.spread(row.summaries["test/accuracy"]).startswith("nan")
+    assert row.summaries["test/accuracy"].spread.startswith("nan")
     assert row.summaries["test/accuracy"].low is None
 
 

@@ -69,7 +69,8 @@ def test_the_page_of_thirty_runs_in_a_browser(tmp_path: Path) -> None:
         )
     failed = {"status": "failed", "error": f"ValueError: {HOSTILE}", "title": "</script>"}
     make(tmp_path / "runs" / "0002", finished=False, record=failed, points=300)
-    (sweep / "sweep.json").write_text(json.dumps({"objectives": {"val/accuracy": "max"}}))
+    study.set_user_attr("objectives", {"val/accuracy": "max"})  # as a sweep does
+    (sweep / "sweep.json").write_text("{}")
     (tmp_path / "study.db").rename(sweep / "study.db")
     (sweep / "study.json").write_text(
         json.dumps({"storage": "sqlite:////elsewhere/study.db", "study": "hill"})
@@ -159,10 +160,8 @@ def test_two_objectives_have_importances_each(tmp_path: Path) -> None:
                 params={"a": a, "b": b}, distributions={"a": unit, "b": unit}, values=[a, 100 * b]
             )
         )
+    study.set_user_attr("objectives", {"val/accuracy": "max", "seconds": "min"})  # as a sweep does
     (tmp_path / "study.json").write_text(json.dumps({"storage": f"journal://{journal}", "study": "two"}))
-    (tmp_path / "sweep.json").write_text(
-        json.dumps({"objectives": {"val/accuracy": "max", "seconds": "min"}})
-    )
     found = importances.importances(tmp_path)
     assert isinstance(found, dict)
     assert max(found["val/accuracy"], key=found["val/accuracy"].__getitem__) == "a"

@@ -23,12 +23,9 @@ def test_newest_first_and_not_what_lies_inside_of_a_run() -> None:
     made("a", "2026-01-01T00:00:00+00:00")
     made("sweeps/0001-x/trials/0000/seed-1", "2026-03-01T00:00:00+00:00", title="0000 lr=1")
     RunFolder.create("runs/a/predictions", "toy", "runs/a/inside").note(id="inside")
-    old = RunFolder.create("runs", "toy", "runs/old")
-    (old.path / "run.json").write_text('{"id": "of a version that kept less"}')
-    old.write_json("environment.json", {"started": "2026-02-01T00:00:00+00:00"})
     Path("runs/.dashboard/b").mkdir(parents=True)
     Path("runs/.dashboard/b/run.json").write_text("{}")
-    assert [run.title for run in runs(Path("runs"))] == ["0000 lr=1", "old", "a"]
+    assert [run.title for run in runs(Path("runs"))] == ["0000 lr=1", "a"]
     assert runs(Path("nowhere")) == []
 
 

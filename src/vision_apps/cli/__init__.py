@@ -10,7 +10,7 @@ from vision_apps.cli import help
 from vision_apps.cli.options import Answered
 from vision_apps.cli.output import refuse
 from vision_apps.core.config.options import conf_dirs
-from vision_apps.core.config.suggest import nearest
+from vision_apps.core.config.suggest import instead_of
 from vision_apps.core.errors import ConfigError, UserError
 
 # Command, which is the name of its function, to the file of cli/ that has it.
@@ -40,9 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         command, *rest = words
         if command not in COMMANDS:
-            raise ConfigError(
-                f"{command}: no such command{nearest(command, COMMANDS)}; there are: {', '.join(COMMANDS)}"
-            )
+            raise ConfigError(f"{command}: no such command{instead_of(command, COMMANDS)}")
         getattr(import_module(f"vision_apps.cli.{COMMANDS[command]}"), command)(rest)
     except Answered:
         return 0

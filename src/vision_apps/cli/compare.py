@@ -49,7 +49,7 @@ _RUNS_OPTIONS = {**_LAST, "--format": "text or csv"}
 
 def compare(argv: Sequence[str]) -> None:
     given = options.parse(argv, _COMPARE, _COMPARE_OPTIONS)
-    last, form = given.number("--last"), given.one_of("--format", ("text", "csv", "markdown")) or "text"
+    last, form = given.number("--last", int), given.one_of("--format", ("text", "csv", "markdown")) or "text"
     if not given.words and last is None:
         raise ConfigError(
             "compare what? Run folders, a sweep or a folder with runs, or --last 20 for the newest of runs/\n"
@@ -73,7 +73,7 @@ def compare(argv: Sequence[str]) -> None:
 
 def runs(argv: Sequence[str]) -> None:
     given = options.parse(argv, _RUNS, _RUNS_OPTIONS)
-    last, form = given.number("--last"), given.one_of("--format", ("text", "csv")) or "text"
+    last, form = given.number("--last", int), given.one_of("--format", ("text", "csv")) or "text"
     from vision_apps.compare import overview
 
     filters = [word for word in given.words if overview.is_filter(word)]

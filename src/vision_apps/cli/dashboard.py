@@ -38,7 +38,7 @@ _OPTIONS = {
 
 def dashboard(argv: Sequence[str]) -> None:
     given = options.parse(argv, _DASHBOARD, _OPTIONS)
-    port = given.number("--port", most=_LAST_PORT)
+    port = given.number("--port", int, most=_LAST_PORT)
     if len(given.words) > 1:
         raise ConfigError(f"{given.words[1]}: the dashboard shows one folder, here {given.words[0]}")
     if not given.words:

@@ -20,7 +20,7 @@ import vision_apps
 from vision_apps.cli import arguments
 from vision_apps.cli.output import announce
 from vision_apps.core.config import compose, options, targets
-from vision_apps.core.config.suggest import nearest
+from vision_apps.core.config.suggest import instead_of
 from vision_apps.core.errors import ConfigError, CorruptSample, DataError
 from vision_apps.core.plain import Config
 
@@ -41,10 +41,7 @@ def data(argv: Sequence[str]) -> None:
         return
     command, *rest = argv
     if command not in ("check", *commands):
-        known = ["check", *commands]
-        raise ConfigError(
-            f"data {command}: no such command{nearest(command, known)}; there are: {', '.join(known)}"
-        )
+        raise ConfigError(f"data {command}: no such command{instead_of(command, ['check', *commands])}")
     words = arguments.parse(rest)
     if words.help:
         print(usage(commands))

@@ -1,12 +1,15 @@
 """Words and ``--options`` of the commands that compose nothing."""
 
+import contextlib
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import overload
+from typing import TypeVar
 
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError
+
+N = TypeVar("N", bound=float)
 
 
 class Answered(Exception):  # noqa: N818 - it names an event, not a failure
@@ -29,24 +32,16 @@ class Given:
         """The last one, None where the option was not given."""
         return self.values[name][-1] if name in self.values else None
 
-    @overload
-    def number(self, name: str, *, most: float = ...) -> int | None: ...
-
-    @overload
-    def number(self, name: str, kind: type[float]) -> float | None: ...
-
-    def number(self, name: str, kind: type[float] = int, most: float = sys.float_info.max) -> float | None:
+    def number(self, name: str, kind: type[N], most: float = sys.float_info.max) -> N | None:
         """A finite number above 0 and at most ``most``; None where the option was not given."""
         text = self.value(name)
         if text is None:
             return None
-        try:
+        with contextlib.suppress(ValueError):
             number = kind(text)
-        except ValueError:
-            number = 0
-        if not 0 < number <= most:
-            raise self.wrong(name)
-        return number
+            if 0 < number <= most:
+                return number
+        raise ConfigError(f"{name}: {text}; expected {self.takes[name]}")
 
     def one_of(self, name: str, known: Collection[str]) -> str | None:
         """The value of an option that takes one of ``known``; None where it was not given."""
@@ -54,10 +49,6 @@ class Given:
         if text is not None and text not in known:
             raise ConfigError(f"{name} {text}: expected {', '.join(known)}{nearest(text, known)}")
         return text
-
-    def wrong(self, name: str) -> ConfigError:
-        """What to raise where the value of an option cannot be."""
-        return ConfigError(f"{name}: {self.value(name)}; expected {self.takes[name]}")
 
 
 def parse(

@@ -62,8 +62,8 @@ def predict(argv: Sequence[str]) -> None:
     words = allow_targets(given.words)
     changes = [word for word in words if re.match(r"module\.[\w.]+=", word)]
     inputs = [word for word in words if word not in changes]
-    batch = None if given.value("--batch") == "auto" else given.number("--batch")
-    every, seconds = given.number("--every") or 1, given.number("--seconds", float)
+    batch = None if given.value("--batch") == "auto" else given.number("--batch", int)
+    every, seconds = given.number("--every", int) or 1, given.number("--seconds", float)
     said: dict[str, str] = {}
     for pair in given.values.get("--with", []):
         name, equals, text = pair.partition("=")

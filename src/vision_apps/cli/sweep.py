@@ -9,7 +9,7 @@ import yaml
 from vision_apps.cli import arguments
 from vision_apps.cli.output import announce
 from vision_apps.core.config import options
-from vision_apps.core.config.suggest import nearest
+from vision_apps.core.config.suggest import instead_of
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.plain import Config
 
@@ -86,9 +86,7 @@ def _chosen(name: str | None, dirs: Sequence[Path]) -> Config:
         return {}
     known = options.of_group("sweep", dirs)
     if name not in known:
-        raise ConfigError(
-            f"sweep={name}: no such sweep{nearest(name, known)}; there are: {', '.join(known) or 'none'}"
-        )
+        raise ConfigError(f"sweep={name}: no such sweep{instead_of(name, known)}")
     try:
         content = yaml.safe_load(known[name].read_text(encoding="utf-8"))
     except yaml.YAMLError as error:

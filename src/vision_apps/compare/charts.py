@@ -53,12 +53,11 @@ def looks(comparison: Comparison) -> list[Look]:
 def smoothed(values: np.ndarray, weight: float) -> np.ndarray:
     """Exponential moving average of finite values [N] without the pull towards zero at its beginning: what
     ``pandas.Series.ewm(alpha=1 - weight).mean()`` gives."""
-    result = np.empty(len(values))
-    total = count = 0.0
-    for index, known in enumerate(values):
-        total, count = weight * total + known, weight * count + 1.0
-        result[index] = total / count
-    return result
+    from scipy.signal import lfilter
+
+    total, count = (lfilter([1.0], [1.0, -weight], each) for each in (values, np.ones(len(values))))
+    smooth: np.ndarray = total / count
+    return smooth
 
 
 def curves(runs: Sequence[Run], look: Sequence[Look]) -> Curves:
@@ -85,7 +84,7 @@ def curves(runs: Sequence[Run], look: Sequence[Look]) -> Curves:
                     "y": smoothed(values, weight)[kept].astype(np.float32),
                     "name": html.escape(run.label),
                     "mode": "lines" if len(steps) > 2 else "lines+markers",
-                    "line": {"color": own.color, "dash": own.dash},
+                    "line": own._asdict(),
                     "meta": {"run": index, "level": level},
                 }
                 traces.append(trace)
@@ -131,32 +130,26 @@ def parallel(comparison: Comparison) -> Figure | None:
         if all(known is not None and math.isfinite(known) for known in numbers)
     }
     dimensions += [{"label": html.escape(name), "values": numbers} for name, numbers in measured.items()]
-    figure = go.Figure(
-        go.Parcoords(
-            dimensions=dimensions,
-            line={
-                "color": measured[by],
-                "colorscale": "Viridis",
-                "showscale": True,
-                "reversescale": comparison.by_mode == "min",
-                "colorbar": {"title": {"text": html.escape(by), "side": "right"}, "x": 1.05},
-            },
-            labelangle=-12,
-            labelside="top",
-        )
-    )
-    figure.update_layout(height=440, margin={"l": 150, "r": 30, "t": 90, "b": 30})
-    return _plain(figure)
+    line = {
+        "color": measured[by],
+        "colorscale": "Viridis",
+        "showscale": True,
+        "reversescale": comparison.by_mode == "min",
+        "colorbar": {"title": {"text": html.escape(by), "side": "right"}, "x": 1.05},
+    }
+    drawn = go.Parcoords(dimensions=dimensions, line=line, labelangle=-12, labelside="top")
+    margin = {"l": 150, "r": 30, "t": 90, "b": 30}
+    return _plain(go.Figure(drawn).update_layout(height=440, margin=margin))
 
 
 def _dimension(name: str, values: Sequence[str]) -> dict[str, object]:
     """A numeric axis where all values are numbers, otherwise one with the values in their order."""
     numbers = _numeric(values)
-    short, _ = in_short(name, "")
+    label = html.escape(in_short(name, "")[0])
     if numbers is None or len(set(numbers)) < 2:
         texts = list(dict.fromkeys(values))
         return {
-            "label": html.escape(short),
+            "label": label,
             "values": [texts.index(text) for text in values],
             "tickvals": list(range(len(texts))),
             "ticktext": [html.escape(cut(in_short(name, text)[1], _TICK)) for text in texts],
@@ -166,12 +159,12 @@ def _dimension(name: str, values: Sequence[str]) -> dict[str, object]:
         decades = [10.0**power for power in range(low, high + 1)]
         ticks = sorted(set(numbers)) if len(set(numbers)) <= 8 else decades
         return {
-            "label": html.escape(short),
+            "label": label,
             "values": [math.log10(number) for number in numbers],
             "tickvals": [math.log10(tick) for tick in ticks],
             "ticktext": [f"{tick:.4g}" for tick in ticks],
         }
-    return {"label": html.escape(short), "values": numbers}
+    return {"label": label, "values": numbers}
 
 
 def _numeric(values: Sequence[str]) -> list[float] | None:
@@ -185,17 +178,15 @@ def _numeric(values: Sequence[str]) -> list[float] | None:
 def importances(of_objective: str, shares: Mapping[str, float]) -> Figure:
     """Bars with the share that each setting has in an objective, together 1, the largest above."""
     names = sorted(shares, key=shares.__getitem__)
-    figure = go.Figure(
-        go.Bar(
-            x=[shares[name] for name in names],
-            y=[html.escape(name) for name in names],
-            orientation="h",
-            marker_color=_COLORS[0],
-            texttemplate="%{x:.2f}",
-            hovertemplate="%{y}: %{x:.3f}<extra></extra>",
-        )
+    bars = go.Bar(
+        x=[shares[name] for name in names],
+        y=[html.escape(name) for name in names],
+        orientation="h",
+        marker_color=_COLORS[0],
+        texttemplate="%{x:.2f}",
+        hovertemplate="%{y}: %{x:.3f}<extra></extra>",
     )
-    figure.update_layout(
+    figure = go.Figure(bars).update_layout(
         height=120 + 34 * len(names),
         xaxis_title=f"share of the importance for {html.escape(of_objective)}",
         yaxis_automargin=True,

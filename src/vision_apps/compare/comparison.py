@@ -11,7 +11,7 @@ from typing import Literal
 from vision_apps.compare import paired, settings
 from vision_apps.compare.paired import Pair
 from vision_apps.compare.reading import Gathered, Run
-from vision_apps.core.config.suggest import nearest
+from vision_apps.core.config.suggest import instead_of
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.statistics import Summary, summarize
 
@@ -162,8 +162,7 @@ def _chosen(runs: Sequence[Run], option: str, metrics: Sequence[str]) -> list[st
     known = _known(runs)
     for name in metrics:
         if name not in known:
-            there = f"there are: {', '.join(known)}"
-            raise ConfigError(f"{option} {name}: no finished run has it{nearest(name, known)}; {there}")
+            raise ConfigError(f"{option} {name}: no finished run has it{instead_of(name, known)}")
     return list(metrics)
 
 

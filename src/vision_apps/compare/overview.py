@@ -1,5 +1,6 @@
 """``vision-apps runs``: the runs below a folder, the newest first."""
 
+import contextlib
 import datetime
 import operator
 import re
@@ -7,12 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from vision_apps.compare.settings import MISSING, class_of
+from vision_apps.compare.settings import MISSING
 from vision_apps.compare.tables import aligned, csv_text, number
 from vision_apps.core import metrics_file, run_list
-from vision_apps.core.config.suggest import nearest
+from vision_apps.core.config.suggest import instead_of, nearest
 from vision_apps.core.errors import CheckpointError, ConfigError
-from vision_apps.core.plain import Choices, Config
+from vision_apps.core.plain import Config
 from vision_apps.core.run_list import Listed
 
 KEYS = ("task", "model", "data", "status", "group", "seed")
@@ -30,23 +31,12 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
 
 
 class Line(NamedTuple):
-    """A run as the list shows it; `MISSING` where it does not tell."""
+    """A run as the list shows it."""
 
     listed: Listed
-    task: str
-    model: str
-    data: str
-    seed: str
+    told: dict[str, str]  # by `KEYS`; `MISSING` where the run does not tell
     monitor: str | None
     best: float | None
-
-    @property
-    def status(self) -> str:
-        return self.listed.status
-
-    @property
-    def group(self) -> str:
-        return str(self.listed.record.get("group") or MISSING)
 
     @property
     def seconds(self) -> float | None:
@@ -78,39 +68,23 @@ def overview(folder: str, filters: Sequence[str], last: int | None = None) -> li
 
 
 def _line(listed: Listed) -> Line:
-    record, metrics = listed.record, listed.metrics
-    names: Choices | None = record.get("choices")
-    seed = record.get("seed")
-    if not isinstance(names, dict):  # of a version that kept less
-        config = _config(listed)
-        names = {group: class_of(config.get(group)) for group in ("model", "data")}
-        names["task"] = (config.get("task") or {}).get("name")
-        seed = config.get("seed")
-    shown = {group: str(names.get(group) or MISSING) for group in ("task", "model", "data")}
-    return Line(
-        listed,
-        **shown,
-        seed=MISSING if seed is None else str(seed),
-        monitor=metrics.get("monitor"),
-        best=listed.best,
-    )
+    known: dict[str, object] = {**(listed.record.get("choices") or {}), "status": listed.status}
+    known |= {name: listed.record.get(name) for name in ("group", "seed")}
+    told = {key: MISSING if known.get(key) is None else str(known[key]) for key in KEYS}
+    return Line(listed, told, listed.metrics.get("monitor"), listed.best)
 
 
 def _with_progress(line: Line) -> Line:
     """A run that is being trained tells the best value so far."""
-    if line.status != "running":
+    if line.listed.status != "running":
         return line
-    task = _config(line.listed).get("task") or {}
+    config: Config = {}
+    with contextlib.suppress(CheckpointError):  # it is being made
+        config = line.listed.folder.read_config()
+    task = config.get("task") or {}
     monitor = task.get("monitor")
     best = metrics_file.best(line.listed.folder.path / "metrics.csv", monitor, str(task.get("mode")))
     return line._replace(monitor=monitor, best=best)
-
-
-def _config(listed: Listed) -> Config:
-    try:
-        return listed.folder.read_config()
-    except CheckpointError:
-        return {}
 
 
 def _filtered(lines: Sequence[Line], word: str) -> list[Line]:
@@ -144,20 +118,21 @@ def _filtered(lines: Sequence[Line], word: str) -> list[Line]:
 def _is_one_of(line: Line, key: str, wanted: Sequence[str]) -> bool:
     for text in wanted if key == "status" else ():
         if text not in STATUSES:
-            there = ", ".join(STATUSES)
-            raise ConfigError(f"status={text}: no such status{nearest(text, STATUSES)}; there are: {there}")
-    known = getattr(line, key)
+            raise ConfigError(f"status={text}: no such status{instead_of(text, STATUSES)}")
+    known = line.told[key]
     # model=unet where the task is known, as when training
-    return known in wanted or (key in ("model", "data") and known.removeprefix(f"{line.task}_") in wanted)
+    short = known.removeprefix(f"{line.told['task']}_")
+    return known in wanted or (key in ("model", "data") and short in wanted)
 
 
 def _cells(line: Line) -> list[str]:
     started = str(line.listed.record.get("started", ""))
     with_zone = datetime.datetime.fromisoformat(started).astimezone() if started else None
     begun = f"{with_zone:%Y-%m-%d %H:%M}" if with_zone else MISSING
-    own = [line.status, line.task, line.model, line.data, line.seed, line.monitor or MISSING]
+    own = [line.told[name] for name in ("status", "task", "model", "data", "seed")]
     seconds = MISSING if line.seconds is None else f"{line.seconds:.0f}"
-    return [str(line.listed.folder.path), begun, *own, number(line.best), seconds]
+    monitored = line.monitor or MISSING, number(line.best)
+    return [str(line.listed.folder.path), begun, *own, *monitored, seconds]
 
 
 def to_text(lines: Sequence[Line]) -> str:
@@ -168,16 +143,9 @@ def to_text(lines: Sequence[Line]) -> str:
 def to_csv(lines: Sequence[Line]) -> str:
     """A line per run, numbers in full precision, ``started`` in UTC."""
     rows = [
-        (
-            line.listed.folder.path,
-            line.listed.record.get("started"),
-            line.status,
-            *(getattr(line, name).replace(MISSING, "") for name in ("task", "model", "data", "seed")),
-            line.monitor,
-            line.best,
-            line.seconds,
-            line.listed.record.get("group"),
-        )
+        {name: text.replace(MISSING, "") for name, text in line.told.items()}
+        | {name: getattr(line, name) for name in ("monitor", "best", "seconds")}
+        | {"run": line.listed.folder.path, "started": line.listed.record.get("started")}
         for line in lines
     ]
-    return csv_text([(*_TITLES, "group"), *rows])
+    return csv_text((*_TITLES, "group"), rows)

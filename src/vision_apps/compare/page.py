@@ -99,7 +99,8 @@ def _results(comparison: Comparison) -> _Part:
     body = []
     broken, pruned = tables.unfinished(comparison), tables.unfinished(comparison, pruned=True)
     if len(broken) > 1:
-        body.append(f'<h3 class="failed">{tables.BROKEN}</h3>' + _table(broken, "Runs that did not finish"))
+        title = f'<h3 class="failed">{tables.BROKEN.capitalize()}</h3>'
+        body.append(title + _table(broken, "Runs that did not finish"))
     if comparison.left_out:
         body.append("<h3>Left out</h3>" + _listed(f"{path} {reason}" for path, reason in comparison.left_out))
     if comparison.rows:
@@ -110,7 +111,7 @@ def _results(comparison: Comparison) -> _Part:
         )
         body.append(about + _table(tables.results(comparison), "Settings that differ, results and cost"))
     if len(pruned) > 1:
-        body.append(f"<h3>{tables.PRUNED}</h3>" + _table(pruned, "Runs that were given up"))
+        body.append(f"<h3>{tables.PRUNED.capitalize()}</h3>" + _table(pruned, "Runs that were given up"))
     if comparison.notes:
         body.append(_listed(comparison.notes))
     return _Part("results", "Results and cost", "\n".join(body))

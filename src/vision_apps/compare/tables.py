@@ -5,17 +5,18 @@ import datetime
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal
 
-from vision_apps.compare.comparison import BEST, Comparison, Row, value
+from vision_apps.compare.comparison import BEST, Comparison, value
 from vision_apps.compare.settings import MISSING, choices, in_short
-from vision_apps.core.statistics import Summary
 
 Cells = list[list[str]]  # rows, the first of them the titles
 
-BROKEN, PRUNED = "Not finished, and in no mean", "Pruned, and in no mean"
+BROKEN, PRUNED = "not finished, and in no mean", "pruned, and in no mean"
 _MANY = 6  # metrics; of more only the monitored one is tested on paper, the page has all
 _ERROR = 100  # characters of an error that a table shows
+_COST: tuple[Literal["peak_memory", "parameters"], ...] = ("peak_memory", "parameters")
 
 
 def number(known: float | None) -> str:
@@ -23,24 +24,9 @@ def number(known: float | None) -> str:
     return MISSING if known is None else f"{known:.4g}"
 
 
-def spread(summary: Summary | None) -> str:
-    """``mean ± std [low, high]``"""
-    return MISSING if summary is None else summary.spread
-
-
-def memory(size: int | None) -> str:
-    """Bytes in MiB."""
-    return MISSING if size is None else f"{size / 2**20:,.0f} MiB"
-
-
 def time(seconds: float | None) -> str:
     """``hours:minutes:seconds``"""
     return MISSING if seconds is None else str(datetime.timedelta(seconds=round(seconds)))
-
-
-def seeds(row: Row) -> str:
-    """How many are finished, and of how many."""
-    return str(len(row.runs)) if len(row.runs) == row.started else f"{len(row.runs)} of {row.started}"
 
 
 def results(comparison: Comparison) -> Cells:
@@ -48,15 +34,17 @@ def results(comparison: Comparison) -> Cells:
     titles = [in_short(name, "")[0] for name in comparison.settings]
     cells = [["run", *titles, "seeds", *comparison.metrics, "time", "peak memory", "parameters"]]
     for row in comparison.rows:
+        finished, memory, count = len(row.runs), row.largest("peak_memory"), row.largest("parameters")
+        known = [row.summaries.get(metric) for metric in comparison.metrics]
         cells.append(
             [
                 row.label,
                 *_values(row.settings),
-                seeds(row),
-                *(spread(row.summaries.get(metric)) for metric in comparison.metrics),
+                str(finished) if finished == row.started else f"{finished} of {row.started}",
+                *(MISSING if summary is None else summary.spread for summary in known),
                 time(row.seconds),
-                memory(row.largest("peak_memory")),
-                MISSING if (count := row.largest("parameters")) is None else f"{count:,}",
+                MISSING if memory is None else f"{memory / 2**20:,.0f} MiB",
+                MISSING if count is None else f"{count:,}",
             ]
         )
     for name, values in comparison.baselines.items():
@@ -117,73 +105,59 @@ def summary_line(comparison: Comparison) -> str:
     )
 
 
-# ---- forms -------------------------------------------------------------------------------------------------
-
-
 def text(comparison: Comparison, width: int) -> str:
     """Aligned columns, in blocks of at most ``width`` characters where a single line can be."""
-    parts = [summary_line(comparison)]
-    broken, pruned = unfinished(comparison), unfinished(comparison, pruned=True)
-    if len(broken) > 1:
-        parts.append(f"{BROKEN.lower()}\n" + aligned(broken, width))
-    if comparison.left_out:
-        parts.append("\n".join(f"left out: {path} {reason}" for path, reason in comparison.left_out))
-    if comparison.rows:
-        cells = results(comparison)
-        upright = len(cells[0]) > 2 * len(cells)  # few configurations and many metrics read better as columns
-        columns = [list(column) for column in zip(*cells, strict=True)]
-        parts.append(aligned(columns if upright else cells, width))
-    if len(pruned) > 1:
-        parts.append(f"{PRUNED.lower()}\n" + aligned(pruned, width))
-    tests = tested(comparison, on_paper(comparison))
-    if len(tests) > 1:
-        parts.append(f"{_against(comparison)}\n" + aligned(tests, width))
-    parts += [f"note: {note}" for note in comparison.notes]
-    return "\n\n".join(parts)
+
+    def table(title: str, cells: Cells) -> str:
+        if not title and len(cells[0]) > 2 * len(cells):
+            # few configurations and many metrics read better as columns
+            cells = [list(column) for column in zip(*cells, strict=True)]
+        return f"{title}\n" * bool(title) + aligned(cells, width)
+
+    return _document(comparison, table, lambda told: "\n".join(told))
 
 
 def markdown(comparison: Comparison) -> str:
-    parts = [summary_line(comparison)]
+    def table(title: str, cells: Cells) -> str:
+        return f"{_plain(title[:1].upper() + title[1:])}:\n\n" * bool(title) + _piped(cells)
+
+    return _document(comparison, table, lambda told: "\n".join(f"- {_plain(line)}" for line in told)) + "\n"
+
+
+def _document(
+    comparison: Comparison, table: Callable[[str, Cells], str], lines: Callable[[list[str]], str]
+) -> str:
+    """What failed, the results, what was given up, the tests and the notes; what is empty is left out."""
     broken, pruned = unfinished(comparison), unfinished(comparison, pruned=True)
-    if len(broken) > 1:
-        parts += [f"{BROKEN}:", _piped(broken)]
-    if comparison.left_out:
-        told = [_plain(f"{path} {reason}") for path, reason in comparison.left_out]
-        parts.append("\n".join(f"- left out: {text}" for text in told))
-    if comparison.rows:
-        parts.append(_piped(results(comparison)))
-    if len(pruned) > 1:
-        parts += [f"{PRUNED}:", _piped(pruned)]
     tests = tested(comparison, on_paper(comparison))
-    if len(tests) > 1:
-        parts += [_against(comparison) + ":", _piped(tests)]
-    if comparison.notes:
-        parts.append("\n".join(f"- {_plain(note)}" for note in comparison.notes))
-    return "\n\n".join(parts) + "\n"
-
-
-def _against(comparison: Comparison) -> str:
-    return f"Paired by seed, each minus {_plain(comparison.rows[0].label)}, the best by {comparison.by}"
+    best = comparison.rows[0].label if comparison.rows else ""
+    against = f"paired by seed, each minus {best}, the best by {comparison.by}"
+    left_out = [f"left out: {path} {reason}" for path, reason in comparison.left_out]
+    notes = [f"note: {note}" for note in comparison.notes]
+    parts = [
+        summary_line(comparison),
+        table(BROKEN, broken) if len(broken) > 1 else "",
+        lines(left_out),
+        table("", results(comparison)) if comparison.rows else "",
+        table(PRUNED, pruned) if len(pruned) > 1 else "",
+        table(against, tests) if len(tests) > 1 else "",
+        lines(notes),
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 def csv_of_rows(comparison: Comparison) -> str:
     """A line per configuration, numbers in full precision."""
-    titles = ["run", *comparison.settings, "seeds"]
-    for metric in comparison.metrics:
-        titles += [metric, *(f"{metric} {part}" for part in ("std", "low", "high", "n"))]
-    lines: list[list[object]] = [[*titles, "seconds", "peak_memory", "parameters"]]
+    parts = ("std", "low", "high", "n")
+    columns = [name for metric in comparison.metrics for name in (metric, *(f"{metric} {p}" for p in parts))]
+    lines: list[dict[str, object]] = []
     for row in comparison.rows:
-        line: list[object] = [row.label, *row.settings.values(), len(row.runs)]
-        for metric in comparison.metrics:
-            known = row.summaries.get(metric)
-            line += [known.mean, known.std, known.low, known.high, known.n] if known else [""] * 5
-        lines.append([*line, row.seconds, row.largest("peak_memory"), row.largest("parameters")])
-    for name, values in comparison.baselines.items():
-        line = [f"baseline {name}", *[""] * (len(comparison.settings) + 1)]
-        for metric in comparison.metrics:
-            line += [values.get(metric, ""), "", "", "", ""]
-        lines.append([*line, "", "", ""])
-    return csv_text(lines)
+        line: dict[str, object] = {"run": row.label, **row.settings, "seeds": len(row.runs)}
+        for metric, known in row.summaries.items():
+            line |= {metric: known.mean, **{f"{metric} {part}": getattr(known, part) for part in parts}}
+        lines.append(line | {"seconds": row.seconds} | {name: row.largest(name) for name in _COST})
+    lines += [{"run": f"baseline {name}", **values} for name, values in comparison.baselines.items()]
+    return csv_text(["run", *comparison.settings, "seeds", *columns, "seconds", *_COST], lines)
 
 
 def csv_of_runs(comparison: Comparison) -> str:
@@ -192,35 +166,25 @@ def csv_of_runs(comparison: Comparison) -> str:
     tests = dict.fromkeys(name for run in comparison.runs for name in run.final if name.startswith("test/"))
     metrics = [*best, *tests, *(name for name in comparison.metrics if name not in (*best, *tests))]
     chosen = choices(comparison.runs)
-    names = [*(chosen[0]), *(name for name in comparison.settings if name not in chosen[0])]
-    first = ["run", "label", "status", "error", "task", "started", "group", "trial", "seed"]
-    lines: list[list[object]] = [[*first, *names, *metrics, "seconds", "peak_memory", "parameters"]]
-    for run, choice, own in zip(comparison.runs, chosen, comparison.of_runs, strict=True):
-        known, cost = choice | own, ("seconds", "peak_memory", "parameters")
-        recorded = [run.record.get(name) for name in ("started", "group", "trial")]
-        lines.append(
-            [
-                *(
-                    run.folder.path,
-                    run.label,
-                    run.status,
-                    run.record.get("error"),
-                    run.task,
-                    *recorded,
-                    run.seed,
-                ),
-                *(known[name] for name in names),
-                *(value(run, metric) for metric in metrics),
-                *(run.metrics.get(name) for name in cost),
-            ]
-        )
-    return csv_text(lines)
+    first = ("run", "label", "status", "error", "task", "started", "group", "trial", "seed")
+    names = [*first, *dict.fromkeys([*chosen[0], *comparison.settings]), *metrics, "seconds", *_COST]
+    lines = [
+        {"run": run.folder.path, "label": run.label, "status": run.status, "task": run.task}
+        | {name: run.record.get(name) for name in ("error", "started", "group", "trial")}
+        | {"seed": run.seed, **choice, **own}
+        | {metric: value(run, metric) for metric in metrics}
+        | {name: run.metrics.get(name) for name in ("seconds", *_COST)}
+        for run, choice, own in zip(comparison.runs, chosen, comparison.of_runs, strict=True)
+    ]
+    return csv_text(names, lines)
 
 
-def csv_text(lines: Sequence[Sequence[object]]) -> str:
-    """Rows as CSV."""
+def csv_text(names: Sequence[str], lines: Iterable[Mapping[str, object]]) -> str:
+    """Rows as CSV with the columns ``names``; what a row lacks is empty, what it has besides is left out."""
     file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows(lines)
+    writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
     return file.getvalue()
 
 

@@ -76,29 +76,22 @@ class Checkpoints(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
 
-    def on_save_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_save_checkpoint(self, trainer: object, module: object, checkpoint: dict[str, Any]) -> None:
         checkpoint.update(self.record)
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_start(self, *_: object) -> None:
         self._saved_at = time.monotonic()
         # in place of Lightning's own for SIGTERM, which stops without a checkpoint
         for number in (signal.SIGINT, signal.SIGTERM):
             self._handlers[number] = signal.signal(number, self._on_signal)
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._give_signals_back()
-
-    def on_exception(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
-    ) -> None:
-        self._give_signals_back()
-
-    def _give_signals_back(self) -> None:
+    def on_train_end(self, *_: object) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers = {}
+
+    def on_exception(self, *_: object) -> None:
+        self.on_train_end()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._signal is not None:
@@ -107,12 +100,7 @@ class Checkpoints(Checkpoint):
         os.write(2, b"\nstopping after this step; once more to stop at once\n")
 
     def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: object,
-        batch: object,
-        batch_idx: int,
+        self, trainer: pl.Trainer, module: object, outputs: object, batch: object, batch_idx: int
     ) -> None:
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return  # gradients that are being summed are not in a checkpoint
@@ -123,29 +111,27 @@ class Checkpoints(Checkpoint):
         if trainer.world_size == 1 or (batch_idx + 1) % CONSENSUS_STEPS == 0:
             late = time.monotonic() - self._saved_at > 60 * self.every_minutes
             if self._agreed(trainer, late or self._signal is not None):
-                due, stop = True, self._must_stop(trainer)
+                due, stop = True, self._agreed(trainer, self._signal is not None)
         if due:
             self._stopping = stop
             self._save_after_validation = _validates_next(trainer, batch_idx)
             if not self._save_after_validation:
                 self._save_last(trainer)
 
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, *_: object) -> None:
         # not earlier: a step's line in `metrics.csv` is written after `on_train_batch_end`
         if self._stopping:
             raise self._interrupted()
 
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_validation_end(self, trainer: pl.Trainer, *_: object) -> None:
         if self._save_after_validation:
             self._save_after_validation = False
             self._save_last(trainer)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: object) -> None:
         self._keep_best(trainer)
         self._save_last(trainer)
-        if self._must_stop(trainer):
+        if self._agreed(trainer, self._signal is not None):
             raise self._interrupted()
 
     def _keep_best(self, trainer: pl.Trainer) -> None:
@@ -169,9 +155,6 @@ class Checkpoints(Checkpoint):
             os.replace(last, self.folder / PREVIOUS)
         trainer.save_checkpoint(last, weights_only=False)
         self._saved_at = time.monotonic()
-
-    def _must_stop(self, trainer: pl.Trainer) -> bool:
-        return self._agreed(trainer, self._signal is not None)
 
     @staticmethod
     def _agreed(trainer: pl.Trainer, decision: bool) -> bool:

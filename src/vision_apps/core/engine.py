@@ -64,7 +64,7 @@ def train(config: DictConfig, choices: Choices | None = None) -> dict[str, float
             "run.dir: must be given when torchrun or srun starts the processes, so that they share "
             f"one folder; for instance run.dir=runs/{config.task.name}/my-run"
         )
-    hardware.require(OmegaConf.to_container(config))  # type: ignore[arg-type]
+    hardware.require(config)
     if _rank() == 0:
         folder = prepare(config, choices)
     else:
@@ -78,15 +78,14 @@ def prepare(config: DictConfig, choices: Choices | None = None, **record: object
 
     ``record``: what ``run.json`` shall hold besides.
     """
-    plain: Config = OmegaConf.to_container(copy.deepcopy(config), resolve=False)  # type: ignore[assignment]
-    folder = RunFolder.create(plain["run"]["root"], plain["task"]["name"], plain["run"]["dir"])
-    resolved = OmegaConf.create(plain)
-    resolved.run.dir = str(folder.path)
-    final: Config = OmegaConf.to_container(resolved, resolve=True)  # type: ignore[assignment]
+    folder = RunFolder.create(config.run.root, config.task.name, config.run.dir)
+    placed = copy.deepcopy(config)
+    placed.run.dir = str(folder.path)
+    final: Config = OmegaConf.to_container(placed, resolve=True)  # type: ignore[assignment]
     folder.note(
         id=uuid.uuid4().hex[:8],
         started=datetime.datetime.now(datetime.UTC).isoformat(),
-        choices=dict(choices or {"task": plain["task"]["name"]}),
+        choices=dict(choices or {"task": final["task"]["name"]}),
         seed=final["seed"],
         **record,
     )
@@ -210,7 +209,6 @@ def _recorded(folder: RunFolder) -> Iterator[None]:
 
 
 def _prepare(module: VisionModule, data: VisionData) -> None:
-    """Show the module as many training samples as it asks for."""
     if module.prepare_samples:
         loader = BatchLoader(
             data.samples("train"),

@@ -1,11 +1,13 @@
 """What of an application can be exported as a graph of tensor operations."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Generic
 
 from vision_apps.core.fields import AnswerT, InputsT
 
 
+@dataclass(eq=False)
 class Exportable(Generic[InputsT, AnswerT]):
     """The part of an application that is exported: by default all of it, from the inputs to the answer.
 
@@ -21,19 +23,11 @@ class Exportable(Generic[InputsT, AnswerT]):
         image_size: height and width of the only pictures that `outputs` takes; none where it takes any.
     """
 
-    def __init__(
-        self,
-        forward: Callable[[InputsT], Any],
-        output_type: type,
-        notes: Mapping[str, str],
-        outside: tuple[str, ...] = (),
-        image_size: tuple[int, int] | None = None,
-    ) -> None:
-        self.forward = forward
-        self.output_type = output_type
-        self.notes = notes
-        self.outside = outside
-        self.image_size = image_size
+    forward: Callable[[InputsT], Any]
+    output_type: type
+    notes: Mapping[str, str]
+    outside: tuple[str, ...] = ()
+    image_size: tuple[int, int] | None = None
 
     def refusal(self) -> str | None:
         """Why nothing but the weights of this network can be exported; none where more can."""

@@ -152,14 +152,14 @@ class ImageInputs(NamedTuple):
 @functools.cache
 def kinds(fields: type) -> dict[str, Kind]:
     """The kind of each field of a NamedTuple class that says one."""
-    hints = typing.get_type_hints(fields, include_extras=True)
-    # `Annotated[Tensor, Text()] | None` says it one level below
-    parts = {name: (hint, *typing.get_args(hint)) for name, hint in hints.items()}
-    said = {
-        name: [note for part in those for note in getattr(part, "__metadata__", ())]
-        for name, those in parts.items()
-    }
-    return {name: kind for name, notes in said.items() for kind in notes if isinstance(kind, Kind)}
+    found: dict[str, Kind] = {}
+    for name, hint in typing.get_type_hints(fields, include_extras=True).items():
+        # `Annotated[Tensor, Text()] | None` says it one level below
+        for part in (hint, *typing.get_args(hint)):
+            for note in getattr(part, "__metadata__", ()):
+                if isinstance(note, Kind):
+                    found[name] = note
+    return found
 
 
 def required(fields: type) -> set[str]:

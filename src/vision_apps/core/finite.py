@@ -1,10 +1,10 @@
 """A loss that is not a number stops the run while the cause can still be seen."""
 
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import Tensor
 
 from vision_apps.core.errors import RunError
 from vision_apps.core.fields import Fields
@@ -21,21 +21,13 @@ class FiniteLoss(pl.Callback):
     def __init__(self, folder: str | Path = ".") -> None:
         self.folder = Path(folder)
         self._batch: Fields
-        self._pending: tuple[torch.cuda.Event, torch.Tensor, int, dict[str, torch.Tensor], Fields] | None = (
-            None
-        )
+        self._pending: tuple[torch.cuda.Event, Tensor, int, dict[str, Tensor], Fields] | None = None
 
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Fields, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, trainer: object, module: object, batch: Fields, *_: object) -> None:
         self._batch = batch
 
-    def on_before_backward(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: torch.Tensor
-    ) -> None:
-        parts = {"loss": loss.detach()}
-        if isinstance(pl_module, VisionModule):
-            parts = pl_module.losses.latest
+    def on_before_backward(self, trainer: pl.Trainer, module: pl.LightningModule, loss: Tensor) -> None:
+        parts = module.losses.latest if isinstance(module, VisionModule) else {"loss": loss.detach()}
         finite = torch.isfinite(loss.detach())
         if loss.device.type == "cpu":
             self._judge(finite, trainer.global_step, parts, self._batch)
@@ -45,12 +37,10 @@ class FiniteLoss(pl.Callback):
         done.record()
         self._pending = (done, copied, trainer.global_step, parts, self._batch)
 
-    def on_save_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_save_checkpoint(self, *_: object) -> None:
         self._settle()
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_end(self, *_: object) -> None:
         self._settle()
 
     def _settle(self) -> None:
@@ -60,14 +50,12 @@ class FiniteLoss(pl.Callback):
             done.synchronize()
             self._judge(finite, step, parts, batch)
 
-    def _judge(self, finite: torch.Tensor, step: int, parts: dict[str, torch.Tensor], batch: Fields) -> None:
+    def _judge(self, finite: Tensor, step: int, parts: dict[str, Tensor], batch: Fields) -> None:
         if finite:
             return
         path = self.folder / f"bad-batch-step-{step}.pt"
-        fields = {
-            name: value.cpu() for name, value in batch._asdict().items() if isinstance(value, torch.Tensor)
-        }
-        torch.save(fields, path)
+        found = batch._asdict().items()
+        torch.save({name: value.cpu() for name, value in found if isinstance(value, Tensor)}, path)
         shown = ", ".join(f"{name}={float(value):.6g}" for name, value in parts.items())
         raise RunError(
             f"the loss is not finite at step {step}: {shown}. The batch is saved in {path}. "

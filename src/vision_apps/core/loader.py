@@ -51,7 +51,6 @@ class Tolerant(Dataset[dict[str, Tensor] | CorruptSample]):
 
 
 def _collate(known: dict[str, Kind], items: list[dict[str, Tensor] | CorruptSample]) -> _Loaded:
-    """Samples to a batch, filled up by the kinds of their fields."""
     good = [item for item in items if not isinstance(item, CorruptSample)]
     corrupt = [item for item in items if isinstance(item, CorruptSample)]
     if not good:

@@ -5,8 +5,8 @@ import time
 from collections.abc import Mapping
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.utilities.types import STEP_OUTPUT
+from torch import Tensor
 
 _LIVE_SECONDS = 0.5  # between two live lines
 
@@ -27,20 +27,15 @@ class Progress(pl.Callback):
         self._samples = 0
         self._first_step = 0
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: pl.Trainer, *_: object) -> None:
         self._train_started = time.monotonic()
         self._first_step = trainer.global_step
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_start(self, *_: object) -> None:
         self._started, self._samples = time.monotonic(), 0
 
     def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: STEP_OUTPUT,
-        batch: tuple[torch.Tensor, ...],
-        batch_idx: int,
+        self, trainer: pl.Trainer, module: object, outputs: STEP_OUTPUT, batch: tuple[Tensor, ...], *_: object
     ) -> None:
         assert isinstance(outputs, Mapping)
         self._samples += len(batch[0]) * trainer.world_size
@@ -69,11 +64,8 @@ class Progress(pl.Callback):
             for name, value in sorted(trainer.callback_metrics.items())
             if name in ("train/loss", *headline) or (not headline and name.startswith("val/"))
         )
-        rate = self._rate(time.monotonic())
-        print(
-            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} · {rate:,.0f} samples/s · {figures}",
-            flush=True,
-        )
+        epoch, rate = f"{trainer.current_epoch + 1}/{trainer.max_epochs}", self._rate(time.monotonic())
+        print(f"epoch {epoch} · {rate:,.0f} samples/s · {figures}", flush=True)
 
     def _rate(self, now: float) -> float:
         return self._samples / max(1e-9, now - self._started)

@@ -1,7 +1,7 @@
 """What a run says at its start and at its end."""
 
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers.logger import Logger
@@ -52,7 +52,8 @@ def footer(
 ) -> None:
     """Print the best value, the test figures beside the baselines, and what to do next; write
     ``metrics.json``."""
-    best: Any = trainer.checkpoint_callback
+    kept = trainer.checkpoint_callback
+    best, epoch = getattr(kept, "best", None), getattr(kept, "best_epoch", None)
     task = config["task"]
     corrupt = {path: reason for loader in data.loaders.values() for path, reason in loader.corrupt.items()}
     folder.write_json(
@@ -60,7 +61,7 @@ def footer(
         {
             "monitor": task["monitor"],
             "mode": task["mode"],
-            "best": {"value": getattr(best, "best", None), "epoch": getattr(best, "best_epoch", None)},
+            "best": {"value": best, "epoch": epoch},
             "final": values,
             "series": metrics_file.summary(folder.path / "metrics.csv"),
             "parameters": sum(p.numel() for p in trainer.lightning_module.parameters()),
@@ -72,10 +73,8 @@ def footer(
     if corrupt:
         some = ", ".join(list(corrupt)[:3])
         print(f"\nbroken files that were left out: {len(corrupt)}, all in metrics.json: {some}")
-    if best is not None and getattr(best, "best", None) is not None:
-        print(
-            f"\nbest {task['monitor']} {best.best:.4g} at epoch {best.best_epoch + 1} · {duration(seconds)}"
-        )
+    if best is not None and epoch is not None:
+        print(f"\nbest {task['monitor']} {best:.4g} at epoch {epoch + 1} · {duration(seconds)}")
     table(values)
     pictures = sorted(folder.images.glob("test-sheet*.png")) or sorted(folder.images.glob("val-sheet*.png"))
     if pictures:
@@ -94,17 +93,23 @@ def takes(module: VisionModule, picture: str = "PICTURE_OR_FOLDER") -> list[str]
     return pictures + [part for word in module.words for part in ("--with", f"{word}=...")]
 
 
-def table(values: dict[str, float]) -> None:
-    """Print the test figures, one line per metric, the baselines (``test/<baseline>/<metric>``) beside the
-    network."""
-    values = {name.removeprefix("test/"): value for name, value in values.items() if name.startswith("test/")}
-    baselines = sorted({name.split("/")[0] for name in values if "/" in name})
-    metrics = [name for name in values if "/" not in name]
-    if not metrics:
-        return
-    width = max(map(len, metrics))
-    print(f"{'test':{width}}" + "".join(f"{title:>12}" for title in ("network", *baselines)))
-    for name in metrics:
-        row = [values.get(name), *(values.get(f"{baseline}/{name}") for baseline in baselines)]
+def tested(values: Mapping[str, float]) -> tuple[list[str], dict[str, list[float | None]]]:
+    """The names of the baselines (``test/<baseline>/<metric>``), and metric to the network's test figure and
+    theirs, None where one has none."""
+    known = {name.removeprefix("test/"): value for name, value in values.items() if name.startswith("test/")}
+    baselines = sorted({name.split("/")[0] for name in known if "/" in name})
+    own = [name for name in known if "/" not in name]
+    return baselines, {
+        name: [known[name], *(known.get(f"{baseline}/{name}") for baseline in baselines)] for name in own
+    }
+
+
+def table(values: Mapping[str, float]) -> None:
+    """Print the test figures, one line per metric, the baselines beside the network."""
+    baselines, metrics = tested(values)
+    width = max(map(len, metrics), default=0)
+    if metrics:
+        print(f"{'test':{width}}" + "".join(f"{title:>12}" for title in ("network", *baselines)))
+    for name, row in metrics.items():
         cells = [" " * 12 if value is None else f"{value:12.4g}" for value in row]
         print(f"{name:{width}}" + "".join(cells))

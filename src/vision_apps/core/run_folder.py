@@ -39,24 +39,16 @@ def is_held(path: Path) -> bool:
     ends. False where there is no such file."""
     if not path.is_file():
         return False
-    lock = filelock.FileLock(path)
     try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        return True
-    except OSError:
-        return _is_held_by_another(path)
-    lock.release()
-    return False
-
-
-def _is_held_by_another(path: Path) -> bool:
-    """Whether it is held, of a file that may only be read: a colleague's run."""
-    try:
-        import fcntl  # there is none on Windows
-    except ImportError:
-        return False
-    with contextlib.suppress(PermissionError), open(path) as file:
+        import fcntl
+    except ImportError:  # Windows
+        try:
+            with filelock.FileLock(path, timeout=0):
+                return False
+        except filelock.Timeout:
+            return True
+    # a colleague's file may only be read, and FileLock opens it to write
+    with contextlib.suppress(OSError), open(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -103,11 +95,8 @@ class RunFolder:
     @property
     def record(self) -> Record:
         """``run.json``; empty where it is missing or was cut off."""
-        try:
-            record: Record = self.read_json("run.json")
-        except ValueError:
-            return {}
-        return record if isinstance(record, dict) else {}
+        record: Record = self.mapping("run.json")
+        return record
 
     def note(self, **fields: object) -> None:
         """Change fields of ``run.json``; None takes one away."""
@@ -128,17 +117,14 @@ class RunFolder:
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """A context in which no other process trains in this folder; `RunError` where one does."""
-        lock = filelock.FileLock(self.path / _LOCK)
         try:
-            lock.acquire(timeout=_PATIENCE)
+            held = filelock.FileLock(self.path / _LOCK).acquire(timeout=_PATIENCE)
         except filelock.Timeout:
             raise RunError(
                 f"{self.path} is being trained by another process; wait for it, or stop it and resume then"
             ) from None
-        try:
+        with held:
             yield
-        finally:
-            lock.release()
 
     @classmethod
     def create(cls, root: str | Path, task: str, path: str | Path | None = None) -> "RunFolder":

@@ -51,7 +51,4 @@ def _folders(root: Path) -> Iterator[Path]:
 
 
 def _listed(folder: RunFolder) -> Listed:
-    record = folder.record
-    if "started" not in record:  # of a version that kept less
-        record = {"started": folder.mapping("environment.json").get("started", ""), **record}
-    return Listed(folder, record, folder.mapping("metrics.json"), folder.status)
+    return Listed(folder, folder.record, folder.mapping("metrics.json"), folder.status)

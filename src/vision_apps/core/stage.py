@@ -18,7 +18,6 @@ class Stage(Generic[BatchT, AnswerT]):
 
     Args:
         build: new metrics, for the network and for each baseline.
-        device: where they add up.
     """
 
     def __init__(self, build: Callable[[], Metrics], device: torch.device) -> None:

@@ -61,10 +61,8 @@ def choose_mode() -> tuple[str, str]:
     it is set, else whether there are a key and a server."""
     # with a key and no server W&B would wait for minutes and then end the run
     asked = os.environ.get("WANDB_MODE")
-    if asked in ("offline", "disabled", "dryrun"):
+    if asked in ("offline", "disabled", "dryrun", "online", "shared"):
         return ("offline" if asked == "dryrun" else asked), f"WANDB_MODE={asked}"
-    if asked in ("online", "shared"):
-        return asked, f"WANDB_MODE={asked}"
     host, url = server()
     if not has_key(host):
         return "offline", "no API key (set WANDB_API_KEY or run `wandb login` to see runs online)"

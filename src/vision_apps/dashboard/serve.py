@@ -31,13 +31,12 @@ def serve(root: Path, kind: str, port: int | None, browse: bool) -> None:
     except OSError as error:
         raise RunError(f"{store}: the dashboard cannot keep its data there: {error.strerror}") from None
     address = store / "address.txt"
-    lock = filelock.FileLock(store / ".lock")
     try:
-        lock.acquire(timeout=0)
+        held = filelock.FileLock(store / ".lock").acquire(timeout=0)
     except filelock.Timeout:
         known = address.read_text() if address.is_file() else "another port"
         raise RunError(f"{root} is served already, at {known}; open that, or end it first") from None
-    with lock:
+    with held:
         board = BOARDS[kind](store)
         url = board.open(port)
         try:  # Ctrl-C may follow the address at once

@@ -39,8 +39,8 @@ def text(
     """Markdown. What a checkpoint outside of a run does not know is said to be not recorded."""
     config, run = content["config"], trained.run
     record = run.record if run else {}
-    environment = _json(run, "environment.json")
     choices = record.get("choices") or {}
+    model = choices.get("model") or _class(config["model"])
     task = (config.get("task") or {}).get("name", _UNKNOWN)
     parts = [
         f"# {path.name}",
@@ -51,10 +51,7 @@ def text(
             ("", ""),
             [
                 ("Task", task),
-                (
-                    "Network",
-                    f"{choices.get('model') or _short(config['model'])} ({type(module.network).__name__})",
-                ),
+                ("Network", f"{model} ({type(module.network).__name__})"),
                 ("Parameters", f"{sum(p.numel() for p in module.network.parameters()):,}"),
                 ("Size of the file", f"{path.stat().st_size / 1e6:.1f} MB"),
                 *_classes(module),
@@ -71,7 +68,7 @@ def text(
         "## Metrics",
         _metrics(run, trained.path.name),
         "## Training",
-        _training(record, environment, run, config),
+        _training(record, run, config),
         "## Limits",
         "\n".join(f"- {limit}" for limit in _limits(content, module)),
     ]
@@ -90,8 +87,8 @@ def _origin(trained: evaluate.Trained) -> str:
     return f"{name} of the run {_cell(trained.run.record.get('title') or trained.run.name)}"
 
 
-def _short(node: dict[str, Any]) -> str:
-    return str(node["_target_"]).rsplit(".", 1)[-1]
+def _class(node: dict[str, Any]) -> str:
+    return str(node.get("_target_", _UNKNOWN)).rpartition(".")[2]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -134,23 +131,17 @@ def _input_note(kind: Kind | None) -> str:
 
 def _data(config: Config, choices: dict[str, Any], run: RunFolder | None) -> str:
     node = config.get("data") or {}
-    target = str(node.get("_target_", _UNKNOWN))
     name = choices.get("data")
-    lines = [
-        f"Data set: {name or target.rsplit('.', 1)[-1]} (`{target}`)",
-        f"Licence: {_licence(node, name)}",
-    ]
-    fingerprint = _json(run, "data.json")
     rows = [
         (split, f"{entry.get('samples', _UNKNOWN):,}", f"`{entry.get('sha256', _UNKNOWN)}`")
-        for split, entry in fingerprint.items()
+        for split, entry in _json(run, "data.json").items()
         if isinstance(entry, dict)
     ]
-    if rows:
-        lines.append(_table(("Split", "Samples", "Fingerprint (SHA-256 of 16 samples)"), rows))
-    else:
-        lines.append("Fingerprint: not recorded.")
-    return "\n\n".join(lines)
+    table = _table(("Split", "Samples", "Fingerprint (SHA-256 of 16 samples)"), rows)
+    return (
+        f"Data set: {name or _class(node)} (`{node.get('_target_', _UNKNOWN)}`)\n\n"
+        f"Licence: {_licence(node, name)}\n\n{table if rows else 'Fingerprint: not recorded.'}"
+    )
 
 
 def _licence(node: dict[str, Any], name: str | None) -> str:
@@ -169,23 +160,22 @@ def _licence(node: dict[str, Any], name: str | None) -> str:
 
 
 def _metrics(run: RunFolder | None, checkpoint: str) -> str:
-    """The test metrics beside those of the baselines."""
     metrics = _json(run, "metrics.json")
-    final = metrics.get("final")
-    values = {k: v for k, v in final.items() if k.startswith("test/")} if isinstance(final, dict) else {}
-    if not values:
+    baselines, tested = report.tested(metrics.get("final") or {})
+    if not tested:
         return "Not recorded: the run has not been scored on its test split."
-    baselines = sorted({name.split("/")[1] for name in values if name.count("/") == 2})
-    own = [name.split("/")[1] for name in values if name.count("/") == 1]
     others = _other_seeds(run)
-    seeds = len(others) + 1
-    rows = []
-    for name in own:
-        row = [name, _number(values[f"test/{name}"])]
-        if others:
-            known = [found[f"test/{name}"] for found in (values, *others) if f"test/{name}" in found]
-            row.append(str(summarize(known)))
-        rows.append([*row, *(_number(values.get(f"test/{baseline}/{name}")) for baseline in baselines)])
+    head = ["Metric", "This", *baselines]
+    about = "n = 1 seed: another seed gives other values, and how far apart they lie was not measured here."
+    rows = [[name, *map(_number, values)] for name, values in tested.items()]
+    if others:
+        head.insert(2, f"Mean of {len(others) + 1} seeds")
+        about = (
+            "Beside this run the same with other seeds: mean ± standard deviation [95 % bootstrap interval]."
+        )
+        for name, row in zip(tested, rows, strict=True):
+            known = [final.get(f"test/{name}") for final in (metrics["final"], *others)]
+            row.insert(2, str(summarize([value for value in known if value is not None])))
     best = metrics.get("best") or {}
     chosen = f"The weights are those of {checkpoint}."
     if best.get("value") is not None and best.get("epoch") is not None:
@@ -195,16 +185,6 @@ def _metrics(run: RunFolder | None, checkpoint: str) -> str:
         )
         if checkpoint != checkpoint_io.BEST:
             chosen = f"Measured with the best weights ({found}); the file has those of {checkpoint}."
-    if others:
-        head = ("Metric", "This", f"Mean of {seeds} seeds", *baselines)
-        about = (
-            "Beside this run the same with other seeds: mean ± standard deviation [95 % bootstrap interval]."
-        )
-    else:
-        head = ("Metric", "This", *baselines)
-        about = (
-            "n = 1 seed: another seed gives other values, and how far apart they lie was not measured here."
-        )
     return f"On the test split. {about}\n\n{_table(head, rows)}\n\n{chosen}"
 
 
@@ -217,9 +197,8 @@ def _other_seeds(run: RunFolder | None) -> list[dict[str, float]]:
     for path in sorted(run.path.absolute().parent.iterdir()):
         other = RunFolder(path)
         if path.name != run.path.absolute().name and group.items() <= other.record.items():
-            final = _json(other, "metrics.json").get("final")
-            if isinstance(final, dict) and any(name.startswith("test/") for name in final):
-                found.append(final)
+            final = _json(other, "metrics.json").get("final") or {}
+            found += [final] * any(name.startswith("test/") for name in final)
     return found
 
 
@@ -227,7 +206,8 @@ def _number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, int | float) else ""
 
 
-def _training(record: Record, environment: dict[str, Any], run: RunFolder | None, config: Config) -> str:
+def _training(record: Record, run: RunFolder | None, config: Config) -> str:
+    environment = _json(run, "environment.json")
     if not environment:
         return "Not recorded: the file was made of a checkpoint outside of its run."
     metrics = _json(run, "metrics.json")
@@ -247,11 +227,9 @@ def _training(record: Record, environment: dict[str, Any], run: RunFolder | None
 
 def _limits(content: Content, module: VisionModule) -> list[str]:
     config, facts = content["config"], content["facts"]
-    limits = []
+    limits = ["It knows the pictures it was trained on; of others, nothing was measured."]
     if str((config.get("data") or {}).get("_target_", "")).startswith(_GENERATED):
-        limits.append("It was trained on a generated world: nothing is known of its answers for photographs.")
-    else:
-        limits.append("It knows the pictures it was trained on; of others, nothing was measured.")
+        limits = ["It was trained on a generated world: nothing is known of its answers for photographs."]
     if facts.get("image_size"):
         limits.append(
             f"Its training pictures were of {facts['image_size']} px; objects much larger or smaller are "
@@ -285,10 +263,5 @@ def _fixed(content: Content, module: VisionModule) -> list[str]:
 
 
 def _json(run: RunFolder | None, name: str) -> dict[str, Any]:
-    if run is None:
-        return {}
-    try:
-        found = run.read_json(name)
-    except ValueError:  # cut off
-        return {}
-    return found if isinstance(found, dict) else {}
+    found: dict[str, Any] = run.mapping(name) if run else {}
+    return found

@@ -48,7 +48,7 @@ def export(place: str, kind: str, out: str | None = None, changes: Sequence[str]
     content: Content = {
         "format_version": VERSION,
         "vision_apps": vision_apps.__version__,
-        "config": overrides.apply(checkpoint["config"], list(changes)),
+        "config": overrides.apply(checkpoint["config"], changes),
         "facts": checkpoint["facts"],
     }
     try:

@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -73,22 +73,14 @@ def likeness(inputs: Fields) -> Likeness:
     return tuple(of(name, value) for name, value in inputs._asdict().items())
 
 
+@dataclass
 class Answerer:
-    """Answers inputs in batches of those that are alike.
+    """Answers inputs in batches of those that are alike."""
 
-    Args:
-        answer: of a trained module.
-        device: where that computes.
-        batch: inputs at once; None finds the number for each size of picture.
-    """
-
-    def __init__(
-        self, answer: Callable[[Fields], Fields], device: torch.device, batch: int | None = None
-    ) -> None:
-        self.answer = answer
-        self.device = device
-        self.batch = batch
-        self.sizes: OrderedDict[tuple[int, ...], BatchSize] = OrderedDict()  # by height and width, if any
+    answer: Callable[[Fields], Fields]  # of a trained module
+    device: torch.device  # where that computes
+    batch: int | None = None  # inputs at once; None finds the number for each size of picture
+    sizes: dict[tuple[int, ...], BatchSize] = field(default_factory=dict)  # by height and width, if any
 
     def size(self, inputs: Fields) -> BatchSize:
         """The batch size for inputs like these."""
@@ -96,7 +88,7 @@ class Answerer:
         if shape not in self.sizes:
             self.sizes[shape] = BatchSize(math.prod(shape), self.batch)
             if len(self.sizes) > _SIZES:
-                self.sizes.popitem(last=False)
+                del self.sizes[next(iter(self.sizes))]
         return self.sizes[shape]
 
     def answers(self, samples: Sequence[Fields]) -> list[Fields | str]:

@@ -35,6 +35,10 @@ class Input(NamedTuple):
     rows: str = ""
     error: str = ""
 
+    @property
+    def is_film(self) -> bool:
+        return self.kind in ("video", "webcam")
+
 
 def find(words: list[str], takes: Takes, given: Mapping[str, str] = MappingProxyType({})) -> list[Input]:
     """The inputs that files, folders (searched below), glob patterns, ``@list.txt`` (one of these a line),
@@ -60,7 +64,7 @@ def find(words: list[str], takes: Takes, given: Mapping[str, str] = MappingProxy
             inputs.append(Input(path, kind, given))
         else:
             raise DataError(f"{path}: this run takes {takes.told()}")
-    if any(source.kind in ("video", "webcam") for source in inputs):
+    if any(source.is_film for source in inputs):
         video.require()
     return inputs
 

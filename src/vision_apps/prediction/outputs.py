@@ -21,7 +21,6 @@ from vision_apps.prediction.video import VideoFile
 ROWS = "predictions.jsonl"
 
 _COMPRESSION = 1  # of 9: a photo takes a quarter of the time of the usual 6, and 15 % more bytes
-_FILMS = ("video", "webcam")
 
 
 class Product(NamedTuple):
@@ -146,7 +145,7 @@ def _names(inputs: list[Input], target: Path) -> list[str]:
         if source.error:
             found.append("")
             continue
-        stem, suffix = Path(source.name.replace(":", "-")).stem, ".mp4" if source.kind in _FILMS else ".png"
+        stem, suffix = Path(source.name.replace(":", "-")).stem, ".mp4" if source.is_film else ".png"
         plain = f"{stem}{suffix}"
         number = numbers.get(plain, 1)
         name = plain if number == 1 else f"{stem}-{number}{suffix}"

@@ -18,7 +18,7 @@ from vision_apps.prediction.outputs import ROWS, Outputs
 from vision_apps.prediction.progress import Progress
 from vision_apps.prediction.takes import Takes
 from vision_apps.trained import evaluate
-from vision_apps.trained.predictor import Predictor
+from vision_apps.trained.exported import Predictor
 
 _WRITERS = 2  # threads that draw and compress
 _SIZES_TOLD = 3
@@ -68,7 +68,8 @@ def predict(
         example = command("predict", place, *report.takes(module, "photo.jpg"))
         raise ConfigError(f"predict {place}: which pictures? {example}")
     found = inputs.find(words, takes, given)
-    target = Path(out) if out else _folder(trained)
+    usual = trained.run.path / "predictions" if trained.run else trained.beside("predictions")
+    target = Path(out) if out else usual
     answerer = Answerer(predictor.answer, module.device, batch)
     progress = Progress(found)
     interrupted, kind = False, ""
@@ -133,10 +134,6 @@ def _ready(trained: evaluate.Trained, changes: Sequence[str]) -> Predictor:
             module.network.to(memory_format=torch.channels_last)
     module.to("cuda" if torch.cuda.is_available() else "cpu")
     return predictor
-
-
-def _folder(trained: evaluate.Trained) -> Path:
-    return trained.run.path / "predictions" if trained.run else trained.beside("predictions")
 
 
 def _batches(answerer: Answerer) -> str:

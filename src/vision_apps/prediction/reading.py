@@ -45,9 +45,7 @@ def read(
         every: of a video or webcam, take the first of so many frames.
         seconds: of each video or webcam.
     """
-    for is_film, group in groupby(
-        enumerate(inputs), lambda numbered: numbered[1].kind in ("video", "webcam")
-    ):
+    for is_film, group in groupby(enumerate(inputs), lambda numbered: numbered[1].is_film):
         if not is_film:
             jobs = (partial(_still, index, source, encode) for index, source in group)
             yield from ahead(jobs, _READERS, lambda item: item.pixels)
@@ -73,17 +71,13 @@ def _frames(
 ) -> Generator[Item, None, None]:
     webcam = WEBCAM.fullmatch(source.name) if source.kind == "webcam" else None
     place = int(webcam[1] or 0) if webcam else source.name
-    footage = None
     try:
-        footage = video.Footage(place, every, seconds)
-        for frame in footage.frames():
-            inputs = encode(frame.image[None], source.words)
-            yield Item(index, inputs, frame.image, frame=frame, footage=footage)
+        with closing(video.Footage(place, every, seconds)) as footage:
+            for frame in footage.frames():
+                inputs = encode(frame.image[None], source.words)
+                yield Item(index, inputs, frame.image, frame=frame, footage=footage)
     except UserError as error:
         yield Item(index, error=_reason(error))
-    finally:
-        if footage is not None:
-            footage.close()
 
 
 def _reason(error: UserError) -> str:

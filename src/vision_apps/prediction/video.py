@@ -70,16 +70,9 @@ class Footage:
         self.name = f"webcam:{source}" if self.live else str(source)
         self._every, self._seconds = every, seconds
         self._capture = cv2.VideoCapture(source if self.live else str(source))
-        width, height, rate, count = (
-            self._capture.get(key)
-            for key in (
-                cv2.CAP_PROP_FRAME_WIDTH,
-                cv2.CAP_PROP_FRAME_HEIGHT,
-                cv2.CAP_PROP_FPS,
-                cv2.CAP_PROP_FRAME_COUNT,
-            )
-        )
-        problem = self._problem(width, height)
+        told = self._capture.get
+        rate, count = told(cv2.CAP_PROP_FPS), told(cv2.CAP_PROP_FRAME_COUNT)
+        problem = self._problem(told(cv2.CAP_PROP_FRAME_WIDTH), told(cv2.CAP_PROP_FRAME_HEIGHT))
         if problem:
             self.close()
             raise CorruptSample(self.name, problem)
@@ -92,9 +85,7 @@ class Footage:
                 return "no webcam answers; is it plugged in, allowed and free? A second one is webcam:1"
             if not Path(self.name).is_file():
                 return "there is no such file"
-            return (
-                "the file is empty" if not Path(self.name).stat().st_size else "no video that OpenCV can open"
-            )
+            return "no video that OpenCV can open" if Path(self.name).stat().st_size else "the file is empty"
         if width * height > MAX_PIXELS:
             return f"{int(width)} x {int(height)} pixels are more than {MAX_PIXELS}"
         return ""

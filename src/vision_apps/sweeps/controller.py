@@ -65,10 +65,6 @@ class Sweep:
     """The loop that asks the study for trials and trains them.
 
     Args:
-        folder: of the sweep.
-        space: what varies.
-        settings: how.
-        opened: the study.
         objectives: metric to ``min`` or ``max``, in the order of the study's directions.
         first_seed: of the trials' runs.
         gpus: names of the devices that can be seen.

@@ -19,8 +19,6 @@ class Pruning(pl.Callback):
 
     Args:
         sweep: the sweep's folder, whose ``study.json`` says where the study is kept.
-        trial: number of the trial.
-        metric: what is reported.
         pruner: its short name, as ``median``.
         options: arguments of its Optuna class.
     """
@@ -31,7 +29,7 @@ class Pruning(pl.Callback):
         self._study: optuna.Study | None = None
         self._give_up = False
 
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_validation_end(self, trainer: pl.Trainer, *_: object) -> None:
         if trainer.sanity_checking:
             return
         worse = False
@@ -40,7 +38,7 @@ class Pruning(pl.Callback):
             worse = self._report(float(value), trainer.current_epoch)
         self._give_up = trainer.strategy.broadcast(worse)
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_start(self, trainer: pl.Trainer, *_: object) -> None:
         if self._give_up:
             raise Pruned(f"pruned after epoch {trainer.current_epoch}: others were better by then")
 

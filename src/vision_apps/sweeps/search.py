@@ -80,8 +80,7 @@ def go_on(folder: Path, changes: Sequence[str]) -> None:
                 f"{word}: a sweep that goes on keeps its {name}{nearest(name, CHANGEABLE)}; "
                 f"changed can be: {', '.join(CHANGEABLE)}. Leave resume= out to begin a new one"
             )
-    storage, _ = studies.recalled(folder)
-    _run(folder, record, storage, changes)
+    _run(folder, record, studies.recalled(folder), changes)
 
 
 def _run(folder: Path, record: Record, storage: str | None, changes: Sequence[str] = ()) -> None:

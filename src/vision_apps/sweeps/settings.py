@@ -8,7 +8,7 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from vision_apps.core.config.suggest import nearest
+from vision_apps.core.config.suggest import instead_of
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.plain import Config
 
@@ -117,7 +117,7 @@ def read(content: Mapping[str, object], words: Sequence[str]) -> Settings:
     except (OmegaConfBaseException, yaml.YAMLError) as error:
         raise ConfigError(f"{' '.join(words)}: cannot be read: {str(error).splitlines()[0]}") from None
     problems = [
-        f"{name}: a sweep has no such setting{nearest(name, FIELDS)}; there are: {', '.join(FIELDS)}"
+        f"{name}: a sweep has no such setting{instead_of(name, FIELDS)}"
         for name in merged.keys() - set(FIELDS)
     ]
     for name, value in merged.items():
@@ -129,10 +129,7 @@ def read(content: Mapping[str, object], words: Sequence[str]) -> Settings:
         raise ConfigError("\n".join(sorted(problems)))
     if isinstance(merged.get("seeds"), list):
         merged["seeds"] = tuple(merged["seeds"])
-    default = Settings()
-    result = Settings(
-        **{name: getattr(default, name) if value is None else value for name, value in merged.items()}
-    )
+    result = Settings(**{name: value for name, value in merged.items() if value is not None})
     if result.pruner and result.objectives and len(result.objectives) > 1:
         raise ConfigError(
             f"pruner: {result.pruner} needs one objective, there are {len(result.objectives)} "

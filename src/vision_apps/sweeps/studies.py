@@ -198,10 +198,10 @@ def remember(folder: Path, storage: str, name: str) -> None:
     path.write_text(json.dumps({"storage": storage, "study": name}, indent=2) + "\n")
 
 
-def recalled(folder: Path) -> tuple[str | None, str | None]:
-    """Storage and name as `remember` wrote them; None where the sweep ended before."""
+def recalled(folder: Path) -> str | None:
+    """The storage as `remember` wrote it; None where the sweep ended before."""
     try:
-        where = json.loads((folder / "study.json").read_text())
-        return where["storage"], where["study"]
+        storage: str = json.loads((folder / "study.json").read_text())["storage"]
     except (OSError, ValueError, KeyError):
-        return None, None
+        return None
+    return storage

@@ -8,20 +8,9 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor
 
+from vision_apps.core import fields
 from vision_apps.core.errors import CheckpointError
-from vision_apps.core.fields import (
-    Boxes,
-    Fields,
-    Kind,
-    Links,
-    Mask,
-    Pixels,
-    PixelTruth,
-    RowsOf,
-    Text,
-    kinds,
-    padded,
-)
+from vision_apps.core.fields import Fields, Kind, RowsOf
 from vision_apps.core.module import VisionModule
 
 KEY = "vision_apps"  # of the description, among what a file says of itself
@@ -87,8 +76,8 @@ def _are_entries(found: list[Entry]) -> bool:
 
 def tensors(inputs: Fields) -> dict[str, Tensor]:
     """What is given of the inputs of an application, by name: neither None nor empty."""
-    fields = inputs._asdict().items()
-    return {name: value for name, value in fields if isinstance(value, Tensor) and value.numel()}
+    given = inputs._asdict().items()
+    return {name: value for name, value in given if isinstance(value, Tensor) and value.numel()}
 
 
 def example(module: VisionModule) -> dict[str, Tensor]:
@@ -102,18 +91,18 @@ def entries_of(module: VisionModule, values: Mapping[str, Tensor]) -> list[Entry
     """Inputs of a module, in which every size is named that the application does not fix: ``batch``;
     ``height`` and ``width`` of pictures and of what is true of pixels; and lengths that samples of a batch
     are filled up to, such as ``questions_length``, which the values of boxes share with their boxes."""
-    known = kinds(module.input_type)
+    known = fields.kinds(module.input_type)
     return [as_entry(name, value, _sizes(name, known.get(name), value)) for name, value in values.items()]
 
 
 def _sizes(name: str, kind: Kind | None, value: Tensor) -> list[int | str]:
     _, *sizes = value.shape
     match kind:
-        case Pixels() | Mask() | PixelTruth():
+        case fields.Pixels() | fields.Mask() | fields.PixelTruth():
             return ["batch", *sizes[:-2], "height", "width"]
-        case Text():
+        case fields.Text():
             return ["batch", *(f"{name}_length_{dim}" for dim in range(1, len(sizes))), f"{name}_length"]
-        case Boxes() | RowsOf() | Links():
+        case fields.Boxes() | RowsOf() | fields.Links():
             return ["batch", f"{kind.boxes if isinstance(kind, RowsOf) else name}_length", *sizes[1:]]
     return ["batch", *sizes]
 
@@ -126,7 +115,7 @@ def filled(value: Tensor, entry: Entry, kind: Kind | None) -> Tensor:
     """Up to the lengths that the entry fixes, where the kind says what with."""
     if kind is None or kind.padding is None or value.ndim != len(entry["shape"]):
         return value
-    return padded([value, value.new_empty(fixed(value, entry))], entry["name"], kind)[0]
+    return fields.padded([value, value.new_empty(fixed(value, entry))], entry["name"], kind)[0]
 
 
 def fixed(value: Tensor, entry: Entry) -> list[int]:

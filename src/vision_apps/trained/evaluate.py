@@ -15,7 +15,6 @@ from vision_apps.core.module import VisionModule
 from vision_apps.core.picture_log import Pictures
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.trained import exported
-from vision_apps.trained.predictor import Predictor
 
 _NEEDED = ("data", "trainer", "precision", "channels_last", "keep_memory")
 
@@ -28,13 +27,13 @@ class Trained(NamedTuple):
     run: RunFolder | None  # none where the checkpoint lies outside of a run's folder
     graph: exported.Graph | None = None  # of an exported file, instead of weights
 
-    def predictor(self, changes: Sequence[str] = ()) -> Predictor:
+    def predictor(self, changes: Sequence[str] = ()) -> exported.Predictor:
         """What answers, from weights or from a graph; ``changes`` are ``module.key=value``, for what is
         chosen when it is used."""
         if self.graph is not None:
             return exported.predictor(self.checkpoint, self.graph, changes, str(self.path))
         module = self.module(changes)
-        return Predictor(module, module)
+        return exported.Predictor(module, module)
 
     def module(self, changes: Sequence[str] = ()) -> VisionModule:
         """The trained module, of which there has to be more than a graph; ``changes`` as for `predictor`.
@@ -42,11 +41,10 @@ class Trained(NamedTuple):
         Raises:
             CheckpointError: there are no weights, or they do not fit.
         """
-        config = self.checkpoint.get("config")
+        checkpoint, config = self.checkpoint, self.checkpoint.get("config")
         if changes and isinstance(config, dict):
-            changed = overrides.apply(config, list(changes))
-            return assembly.rebuild({**self.checkpoint, "config": changed}, str(self.path))
-        return assembly.rebuild(self.checkpoint, str(self.path))
+            checkpoint = {**checkpoint, "config": overrides.apply(config, changes)}
+        return assembly.rebuild(checkpoint, str(self.path))
 
     def beside(self, name: str) -> Path:
         """A folder for results that belong to no run, below the current one."""
@@ -91,9 +89,8 @@ def test(place: str, changes: list[str]) -> dict[str, float]:
     settings = hardware.resolve(config)
     data = assembly.build_data(config)
     data.batch_type = module.batch_type
-    node = {
-        name: config["trainer"][name] for name in ("_target_", "accelerator") if name in config["trainer"]
-    }
+    wanted = ("_target_", "accelerator")
+    node = {name: value for name, value in config["trainer"].items() if name in wanted}
     trainer: pl.Trainer = build(
         node,
         devices=1,  # measured on one device, so that no sample is counted twice

@@ -7,7 +7,7 @@ into the file and comes out. ONNX and torch.export hold a graph, safetensors hol
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,24 +17,24 @@ from vision_apps.core.config import overrides
 from vision_apps.core.errors import CheckpointError, ConfigError
 from vision_apps.core.fields import Fields, Kind, Pixels, kinds
 from vision_apps.core.module import VisionModule
-from vision_apps.trained.description import (
-    KEY,
-    Content,
-    Entry,
-    entries_of,
-    example,
-    filled,
-    fixed,
-    parse,
-    shown,
-    tensors,
-    told,
-)
+from vision_apps.trained import description
+from vision_apps.trained.description import KEY, Content, Entry, told
 from vision_apps.trained.formats import SUFFIXES
-from vision_apps.trained.predictor import Predictor
 
 # the inputs by name, in the order of the description, to the outputs in theirs
 Graph = Callable[[Mapping[str, Tensor]], Sequence[Tensor]]
+
+
+class Predictor(NamedTuple):
+    """What answers: a trained module, or the graph of an exported file with the module around it.
+
+    Args:
+        module: knows what is given and how an answer is shown. Where a graph answers it is not trained.
+        answer: from inputs on the module's device to answers, both of the module's types.
+    """
+
+    module: VisionModule
+    answer: Callable[[Fields], Fields]
 
 
 def is_exported(path: Path) -> bool:
@@ -70,7 +70,7 @@ def predictor(content: Content, graph: Graph, changes: Sequence[str], source: st
                 f"To change it, export the run again: vision-apps export RUN {change}"
             )
     if changes:
-        content = {**content, "config": overrides.apply(content["config"], list(changes))}
+        content = {**content, "config": overrides.apply(content["config"], changes)}
         built = assembly.described(content, source)
     _require_known(built, content, source)
     for parameter in built.network.parameters():  # what nobody may call needs no memory
@@ -83,7 +83,7 @@ def predictor(content: Content, graph: Graph, changes: Sequence[str], source: st
 def _require_known(module: VisionModule, content: Content, source: str) -> None:
     """What goes in and comes out is what the application takes and gives."""
     try:
-        taken = [*map(told, entries_of(module, example(module)))]
+        taken = [*map(told, description.entries_of(module, description.example(module)))]
     except Exception as error:  # it follows from facts that are foreign
         raise CheckpointError(f"{source}: what its config describes has no example: {error}") from error
     known = getattr(module.exportable.output_type, "_fields", ()) if module.exportable else ()
@@ -108,7 +108,7 @@ def network(module: VisionModule, content: Content, graph: Graph, source: str) -
     known, taken = kinds(module.input_type), [entry["name"] for entry in content["inputs"]]
 
     def call(inputs: Fields) -> Fields:
-        given = tensors(inputs)
+        given = description.tensors(inputs)
         if given.keys() != set(taken):
             raise CheckpointError(
                 f"{source} takes {', '.join(taken)}, and was given {', '.join(given) or 'nothing'}; use the "
@@ -131,14 +131,14 @@ def network(module: VisionModule, content: Content, graph: Graph, source: str) -
 
 def _sized(value: Tensor, entry: Entry, kind: Kind | None, source: str) -> Tensor:
     """Filled up to a length that is fixed."""
-    name, shape, value = entry["name"], entry["shape"], filled(value, entry, kind)
-    if value.ndim == len(shape) and list(value.shape) == fixed(value, entry):
+    name, shape, value = entry["name"], entry["shape"], description.filled(value, entry, kind)
+    if value.ndim == len(shape) and list(value.shape) == description.fixed(value, entry):
         return value
     if isinstance(kind, Pixels):
         height, width = value.shape[-2:]
         size = f"pictures of {shape[-1]} x {shape[-2]} px only, this one has {width} x {height}"
     else:
-        size = f"{name} of {shown(shape)} only, these are {shown(list(value.shape))}"
+        size = f"{name} of {description.shown(shape)} only, these are {description.shown(list(value.shape))}"
     raise CheckpointError(f"{source} takes {size}; use the run itself for others")
 
 
@@ -180,7 +180,7 @@ def _onnx(path: Path) -> tuple[Content, Graph]:
             f"{path} takes weights from other files and was refused without reading them; use a file that "
             "vision-apps export wrote"
         )
-    content = parse(text, path)
+    content = description.parse(text, path)
     _require_promised(content, taken, given, path)
 
     def run(values: Mapping[str, Tensor]) -> list[Tensor]:
@@ -233,7 +233,7 @@ def _program(path: Path) -> tuple[Content, Graph]:
         raise
     except Exception as error:  # noise makes the reader fail in more ways than it documents
         raise _unreadable(path, error) from error
-    content = parse(text, path)
+    content = description.parse(text, path)
     names = [output["name"] for output in content["outputs"]]
     _require_promised(content, taken, names if len(given) == len(names) else given, path)
     # guards were dropped when it was written: the sizes that it takes are in the description
@@ -252,7 +252,7 @@ def _weights(path: Path) -> tuple[Content, None]:
 
     try:
         with safe_open(path, framework="pt") as file:
-            content = parse((file.metadata() or {}).get(KEY), path)
+            content = description.parse((file.metadata() or {}).get(KEY), path)
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it has no __iter__
     except (SafetensorError, OSError) as error:
         raise _unreadable(path, error) from error

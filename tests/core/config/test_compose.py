@@ -162,7 +162,8 @@ def test_an_experiment_of_another_application(dirs: list[Path]) -> None:
     with pytest.raises(ConfigError) as error:
         compose(["experiment=wrong"], [TOY, *dirs])
     assert (
-        str(error.value) == "model=cats_big: belongs to cats, the task is toy; use one of: toy_net, toy_plain"
+        str(error.value)
+        == "model=cats_big: belongs to cats, the task is toy; use task=cats, or one of: toy_net, toy_plain"
     )
 
 

@@ -37,21 +37,16 @@ _ELSEWHERE = {
 }
 
 
-def check(config: Config | DictConfig, filled: Collection[str] = FILLED) -> None:
-    """Raises one `ConfigError` that lists every problem.
-
-    Args:
-        config: composed configuration (or part of one, or plain data).
-        filled: parameters that may be left out because the engine passes them; so may the facts of the data
-            set that the configuration names.
-    """
-    problems = list(find_problems(config, filled))
+def check(config: Config | DictConfig) -> None:
+    """Raises one `ConfigError` that lists every problem of a composed configuration, or of a part of one.
+    What the engine passes may be left out, and the facts of the data set that the configuration names."""
+    problems = list(find_problems(config))
     if problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise ConfigError("\n  ".join([f"{count} in the configuration:", *problems]))
 
 
-def find_problems(config: Config | DictConfig, filled: Collection[str] = FILLED) -> Iterator[str]:
+def find_problems(config: Config | DictConfig) -> Iterator[str]:
     try:
         copied = OmegaConf.create(copy.deepcopy(config))
         if isinstance(copied, DictConfig) and "run" in copied and copied.run.get("dir", "") is None:
@@ -62,7 +57,7 @@ def find_problems(config: Config | DictConfig, filled: Collection[str] = FILLED)
         return
     parts = plain if isinstance(plain, dict) else {}
     module, data = _found(parts.get("module")), _found(parts.get("data"))
-    found = list(_walk(plain, "", {*filled, *getattr(data, "fact_names", ())}))
+    found = list(_walk(plain, "", {*FILLED, *getattr(data, "fact_names", ())}))
     task = parts.get("task")
     unfit = misfit(module, data, task.get("name", "") if isinstance(task, dict) else "")
     if unfit:  # another data set has other facts, too

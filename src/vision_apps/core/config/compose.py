@@ -80,9 +80,6 @@ def search_path(dirs: Sequence[Path]) -> str:
     return "hydra.searchpath=[" + ",".join(f"'file://{path}'" for path in escaped) + "]"
 
 
-# ---- names ---------------------------------------------------------------------------------------------
-
-
 def expand(overrides: Sequence[str], dirs: Sequence[Path]) -> list[str]:
     """The overrides with short names in full: ``model=zhang16`` is ``model=colorization_zhang16`` where
     ``task=colorization``. One `ConfigError` tells all words that are no override, and options that do not
@@ -143,12 +140,8 @@ def _full_name(name: str, group: str, task: str | None, dirs: Sequence[Path], pr
     if by_application and task and f"{task}_{name}" in known:
         return f"{task}_{name}"
     if name in known:
-        owner = options.application_of(name, dirs)
-        if by_application and task and owner and owner != task:
-            problems.append(
-                f"{group}={name}: belongs to {owner}, the task is {task}; use task={owner}, or one of: "
-                + ", ".join(options.of_application(group, task, dirs))
-            )
+        if by_application and task:
+            problems += _foreign(group, name, task, dirs)
         return name
     offered = list(options.of_application(group, task, dirs)) if by_application and task else list(known)
     elsewhere = [f"{other}_{name}" for other in options.applications(dirs) if f"{other}_{name}" in known]
@@ -174,20 +167,18 @@ def _no_override(word: str, groups: list[str], dirs: Sequence[Path]) -> str:
 
 def require_one_application(chosen: Choices, dirs: Sequence[Path]) -> None:
     """`ConfigError` when a chosen model or data set belongs to another application than the task."""
-    task = chosen.get("task")
-    problems = []
-    for group in options.BY_APPLICATION:
-        owner = options.application_of(str(chosen.get(group)), dirs)
-        if owner and owner != task:
-            offered = ", ".join(options.of_application(group, str(task), dirs))
-            problems.append(
-                f"{group}={chosen[group]}: belongs to {owner}, the task is {task}; use one of: {offered}"
-            )
+    names = [(group, str(chosen.get(group)), str(chosen.get("task"))) for group in options.BY_APPLICATION]
+    problems = [problem for name in names for problem in _foreign(*name, dirs)]
     if problems:
         raise ConfigError("\n".join(problems))
 
 
-# ---- Hydra's errors ------------------------------------------------------------------------------------
+def _foreign(group: str, name: str, task: str, dirs: Sequence[Path]) -> list[str]:
+    """What is wrong with a model or data set that belongs to another application."""
+    owner = options.application_of(name, dirs)
+    offered = ", ".join(options.of_application(group, task, dirs))
+    told = f"belongs to {owner}, the task is {task}; use task={owner}, or one of: {offered}"
+    return [f"{group}={name}: {told}"] if owner and owner != task else []
 
 
 def explain(error: Exception, overrides: Sequence[str], dirs: Sequence[Path]) -> ConfigError:
