@@ -47,6 +47,8 @@ def is_held(path: Path) -> bool:
                 return False
         except filelock.Timeout:
             return True
+        except OSError:
+            return False
     # a colleague's file may only be read, and FileLock opens it to write
     with contextlib.suppress(OSError), open(path) as file:
         try:
