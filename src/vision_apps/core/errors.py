@@ -4,7 +4,7 @@ Each text names the key, its value, what was expected and the next command. The 
 without a traceback and exits with status 2; everything else is a bug and keeps its traceback.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from itertools import islice
 from pathlib import Path
 
@@ -41,6 +41,12 @@ class CorruptSample(DataError):  # noqa: N818 - it names a thing that is found, 
 
     def __reduce__(self) -> tuple[type["CorruptSample"], tuple[str, str]]:
         return CorruptSample, (self.path, self.reason)  # crosses the process border of loader workers
+
+
+def require_no(problems: Iterable[str]) -> None:
+    """Raise a `ConfigError` of all problems, if there are any."""
+    if text := "\n".join(problems):
+        raise ConfigError(text)
 
 
 def some(items: Collection[object], most: int, between: str = ", ") -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import filelock
 
-from vision_apps.core.errors import ConfigError, RunError
+from vision_apps.core.errors import ConfigError, RunError, some
 from vision_apps.dashboard.boards import TensorBoard, Trackio
 from vision_apps.dashboard.mirror import Board, Mirror
 
@@ -49,8 +49,7 @@ def serve(root: Path, kind: str, port: int | None, browse: bool) -> None:
             while True:
                 started = time.monotonic()
                 if new := mirror.update():
-                    more = f" and {len(new) - 3} more" if len(new) > 3 else ""
-                    print(f"shown     {', '.join(new[:3])}{more}", flush=True)
+                    print(f"shown     {some(new, 3)}", flush=True)
                 time.sleep(max(_PAUSE_SECONDS, _IDLE_SHARE * (time.monotonic() - started)))
         except KeyboardInterrupt:
             print("\ndashboard ended")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vision_apps.core.conventions import Size, height_width
 from vision_apps.core.data import SPLITS, Split, VisionData, split_indices
-from vision_apps.core.errors import ConfigError, CorruptSample, DataError
+from vision_apps.core.errors import CorruptSample, DataError, require_no
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.seeding import permutation
 from vision_apps.data.images import EXTENSIONS, MAX_PIXELS
@@ -181,8 +181,7 @@ def held_out_fractions(val_fraction: float, test_fraction: float | None = None) 
     """The share of the training files that is held out for each split. `ConfigError` where a share is not
     between 0 and 0.5."""
     given = {"val": val_fraction} | ({} if test_fraction is None else {"test": test_fraction})
-    if problems := fraction_problems(**{f"{split}_fraction": share for split, share in given.items()}):
-        raise ConfigError("\n".join(problems))
+    require_no(fraction_problems(**{f"{split}_fraction": share for split, share in given.items()}))
     return dict(zip(SPLITS[1:], given.values(), strict=False))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from vision_apps.core import checkpoint_io, report
 from vision_apps.core.config import options
+from vision_apps.core.errors import some
 from vision_apps.core.fields import Boxes, Kind, Pixels, Text, kinds
 from vision_apps.core.module import VisionModule
 from vision_apps.core.plain import Config, Record
@@ -106,8 +107,7 @@ def _classes(module: VisionModule) -> list[tuple[str, str]]:
     names = getattr(module, "class_names", None)
     if not isinstance(names, list):
         return []
-    shown = ", ".join(map(str, names[:20])) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-    return [("Classes", f"{len(names)}: {shown}")]
+    return [("Classes", f"{len(names)}: {some(names, 20)}")]
 
 
 def _in_and_out(content: Content, module: VisionModule) -> str:

@@ -59,10 +59,7 @@ def stretched(
 
 def trace(module: VisionModule) -> tuple[ExportedProgram, Signature]:
     """What the module's `Exportable` computes, for any batch and, where the network allows it, any size of
-    picture and any length; and what goes in and comes out.
-
-    Raises:
-        RunError: the network cannot be traced.
+    picture and any length; and what goes in and comes out. `RunError` where the network cannot be traced.
     """
     exportable, values = module.exportable, example(module)
     assert exportable is not None

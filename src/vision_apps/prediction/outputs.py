@@ -36,10 +36,8 @@ class Outputs:
     """The folder of a prediction: drawings and other files of pictures, a video for each video, a row for
     each picture and frame in ``predictions.jsonl``.
 
-    No file is overwritten but those of an earlier call.
-
-    Raises:
-        ConfigError: the folder cannot be made or written, or rows to answer would be replaced.
+    No file is overwritten but those of an earlier call. `ConfigError` where the folder cannot be made or
+    written, or rows to answer would be replaced.
     """
 
     def __init__(

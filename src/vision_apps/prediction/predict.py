@@ -10,7 +10,7 @@ import torch
 
 from vision_apps.core import hardware, report
 from vision_apps.core.command import command
-from vision_apps.core.errors import ConfigError, DataError
+from vision_apps.core.errors import ConfigError, DataError, some
 from vision_apps.prediction import inputs, reading
 from vision_apps.prediction.ahead import ahead
 from vision_apps.prediction.batching import Answerer, answered
@@ -139,5 +139,4 @@ def _ready(trained: evaluate.Trained, changes: Sequence[str]) -> Predictor:
 def _batches(answerer: Answerer) -> str:
     """The batch sizes that were found, as in ``16 (64 x 64), 2 (640 x 480)``."""
     sizes = [(found.size, " x ".join(map(str, shape[::-1]))) for shape, found in answerer.sizes.items()]
-    told = [f"{count}" + f" ({size})" * bool(size) for count, size in sizes[:_SIZES_TOLD]]
-    return ", ".join(told) + f" and {len(sizes) - _SIZES_TOLD} more" * (len(sizes) > _SIZES_TOLD)
+    return some([f"{count}" + f" ({size})" * bool(size) for count, size in sizes], _SIZES_TOLD)

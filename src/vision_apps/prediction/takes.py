@@ -26,11 +26,7 @@ class Takes(NamedTuple):
         return cls("images" in module.input_type._fields, module.words)  # type: ignore[attr-defined]
 
     def require(self, given: Iterable[str]) -> None:
-        """Refuse names that are none of the words.
-
-        Raises:
-            ConfigError: one of the ``given`` is none.
-        """
+        """`ConfigError` where one of the ``given`` is none of the words."""
         if unknown := [name for name in given if name not in self.words]:
             words = "".join(f"\n  {name}: {meaning}" for name, meaning in self.words.items())
             hint = nearest(unknown[0], self.words)

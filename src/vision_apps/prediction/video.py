@@ -29,10 +29,8 @@ class Frame(NamedTuple):
 
 
 def require() -> Any:
-    """The module ``cv2``, with fewer messages of its own on the terminal.
-
-    Raises:
-        ConfigError: it is not installed.
+    """The module ``cv2``, with fewer messages of its own on the terminal. `ConfigError` where it is not
+    installed.
     """
     try:
         cv2 = opencv.load()
@@ -91,11 +89,7 @@ class Footage:
         return ""
 
     def frames(self) -> Iterator[Frame]:
-        """The frames in order.
-
-        Raises:
-            CorruptSample: after the last frame, where the source ended before it should.
-        """
+        """The frames in order. `CorruptSample` after the last one, where the source ended too early."""
         started = time.monotonic()
         number = 0
         while True:
@@ -134,10 +128,8 @@ class VideoFile:
 
     def write(self, picture: Tensor, at: float) -> None:
         """Show uint8 [3, H, W] from ``at`` s on. Until then the picture before it stays, so that the video
-        takes as long as its source also where frames were left out or came late.
-
-        Raises:
-            RunError: OpenCV cannot write there.
+        takes as long as its source also where frames were left out or came late. `RunError` where OpenCV
+        cannot write there.
         """
         if self._writer is None:
             self._open(*picture.shape[-2:])

@@ -29,10 +29,8 @@ class Entry(TypedDict):
 
 
 def parse(text: str | None, path: Path) -> Content:
-    """The description that a file carries.
-
-    Raises:
-        CheckpointError: it has none, or one that this version cannot read.
+    """The description that a file carries. `CheckpointError` where it has none, or one that this version
+    cannot read.
     """
     if text is None:
         raise CheckpointError(

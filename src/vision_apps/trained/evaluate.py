@@ -37,9 +37,7 @@ class Trained(NamedTuple):
 
     def module(self, changes: Sequence[str] = ()) -> VisionModule:
         """The trained module, of which there has to be more than a graph; ``changes`` as for `predictor`.
-
-        Raises:
-            CheckpointError: there are no weights, or they do not fit.
+        `CheckpointError` where there are no weights, or they do not fit.
         """
         checkpoint, config = self.checkpoint, self.checkpoint.get("config")
         if changes and isinstance(config, dict):

@@ -53,10 +53,8 @@ _CONTEXTS = ("null", "[]", None)  # of a tuple, of a dict without keys, of a ten
 
 
 def load(path: Path, extra: str) -> tuple[str | None, ExportedProgram]:
-    """The text of the extra file, None where there is none, and the program.
-
-    Raises:
-        CheckpointError: it holds more than tensor operations.
+    """The text of the extra file, None where there is none, and the program. `CheckpointError` where it holds
+    more than tensor operations.
     """
     text = _inspect(path, extra)
     return text, load_pt2(str(path)).exported_programs["model"]

@@ -17,7 +17,7 @@ from torchmetrics.classification import (
 from vision_apps.applications.classification.presentation import ClassPresentation
 from vision_apps.applications.classification.types import ClassAnswer, LabelBatch, hard
 from vision_apps.core.class_names import class_name_problems
-from vision_apps.core.errors import ConfigError
+from vision_apps.core.errors import require_no
 from vision_apps.core.exportable import Exportable
 from vision_apps.core.fields import ImageInputs
 from vision_apps.core.module import VisionModule
@@ -58,9 +58,7 @@ class Classification(VisionModule[LabelBatch, ImageInputs, Logits, ClassAnswer])
         scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
     ) -> None:
         super().__init__(network, optimizer, scheduler)
-        problems = class_name_problems(num_classes, class_names, least=2)
-        if problems:
-            raise ConfigError("\n".join(problems))
+        require_no(class_name_problems(num_classes, class_names, least=2))
         notes = {"probabilities": "0 to 1, of each class; a row sums to 1"}
         self.exportable = Exportable(self.forward, ClassAnswer, notes)
         self.presentation = ClassPresentation(class_names)

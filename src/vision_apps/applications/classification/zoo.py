@@ -145,9 +145,7 @@ class Timm(ZooNetwork):
 def build_for(build: Callable[[], nn.Module], name: str, image_size: int, native: int) -> nn.Module:
     """What ``build`` makes, if it takes [1, 3, image_size, image_size]. Images that are smaller than a
     network was made for (``native``) can shrink to nothing inside it: found here, not in the first step.
-
-    Raises:
-        ConfigError: it does not.
+    `ConfigError` where it does not.
     """
     try:
         model = build()
@@ -166,10 +164,7 @@ def build_for(build: Callable[[], nn.Module], name: str, image_size: int, native
 
 def load_published(model: nn.Module, state: dict[str, Tensor], name: str) -> None:
     """Move ``state`` into ``model``, leaving out the auxiliary heads and, where the number of classes
-    differs, the last layer.
-
-    Raises:
-        RunError: anything else does not fit.
+    differs, the last layer. `RunError` where anything else does not fit.
     """
     own = model.state_dict()
     head = {key for key, value in state.items() if key in own and value.shape[:1] != own[key].shape[:1]}

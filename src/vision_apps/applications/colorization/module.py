@@ -26,7 +26,7 @@ from vision_apps.applications.colorization.network import SIZE_MULTIPLE, ColorFe
 from vision_apps.applications.colorization.presentation import ColorPresentation
 from vision_apps.applications.colorization.rebalancing import count_prior, load_prior, rebalancing_weights
 from vision_apps.applications.colorization.types import ColorAnswer, ColorBatch, ColorInputs, ExportedColor
-from vision_apps.core.errors import ConfigError
+from vision_apps.core.errors import require_no
 from vision_apps.core.exportable import Exportable
 from vision_apps.core.mean import Mean
 from vision_apps.core.module import VisionModule
@@ -78,8 +78,7 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
             problems.append(f"module.rebalance: {rebalance}; expected 0 to 1, or null")
         if prior_images < 1:
             problems.append(f"module.prior_images: {prior_images}; expected at least 1")
-        if problems:
-            raise ConfigError("\n".join(problems))
+        require_no(problems)
         self.color_network = cast(ColorNetwork, network)
         self.image_size = image_size
         self.temperature = temperature

@@ -37,9 +37,7 @@ class ColorNetwork(nn.Module):
 
     def decide(self, head: Literal["classes", "ab"], channels: int) -> None:
         """Build the last layer on features of so many channels: ``classes`` gives 313 bins, ``ab`` colours.
-
-        Raises:
-            ValueError: ``head`` is neither.
+        `ValueError` where ``head`` is neither.
         """
         if head not in ("classes", "ab"):
             raise ValueError(f"head: expected classes or ab, got {head!r}")

@@ -101,10 +101,8 @@ def check_prior(prior: Tensor, source: str = "prior") -> None:
 
 
 def save_prior(prior: Tensor, path: str | Path) -> None:
-    """Write a prior as a float64 array in NumPy's format, to exactly this file.
-
-    Raises:
-        DataError: the file cannot be written.
+    """Write a prior as a float64 array in NumPy's format, to exactly this file. `DataError` where the file
+    cannot be written.
     """
     try:
         with open(path, "wb") as file:  # given a name, np.save would append .npy to it
@@ -115,9 +113,7 @@ def save_prior(prior: Tensor, path: str | Path) -> None:
 
 def load_prior(path: str | Path, count: int = 313) -> Tensor:
     """A prior as :func:`save_prior` writes it, float64 [count]; the authors' ``prior_probs.npy`` is one too.
-
-    Raises:
-        DataError: there is no such file, it holds something else, or it fails :func:`check_prior`.
+    `DataError` where there is no such file, it holds something else, or it fails :func:`check_prior`.
     """
     make = f"make it with: vision-apps data prior data=... out={path}"
     try:

@@ -24,7 +24,7 @@ from vision_apps.applications.detection.types import (
 )
 from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.conventions import height_width
-from vision_apps.core.errors import ConfigError
+from vision_apps.core.errors import require_no
 from vision_apps.core.exportable import Exportable
 from vision_apps.core.module import VisionModule
 from vision_apps.data.resizing import ResizeMode, resize_boxes, resize_picture, restore_boxes
@@ -75,8 +75,7 @@ class Detection(VisionModule[DetectionBatch, DetectionInputs, Outputs, Detection
             problems.append(f"module.max_detections: {max_detections}; expected at least 1, such as 100")
         if not 0 <= score_threshold <= 1:
             problems.append(f"module.score_threshold: {score_threshold}; expected 0 to 1, such as 0.3")
-        if problems:
-            raise ConfigError("\n".join(problems))
+        require_no(problems)
         self.presentation = ObjectPresentation(class_names, score_threshold)
         self.num_classes = num_classes
         self.class_names = list(class_names)

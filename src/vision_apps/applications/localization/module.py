@@ -20,7 +20,7 @@ from vision_apps.applications.localization.types import (
 from vision_apps.applications.localization.vector import BOX, decode, encode, encode_box, mirror
 from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.conventions import height_width
-from vision_apps.core.errors import ConfigError
+from vision_apps.core.errors import require_no
 from vision_apps.core.exportable import Exportable
 from vision_apps.core.fields import ImageInputs
 from vision_apps.core.module import VisionModule
@@ -78,8 +78,7 @@ class Localization(VisionModule[LocalizationBatch, ImageInputs, LocalizerOutputs
         ]
         if beta <= 0:
             problems.append(f"module.beta: {beta}; expected above 0 (or module.box_loss=l1)")
-        if problems:
-            raise ConfigError("\n".join(problems))
+        require_no(problems)
         self.presentation = BoxPresentation(class_names)
         self.num_classes = num_classes
         self.class_names = list(class_names)

@@ -44,10 +44,8 @@ class MaskAgreement(Metric):
             self.add_state(name, torch.zeros(classes, dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, answer: Tensor, truth: Tensor) -> None:
-        """uint8 [B, H, W] each; the truth may have 255, ignored.
-
-        Raises:
-            DataError: the truth has another value that is no class.
+        """uint8 [B, H, W] each; the truth may have 255, ignored. `DataError` where the truth has another
+        value that is no class.
         """
         classes = len(self.class_names)
         self.confusion += confusion(answer, truth, classes)

@@ -15,7 +15,7 @@ from vision_apps.applications.segmentation.presentation import MaskPresentation
 from vision_apps.applications.segmentation.types import ScoredMasks, SegmentationAnswer, SegmentationBatch
 from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.conventions import IGNORE_INDEX, height_width
-from vision_apps.core.errors import ConfigError
+from vision_apps.core.errors import require_no
 from vision_apps.core.exportable import Exportable
 from vision_apps.core.fields import ImageInputs
 from vision_apps.core.module import VisionModule
@@ -90,8 +90,7 @@ class Segmentation(VisionModule[SegmentationBatch, ImageInputs, Logits, Segmenta
         problems = self._problems(given)
         if isinstance(class_weights, str) and not self.balanced:
             problems.append(f"module.class_weights: {class_weights}; expected balanced, a list, or null")
-        if problems:
-            raise ConfigError("\n".join(problems))
+        require_no(problems)
         if tile is not None:
             tiles.check(tile, overlap)
         self.presentation = MaskPresentation(self.class_names, self.palette)

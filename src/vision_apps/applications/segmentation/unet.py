@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vision_apps.applications.segmentation.mirror import window
-from vision_apps.core.errors import ConfigError
+from vision_apps.core.errors import require_no
 
 
 class UNet(nn.Module):
@@ -49,8 +49,7 @@ class UNet(nn.Module):
             problems.append(f"model.padding: {padding}; expected same or valid")
         if not 0 <= dropout < 1:
             problems.append(f"model.dropout: {dropout}; expected 0 or more and below 1")
-        if problems:
-            raise ConfigError("\n".join(problems))
+        require_no(problems)
         self.padding = padding
         self.depth = depth
         self.skips = skips

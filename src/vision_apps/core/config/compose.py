@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from vision_apps.core.config import options
 from vision_apps.core.config.overrides import keys
 from vision_apps.core.config.suggest import nearest
-from vision_apps.core.errors import ConfigError
+from vision_apps.core.errors import ConfigError, require_no
 from vision_apps.core.plain import Choices
 
 # `model=a`, `+callbacks=ema`, `callbacks=[default,ema]`; a key with dots or a package chooses no option
@@ -100,8 +100,7 @@ def expand(overrides: Sequence[str], dirs: Sequence[Path]) -> list[str]:
             if names:
                 word = f"{plus}{group}=" + (f"[{names}]" if text.startswith("[") else names)
         expanded.append(word)
-    if problems:
-        raise ConfigError("\n".join(problems))
+    require_no(problems)
     return expanded
 
 
@@ -169,8 +168,7 @@ def require_one_application(chosen: Choices, dirs: Sequence[Path]) -> None:
     """`ConfigError` when a chosen model or data set belongs to another application than the task."""
     names = [(group, str(chosen.get(group)), str(chosen.get("task"))) for group in options.BY_APPLICATION]
     problems = [problem for name in names for problem in _foreign(*name, dirs)]
-    if problems:
-        raise ConfigError("\n".join(problems))
+    require_no(problems)
 
 
 def _foreign(group: str, name: str, task: str, dirs: Sequence[Path]) -> list[str]:

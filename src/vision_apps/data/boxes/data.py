@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vision_apps.core.conventions import Size, height_width, size_problems
 from vision_apps.core.data import SPLITS, Split, TensorSamples
-from vision_apps.core.errors import ConfigError, CorruptSample, DataError
+from vision_apps.core.errors import CorruptSample, DataError, require_no
 from vision_apps.data.boxes import doctor
 from vision_apps.data.boxes.annotation import (
     Annotated,
@@ -77,8 +77,7 @@ class BoxData(ResizedData):
         problems += fraction_problems(val_fraction=val_fraction, test_fraction=test_fraction)
         if proposals_limit < 1:
             problems.append(f"data.proposals_limit: expected at least 1, not {proposals_limit}")
-        if problems:
-            raise ConfigError("\n".join(problems))
+        require_no(problems)
         super().__init__(root, image_size=image_size, **files)
         self.only = only
         self.fractions: dict[Split, float] = {"test": test_fraction, "val": val_fraction}

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from vision_apps.core.data import Split, TensorSamples, VisionData
-from vision_apps.core.errors import ConfigError
+from vision_apps.core.errors import ConfigError, require_no
 from vision_apps.data.scenes.kinds import KINDS
 from vision_apps.data.scenes.render import Picture, render
 from vision_apps.data.scenes.world import Scene, World
@@ -57,8 +57,7 @@ class Scenes(VisionData):
             problems.append(f"data.objects: {list(objects)}; expected [least, most] within 0..{MOST_OBJECTS}")
         if not 0 <= world_seed < 2**63:
             problems.append(f"data.world_seed: {world_seed}; expected 0 to 2^63 - 1")
-        if problems:
-            raise ConfigError("\n".join(problems))
+        require_no(problems)
         self.image_size = image_size
         self.counts = counts
         self.world = World(world_seed, (objects[0], objects[1]), colors_by_kind)
