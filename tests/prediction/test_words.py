@@ -4,6 +4,7 @@ import io
 import json
 import os
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -347,3 +348,31 @@ def test_names_of_files_that_are_no_utf_8(monkeypatch: pytest.MonkeyPatch) -> No
     assert (Path("out") / name).is_file()
     terminal.flush()
     assert b"failed  in/zcaf\\udce9.png: " in terminal.buffer.getvalue()  # type: ignore[attr-defined]
+
+
+def test_words_that_an_application_stumbles_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ``encode`` as one writes it at first, without errors of its own."""
+
+    def encode(self: Any, images: torch.Tensor | None, words: Mapping[str, str]) -> asking.Question:
+        number = {"one": 1}[words["question"]] + int(words["hint"])
+        return asking.Question(images, torch.tensor([[number]]), torch.zeros(1, 1))  # type: ignore[arg-type]
+
+    run = asking.saved("Question")
+    monkeypatch.setattr(asking.QuestionModule, "encode", encode)
+    photo("a.png", 10)
+    rows = write_rows(
+        "rows.jsonl",
+        {"file": "a.png", "question": "one"},
+        {"file": "a.png", "question": "one", "hint": "two"},
+        {"file": "a.png", "question": "three", "hint": 2},
+        {"file": "a.png", "question": "one", "hint": 2},
+    )
+    *failed, good = answers(predict(run, [rows], "out"))
+    assert [row["error"] for row in failed] == [
+        "hint: not said; expected --with hint=..., or a row that has it",
+        "{'question': 'one', 'hint': 'two'}: not understood (ValueError: invalid literal for int() with "
+        "base 10: 'two'); predict RUN --help says what is taken",
+        "{'question': 'three', 'hint': '2'}: not understood (KeyError: 'three'); predict RUN --help says "
+        "what is taken",
+    ]
+    assert good["letters"] == 3

@@ -4,11 +4,11 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from functools import partial
 from itertools import groupby, repeat
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from torch import Tensor
 
-from vision_apps.core.errors import CorruptSample, UserError
+from vision_apps.core.errors import CorruptSample, DataError, UserError
 from vision_apps.core.fields import Fields
 from vision_apps.data import images
 from vision_apps.prediction import video
@@ -56,12 +56,26 @@ def read(
                 yield from ahead(one_by_one, 1, lambda item: item.pixels)
 
 
+class _Words(dict[str, str]):
+    def __missing__(self, word: str) -> NoReturn:
+        raise DataError(f"{word}: not said; expected --with {word}=..., or a row that has it")
+
+
+def _asked(encode: Encode, image: Tensor | None, words: Mapping[str, str]) -> Fields:
+    """The inputs of one; what the application's own code stumbles over is an error of this input."""
+    try:
+        return encode(None if image is None else image[None], _Words(words))
+    except (LookupError, ValueError) as error:
+        said, why = dict(words), f"{type(error).__name__}: {error}"
+        raise DataError(f"{said}: not understood ({why}); predict RUN --help says what is taken") from error
+
+
 def _still(index: int, source: Input, encode: Encode) -> Item:
     if source.error:
         return Item(index, error=source.error)
     try:
         image = images.read_image(source.name) if source.kind == "picture" else None
-        return Item(index, encode(None if image is None else image[None], source.words), image)
+        return Item(index, _asked(encode, image, source.words), image)
     except UserError as error:
         return Item(index, error=_reason(error))
 
@@ -74,7 +88,7 @@ def _frames(
     try:
         with closing(video.Footage(place, every, seconds)) as footage:
             for frame in footage.frames():
-                inputs = encode(frame.image[None], source.words)
+                inputs = _asked(encode, frame.image, source.words)
                 yield Item(index, inputs, frame.image, frame=frame, footage=footage)
     except UserError as error:
         yield Item(index, error=_reason(error))
