@@ -233,16 +233,19 @@ def test_batch_of_nothing_but_broken_files(settings: dict[str, Any]) -> None:
 
 
 class Uneven:
-    """Some samples are longer, and some have a field that others have not."""
+    """Some samples are longer, some have a field that others have not, and some cannot be."""
 
-    def __init__(self, *samples: dict[str, Tensor]) -> None:
+    def __init__(self, *samples: dict[str, Any] | DataError) -> None:
         self.samples = samples
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        return self.samples[index]
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        sample = self.samples[index]
+        if isinstance(sample, DataError):
+            raise sample
+        return sample
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -257,3 +260,20 @@ def test_samples_that_make_no_batch(workers: int) -> None:
     assert refusal(make(Uneven({"images": torch.ones(1)}, longer), workers=workers)).startswith(
         "data: samples of one batch differ in the shape of 'images': [1], [2]; expected"
     )
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_samples_that_are_no_tensors(workers: int) -> None:
+    """None is a field that is not there; anything else is told by its field and what was expected."""
+    one = torch.tensor(1)
+    (batch,) = make(Uneven({"images": one, "extra": None}, {"images": one}), workers=workers)
+    assert batch.images.tolist() == [1, 1] and batch.extra is None
+    some = make(Uneven({"images": one, "extra": None}, {"images": one, "extra": one}), workers=workers)
+    assert refusal(some) == "data: 1 of 2 samples have no 'extra'"
+    for value, told in (("is it red", "str 'is it red'"), (3, "int 3"), ([1, 2], "list [1, 2]")):
+        assert refusal(make(Uneven({"images": one}, {"images": value}), workers=workers)) == (
+            f"data: 'images' of sample 1 is {told}; expected a tensor (words as their numbers, int64 "
+            "[L]), or None where the sample has none"
+        )
+    mine = Uneven({"images": one}, DataError("rows.csv: line 3 has no label"))
+    assert refusal(make(mine, workers=workers)) == "rows.csv: line 3 has no label"

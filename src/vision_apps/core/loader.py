@@ -27,15 +27,26 @@ class _Loaded(NamedTuple):
 
 
 def read_sample(samples: Any, index: int) -> dict[str, Tensor]:
-    """One sample by its fields, from a file or from memory."""
+    """One sample by its fields, from a file or from memory; what is None is left out.
+
+    Raises:
+        DataError: a field is no tensor.
+    """
     if getattr(samples, "in_memory", False):
         return {name: values[0] for name, values in samples.__getitems__([index]).items()}
-    return samples[index]
+    found = {name: value for name, value in samples[index].items() if value is not None}
+    for name, value in found.items():
+        if not isinstance(value, Tensor):
+            raise DataError(
+                f"data: {name!r} of sample {index} is {type(value).__name__} {repr(value)[:60]}; expected a "
+                "tensor (words as their numbers, int64 [L]), or None where the sample has none"
+            )
+    return found
 
 
-class Tolerant(Dataset[dict[str, Tensor] | CorruptSample]):
-    """Per-sample reading that hands a broken file on as a value, so that the main process can count and name
-    it."""
+class Tolerant(Dataset[dict[str, Tensor] | DataError]):
+    """Per-sample reading that hands what is wrong on as a value, so that the main process can tell it, and
+    count broken files."""
 
     def __init__(self, samples: Any) -> None:
         self.samples = samples
@@ -43,16 +54,19 @@ class Tolerant(Dataset[dict[str, Tensor] | CorruptSample]):
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index: int) -> dict[str, Tensor] | CorruptSample:
+    def __getitem__(self, index: int) -> dict[str, Tensor] | DataError:
         try:
             return read_sample(self.samples, index)
-        except CorruptSample as broken:
-            return broken
+        except DataError as wrong:
+            return wrong
 
 
-def _collate(known: dict[str, Kind], items: list[dict[str, Tensor] | CorruptSample]) -> _Loaded:
-    good = [item for item in items if not isinstance(item, CorruptSample)]
+def _collate(known: dict[str, Kind], items: list[dict[str, Tensor] | DataError]) -> _Loaded:
+    good = [item for item in items if not isinstance(item, DataError)]
     corrupt = [item for item in items if isinstance(item, CorruptSample)]
+    for item in items:
+        if isinstance(item, DataError) and not isinstance(item, CorruptSample):
+            return _Loaded(None, corrupt, str(item))
     if not good:
         return _Loaded(None, corrupt)
     for name in {name: None for item in good for name in item}:
