@@ -48,6 +48,15 @@ def test_folder_and_values(capsys: pytest.CaptureFixture[str]) -> None:
     assert "accuracy" in said
 
 
+def test_own_callbacks_and_loggers() -> None:
+    """They get the run's folder and facts of the data by name; what is none is refused by its key."""
+    toy_run.train(Path("run"), callbacks__note={"_target_": "toy.Note"}, trainer__max_epochs=1)
+    assert Path("run/note.txt").read_text() == "2"
+    for group, parent in (("callbacks", "Callback"), ("logger", "Logger")):
+        with pytest.raises(ConfigError, match=rf"^{group}\.x: toy\.ToyNet is none of Lightning's {parent}s$"):
+            toy_run.train(Path(group), **{f"{group}__x": {"_target_": "toy.ToyNet", "num_classes": 2}})
+
+
 def test_test_scores_the_best_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     original = ToyModule.load_state_dict

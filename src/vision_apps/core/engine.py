@@ -14,7 +14,7 @@ import uuid
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import pytorch_lightning as pl
 import torch
@@ -39,6 +39,8 @@ from vision_apps.core.seeding import seed_everything
 from vision_apps.core.wandb_logger import WandbLogger
 
 log = logging.getLogger(__name__)
+
+PartT = TypeVar("PartT")
 
 _NOT_FOR_USERS = (
     r".*treespec, LeafSpec.*",  # Lightning's own use of a torch interface that changes its name
@@ -224,8 +226,8 @@ def _prepare(module: VisionModule, data: VisionData) -> None:
 def _trainer(
     config: Config, folder: RunFolder, facts: Config, loggers: list[Logger], settings: hardware.Settings
 ) -> pl.Trainer:
-    given = {"folder": str(folder.path), "record": {"config": config, "facts": facts}}
-    callbacks = [_filled(node, given) for node in (config["callbacks"] or {}).values() if node]
+    given = {**facts, "folder": str(folder.path), "record": {"config": config, "facts": facts}}
+    callbacks = _filled(config, "callbacks", given, pl.Callback)
     return build(
         config["trainer"],
         callbacks=callbacks,
@@ -247,16 +249,21 @@ def _loggers(config: Config, folder: RunFolder) -> list[Logger]:
         "run_group": record.get("group"),
         "tags_of_run": [str(names[group]) for group in ("task", "model", "data") if group in names],
     }
-    nodes = [node for node in (config["logger"] or {}).values() if node]
-    return [MetricsFile(folder.path / "metrics.csv"), *(_filled(node, given) for node in nodes)]
+    return [MetricsFile(folder.path / "metrics.csv"), *_filled(config, "logger", given, Logger)]
 
 
-def _filled(node: Config, given: Config) -> Any:
-    """The callback or logger of a node, with those of the given values that its signature names and the
+def _filled(config: Config, group: str, given: Config, kind: type[PartT]) -> list[PartT]:
+    """The callbacks or loggers, each with those of the given values that its signature names and the
     configuration does not say."""
-    known = check.accepted(targets.resolve(node["_target_"])).parameters
-    missing = {name for name in known if node.get(name) is None}
-    return build(node, **{name: value for name, value in given.items() if name in missing})
+    parts = []
+    for name, node in ((name, node) for name, node in (config[group] or {}).items() if node):
+        known = check.accepted(targets.resolve(node["_target_"])).parameters
+        missing = {parameter for parameter in known if node.get(parameter) is None}
+        part = build(node, **{key: value for key, value in given.items() if key in missing})
+        if not isinstance(part, kind):
+            raise ConfigError(f"{group}.{name}: {node['_target_']} is none of Lightning's {kind.__name__}s")
+        parts.append(part)
+    return parts
 
 
 def _test(
