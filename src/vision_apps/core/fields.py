@@ -67,7 +67,8 @@ class Boxes(Kind):
 
 @dataclass(frozen=True)
 class RowsOf(Kind):
-    """Values of the rows of a field of boxes [B, M, ...]: they go where those go.
+    """Values of the rows of a field of boxes [B, M, ...]: they go where those go, and are no places in the
+    picture (points, outlines), which would have to move with it.
 
     Args:
         boxes: the field of boxes.
@@ -120,7 +121,10 @@ class Text(Kind):
 
 @dataclass(frozen=True)
 class Label(Kind):
-    """The class of the whole picture, int64 [B], or how much of each it is, float [B, K]."""
+    """The class of the whole picture, int64 [B], or how much of each it is, float [B, K]. If ``directional``,
+    some classes say left or right: no longer true when the picture is mirrored or turned."""
+
+    directional: bool = False
 
 
 @dataclass(frozen=True)

@@ -291,6 +291,10 @@ TAKEN: dict[str, tuple[dict[str, tuple[Any, Tensor]], set[str]]] = {
     "text": ({"question": (Text(), WORDS)}, MIXED | TURNED),
     "text without directions": ({"question": (Text(directional=False), WORDS)}, MIXED),
     "labels": ({"theme": (Label(), torch.arange(B))}, MIXED - {"MixUp", "CutMix"}),
+    "directional labels": (
+        {"theme": (Label(directional=True), torch.arange(B))},
+        MIXED - {"MixUp", "CutMix"} | TURNED,
+    ),
     "values that stay": ({"bytes": (Stays(), torch.arange(B))}, set()),
     "what is not said": ({"question": (None, WORDS)}, ALL),
 }

@@ -78,7 +78,7 @@ _KNOWN = (Pixels, Mask, PixelTruth, Boxes, RowsOf, Links, Text, Label, Stays)
 
 def untrue(kind: Kind, effects: Effect) -> str | None:
     """Why a field of this kind is no longer true after such a transform, and what to use; none: it is."""
-    if Effect.TURNS in effects and isinstance(kind, Text | Links) and kind.directional:
+    if Effect.TURNS in effects and isinstance(kind, Text | Links | Label) and kind.directional:
         return _DIRECTIONS
     return next((why for one, those, why in _UNTRUE if one in effects and isinstance(kind, those)), None)
 
