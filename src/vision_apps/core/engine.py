@@ -249,7 +249,8 @@ def _loggers(config: Config, folder: RunFolder) -> list[Logger]:
         "run_group": record.get("group"),
         "tags_of_run": [str(names[group]) for group in ("task", "model", "data") if group in names],
     }
-    return [MetricsFile(folder.path / "metrics.csv"), *_filled(config, "logger", given, Logger)]
+    own = _filled(config, "logger", given, Logger)  # type: ignore[type-abstract] # it is only asked for
+    return [MetricsFile(folder.path / "metrics.csv"), *own]
 
 
 def _filled(config: Config, group: str, given: Config, kind: type[PartT]) -> list[PartT]:
