@@ -27,10 +27,8 @@ class _Loaded(NamedTuple):
 
 
 def read_sample(samples: Any, index: int) -> dict[str, Tensor]:
-    """One sample by its fields, from a file or from memory; what is None is left out.
-
-    Raises:
-        DataError: a field is no tensor.
+    """One sample by its fields, from a file or from memory; what is None is left out. `DataError` where a
+    field is no tensor.
     """
     if getattr(samples, "in_memory", False):
         return {name: values[0] for name, values in samples.__getitems__([index]).items()}

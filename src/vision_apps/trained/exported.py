@@ -43,21 +43,17 @@ def is_exported(path: Path) -> bool:
 
 def load(path: Path) -> tuple[Content, Graph | None]:
     """The description, with ``state_dict`` where the file holds weights, and the graph where it holds one.
-
-    Raises:
-        CheckpointError: truncated, not one of ours, of a newer version, or more than tensor operations.
-        ConfigError: the package that reads the format is not installed.
+    `CheckpointError` for a file that is truncated, not one of ours, of a newer version, or holds more than
+    tensor operations; `ConfigError` where the package that reads the format is not installed.
     """
     readers = {".onnx": _onnx, ".pt2": _program, ".safetensors": _weights}
     return readers[path.suffix.lower()](path)
 
 
 def predictor(content: Content, graph: Graph, changes: Sequence[str], source: str) -> Predictor:
-    """The application's module, whose own network is empty, with ``graph`` in place of it.
-
-    Raises:
-        ConfigError: one of the ``changes`` is about what happens inside of the graph.
-        CheckpointError: the content does not fit this version of the application.
+    """The application's module, whose own network is empty, with ``graph`` in place of it. `ConfigError`
+    where one of the ``changes`` is about what happens inside of the graph; `CheckpointError` where the
+    content does not fit this version of the application.
     """
     built = assembly.described(content, source)
     outside = built.exportable.outside if built.exportable else ()

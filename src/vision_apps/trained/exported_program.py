@@ -61,11 +61,7 @@ def load(path: Path, extra: str) -> tuple[str | None, ExportedProgram]:
 
 
 def signature(program: ExportedProgram) -> tuple[list[Entry], list[str]]:
-    """The inputs, and the names of the outputs.
-
-    Raises:
-        KeyError, AttributeError: an input is no tensor.
-    """
+    """The inputs, and the names of the outputs. `KeyError`, `AttributeError` where an input is no tensor."""
     values = {node.name: node.meta["val"] for node in program.graph.nodes if node.op == "placeholder"}
     names = map(str, program.graph_signature.user_inputs)
     taken = [as_entry(name, values[name], values[name].shape) for name in names]

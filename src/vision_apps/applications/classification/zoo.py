@@ -32,7 +32,8 @@ class ZooNetwork(PublishedNetwork):
 
 class Torchvision(ZooNetwork):
     """A classifier of ``torchvision.models``. GoogLeNet and Inception v3 come without their auxiliary heads:
-    these do not fit all image sizes.
+    these do not fit all image sizes. `ConfigError` where there is no such network or weights, or it cannot
+    take this image size; `RunError` where the weights cannot be downloaded.
 
     Args:
         name: as ``torchvision.models.list_models`` has it, for instance ``efficientnet_b0``.
@@ -42,10 +43,6 @@ class Torchvision(ZooNetwork):
         image_size: side of the data's images, pixels; by default what the network was made for. A vision
             transformer's position embeddings are interpolated to it.
         input_size: side that the images are brought to before the network, instead of ``image_size``.
-
-    Raises:
-        ConfigError: no such network or weights, or the network cannot take this image size.
-        RunError: the weights cannot be downloaded.
     """
 
     def __init__(
@@ -101,7 +98,8 @@ class Torchvision(ZooNetwork):
 
 
 class Timm(ZooNetwork):
-    """A classifier of timm.
+    """A classifier of timm. `ConfigError` where there is no such network or weights, or it cannot take this
+    image size; `RunError` where the weights cannot be downloaded.
 
     Args:
         name: as ``timm.list_models`` has it, for instance ``convnext_tiny``.
@@ -111,10 +109,6 @@ class Timm(ZooNetwork):
         image_size: side of the data's images, pixels; by default what the network was made for. Networks that
             are made for one size are built for this one.
         input_size: side that the images are brought to before the network, instead of ``image_size``.
-
-    Raises:
-        ConfigError: no such network or weights, or the network cannot take this image size.
-        RunError: the weights cannot be downloaded.
     """
 
     def __init__(

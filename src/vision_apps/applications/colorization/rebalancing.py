@@ -68,11 +68,7 @@ def describe_prior(prior: Tensor) -> dict[str, float]:
 
 
 def check_prior(prior: Tensor, source: str = "prior") -> None:
-    """Refuse what cannot be the distribution of colours in images; the text says what is wrong.
-
-    Raises:
-        DataError
-    """
+    """`DataError`, whose text says what is wrong, for what cannot be a distribution of colours in images."""
     if prior.dim() != 1 or len(prior) not in (313, 529):
         raise DataError(
             f"{source}: expected the probabilities of 313 or 529 bins, got shape {list(prior.shape)}"

@@ -140,7 +140,8 @@ class _Published(TorchvisionDetector[Outputs]):
 
 
 class TorchvisionDense(_Published[DenseOutputs], DenseDetector):
-    """SSD300, SSDlite, RetinaNet or FCOS of torchvision.
+    """SSD300, SSDlite, RetinaNet or FCOS of torchvision. `ConfigError` where there is no such model or
+    weights; `RunError` where the weights cannot be downloaded.
 
     Args:
         name: one of `DENSE`.
@@ -150,17 +151,14 @@ class TorchvisionDense(_Published[DenseOutputs], DenseDetector):
         input_size: side in pixels, or height and width, that pictures are brought to inside; null: as they
             come. The two SSDs were made for 300 and 320 pixels.
         score_threshold, nms_iou, max_detections: of the detections; null: as torchvision has it.
-
-    Raises:
-        ConfigError: no such model or weights.
-        RunError: the weights cannot be downloaded.
     """
 
     names = DENSE
 
 
 class TorchvisionFasterRcnn(_Published[TwoStageOutputs], TwoStageDetector):
-    """Faster R-CNN of torchvision.
+    """Faster R-CNN of torchvision. `ConfigError` where there is no such model or weights; `RunError` where
+    the weights cannot be downloaded.
 
     Args:
         name: one of `TWO_STAGE`.
@@ -170,10 +168,6 @@ class TorchvisionFasterRcnn(_Published[TwoStageOutputs], TwoStageDetector):
         input_size: side in pixels, or height and width, that pictures are brought to inside; null: as they
             come.
         score_threshold, nms_iou, max_detections: of the detections; null: as torchvision has it.
-
-    Raises:
-        ConfigError: no such model or weights.
-        RunError: the weights cannot be downloaded.
     """
 
     names = TWO_STAGE

@@ -25,7 +25,8 @@ _LEAST = {"pan": 128}  # px: its attention pools the coarsest maps three times
 
 class Torchvision(PublishedNetwork):
     """A segmenter of ``torchvision.models.segmentation``: FCN (Long et al. 2015), DeepLabV3 (Chen et al.
-    2017), LR-ASPP (Howard et al. 2019).
+    2017), LR-ASPP (Howard et al. 2019). `ConfigError` where there is no such network or weights; `RunError`
+    where the weights cannot be downloaded.
 
     FCN and DeepLabV3 have an auxiliary head that is trained with half the weight.
 
@@ -34,10 +35,6 @@ class Torchvision(PublishedNetwork):
         weights: of the whole network: null, ``DEFAULT`` or a named set. Layers that give classes start from
             random numbers when ``num_classes`` differs from the published 21.
         weights_backbone: of the backbone alone, from ImageNet; goes unused where ``weights`` are given.
-
-    Raises:
-        ConfigError: no such network or weights.
-        RunError: the weights cannot be downloaded.
     """
 
     def __init__(
@@ -95,15 +92,13 @@ class Torchvision(PublishedNetwork):
 
 class Smp(PublishedNetwork):
     """Any architecture of segmentation_models_pytorch with any encoder of timm that gives feature maps.
+    `ConfigError` where there is no such architecture, encoder or weights, or the two do not fit together;
+    `RunError` where the weights cannot be downloaded.
 
     Args:
         name: of the architecture, for instance ``unet``, ``fpn``, ``deeplabv3plus``, ``segformer``.
         encoder: as ``timm.list_models()`` has it, for instance ``resnet18``.
         weights: of the encoder: null, ``DEFAULT`` or a tag such as ``a1_in1k``.
-
-    Raises:
-        ConfigError: no such architecture, encoder or weights, or the two do not fit together.
-        RunError: the weights cannot be downloaded.
     """
 
     def __init__(

@@ -20,9 +20,7 @@ KEYWORDS = ("_target_", "_args_", "_partial_")
 
 def build(node: Any, **given: Any) -> Any:
     """The object that a node describes, nested nodes first; plain values, lists and dicts stay what they are.
-
-    Raises:
-        ConfigError: a target that may not be named, or that lacks an argument.
+    `ConfigError` for a target that may not be named, or that lacks an argument.
 
     Args:
         node: a part of the configuration, interpolations included, or plain data.
