@@ -127,9 +127,13 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
     def evaluate(self, batch: BatchT) -> tuple[dict[str, Tensor], AnswerT]:
         """The parts of the loss, and the answer that ``forward`` gives. One pass through the network serves
         both, unless a sequence is decoded freely or an agent walks."""
-        inputs = self.inputs(batch)
-        outputs = self.outputs(inputs)
-        return self.loss(outputs, batch), self.answer(outputs, inputs)
+        outputs = self.outputs(self.inputs(batch))
+        return self.loss(outputs, batch), self.measured_answer(outputs, batch)
+
+    def measured_answer(self, outputs: OutputsT, batch: BatchT) -> AnswerT:
+        """The answer that is scored: the one that ``forward`` gives of the same files. Replaced where only a
+        part of the batch's pictures, which were fitted to one size, is what the files show."""
+        return self.answer(outputs, self.inputs(batch))
 
     def baselines(self, batch: BatchT) -> dict[str, AnswerT]:
         """Answers that any learned one has to beat, by name; scored with the same metrics when testing."""

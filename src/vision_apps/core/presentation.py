@@ -10,6 +10,13 @@ from vision_apps.core.fields import AnswerT, BatchT, InputsT
 Row = dict[str, Any]  # JSON-able
 
 
+def exact(values: Tensor) -> list[Any]:
+    """Nested lists of the shortest decimals that are these float32 values: what is read back is what was
+    measured."""
+    decimals: list[Any] = values.detach().float().cpu().numpy().astype(str).astype(float).tolist()
+    return decimals
+
+
 class Drawn(NamedTuple):
     """Samples drawn below each other."""
 

@@ -14,6 +14,7 @@ from vision_apps.applications.detection.metrics import DetectionMetrics, evaluat
 from vision_apps.applications.detection.overlaps import DetectionTable, GroundTruthTable
 from vision_apps.applications.detection.types import DetectionAnswer, DetectionBatch
 from vision_apps.applications.detection.voc_ap import voc_figures
+from vision_apps.core.fields import replaced
 from vision_apps.data.resizing import resize_boxes
 
 
@@ -47,7 +48,7 @@ def padded(
 
 
 def part(values: Any, rows: slice) -> Any:
-    return type(values)(*(field[rows] for field in values))
+    return replaced(values, lambda field: field[rows])
 
 
 def plain(values: dict[str, Tensor]) -> dict[str, float]:
@@ -124,6 +125,24 @@ def test_objects_are_small_in_the_pixels_of_their_file() -> None:
         metric.update(DetectionAnswer(boxes, torch.ones(1, 1), torch.zeros(1, 1).long()), batch)
         values = plain(metric.compute())
         assert values["ap_medium"] == pytest.approx(1) and "ap_small" not in values
+
+
+def test_the_area_that_is_annotated_decides_the_size() -> None:
+    """A mask of 600 px in a box of 40 x 40: small, as COCO counts it."""
+    box, one = torch.tensor([[[10, 10, 50, 50.0]]]), torch.zeros(1, 1).long()
+    batch = DetectionBatch(
+        torch.zeros(1, 3, 64, 64, dtype=torch.uint8),
+        box,
+        one,
+        one.bool(),
+        torch.tensor([[64, 64]]),
+        torch.zeros(1, 0, 4),
+    )
+    for areas, size in ((None, "medium"), (torch.tensor([[600.0]]), "small")):
+        metric = DetectionMetrics(1)
+        metric.update(DetectionAnswer(box, torch.ones(1, 1), one), batch._replace(areas=areas))
+        values = plain(metric.compute())
+        assert [name for name in values if name.startswith("ap_")] == [f"ap_{size}"]
 
 
 def test_nothing_at_all_and_a_new_start() -> None:

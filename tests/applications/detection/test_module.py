@@ -21,11 +21,11 @@ from vision_apps.applications.detection.types import (
     Target,
 )
 from vision_apps.core.errors import ConfigError
-from vision_apps.core.fields import one_by_one
+from vision_apps.core.fields import one_by_one, replaced
 from vision_apps.core.pictures import sheet, to_pil
 from vision_apps.data.boxes.coco import CocoJson
 from vision_apps.data.boxes.voc import VocFolder
-from vision_apps.data.resizing import LETTERBOX_GREY
+from vision_apps.data.resizing import LETTERBOX_GREY, resize_picture, restore_boxes
 
 NAMES = ["cat", "dog", "emu"]
 
@@ -67,8 +67,8 @@ class Made(Detector[Seen]):
         side = images.shape[-1]
         return [torch.tensor([[0, 0, side, side / 2]])] * len(images)
 
-    def unmatched(self, boxes: Tensor) -> Tensor:
-        return (boxes[:, 2:] - boxes[:, :2]).amin(1) < 8
+    def unmatched(self, target: Target, size: tuple[int, int]) -> Tensor:
+        return (target.boxes[:, 2:] - target.boxes[:, :2]).amin(1) < 8
 
 
 def module(network: nn.Module | None = None, **arguments: Any) -> Detection:
@@ -126,6 +126,40 @@ def test_a_picture_of_another_size_is_fitted_and_its_boxes_come_back() -> None:
     assert torch.allclose(answer.boxes[0], torch.tensor(expected, dtype=torch.float32), atol=1e-3)
     assert answer.scores[0].tolist() == pytest.approx([0.9, 0.8, 0.7, 0])
     assert answer.labels[0].tolist() == [0, 1, 2, -1]
+
+
+def test_what_is_scored_is_what_is_answered_of_the_file() -> None:
+    """100 x 200 px, fitted to 32 x 64 of 64 x 64: a box is cut at the picture's lower edge, and one in the
+    grey is no answer."""
+    file = torch.randint(256, (1, 3, 100, 200), dtype=torch.uint8)
+    told = found([[8, 8, 40, 50], [2, 40, 60, 64], [60, 20, 70, 30]], [0.9, 0.8, 0.7], [0, 1, 2])
+    made = module(Made([told]))
+    fitted, _ = resize_picture(file, 64)
+    given = batch()
+    given = replaced(given, lambda field: field[:1])._replace(images=fitted, sizes=torch.tensor([[100, 200]]))
+    _, scored = made.evaluate(given)
+    assert scored.boxes[0, :2].tolist() == [[8, 8, 40, 32], [60, 20, 64, 30]]
+    assert scored.labels[0, :3].tolist() == [0, 2, -1]
+    answer = made(DetectionInputs(file))
+    assert torch.equal(restore_boxes(scored.boxes, given.sizes, 64), answer.boxes)
+    assert torch.equal(scored.scores, answer.scores) and torch.equal(scored.labels, answer.labels)
+
+
+def test_mean_boxes_are_relative_to_the_picture_and_not_to_its_frame() -> None:
+    """The same object in a wide and in a high picture, each fitted to a square."""
+    given = batch()._replace(sizes=torch.tensor([[100, 200], [200, 100]]))
+    boxes = torch.zeros(2, 3, 4)
+    boxes[0, 0], boxes[1, 0] = torch.tensor([16, 8, 48, 24]), torch.tensor([8, 16, 24, 48])
+    labels = torch.tensor([[1, -1, -1], [1, -1, -1]])
+    given = given._replace(boxes=boxes.float(), box_labels=labels, ignored=labels == 9)
+    made = module()
+    made.prepare(given)
+    assert made.mean_boxes[1].tolist() == [0.25, 0.25, 0.75, 0.75]
+    answer = made.baselines(given)["mean_boxes"]
+    assert answer.boxes[:, 0].tolist() == [[16, 8, 48, 24], [8, 16, 24, 48]]
+    metrics = made.build_metrics()
+    made.score(metrics, answer, given)
+    assert metrics.compute()["ap"] == 1
 
 
 def test_stretched_pictures_of_a_size_that_is_not_square() -> None:
@@ -226,7 +260,7 @@ def test_the_mean_boxes_by_hand() -> None:
     boxes = given.boxes.clone()
     labels = given.box_labels.clone()
     boxes[1, 1], labels[1, 1] = torch.tensor([0, 0, 32, 32]), 1
-    mean, frequency = mean_boxes(given._replace(boxes=boxes, box_labels=labels), 3)
+    mean, frequency = mean_boxes(given._replace(boxes=boxes, box_labels=labels), given.sizes, 3)
     assert torch.allclose(mean[1], torch.tensor([4 / 128, 4 / 64, 36 / 128, 28 / 64]))
     assert frequency.tolist() == [0, 1, 0.5]  # what is ignored does not count
     assert mean[0].tolist() == [0, 0, 0, 0]

@@ -24,16 +24,16 @@ EMPTY = Target(NONE, torch.zeros(0, dtype=torch.int64), NONE)
 
 def rcnn(**changes: object) -> RegionDetector:
     parts = {"proposer": Windows(), "regions": Crops(size=16), "regions_per_image": 16} | changes
-    return RegionDetector(3, 64, Small(16), head=Head(32), **parts)  # type: ignore[arg-type]
+    return RegionDetector(3, Small(16), head=Head(32), **parts)  # type: ignore[arg-type]
 
 
 def fast(**changes: object) -> RegionDetector:
     parts = {"proposer": Windows(), "regions": Pooled(4)} | changes
-    return RegionDetector(3, 64, Small(16), head=Head(32), **parts)  # type: ignore[arg-type]
+    return RegionDetector(3, Small(16), head=Head(32), **parts)  # type: ignore[arg-type]
 
 
 def faster(levels: int = 1) -> RegionDetector:
-    return RegionDetector(3, [64, 64], Small(16, levels), Rpn(), Pooled(4), Head(32), pyramid=12)
+    return RegionDetector(3, Small(16, levels), Rpn(), Pooled(4), Head(32), pyramid=12)
 
 
 KINDS: dict[str, Callable[[], RegionDetector]] = {
@@ -193,7 +193,7 @@ def test_answers_decode_the_offsets_of_their_class() -> None:
 
 
 def test_without_box_regression_regions_stay() -> None:
-    detector = RegionDetector(3, 64, Small(16), Windows(), Pooled(4), Head(32, box_regression=False))
+    detector = RegionDetector(3, Small(16), Windows(), Pooled(4), Head(32, box_regression=False))
     pixels, targets = pictures(2)
     assert "boxes" not in detector.loss(detector(pixels, targets), targets)
     detector.eval()
@@ -219,10 +219,20 @@ def test_a_picture_without_proposals_is_itself_one() -> None:
 
 
 def test_which_objects_nothing_can_be_matched_to() -> None:
-    boxes = torch.tensor([[10.0, 10, 26, 26], [30, 30, 33, 33], [0, 30, 64, 34]])
-    assert fast().unmatched(boxes).tolist() == [False, True, True]
-    assert faster().unmatched(boxes).tolist() == [False, True, True]
-    assert fast(proposer=External("fast")).unmatched(boxes).tolist() == [False] * 3
+    """No window overlaps a small or a long object by half. Among anchors each has its best one, however
+    little that overlaps, unless another object has more of the same one."""
+    target = Target(
+        torch.tensor([[10.0, 10, 26, 26], [30, 30, 33, 33], [0, 30, 64, 34]]), torch.zeros(3).long(), NONE
+    )
+    assert fast().unmatched(target, (64, 64)).tolist() == [False, True, True]
+    assert faster().unmatched(target, (64, 64)).tolist() == [False] * 3
+    assert fast(proposer=External("fast")).unmatched(target, (64, 64)).tolist() == [False] * 3
+    inside = target._replace(boxes=torch.tensor([[12.0, 12, 14, 14], [10, 10, 26, 26], [11, 11, 14, 14]]))
+    detector = faster()
+    lost = detector.unmatched(inside, (64, 64))
+    outputs = detector(torch.zeros(1, 3, 64, 64), [inside])
+    owners = detector.proposer.match(outputs.rpn.anchors, inside)
+    assert lost.tolist() == [number not in owners.tolist() for number in range(3)]
 
 
 def test_who_needs_proposals_says_so() -> None:
@@ -244,10 +254,10 @@ def small(kind: str) -> RegionDetector:
     """Few windows and anchors, of about the size of the objects."""
     windows, head = Windows(shares=(0.25, 0.37)), Head(64)
     if kind == "rcnn":
-        return RegionDetector(3, 64, Small(32), windows, Crops(16), head, regions_per_image=16)
+        return RegionDetector(3, Small(32), windows, Crops(16), head, regions_per_image=16)
     proposer = windows if kind == "fast" else Rpn(scales=[2.0, 3.0], aspects=[1.0])
     regions = Pooled(4, sampling=1)
-    return RegionDetector(3, 64, Small(32), proposer, regions, head, regions_per_image=32, positive_share=0.5)
+    return RegionDetector(3, Small(32), proposer, regions, head, regions_per_image=32, positive_share=0.5)
 
 
 @pytest.mark.slow

@@ -98,7 +98,7 @@ def test_a_picture_without_objects_gives_negatives() -> None:
 
 def detector(classifier: str = "svm") -> RegionDetector:
     torch.manual_seed(0)
-    return RegionDetector(2, 64, Small(16), Windows(), Pooled(4), Head(32, classifier=classifier))
+    return RegionDetector(2, Small(16), Windows(), Pooled(4), Head(32, classifier=classifier))
 
 
 def pictures(count: int) -> tuple[Tensor, list[Target]]:

@@ -283,11 +283,15 @@ def test_points_of_fcos_give_torchvision_s_loss_for_many_boxes() -> None:
 def test_unmatched_objects_of_fcos() -> None:
     """A box of 3 px between the points of stride 8 (at 0, 8, ...) holds none of them."""
     boxes = torch.tensor([[3.0, 3, 6, 6], [7, 7, 10, 10], [0, 0, 60, 60]])
+    target = Target(boxes, torch.zeros(3).long(), EMPTY)
     detector = fcos().train()
-    assert detector.unmatched(boxes).tolist() == [True, False, False]
+    assert detector.unmatched(target, (64, 64)).tolist() == [True, False, False]
     assert detector.training
-    assert ssd().unmatched(boxes).tolist() == [False] * 3
-    assert fcos().unmatched(EMPTY).shape == (0,)
+    assert ssd().unmatched(target, (64, 64)).tolist() == [False] * 3
+    assert fcos().unmatched(Target(EMPTY, EMPTY[:, 0].long(), EMPTY), (64, 64)).shape == (0,)
+    # two alike: each point learns the first
+    twice = Target(boxes[[1, 1]], torch.zeros(2).long(), EMPTY)
+    assert detector.unmatched(twice, (64, 64)).tolist() == [False, True]
 
 
 def test_three_background_boxes_are_learned_for_each_matched_one() -> None:

@@ -27,7 +27,9 @@ def test_scores_by_hand() -> None:
     probabilities = torch.eye(3)[[0, 1, 0, 0]]
     presence = torch.tensor([0.9, 0.2, 0.8, 0.6])
     metrics = measures.build()
-    measures.update(metrics, answer(boxes, presence, probabilities), truth, 10, 20)
+    measures.update(
+        metrics, answer(boxes, presence, probabilities), truth, torch.tensor([[10, 20]]).expand(4, 2)
+    )
     found = {name: metric.compute().item() for name, metric in metrics.items()}
     expected = {
         "loc_accuracy": 1 / 3,
@@ -46,11 +48,11 @@ def test_batches_add_up() -> None:
     truth = MainObject(some_boxes(10, 0), torch.tensor([0, -1, 1, 1, -1, 0, 0, 1, -1, 1]))
     boxes, probabilities, presence = some_boxes(10, 1), torch.rand(10, 2).softmax(1), torch.rand(10)
     whole, parts = measures.build(), measures.build()
-    measures.update(whole, answer(boxes, presence, probabilities), truth, 40, 40)
+    measures.update(whole, answer(boxes, presence, probabilities), truth, torch.full((10, 2), 40))
     for rows in (slice(0, 1), slice(1, 2), slice(2, 7), slice(7, 10)):
         some = MainObject(truth.boxes[rows], truth.labels[rows])
         given = answer(boxes[rows], presence[rows], probabilities[rows])
-        measures.update(parts, given, some, 40, 40)
+        measures.update(parts, given, some, torch.full((len(some.labels), 2), 40))
     for name, metric in whole.items():
         torch.testing.assert_close(metric.compute(), parts[name].compute())
 
@@ -59,7 +61,7 @@ def test_without_objects_the_scores_are_zero_and_not_undefined() -> None:
     metrics = measures.build()
     truth = MainObject(torch.zeros(2, 4), torch.tensor([-1, -1]))
     given = answer(some_boxes(2, 0), torch.tensor([0.1, 0.7]), torch.eye(2))
-    measures.update(metrics, given, truth, 40, 40)
+    measures.update(metrics, given, truth, torch.full((2, 2), 40))
     found = {name: metric.compute().item() for name, metric in metrics.items()}
     assert found.pop("presence_accuracy") == 0.5
     assert set(found.values()) == {0.0}

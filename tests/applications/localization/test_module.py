@@ -15,9 +15,10 @@ from vision_apps.applications.localization.network import Localizer
 from vision_apps.applications.localization.types import LocalizationBatch, LocalizerOutputs
 from vision_apps.applications.localization.vector import encode
 from vision_apps.core.errors import ConfigError
-from vision_apps.core.fields import ImageInputs
+from vision_apps.core.fields import ImageInputs, together
 from vision_apps.data.augmentation.crops import Flip
 from vision_apps.data.boxes.coco import read_json
+from vision_apps.data.resizing import resize_boxes, resize_picture
 from vision_apps.networks.backbones import Small
 
 NAMES = ["disc", "square", "star"]
@@ -72,6 +73,42 @@ def test_boxes_come_back_in_pixels_of_the_given_picture(resize_mode: Any, given:
         answer.vector[:, :4], encode(box[:, 0], torch.tensor([1]), 3, height, width)[:, :4]
     )
     assert exact.loss(exact.outputs(ImageInputs(batch.images)), batch)["box"] < 1e-6
+
+
+def fitted(file: Tensor, box: list[float], label: int = 1) -> LocalizationBatch:
+    """A picture [3, H, W] and its object as the data give them, letterboxed to 32 x 32."""
+    sizes = torch.tensor([file.shape[-2:]])
+    boxes = resize_boxes(torch.tensor([[box]]), sizes, 32)
+    return LocalizationBatch(resize_picture(file[None], 32)[0], boxes, torch.tensor([[label]]), sizes)
+
+
+def test_what_is_scored_is_what_is_answered_of_the_file() -> None:
+    """40 x 80 px fill the upper half of 32 x 32: a box over all of it is cut at the picture's lower edge."""
+    file = torch.randint(256, (3, 40, 80), dtype=torch.uint8)
+    module = application(Fixed([0.0, 0.0, 1.0, 1.0, 2.0, 0.0, 3.0, 0.0]), resize_mode="letterbox")
+    batch = fitted(file, [0.0, 0, 80, 40])
+    _, scored = module.evaluate(batch)
+    answer = module(ImageInputs(file[None]))
+    assert scored.boxes.tolist() == [[0, 0, 32, 16]] and answer.boxes.tolist() == [[0, 0, 80, 40]]
+    assert torch.equal(scored.vector, answer.vector) and scored.vector[0, :4].tolist() == [0, 0, 1, 1]
+    metrics = module.build_metrics()
+    module.score(metrics, scored, batch)
+    assert metrics["mean_iou"].compute() == 1 and metrics["box_mse"].compute() == 0
+
+
+def test_errors_and_baselines_are_relative_to_the_picture_and_not_to_its_frame() -> None:
+    """The right half of a wide picture and of a high one."""
+    module = application(Fixed([0.0] * 8), resize_mode="letterbox")
+    wide = fitted(torch.zeros(3, 40, 80, dtype=torch.uint8), [40.0, 0, 80, 40])
+    high = fitted(torch.zeros(3, 80, 40, dtype=torch.uint8), [20.0, 0, 40, 80])
+    batch = together([wide, high])
+    module.prepare(batch)
+    answers = module.baselines(batch)
+    assert answers["mean_box"].boxes.tolist() == [[16, 0, 32, 16], [8, 0, 16, 32]]
+    assert answers["centre"].boxes.tolist() == [[8, 4, 24, 12], [4, 8, 12, 24]]
+    metrics = module.build_metrics()
+    module.score(metrics, answers["centre"], batch)
+    assert metrics["box_mse"].compute() == 0.25**2  # of every corner, in both
 
 
 def test_a_box_beyond_the_edge_is_clipped() -> None:
@@ -227,7 +264,7 @@ def test_the_worst_pictures_have_the_lowest_quality() -> None:
         torch.tensor([[0.0, 0, 16, 16], [16, 16, 32, 32], [0, 0, 16, 8], [0, 0, 1, 1]]),
         torch.tensor([1.0, 1, 1, 0.25]),
         torch.tensor([[0.9, 0.1, 0.0], [0.9, 0.1, 0.0], [0.8, 0.2, 0.0], [1.0, 0, 0]]),
-        batch.images,
+        torch.tensor([32, 32]),
     )
     torch.testing.assert_close(module.quality(answer, batch), torch.tensor([0.9, 0, 0.1, 0.75]))
 

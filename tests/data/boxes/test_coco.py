@@ -15,7 +15,9 @@ from pycocotools.coco import COCO
 from torchvision.ops import box_convert
 
 from vision_apps.core.errors import DataError
+from vision_apps.data.boxes.annotation import clean
 from vision_apps.data.boxes.coco import Coco, CocoJson, read_json, to_json
+from vision_apps.data.boxes.samples import list_annotations
 
 CONTENT: dict[str, Any] = {
     "images": [
@@ -49,6 +51,22 @@ def test_categories_in_the_order_of_their_ids(tmp_path: Path) -> None:
     assert first.ignored.tolist() == [False, True]
     assert (first.height, first.width, first.image_id) == (48, 64, 7)
     assert second.path == "b.jpg" and len(second.boxes) == 0
+
+
+def test_areas_are_those_of_the_file_and_otherwise_of_the_box(tmp_path: Path) -> None:
+    first, second = CONTENT["annotations"]
+    file = written(tmp_path, annotations=[first | {"area": 123.5}, second])
+    _, (item, empty) = read_json(file)
+    assert item.areas[0] == 123.5 and np.isnan(item.areas[1]) and len(empty.areas) == 0
+    table = list_annotations([clean(item)[0], empty], 32, "letterbox")
+    assert table.areas.tolist() == [123.5, 10 * 20.25]
+
+
+@pytest.mark.parametrize("area", ["4", -1, [4]])
+def test_an_area_that_is_none_is_refused(tmp_path: Path, area: Any) -> None:
+    first, _ = CONTENT["annotations"]
+    with pytest.raises(DataError, match="annotation 1: expected 'area' in pixels, 0 or more"):
+        read_json(written(tmp_path, annotations=[first | {"area": area}]))
 
 
 def test_what_pycocotools_reads(tmp_path: Path) -> None:

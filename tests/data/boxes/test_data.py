@@ -65,6 +65,7 @@ def test_samples_are_fitted_and_padded(tmp_path: Path) -> None:
     assert torch.allclose(sample["boxes"], torch.tensor([[4, 1.6, 12, 8], [16, 0, 32, 16]]))
     assert sample["box_labels"].tolist() == [0, 1]
     assert sample["ignored"].tolist() == [False, True]
+    assert sample["areas"].tolist() == [20 * 16, 40 * 40]  # in pixels of the file
     assert sample["sizes"].tolist() == [40, 80]
     assert sample["proposals"].shape == (0, 4)
     assert (sample["images"][:, 16:] == 114).all()
@@ -74,6 +75,7 @@ def test_samples_are_fitted_and_padded(tmp_path: Path) -> None:
         "boxes": torch.float32,
         "box_labels": torch.int64,
         "ignored": torch.bool,
+        "areas": torch.float32,
         "sizes": torch.int64,
         "proposals": torch.float32,
     }

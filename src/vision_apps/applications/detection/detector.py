@@ -51,10 +51,10 @@ class Detector(nn.Module, Generic[Outputs]):
         the detector needs none."""
         return None
 
-    def unmatched(self, boxes: Tensor) -> Tensor:
-        """Which of the objects [n, 4] of a picture can be matched to nothing, and so are never learned: bool
-        [n]."""
-        return torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
+    def unmatched(self, target: Target, size: tuple[int, int]) -> Tensor:
+        """Which of the objects of a picture of ``size`` (height, width) training matches to nothing, so that
+        they are not learned: bool [n]."""
+        return torch.zeros(len(target.boxes), dtype=torch.bool, device=target.boxes.device)
 
 
 class ExportableDetector(Detector[Outputs]):

@@ -13,6 +13,7 @@ from vision_apps.applications.detection.overlaps import DetectionTable, GroundTr
 from vision_apps.applications.detection.types import DetectionAnswer, DetectionBatch
 from vision_apps.applications.detection.voc_ap import voc_figures
 from vision_apps.data.resizing import ResizeMode, restore_boxes
+from vision_apps.networks.boxes import area
 
 
 class DetectionMetrics(Metric):
@@ -36,7 +37,7 @@ class DetectionMetrics(Metric):
         self.resize_mode: ResizeMode = resize_mode
         for name in ("boxes", "scores", "labels", "counts"):
             self.add_state(f"found_{name}", [], dist_reduce_fx="cat")
-        for name in ("boxes", "labels", "ignored", "counts"):
+        for name in ("boxes", "labels", "ignored", "areas", "counts"):
             self.add_state(f"true_{name}", [], dist_reduce_fx="cat")
 
     def update(self, answer: DetectionAnswer, batch: DetectionBatch) -> None:
@@ -77,6 +78,7 @@ def _columns(answer: DetectionAnswer, batch: DetectionBatch) -> dict[str, Tensor
         "true_boxes": batch.boxes[true].float(),
         "true_labels": batch.box_labels[true],
         "true_ignored": batch.ignored[true],
+        "true_areas": area(batch.boxes[true].float()) if batch.areas is None else batch.areas[true].float(),
         "true_counts": true.sum(1),
     }
 
@@ -89,8 +91,8 @@ def _tables(columns: Mapping[str, Tensor]) -> tuple[DetectionTable, GroundTruthT
 
     boxes, scores, labels, images = table("found", "boxes", "scores", "labels")
     found = DetectionTable(boxes.reshape(-1, 4), scores, labels.long(), images)
-    boxes, labels, ignored, images = table("true", "boxes", "labels", "ignored")
-    return found, GroundTruthTable(boxes.reshape(-1, 4), labels.long(), ignored.bool(), images)
+    boxes, labels, ignored, areas, images = table("true", "boxes", "labels", "ignored", "areas")
+    return found, GroundTruthTable(boxes.reshape(-1, 4), labels.long(), ignored.bool(), images, areas)
 
 
 def panoptic_quality(split: Split, images: int) -> Tensor:

@@ -27,7 +27,13 @@ from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import require_no
 from vision_apps.core.exportable import Exportable
 from vision_apps.core.module import VisionModule
-from vision_apps.data.resizing import ResizeMode, resize_boxes, resize_picture, restore_boxes
+from vision_apps.data.resizing import (
+    ResizeMode,
+    content_sizes,
+    resize_boxes,
+    resize_picture,
+    restore_boxes,
+)
 from vision_apps.networks.pixels import PixelNormalization
 
 log = logging.getLogger(__name__)
@@ -144,22 +150,33 @@ class Detection(VisionModule[DetectionBatch, DetectionInputs, Outputs, Detection
         ]
 
     def answer(self, outputs: Outputs, inputs: DetectionInputs) -> DetectionAnswer:
-        return self.collect(self.network.detect(outputs), inputs.images)
+        return self.collect(self.network.detect(outputs), inputs.images, self._sizes(inputs.images))
 
-    def collect(self, detections: list[Detections], images: Tensor) -> DetectionAnswer:
-        """The answer to pictures [B, 3, H, W] from what was found in each at the network's size."""
+    def measured_answer(self, outputs: Outputs, batch: DetectionBatch) -> DetectionAnswer:
+        """Without what lies beside the file's picture, in the letterbox's grey."""
+        return self.collect(self.network.detect(outputs), batch.images, self._content(batch))
+
+    def _content(self, batch: DetectionBatch) -> Tensor:
+        """Height and width of the files' pictures within those of the batch: int64 [B, 2]."""
+        return content_sizes(batch.sizes, batch.images.shape[-2:], self.resize_mode)
+
+    def collect(self, detections: list[Detections], images: Tensor, content: Tensor) -> DetectionAnswer:
+        """The answer to pictures [B, 3, H, W] from what was found in each at the network's size: boxes in
+        pixels of ``images``, cut to their ``content`` (height and width, int64 [B, 2]); what lies beside it
+        is left out."""
         most = self.max_detections
         boxes = images.new_zeros(len(images), most, 4, dtype=torch.float32)
         scores = images.new_zeros(len(images), most, dtype=torch.float32)
         labels = images.new_full((len(images), most), -1, dtype=torch.int64)
-        for row, found in enumerate(detections):
-            count = min(most, len(found.scores))
-            boxes[row, :count] = found.boxes[:count].float()
-            scores[row, :count] = found.scores[:count].float()
-            labels[row, :count] = found.labels[:count]
-        boxes = restore_boxes(boxes, self._sizes(images), self.size, self.resize_mode)
-        height, width = images.shape[-2:]
-        return DetectionAnswer(clip_boxes_to_image(boxes, (height, width)), scores, labels)
+        size = torch.tensor(images.shape[-2:], device=images.device)
+        for row, (found, frame) in enumerate(zip(detections, content.tolist(), strict=True)):
+            restored = restore_boxes(found.boxes.float(), size, self.size, self.resize_mode)
+            cut = clip_boxes_to_image(restored, tuple(frame))
+            kept = (cut[:, 2:] > cut[:, :2]).all(1).nonzero()[:most, 0]
+            boxes[row, : len(kept)] = cut[kept]
+            scores[row, : len(kept)] = found.scores[kept].float()
+            labels[row, : len(kept)] = found.labels[kept]
+        return DetectionAnswer(boxes, scores, labels)
 
     def loss(self, outputs: Outputs, batch: DetectionBatch) -> dict[str, Tensor]:
         parts = self.network.loss(outputs, self.targets(batch))
@@ -198,14 +215,14 @@ class Detection(VisionModule[DetectionBatch, DetectionInputs, Outputs, Detection
         return MEASURED
 
     def prepare(self, batch: DetectionBatch) -> None:
-        boxes, frequency = mean_boxes(batch, self.num_classes)
+        boxes, frequency = mean_boxes(batch, self._content(batch), self.num_classes)
         self.mean_boxes.copy_(boxes)
         self.frequency.copy_(frequency)
 
     def baselines(self, batch: DetectionBatch) -> dict[str, DetectionAnswer]:
         """``mean_boxes``: in every picture the mean box of each class, with the share of the training
         pictures that show it as its score; nothing until that is measured."""
-        return {"mean_boxes": answer_with(self.mean_boxes, self.frequency, batch.images)}
+        return {"mean_boxes": answer_with(self.mean_boxes, self.frequency, self._content(batch))}
 
     def quality(self, answer: DetectionAnswer, batch: DetectionBatch) -> Tensor:
         found, truths = tables_of(answer, batch)
@@ -215,15 +232,15 @@ class Detection(VisionModule[DetectionBatch, DetectionInputs, Outputs, Detection
     def check(self, batch: DetectionBatch) -> list[str]:
         targets = self.targets(batch)
         boxes = torch.cat([target.boxes for target in targets])
-        lost = self.network.unmatched(boxes)
+        lost = torch.cat([self.network.unmatched(target, self.size) for target in targets])
         if not lost.any():
             return []
         width, height = (boxes[lost][0, 2:] - boxes[lost][0, :2]).tolist()
         return [
             f"{int(lost.sum())} of {len(boxes)} objects ({float(lost.float().mean()):.0%}) can be matched to "
             f"nothing that {type(self.network).__name__} predicts with, such as one of {width:.0f} x "
-            f"{height:.0f} px in its input: they are never learned; choose other anchors, levels or "
-            "image_size"
+            f"{height:.0f} px in its input: it does not learn to find them; choose other anchors, windows, "
+            "levels or image_size"
         ]
 
     def example(self) -> DetectionBatch:
@@ -272,7 +289,8 @@ class DetectorExport(Exportable[DetectionInputs, DetectionAnswer], Generic[Outpu
         self, graph: Callable[[DetectionInputs], Candidates], inputs: DetectionInputs
     ) -> DetectionAnswer:
         found = graph(DetectionInputs(self.module.resized(inputs.images)))
-        return self.module.collect(self._detector().select(found), inputs.images)
+        whole = self.module._sizes(inputs.images)
+        return self.module.collect(self._detector().select(found), inputs.images, whole)
 
     def _detector(self) -> ExportableDetector[Outputs]:
         network = self.module.network

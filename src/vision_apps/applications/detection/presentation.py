@@ -17,7 +17,7 @@ from vision_apps.applications.detection.types import (
 )
 from vision_apps.core import figures
 from vision_apps.core.marks import marked
-from vision_apps.core.presentation import Drawn, Presentation, Row
+from vision_apps.core.presentation import Drawn, Presentation, Row, exact
 from vision_apps.data.boxes.coco import to_json
 from vision_apps.data.boxes.voc import to_xml
 
@@ -79,15 +79,8 @@ class ObjectPresentation(Presentation[DetectionBatch, DetectionInputs, Detection
         return [{"objects": self._objects(found)} for found in self._shown(answer)]
 
     def _objects(self, found: Detections) -> list[dict[str, Any]]:
-        rows = zip(found.boxes.tolist(), found.scores.tolist(), found.labels.tolist(), strict=True)
-        return [
-            {
-                "class": self.class_names[label],
-                "score": round(score, 4),
-                "box": [round(value, 2) for value in box],
-            }
-            for box, score, label in rows
-        ]
+        rows = zip(exact(found.boxes), exact(found.scores), found.labels.tolist(), strict=True)
+        return [{"class": self.class_names[label], "score": score, "box": box} for box, score, label in rows]
 
     def files(self, inputs: DetectionInputs, answer: DetectionAnswer, name: str) -> dict[str, bytes]:
         """A VOC annotation file, in the folder where VOC has it."""

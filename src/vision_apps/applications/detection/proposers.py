@@ -196,13 +196,15 @@ class Rpn(Proposer):
             kept.append(box[batched_nms(box, score, level, self.iou_threshold)[:limit]])
         return kept
 
+    def match(self, boxes: Tensor, target: Target) -> Tensor:
+        """Which object each anchor [a, 4] learns, see `matching.assign`: every object has its best one."""
+        return matching.assign(boxes, target.boxes, target.ignored, self.low, self.high, best_of_each=True)
+
     def loss(self, outputs: RpnOutputs, targets: list[Target]) -> dict[str, Tensor]:
         """``rpn_objectness``, ``rpn_boxes``: means over the sampled anchors, and ``rpn_positives``."""
         pictures, chosen, positive, wanted = [], [], [], []
         for number, target in enumerate(targets):
-            matched = matching.assign(
-                outputs.anchors, target.boxes, target.ignored, self.low, self.high, best_of_each=True
-            )
+            matched = self.match(outputs.anchors, target)
             objects, background = matching.sample(matched, self.count, self.positive_share, self.training)
             index = torch.cat([objects, background])
             chosen.append(index)

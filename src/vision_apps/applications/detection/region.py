@@ -9,7 +9,6 @@ Faster R-CNN (2015)   ``Rpn``                     ``Pooled``
 ====================  ==========================  ==================================================
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -24,7 +23,6 @@ from vision_apps.applications.detection.region_features import Crops, Pooled, as
 from vision_apps.applications.detection.region_head import Head, HeadOutputs
 from vision_apps.applications.detection.suppression import suppress
 from vision_apps.applications.detection.types import Detections, Target
-from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import ConfigError
 from vision_apps.networks.backbones import Backbone
 
@@ -44,7 +42,6 @@ class RegionDetector(Detector[RegionOutputs]):
 
     Args:
         num_classes: without background.
-        image_size: side, or height and width: only `unmatched` asks; pictures may have any size.
         backbone: see ``networks.backbones``; of several levels a feature pyramid is made (Lin et al. 2017).
         proposer: ``proposers.Windows``, ``External`` or ``Rpn``.
         regions: ``region_features.Crops`` or ``Pooled``.
@@ -61,7 +58,6 @@ class RegionDetector(Detector[RegionOutputs]):
     def __init__(
         self,
         num_classes: int,
-        image_size: int | Sequence[int],
         backbone: Backbone,
         proposer: Proposer,
         regions: Crops | Pooled,
@@ -83,7 +79,6 @@ class RegionDetector(Detector[RegionOutputs]):
                 f"model.positive_iou, {positive_iou}"
             )
         self.num_classes = num_classes
-        self.size = height_width(image_size)
         self.channels, self.strides = list(backbone.channels), list(backbone.strides)
         if isinstance(proposer, Rpn) and isinstance(regions, Crops):
             raise ConfigError(
@@ -215,11 +210,17 @@ class RegionDetector(Detector[RegionOutputs]):
         pictures = zip(boxes.split(lengths), scores.split(lengths), strict=True)
         return [suppress(picture, marks, *limits) for picture, marks in pictures]
 
-    def unmatched(self, boxes: Tensor) -> Tensor:
-        """Which of the objects [n, 4] no anchor overlaps as much as the least of what is not background, and
-        no window as much as a positive; none where the proposals come with the data."""
-        fixed = self.proposer.fixed(self.size, boxes.device)
+    def unmatched(self, target: Target, size: tuple[int, int]) -> Tensor:
+        """Which of the objects of a picture of ``size`` no anchor learns, and no window shows as a positive
+        does; none where the proposals come with the data. bool [n]."""
+        fixed = self.proposer.fixed(size, target.boxes.device)
         if fixed is None:
-            return super().unmatched(boxes)
-        threshold = getattr(self.proposer, "low", self.positive_iou)
-        return box_iou(boxes, fixed).amax(dim=1) < threshold
+            return super().unmatched(target, size)
+        if isinstance(self.proposer, Rpn):
+            return _without(self.proposer.match(fixed, target), len(target.boxes))
+        return box_iou(target.boxes, fixed).amax(dim=1) < self.positive_iou
+
+
+def _without(matched: Tensor, objects: int) -> Tensor:
+    """Which of so many objects nothing was matched to: bool [objects]."""
+    return torch.bincount(matched[matched >= 0], minlength=objects) == 0

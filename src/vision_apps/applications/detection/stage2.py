@@ -5,6 +5,7 @@ appendices B and C. Both are written into the buffers of a ``region_head.Head`` 
 """
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import pytorch_lightning as pl
@@ -18,6 +19,7 @@ from vision_apps.applications.detection.module import Detection
 from vision_apps.applications.detection.region import WEIGHTS, RegionDetector, RegionOutputs
 from vision_apps.applications.detection.types import Target
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.fields import replaced
 from vision_apps.core.loader import BatchLoader
 
 NEGATIVE_IOU = 0.3  # of a class' SVM: below it a region is background
@@ -217,9 +219,13 @@ class FitStage2(pl.Callback):
         loader = BatchLoader(samples, module.batch_type, batch_size=20)
         left = self.images
         for batch in loader:
-            batch = type(batch)(*(field[:left].to(module.device) for field in batch))
+            batch = replaced(batch, partial(_first, left, module.device))
             left -= len(batch.images)
             pixels, proposals = module.network_inputs(module.inputs(batch))
             yield pixels, module.targets(batch), proposals
             if left <= 0:
                 return
+
+
+def _first(count: int, device: torch.device, values: Tensor) -> Tensor:
+    return values[:count].to(device)

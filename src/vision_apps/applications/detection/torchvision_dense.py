@@ -201,19 +201,16 @@ class DenseDetector(TorchvisionDetector[DenseOutputs]):
         return as_detections(rows, outputs.frame, self.shift)
 
     @torch.no_grad()
-    def unmatched(self, boxes: Tensor) -> Tensor:
-        """Objects [n, 4] that FCOS has no point for; the others give the best anchor to every object."""
-        lost = super().unmatched(boxes)
-        if not isinstance(self.model, FCOS) or not len(boxes):
-            return lost
-        height, width = (int(value) for value in boxes[:, [3, 1, 2, 0]].amax(0).ceil()[[0, 2]])
-        device = next(self.parameters()).device
+    def unmatched(self, target: Target, size: tuple[int, int]) -> Tensor:
+        """Objects that FCOS has no point for, or only such as learn a smaller one: bool [n]. The others give
+        the best anchor to every object."""
+        if not isinstance(self.model, FCOS) or not len(target.boxes):
+            return super().unmatched(target, size)
         training = self.training
-        outputs = self.eval()(torch.zeros(1, 3, height, width, device=device))
+        outputs = self.eval()(target.boxes.new_zeros(1, 3, *size))
         self.train(training)
-        for row, box in enumerate(scaled(boxes.to(device), outputs.frame)):
-            lost[row] = bool((self._match(outputs, box[None]) < 0).all())
-        return lost
+        owners = self._match(outputs, scaled(target.boxes, outputs.frame))
+        return torch.bincount(owners[owners >= 0], minlength=len(target.boxes)) == 0
 
 
 def match_points(points: Tensor, levels: Sequence[int], boxes: Tensor, radius: float) -> Tensor:

@@ -20,6 +20,8 @@ class DetectionBatch(NamedTuple):
     sizes: Annotated[Tensor, Stays()]  # int64 [B, 2], height and width of the picture before it was fitted
     # float32 [B, P, 4], zero rows are none; P = 0 where the data has no proposals
     proposals: Annotated[Tensor, Boxes()]
+    # float32 [B, M], pixels of the file: as annotated (COCO's masks), or that of the box; none: of the boxes
+    areas: Annotated[Tensor | None, RowsOf("boxes", empty=0)] = None
 
 
 class DetectionInputs(NamedTuple):

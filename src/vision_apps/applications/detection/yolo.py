@@ -153,12 +153,14 @@ class Yolo(ExportableDetector[PointOutputs]):
         boxes = self.boxes(outputs.sides, outputs.points, outputs.strides)
         return Candidates(clip_boxes_to_image(boxes, outputs.size), outputs.logits.sigmoid())
 
-    def unmatched(self, boxes: Tensor) -> Tensor:
-        """Objects [n, 4] that cannot be found: longer than the distances of the coarsest level can tell.
-        Each other one has a point, however small it is."""
+    def unmatched(self, target: Target, size: tuple[int, int]) -> Tensor:
+        """Objects that no box covers by half, so much longer are they than the distances of the coarsest
+        level can tell: bool [n]. Each object has a point, however small it is."""
         if not self.dfl:
-            return super().unmatched(boxes)
-        return (boxes[:, 2:] - boxes[:, :2]).amax(dim=1) > 2 * self.reg_max * max(self.strides)
+            return super().unmatched(target, size)
+        sides = target.boxes[:, 2:] - target.boxes[:, :2]
+        longest = 2 * self.reg_max * max(self.strides)
+        return (sides.clamp(max=longest) / sides).prod(dim=1) < 0.5
 
 
 class _Head(nn.Module):

@@ -145,16 +145,12 @@ class YoloV1(ExportableDetector[GridOutputs]):
         scores = outputs.confidences.clamp(0, 1).unsqueeze(-1) * outputs.classes.clamp(0, 1).unsqueeze(2)
         return Candidates(boxes, scores.flatten(1, 2))
 
-    def unmatched(self, boxes: Tensor) -> Tensor:
-        """Objects [n, 4] of one picture whose cell belongs to a larger one: a cell learns one object."""
-        if len(boxes) == 0:
-            return torch.zeros(0, dtype=torch.bool, device=boxes.device)
-        rows, columns = (
-            int(side.ceil()) for side in (boxes[:, [3, 2]].amax(dim=0) / self.stride).clamp(min=1)
-        )
-        present = torch.ones(1, len(boxes), dtype=torch.bool, device=boxes.device)
-        occupied, owners = cells_of(boxes.unsqueeze(0), present, (rows, columns), self.stride)
-        matched = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
+    def unmatched(self, target: Target, size: tuple[int, int]) -> Tensor:
+        """Objects whose cell belongs to a larger one: a cell learns one object. bool [n]."""
+        matched = torch.zeros(len(target.boxes), dtype=torch.bool, device=target.boxes.device)
+        rows, columns = (-(-side // self.stride) for side in size)
+        objects = pad([target])
+        occupied, owners = cells_of(objects.boxes, objects.present, (rows, columns), self.stride)
         matched[owners[occupied]] = True
         return ~matched
 

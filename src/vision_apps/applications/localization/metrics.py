@@ -36,16 +36,16 @@ def build() -> dict[str, Metric]:
 
 
 def update(
-    metrics: Mapping[str, Metric], answer: LocalizationAnswer, truth: MainObject, height: int, width: int
+    metrics: Mapping[str, Metric], answer: LocalizationAnswer, truth: MainObject, sizes: Tensor
 ) -> None:
-    """One batch of pictures of ``height`` x ``width``."""
+    """One batch of pictures of these ``sizes``, height and width, [B, 2]."""
     there = truth.labels >= 0
     metrics["presence_accuracy"].update(answer.presence, there.long())
     metrics["presence_ap"].update(answer.presence, there.long())
     found, wanted = answer.boxes[there], truth.boxes[there]
     overlap = iou(found, wanted)
     right = answer.probabilities[there].argmax(dim=1) == truth.labels[there]
-    sides = found.new_tensor((width, height, width, height))
+    sides = sizes[there].flip(-1).repeat(1, 2)
     metrics["class_accuracy"].update(right)
     metrics["mean_iou"].update(overlap)
     metrics["loc_accuracy"].update(right & (overlap > 0.5))

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
-from torchvision.ops import clip_boxes_to_image
 
 from vision_apps.applications.localization import metrics as measures
 from vision_apps.applications.localization.losses import BoxLoss, localization_losses
@@ -24,7 +23,13 @@ from vision_apps.core.errors import require_no
 from vision_apps.core.exportable import Exportable
 from vision_apps.core.fields import ImageInputs
 from vision_apps.core.module import VisionModule
-from vision_apps.data.resizing import ResizeMode, resize_boxes, resize_picture, restore_boxes
+from vision_apps.data.resizing import (
+    ResizeMode,
+    content_sizes,
+    resize_boxes,
+    resize_picture,
+    restore_boxes,
+)
 from vision_apps.networks.boxes import iou
 from vision_apps.networks.pixels import PixelNormalization
 
@@ -106,19 +111,33 @@ class Localization(VisionModule[LocalizationBatch, ImageInputs, LocalizerOutputs
         return LocalizerOutputs(*((one + two) / 2 for one, two in pairs))
 
     def answer(self, outputs: LocalizerOutputs, inputs: ImageInputs) -> LocalizationAnswer:
-        images = inputs.images
+        return self._placed(outputs, inputs.images, _size_of(inputs.images))
+
+    def measured_answer(self, outputs: LocalizerOutputs, batch: LocalizationBatch) -> LocalizationAnswer:
+        """Cut to the file's picture, without the letterbox's grey, and relative to it."""
+        return self._placed(outputs, batch.images, self._content(batch))
+
+    def _content(self, batch: LocalizationBatch) -> Tensor:
+        """Height and width of the files' pictures within those of the batch: int64 [B, 2]."""
+        whole = _size_of(batch.images)
+        if batch.sizes is None:
+            return whole.expand(len(batch.images), 2)
+        return content_sizes(batch.sizes, batch.images.shape[-2:], self.resize_mode)
+
+    def _placed(self, outputs: LocalizerOutputs, images: Tensor, content: Tensor) -> LocalizationAnswer:
         presence = outputs.presence.float().sigmoid()
         probabilities = outputs.classes.float().softmax(dim=1)
         vector = torch.cat((outputs.box, presence[:, None], probabilities), dim=1)
         boxes = restore_boxes(decode(vector, *self.size).boxes, _size_of(images), self.size, self.resize_mode)
-        return self.place(boxes, presence, probabilities, images)
+        return self.place(boxes, presence, probabilities, content)
 
     @staticmethod
-    def place(boxes: Tensor, presence: Tensor, probabilities: Tensor, images: Tensor) -> LocalizationAnswer:
-        """The answer with boxes [B, 4] in pixels of the images, cut to them."""
-        height, width = images.shape[-2:]
-        boxes = clip_boxes_to_image(boxes, (height, width))
-        vector = torch.cat((encode_box(boxes, height, width), presence[:, None], probabilities), dim=1)
+    def place(boxes: Tensor, presence: Tensor, probabilities: Tensor, content: Tensor) -> LocalizationAnswer:
+        """The answer with boxes [B, 4] in pixels, cut to pictures of these heights and widths, [2] or
+        [B, 2]."""
+        boxes = boxes.clamp_min(0).minimum(torch.cat((content.flip(-1), content.flip(-1)), dim=-1))
+        entries = encode_box(boxes, *content.unbind(-1))
+        vector = torch.cat((entries, presence[:, None], probabilities), dim=1)
         return LocalizationAnswer(boxes, presence, probabilities, vector)
 
     # ---- learning and measuring ----------------------------------------------------------------------------
@@ -140,8 +159,7 @@ class Localization(VisionModule[LocalizationBatch, ImageInputs, LocalizerOutputs
 
     def score(self, metrics: dict[str, Any], answer: LocalizationAnswer, batch: LocalizationBatch) -> None:
         truth = main_object(batch.boxes, batch.box_labels)
-        height, width = batch.images.shape[-2:]
-        measures.update(metrics, answer, truth, height, width)
+        measures.update(metrics, answer, truth, self._content(batch))
 
     def quality(self, answer: LocalizationAnswer, batch: LocalizationBatch) -> Tensor:
         """[B], 0..1: IoU times the probability of the true class; in an empty picture, how sure the answer
@@ -160,7 +178,8 @@ class Localization(VisionModule[LocalizationBatch, ImageInputs, LocalizerOutputs
     def prepare(self, batch: LocalizationBatch) -> None:
         """Keep the mean label vector of training pictures: of the presence over all of them, of box and
         class over those with an object."""
-        vectors = self._encoded(batch)
+        truth = main_object(batch.boxes, batch.box_labels)
+        vectors = encode(*truth, self.num_classes, *self._content(batch).unbind(-1))
         there = vectors[:, BOX] > 0
         if there.any():
             self.mean_vector.copy_(vectors[there].mean(0))
@@ -169,12 +188,12 @@ class Localization(VisionModule[LocalizationBatch, ImageInputs, LocalizerOutputs
     def baselines(self, batch: LocalizationBatch) -> dict[str, LocalizationAnswer]:
         """``mean_box``: the mean box and the shares of the classes in training, whatever the picture.
         ``centre``: the same with a box of half the picture's width and height in its middle."""
-        height, width = batch.images.shape[-2:]
+        content = self._content(batch)
         centre = torch.cat((self.mean_vector.new_tensor(_NO_ANSWER[:BOX]), self.mean_vector[BOX:]))
         answers = {}
         for name, vector in (("mean_box", self.mean_vector), ("centre", centre)):
-            rows = decode(vector.expand(len(batch.images), -1), height, width)
-            answers[name] = self.place(rows.boxes, rows.presence, rows.classes, batch.images)
+            rows = decode(vector.expand(len(batch.images), -1), *content.unbind(-1))
+            answers[name] = self.place(rows.boxes, rows.presence, rows.classes, content)
         return answers
 
     def example(self) -> LocalizationBatch:
@@ -208,7 +227,7 @@ class BoxExport(Exportable[ImageInputs, LocalizationAnswer]):
             return graph(inputs)
         found = graph(ImageInputs(resize_picture(images, module.size, module.resize_mode)[0]))
         boxes = restore_boxes(found.boxes, _size_of(images), module.size, module.resize_mode)
-        return module.place(boxes, found.presence, found.probabilities, images)
+        return module.place(boxes, found.presence, found.probabilities, _size_of(images))
 
 
 def _size_of(images: Tensor) -> Tensor:

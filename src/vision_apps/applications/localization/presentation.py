@@ -8,7 +8,7 @@ from torch import Tensor
 from vision_apps.applications.localization import pictures
 from vision_apps.applications.localization.types import LocalizationAnswer, LocalizationBatch, main_object
 from vision_apps.core.fields import ImageInputs
-from vision_apps.core.presentation import Drawn, Presentation, Row
+from vision_apps.core.presentation import Drawn, Presentation, Row, exact
 from vision_apps.data.boxes.coco import to_json
 from vision_apps.data.boxes.voc import to_xml
 from vision_apps.networks.boxes import iou
@@ -35,17 +35,17 @@ class BoxPresentation(Presentation[LocalizationBatch, ImageInputs, LocalizationA
         """``object`` says whether there is one; class and box are what it would be in any case, the box x1,
         y1, x2, y2 in pixels; ``vector`` is the label vector."""
         values, classes = answer.probabilities.max(dim=1)
-        columns = (answer.presence, classes, values, answer.boxes, answer.vector)
+        columns = (*map(exact, (answer.presence, values, answer.boxes, answer.vector)), classes.tolist())
         return [
             {
                 "object": presence >= 0.5,
-                "presence": round(presence, 4),
+                "presence": presence,
                 "class": self.class_names[k],
-                "probability": round(probability, 4),
-                "box": [round(value, 2) for value in box],
-                "vector": [round(value, 4) for value in vector],
+                "probability": probability,
+                "box": box,
+                "vector": vector,
             }
-            for presence, k, probability, box, vector in zip(*(c.tolist() for c in columns), strict=True)
+            for presence, probability, box, vector, k in zip(*columns, strict=True)
         ]
 
     def files(self, inputs: ImageInputs, answer: LocalizationAnswer, name: str) -> dict[str, bytes]:
@@ -65,5 +65,5 @@ def _objects(row: Row) -> list[dict[str, Any]]:
     that class."""
     if not row["object"]:
         return []
-    score = round(row["presence"] * row["probability"], 4)
+    score = row["presence"] * row["probability"]
     return [{"class": row["class"], "box": row["box"], "score": score}]

@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple
 import torch
 from torch import Tensor
 
-from vision_apps.core.fields import Boxes, Pixels, RowsOf
+from vision_apps.core.fields import Boxes, Pixels, RowsOf, Stays
 
 
 class LocalizationBatch(NamedTuple):
@@ -13,6 +13,8 @@ class LocalizationBatch(NamedTuple):
     # float32 [B, M, 4], x1, y1, x2, y2 in pixels, y down; zero rows past the objects
     boxes: Annotated[Tensor, Boxes("box_labels")]
     box_labels: Annotated[Tensor, RowsOf("boxes")]  # int64 [B, M], 0..K-1, -1 where there is no object
+    # int64 [B, 2], height and width of the picture before it was fitted; none: it was not
+    sizes: Annotated[Tensor | None, Stays()] = None
 
 
 class LocalizationAnswer(NamedTuple):

@@ -32,6 +32,7 @@ class Annotation(NamedTuple):
     boxes: np.ndarray  # float32 [n, 4]: x1, y1, x2, y2
     labels: np.ndarray  # int64 [n]: 0..K-1
     ignored: np.ndarray  # bool [n]
+    areas: np.ndarray  # float32 [n], px: of what is in the box; NaN where the format does not say
     image_id: str | int  # what the format calls the picture
     source: str  # the file, and where there are many the place in it, that says so
 
@@ -77,6 +78,7 @@ def annotation(
     boxes: Sequence[Sequence[float]],
     labels: Sequence[int],
     ignored: Sequence[bool] | None = None,
+    areas: Sequence[float] | None = None,
     *,
     image_id: str | int,
     source: object,
@@ -87,6 +89,7 @@ def annotation(
         size: height and width, px.
         boxes: x1, y1, x2, y2 in px.
         ignored: by default none.
+        areas: in px; by default unknown.
     """
     return Annotation(
         str(path),
@@ -94,6 +97,7 @@ def annotation(
         np.asarray(boxes, np.float32).reshape(-1, 4),
         np.asarray(labels, np.int64),
         np.zeros(len(labels), bool) if ignored is None else np.asarray(ignored, bool),
+        np.full(len(labels), np.nan, np.float32) if areas is None else np.asarray(areas, np.float32),
         image_id,
         str(source),
     )
@@ -140,7 +144,10 @@ def clean(item: Annotation) -> tuple[Annotation, list[BadBox]]:
     keep = np.array([kind in ("", "cut") for kind in found])
     frame = np.array([item.width, item.height] * 2, np.float32)
     kept = item._replace(
-        boxes=np.clip(item.boxes, 0, frame)[keep], labels=item.labels[keep], ignored=item.ignored[keep]
+        boxes=np.clip(item.boxes, 0, frame)[keep],
+        labels=item.labels[keep],
+        ignored=item.ignored[keep],
+        areas=item.areas[keep],
     )
     bad = [
         BadBox(item.source, number, tuple(item.boxes[number].tolist()), (item.width, item.height), kind)

@@ -1,6 +1,7 @@
 """Boxes in COCO's JSON (Lin et al. 2014): any such files, the public COCO, and how predictions are written.
 
-Categories in the order of their ids become 0..K-1; a box of a crowd is ignored. Segmentations are not read.
+Categories in the order of their ids become 0..K-1; a box of a crowd is ignored. Segmentations are not read;
+their ``area`` is: objects are small or large by it.
 """
 
 import json
@@ -168,14 +169,17 @@ def read_json(file: Path) -> tuple[list[str], list[Annotation]]:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(f"{file}: two categories are called {twice!r}")
-    of_image: dict[Id, tuple[list[list[float]], list[int], list[bool]]] = defaultdict(lambda: ([], [], []))
+    of_image: dict[Id, tuple[list[list[float]], list[int], list[bool], list[float]]] = defaultdict(
+        lambda: ([], [], [], [])
+    )
     for entry in objects.values():
         image_id = _reference(entry, "image_id", images, "images", file)
         category = _reference(entry, "category_id", order, "categories", file)
-        boxes, labels, crowds = of_image[image_id]
+        boxes, labels, crowds, areas = of_image[image_id]
         boxes.append(_corners(_value(entry, "bbox", "annotation", file), entry["id"], file))
         labels.append(order[category])
         crowds.append(bool(entry.get("iscrowd", 0)))
+        areas.append(_area(entry, file))
     return names, [
         annotation(
             _value(image, "file_name", "image", file),
@@ -238,6 +242,18 @@ def _corners(box: object, number: object, file: Path) -> list[float]:
     return [x, y, x + width, y + height]
 
 
+def _area(entry: Mapping[str, object], file: Path) -> float:
+    """In pixels; NaN where the file does not say."""
+    value = entry.get("area")
+    if value is None:
+        return float("nan")
+    if not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise DataError(
+            f"{file}: annotation {entry['id']}: expected 'area' in pixels, 0 or more, not {value!r}"
+        )
+    return float(value)
+
+
 def to_json(rows: Iterable[Mapping[str, Any]], class_names: Sequence[str], id_step: int = 1) -> bytes:
     """Predictions as a COCO annotation file, which our reader and COCO's tools read; each annotation has its
     ``score`` besides.
@@ -254,14 +270,14 @@ def to_json(rows: Iterable[Mapping[str, Any]], class_names: Sequence[str], id_st
         images.append({"id": number, "file_name": row["file"], **size})
         for found in row["objects"]:
             x1, y1, x2, y2 = found["box"]
-            box = [round(value, 2) for value in (x1, y1, x2 - x1, y2 - y1)]
+            box = [round(value, 6) for value in (x1, y1, x2 - x1, y2 - y1)]
             annotations.append(
                 {
                     "id": id_step * (len(annotations) + 1),
                     "image_id": number,
                     "category_id": id_step * (class_names.index(found["class"]) + 1),
                     "bbox": box,
-                    "area": round(box[2] * box[3], 2),
+                    "area": round(box[2] * box[3], 6),
                     "iscrowd": int(found.get("ignored", False)),
                     **({"score": found["score"]} if "score" in found else {}),
                 }

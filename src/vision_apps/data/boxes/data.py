@@ -54,7 +54,7 @@ class BoxData(ResizedData):
         proposals_cache: folder to keep them in; by default ``.proposals`` in ``root``.
     """
 
-    fields = ("images", "boxes", "box_labels", "ignored", "sizes", "proposals")
+    fields = ("images", "boxes", "box_labels", "ignored", "areas", "sizes", "proposals")
     fact_names = ("num_classes", "class_names", "image_size", "mean", "std", "resize_mode", "proposals")
     title = "annotated pictures"
     remedy = "Say where the data is: data.root=/path/to/it"

@@ -16,6 +16,7 @@ from vision_apps.data.boxes.annotation import Annotation
 from vision_apps.data.boxes.proposal_cache import PictureProposals
 from vision_apps.data.images import read_image
 from vision_apps.data.resizing import ResizeMode, resize_boxes, resize_picture
+from vision_apps.networks.boxes import area
 
 
 class BoxTable(NamedTuple):
@@ -26,6 +27,7 @@ class BoxTable(NamedTuple):
     boxes: Tensor  # float32 [T, 4]: of all pictures, in pixels of the resized ones
     labels: Tensor  # int64 [T]
     ignored: Tensor  # bool [T]
+    areas: Tensor  # float32 [T]: in pixels of the file
     starts: Tensor  # int64 [N + 1]: where a picture's boxes begin
 
 
@@ -35,12 +37,14 @@ def list_annotations(items: Sequence[Annotation], size: Size, mode: ResizeMode) 
     counts = torch.tensor([len(item.labels) for item in items], dtype=torch.int64)
     boxes = torch.from_numpy(np.concatenate([item.boxes for item in items]))
     each = sizes.repeat_interleave(counts, 0)
+    areas = torch.from_numpy(np.concatenate([item.areas for item in items]))
     return BoxTable(
         np.array([os.fsencode(item.path) for item in items]),
         sizes,
         resize_boxes(boxes.unsqueeze(1), each, size, mode).squeeze(1),
         torch.from_numpy(np.concatenate([item.labels for item in items])),
         torch.from_numpy(np.concatenate([item.ignored for item in items])),
+        areas.where(areas.isfinite(), area(boxes)),
         torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)]),
     )
 
@@ -81,6 +85,7 @@ class BoxSamples:
             "boxes": lambda: _padded(self.table.boxes[own], self.rows, 0),
             "box_labels": lambda: _padded(self.table.labels[own], self.rows, -1),
             "ignored": lambda: _padded(self.table.ignored[own], self.rows, False),
+            "areas": lambda: _padded(self.table.areas[own], self.rows, 0),
             "sizes": lambda: self.table.sizes[index].clone(),
         }
         sample = {name: makers[name]() for name in self.fields if name in makers}
