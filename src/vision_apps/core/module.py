@@ -222,9 +222,11 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
         self._measure("val", batch)
 
     def test_step(self, batch: BatchT, batch_idx: int) -> None:
-        self._measure("test", batch)
-        for name, answer in self.baselines(batch).items():
-            self.score(self.stage("test").metrics(name), answer, batch)
+        # in float32, as `predict` answers: in mixed precision an answer depends on who else is in the batch
+        with torch.autocast(self.device.type, enabled=False):
+            self._measure("test", batch)
+            for name, answer in self.baselines(batch).items():
+                self.score(self.stage("test").metrics(name), answer, batch)
 
     def _measure(self, name: str, batch: BatchT) -> None:
         stage = self.stage(name)

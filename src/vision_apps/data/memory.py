@@ -4,6 +4,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from vision_apps.core.errors import ConfigError, CorruptSample
@@ -30,6 +31,7 @@ class Decoded(NamedTuple):
     broken: list[CorruptSample]  # why others cannot
 
 
+@torch.inference_mode(False)  # threads fill what is made here, and theirs is the usual mode
 def decode(samples: FileSamples, split: str) -> Decoded:
     """Read all samples, in as many threads as there are processors. `ConfigError` where they would take more
     than four fifths of the machine's memory.

@@ -1,0 +1,227 @@
+"""What ``predict`` writes of the test split's own files, scored by readers that know nothing of ours, has the
+figures that ``test`` printed: for every application, found by listing, on pictures of unequal shapes.
+"""
+
+import contextlib
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import pytorch_lightning  # noqa: F401 - its first import sets an environment variable, which no test may do
+from PIL import Image
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from vision_apps.cli import main
+from vision_apps.core.config import options
+from vision_apps.trained import evaluate
+
+NAMES = ["red", "blue"]
+COLORS = np.array([[220, 40, 40], [40, 60, 230]])
+SHAPES = [(48, 96), (120, 50), (64, 64), (40, 130), (90, 70)]  # height, width
+COUNTS = {"train": 24, "val": 4, "test": 11}
+
+
+class Made(NamedTuple):
+    """A picture of noise with one coloured rectangle."""
+
+    pixels: np.ndarray  # uint8 [H, W, 3]
+    box: tuple[int, int, int, int]  # x, y, width, height
+    label: int
+
+    @property
+    def mask(self) -> np.ndarray:
+        """uint8 [H, W]: 0 where nothing is, else 1 + the label; 255 at the left edge."""
+        x, y, width, height = self.box
+        mask = np.zeros(self.pixels.shape[:2], np.uint8)
+        mask[y : y + height, x : x + width] = 1 + self.label
+        mask[:, :2] = 255
+        return mask
+
+
+def made(number: int, seed: int) -> Made:
+    rng = np.random.default_rng((seed, number))
+    rows, columns = SHAPES[number % len(SHAPES)]
+    pixels = rng.integers(90, 160, (rows, columns, 3))
+    height, width = (int(rng.integers(side // 3, 2 * side // 3)) for side in (rows, columns))
+    y, x = int(rng.integers(0, rows - height + 1)), int(rng.integers(0, columns - width + 1))
+    label = int(rng.integers(2))
+    pixels[y : y + height, x : x + width] = COLORS[label] + rng.integers(-30, 25, (height, width, 3))
+    return Made(pixels.clip(0, 255).astype(np.uint8), (x, y, width, height), label)
+
+
+PICTURES = {
+    split: [made(number, seed) for number in range(count)]
+    for seed, (split, count) in enumerate(COUNTS.items())
+}
+
+
+def write(root: Path, split: str, folder: str) -> dict[Path, Made]:
+    """The pictures of a split as PNG files in ``folder``, in which ``{}`` is the name of the class."""
+    files = {}
+    for number, picture in enumerate(PICTURES[split]):
+        path = root / folder.format(NAMES[picture.label]) / f"{number:03d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture.pixels).save(path)
+        files[path] = picture
+    return files
+
+
+def with_boxes(root: Path) -> tuple[list[str], dict[Path, Made]]:
+    """COCO's files; an object's area is three quarters of its box."""
+    for split in COUNTS:
+        files = write(root, split, f"images/{split}")
+        sizes = [picture.pixels.shape[:2] for picture in files.values()]
+        content = {
+            "images": [
+                {"id": n, "file_name": path.name, "height": size[0], "width": size[1]}
+                for n, (path, size) in enumerate(zip(files, sizes, strict=True), 1)
+            ],
+            "annotations": [
+                {
+                    "id": n,
+                    "image_id": n,
+                    "category_id": 1 + picture.label,
+                    "bbox": list(picture.box),
+                    "area": 0.75 * picture.box[2] * picture.box[3],
+                    "iscrowd": 0,
+                }
+                for n, picture in enumerate(files.values(), 1)
+            ],
+            "categories": [{"id": n, "name": name} for n, name in enumerate(NAMES, 1)],
+        }
+        (root / "annotations").mkdir(exist_ok=True)
+        (root / "annotations" / f"{split}.json").write_text(json.dumps(content))
+    return [], files
+
+
+def in_class_folders(root: Path) -> tuple[list[str], dict[Path, Made]]:
+    for split in COUNTS:
+        files = write(root, split, f"{split}/{{}}")
+    return [], files
+
+
+# ---- independent readers: from the folder of a prediction to figures by their names in test.json -------------
+
+
+def rows_of(out: Path) -> dict[str, dict[str, Any]]:
+    lines = (out / "predictions.jsonl").read_text().splitlines()
+    return {Path(row["file"]).name: row for row in map(json.loads, lines)}
+
+
+def coco(out: Path, root: Path, files: dict[Path, Made]) -> dict[str, float]:
+    """By pycocotools, of ``annotations.json``."""
+    answer = json.loads((out / "annotations.json").read_text())
+    truth = json.loads((root / "annotations" / "test.json").read_text())
+    image_of = {image["file_name"]: image["id"] for image in truth["images"]}
+    class_of = {category["name"]: category["id"] for category in truth["categories"]}
+    images = {image["id"]: image_of[Path(image["file_name"]).name] for image in answer["images"]}
+    classes = {category["id"]: class_of[category["name"]] for category in answer["categories"]}
+    for image in answer["images"]:  # what is found lies in its picture
+        of_image = [found["bbox"] for found in answer["annotations"] if found["image_id"] == image["id"]]
+        for x, y, width, height in of_image:
+            assert x >= 0 and y >= 0 and width > 0 and height > 0
+            assert x + width <= image["width"] + 1e-3 and y + height <= image["height"] + 1e-3
+    results = [
+        found | {"image_id": images[found["image_id"]], "category_id": classes[found["category_id"]]}
+        for found in answer["annotations"]
+    ]
+    with contextlib.redirect_stdout(io.StringIO()):
+        truths = COCO(str(root / "annotations" / "test.json"))
+        evaluator = COCOeval(truths, truths.loadRes(results), "bbox")
+        evaluator.evaluate()
+        evaluator.accumulate()
+        evaluator.summarize()
+    sizes = ("small", "medium", "large")
+    names = ["ap", "ap50", "ap75", *(f"ap_{size}" for size in sizes)]
+    names += ["ar1", "ar10", "ar100", *(f"ar_{size}" for size in sizes)]
+    return {name: value for name, value in zip(names, evaluator.stats, strict=True) if value >= 0}
+
+
+def localized(out: Path, root: Path, files: dict[Path, Made]) -> dict[str, float]:
+    """Of the rows."""
+    rows, overlaps, right, errors = rows_of(out), [], [], []
+    for path, picture in files.items():
+        row = rows[path.name]
+        x, y, width, height = picture.box
+        truth, found = np.array([x, y, x + width, y + height]), np.array(row["box"])
+        sides = np.minimum(truth[2:], found[2:]) - np.maximum(truth[:2], found[:2])
+        both = sides.clip(0).prod()
+        overlaps.append(both / ((found[2:] - found[:2]).prod() + width * height - both))
+        right.append(row["class"] == NAMES[picture.label])
+        frame = np.array(picture.pixels.shape[1::-1] * 2)
+        errors.append(((found - truth) / frame) ** 2)
+    ious = np.array(overlaps)
+    return {
+        "mean_iou": ious.mean(),
+        "class_accuracy": np.mean(right),
+        "loc_accuracy": np.mean(np.array(right) & (ious > 0.5)),
+        "box_mse": np.mean(errors),
+        "presence_accuracy": np.mean([row["object"] for row in rows.values()]),
+    }
+
+
+def classified(out: Path, root: Path, files: dict[Path, Made]) -> dict[str, float]:
+    """Of the rows."""
+    rows = rows_of(out)
+    right = [rows[path.name]["class"] == NAMES[picture.label] for path, picture in files.items()]
+    losses = []
+    for path, picture in files.items():
+        shares = {one["class"]: one["probability"] for one in rows[path.name]["top5"]}
+        losses.append(-np.log(shares[NAMES[picture.label]]))
+    return {"accuracy": np.mean(right), "loss": np.mean(losses)}
+
+
+class Case(NamedTuple):
+    data: str
+    write: Callable[[Path], tuple[list[str], dict[Path, Made]]]
+    read: Callable[[Path, Path, dict[Path, Made]], dict[str, float]]
+    words: tuple[str, ...] = ()  # of the training
+    asked: tuple[str, ...] = ()  # of the prediction
+
+
+CASES = {
+    "detection": Case(
+        "coco_json",
+        with_boxes,
+        coco,
+        ("model=yolo", "model.backbone.width=16", "model.width=16"),
+        ("module.score_threshold=0",),
+    ),
+    "localization": Case("coco_json", with_boxes, localized),
+    "classification": Case("folder", in_class_folders, classified),
+}
+
+
+@pytest.mark.parametrize("application", sorted(options.of_group("task")))
+def test_what_is_measured_is_what_is_answered(application: str, tmp_path: Path) -> None:
+    case = CASES[application]  # a new application comes with an independent reader of what it writes
+    words, files = case.write(tmp_path / "data")
+    run, out = tmp_path / "run", tmp_path / "out"
+    training = [
+        f"task={application}",
+        f"data={case.data}",
+        f"data.root={tmp_path / 'data'}",
+        "data.image_size=64",
+        "data.workers=0",
+        "data.batch_size=8",
+        "data.augment.flip=null",
+        "trainer=cpu",
+        "trainer.max_epochs=30",
+        "callbacks.pictures=null",
+        "logger=csv",
+        f"run.dir={run}",
+        *words,
+        *case.words,
+    ]
+    assert main(["train", *training]) == 0
+    measured = evaluate.test(str(run), [])
+    assert main(["predict", str(run), *map(str, files), "--out", str(out), *case.asked]) == 0
+    read = case.read(out, tmp_path / "data", files)
+    print(read, measured)
+    told = {name: measured[f"test/{name}"] for name in read}
+    assert told == pytest.approx(read, abs=1e-4)
