@@ -16,6 +16,7 @@ from smallest import WORLD
 from vision_apps.core import assembly, checkpoint_io
 from vision_apps.core.config import options
 from vision_apps.core.config.compose import compose
+from vision_apps.core.fields import replaced
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.pictures import sheet
 from vision_apps.core.run_folder import RunFolder
@@ -40,7 +41,7 @@ def assembled(request: pytest.FixtureRequest) -> tuple[dict[str, Any], Any, Any,
     batch = next(iter(loader))
     if module.prepare_samples:
         module.prepare(batch)
-    return config, data, module, type(batch)(*(field[:2] for field in batch))
+    return config, data, module, replaced(batch, lambda field: field[:2])
 
 
 def test_learns_answers_and_draws(assembled: tuple[dict[str, Any], Any, Any, Any]) -> None:

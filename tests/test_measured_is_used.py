@@ -17,7 +17,6 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from vision_apps.cli import main
-from vision_apps.core.config import options
 from vision_apps.trained import evaluate
 
 NAMES = ["red", "blue"]
@@ -105,7 +104,7 @@ def in_class_folders(root: Path) -> tuple[list[str], dict[Path, Made]]:
     return [], files
 
 
-# ---- independent readers: from the folder of a prediction to figures by their names in test.json -------------
+# ---- independent readers: from the folder of a prediction to figures by their names in test.json -----------
 
 
 def rows_of(out: Path) -> dict[str, dict[str, Any]]:
@@ -197,7 +196,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("application", sorted(options.of_group("task")))
+@pytest.mark.parametrize("application", sorted(CASES))
 def test_what_is_measured_is_what_is_answered(application: str, tmp_path: Path) -> None:
     case = CASES[application]  # a new application comes with an independent reader of what it writes
     words, files = case.write(tmp_path / "data")
@@ -222,6 +221,5 @@ def test_what_is_measured_is_what_is_answered(application: str, tmp_path: Path) 
     measured = evaluate.test(str(run), [])
     assert main(["predict", str(run), *map(str, files), "--out", str(out), *case.asked]) == 0
     read = case.read(out, tmp_path / "data", files)
-    print(read, measured)
     told = {name: measured[f"test/{name}"] for name in read}
     assert told == pytest.approx(read, abs=1e-4)
