@@ -61,7 +61,8 @@ def without_logits(network: Zhang16, images: Tensor) -> Tensor:
 def in_chunks(network: Zhang16, images: Tensor) -> Tensor:
     features = network(rgb_to_lightness(images)).features
     target = soft_encode(rgb_to_ab(images, network.stride))
-    return soft_cross_entropy(features, network.head.weight, network.head.bias, target).weighted
+    entropy = soft_cross_entropy(features, network.head.weight, network.head.bias, target)
+    return entropy.weighted / entropy.pixels
 
 
 def dense(network: Zhang16, images: Tensor) -> Tensor:

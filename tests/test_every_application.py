@@ -18,6 +18,7 @@ from vision_apps.core.config import options
 from vision_apps.core.config.compose import compose
 from vision_apps.core.fields import replaced
 from vision_apps.core.loader import BatchLoader
+from vision_apps.core.losses import values
 from vision_apps.core.pictures import sheet
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.core.seeding import seed_everything
@@ -48,7 +49,7 @@ def test_learns_answers_and_draws(assembled: tuple[dict[str, Any], Any, Any, Any
     config, data, module, batch = assembled
 
     module.train()
-    parts = module.loss(module.training_outputs(batch), batch)
+    parts = values(module.loss(module.training_outputs(batch), batch))
     parts["loss"].backward()
     silent = [
         n
@@ -93,7 +94,7 @@ def test_the_example_is_a_batch(assembled: tuple[dict[str, Any], Any, Any, Any])
     example = module.example()
     assert type(example) is module.batch_type
     assert example.images.dtype == torch.uint8 and example.images.shape[1] == 3
-    assert module.loss(module.training_outputs(example), example)["loss"].isfinite()
+    assert values(module.loss(module.training_outputs(example), example))["loss"].isfinite()
 
 
 @pytest.mark.parametrize("application", sorted(options.of_group("task")))

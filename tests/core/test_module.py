@@ -12,6 +12,7 @@ from toy import ToyAnswer, ToyBatch, ToyModule, ToyNet
 from vision_apps.core import engine
 from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.core.fields import Pixels, Text
+from vision_apps.core.losses import values
 from vision_apps.core.module import VisionModule, parameter_groups
 from vision_apps.core.schedules import warmup_cosine, warmup_linear
 
@@ -41,7 +42,7 @@ def test_frozen_parameters_and_empty_groups_are_left_out() -> None:
 def test_a_gradient_for_every_parameter() -> None:
     module = ToyModule(ToyNet(2, dropout=0.0), num_classes=2)
     inputs = batch()
-    module.loss(module.training_outputs(inputs), inputs)["loss"].backward()
+    values(module.loss(module.training_outputs(inputs), inputs))["loss"].backward()
     missing = [name for name, p in module.named_parameters() if p.grad is None or not p.grad.any()]
     # batch normalisation takes the convolution's bias out again: a gradient of zero up to rounding
     assert [name for name in missing if name != "network.conv.bias"] == []

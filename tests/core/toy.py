@@ -12,6 +12,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from vision_apps.core.augmentation import Augmentation
 from vision_apps.core.data import TensorSamples, VisionData
 from vision_apps.core.fields import ImageInputs, Label, Pixels
+from vision_apps.core.losses import Part
 from vision_apps.core.module import VisionModule
 from vision_apps.core.presentation import Presentation
 
@@ -96,11 +97,11 @@ class ToyModule(VisionModule[ToyBatch, ImageInputs, Tensor, ToyAnswer]):
     def answer(self, outputs: Tensor, inputs: ImageInputs) -> ToyAnswer:
         return ToyAnswer(outputs.float().softmax(1))
 
-    def loss(self, outputs: Tensor, batch: ToyBatch) -> dict[str, Tensor]:
-        loss = nn.functional.cross_entropy(outputs.float(), batch.labels)
+    def loss(self, outputs: Tensor, batch: ToyBatch) -> dict[str, Part]:
+        loss = nn.functional.cross_entropy(outputs.float(), batch.labels, reduction="sum")
         if self.poison is not None and self.training and self.trainer.global_step == self.poison:
             loss = loss * torch.nan
-        return {"loss": loss}
+        return {"loss": Part(loss, len(outputs))}
 
     def build_metrics(self) -> MetricCollection:
         return MetricCollection({"accuracy": MulticlassAccuracy(self.num_classes, average="micro")})

@@ -2,22 +2,31 @@
 
 import torch
 
-from vision_apps.networks.auxiliary import AuxiliaryLogits, main_logits, summed_loss
+from vision_apps.core.losses import Part, values
+from vision_apps.networks.auxiliary import AuxiliaryLogits, main_logits, with_auxiliary
 
 
-def parts_of(logits: torch.Tensor) -> dict[str, torch.Tensor]:
-    return {"loss": logits.sum(), "twice": 2 * logits.sum()}
+def parts_of(logits: torch.Tensor) -> dict[str, Part]:
+    """A mean, and beside it a smaller weight on a mean over one entry of two."""
+    return {"loss": Part(logits.sum(), 2), "twice": Part(2 * logits.sum(), torch.tensor(1), 0.25)}
 
 
 def test_one_head_is_what_it_is() -> None:
     logits = torch.tensor([[1.0, 2.0]])
     assert main_logits(logits) is logits
-    assert summed_loss(logits, parts_of) == {"loss": torch.tensor(3.0), "twice": torch.tensor(6.0)}
+    found = values(with_auxiliary(logits, parts_of))
+    assert {name: value.item() for name, value in found.items()} == {"loss": 1.5 + 0.25 * 6, "twice": 6}
 
 
 def test_all_heads_are_summed_and_told() -> None:
     logits = torch.tensor([[1.0, 2.0]])
     outputs = AuxiliaryLogits(logits, (logits + 1, logits + 10), 0.5)
     assert main_logits(outputs) is logits
-    found = {name: value.item() for name, value in summed_loss(outputs, parts_of).items()}
-    assert found == {"loss": 3 + 0.5 * (5 + 23), "main": 3, "auxiliary": 5 + 23, "twice": 6}
+    found = {name: value.item() for name, value in values(with_auxiliary(outputs, parts_of)).items()}
+    of_others = 5 / 2 + 0.25 * 10 + 23 / 2 + 0.25 * 46
+    assert found == {
+        "loss": 1.5 + 0.25 * 6 + 0.5 * of_others,
+        "main": 1.5,
+        "auxiliary": of_others,
+        "twice": 6,
+    }

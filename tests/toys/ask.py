@@ -13,6 +13,7 @@ from vision_apps.core.data import TensorSamples, VisionData
 from vision_apps.core.errors import DataError
 from vision_apps.core.exportable import Exportable
 from vision_apps.core.fields import Label, Pixels, Text
+from vision_apps.core.losses import Part
 from vision_apps.core.module import VisionModule
 
 COLORS = ("red", "green", "blue")
@@ -93,8 +94,8 @@ class Ask(VisionModule[AskBatch, AskInputs, Tensor, AskAnswer]):
     def answer(self, outputs: Tensor, inputs: AskInputs) -> AskAnswer:
         return AskAnswer(outputs.float().softmax(1))
 
-    def loss(self, outputs: Tensor, batch: AskBatch) -> dict[str, Tensor]:
-        return {"loss": cross_entropy(outputs.float(), batch.labels)}
+    def loss(self, outputs: Tensor, batch: AskBatch) -> dict[str, Part]:
+        return {"loss": Part(cross_entropy(outputs.float(), batch.labels, reduction="sum"), len(outputs))}
 
     def build_metrics(self) -> MetricCollection:
         return MetricCollection({"accuracy": MulticlassAccuracy(2, average="micro")})

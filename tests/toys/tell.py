@@ -9,6 +9,7 @@ from torchmetrics import MeanMetric
 
 from vision_apps.core.data import TensorSamples, VisionData
 from vision_apps.core.fields import ImageInputs, Pixels, Text
+from vision_apps.core.losses import Part
 from vision_apps.core.module import VisionModule
 from vision_apps.core.presentation import Presentation
 
@@ -84,13 +85,14 @@ class Tell(VisionModule[TellBatch, ImageInputs, Tensor, TellAnswer]):
             ended |= new == END
         return TellAnswer(words[:, 1:])
 
-    def evaluate(self, batch: TellBatch) -> tuple[dict[str, Tensor], TellAnswer]:
+    def evaluate(self, batch: TellBatch) -> tuple[dict[str, Part], TellAnswer]:
         return self.loss(self.training_outputs(batch), batch), self(self.inputs(batch))
 
-    def loss(self, outputs: Tensor, batch: TellBatch) -> dict[str, Tensor]:
-        return {
-            "loss": cross_entropy(outputs.float().flatten(0, 1), batch.captions.flatten(), ignore_index=0)
-        }
+    def loss(self, outputs: Tensor, batch: TellBatch) -> dict[str, Part]:
+        """The mean over the words, of which a batch has more or fewer."""
+        words = batch.captions.flatten()
+        total = cross_entropy(outputs.float().flatten(0, 1), words, ignore_index=0, reduction="sum")
+        return {"loss": Part(total, (words != 0).sum())}
 
     def build_metrics(self) -> dict[str, MeanMetric]:
         return {"exact": MeanMetric()}

@@ -12,6 +12,7 @@ from vision_apps.core.data import TensorSamples, VisionData
 from vision_apps.core.episodes import Environment
 from vision_apps.core.errors import DataError
 from vision_apps.core.fields import Stays
+from vision_apps.core.losses import Part, mean
 from vision_apps.core.module import VisionModule
 from vision_apps.core.presentation import Drawn, Presentation
 
@@ -97,15 +98,15 @@ class Walk(VisionModule[Episodes, Episodes, list[Tensor], Path]):
             cells.append(state.starts)
         return Path(torch.stack(cells, dim=1))
 
-    def evaluate(self, batch: Episodes) -> tuple[dict[str, Tensor], Path]:
+    def evaluate(self, batch: Episodes) -> tuple[dict[str, Part], Path]:
         return self.loss(self.outputs(batch), batch), self(batch)
 
-    def loss(self, outputs: list[Tensor], batch: Episodes) -> dict[str, Tensor]:
+    def loss(self, outputs: list[Tensor], batch: Episodes) -> dict[str, Part]:
         state, losses = self.world.reset(batch), []
         for thoughts in outputs:
-            losses.append(cross_entropy(thoughts, expert(state)))
+            losses.append(cross_entropy(thoughts, expert(state), reduction="none"))
             state = self.world.step(state, expert(state))
-        return {"loss": torch.stack(losses).mean()}
+        return {"loss": mean(torch.stack(losses))}
 
     def build_metrics(self) -> dict[str, MeanMetric]:
         return {"success": MeanMetric()}

@@ -9,8 +9,9 @@ from vision_apps.core.fields import FieldsT
 class Augmentation:
     """A change of whole training batches on their device.
 
-    A configuration may name any class that derives from this. Numbers are drawn from torch's global generator
-    on the CPU, whatever the batch's device.
+    A configuration may name any class that derives from this. Numbers are drawn by `core.draws`, so that a
+    sample has the same ones whatever the batch's device and the number of processes. What is drawn from
+    torch's global generator instead differs between processes.
     """
 
     until: float = 1.0  # share of the run after which it is left out

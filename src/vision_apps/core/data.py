@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, Subset
 from vision_apps.core.augmentation import is_over
 from vision_apps.core.errors import ConfigError, CorruptSample
 from vision_apps.core.loader import BatchLoader, read_sample
-from vision_apps.core.seeding import permutation, seed_everything
+from vision_apps.core.seeding import permutation, seed_batch
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -220,7 +220,7 @@ class VisionData(pl.LightningDataModule):
         if trainer is None or not trainer.training:
             return batch
         position = trainer.fit_loop.epoch_loop.batch_progress.current.ready
-        seed_everything(self.seed, trainer.current_epoch, position, trainer.global_rank)
+        seed_batch(self.seed, trainer.current_epoch, position, trainer.global_rank)
         for name, transform in self.augment.items():
             if is_over(transform, trainer):
                 continue

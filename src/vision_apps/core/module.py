@@ -10,10 +10,11 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
+from vision_apps.core import losses
 from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.core.exportable import Exportable
 from vision_apps.core.fields import AnswerT, BatchT, InputsT, required
-from vision_apps.core.losses import RunningLosses
+from vision_apps.core.losses import Parts, RunningLosses
 from vision_apps.core.pictures import sheet
 from vision_apps.core.presentation import Presentation
 from vision_apps.core.stage import Metrics, Stage
@@ -101,8 +102,10 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
         """What the user gets from ``outputs``."""
         raise NotImplementedError
 
-    def loss(self, outputs: OutputsT, batch: BatchT) -> dict[str, Tensor]:
-        """``loss``, and its named parts, scalars; all are logged."""
+    def loss(self, outputs: OutputsT, batch: BatchT) -> Parts:
+        """The parts of the loss by name, the same names for every batch: each says what is summed and what
+        the sum is divided by, so that several processes and any evaluation batch give the same. All are
+        logged, and their weighted sum as ``loss``; a part that needs no name of its own is called that."""
         raise NotImplementedError
 
     def build_metrics(self) -> Metrics:
@@ -124,7 +127,7 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
         """The outputs that the loss is taken of; differs from prediction only where training feeds more."""
         return self.outputs(self.inputs(batch))
 
-    def evaluate(self, batch: BatchT) -> tuple[dict[str, Tensor], AnswerT]:
+    def evaluate(self, batch: BatchT) -> tuple[Parts, AnswerT]:
         """The parts of the loss, and the answer that ``forward`` gives. One pass through the network serves
         both, unless a sequence is decoded freely or an agent walks."""
         outputs = self.outputs(self.inputs(batch))
@@ -190,8 +193,8 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
         return inputs
 
     def training_step(self, batch: BatchT, batch_idx: int) -> Tensor:
-        parts = self.loss(self.training_outputs(batch), batch)
-        self.losses.add(parts)
+        values = losses.values(self.loss(self.training_outputs(batch), batch))
+        self.losses.add(values)
         # the means since the line before when Lightning writes a line; at an epoch's end they are only for
         # the eye
         trainer = self.trainer
@@ -199,12 +202,12 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
         steps = (batch_idx + 1) % trainer.accumulate_grad_batches == 0 or trainer.is_last_batch
         line = steps and (trainer.global_step + 1) % every == 0
         if line or trainer.is_last_batch:
-            means = {f"train/{name}": value for name, value in self.losses.means().items()}
-            self.log_dict(means, sync_dist=trainer.world_size > 1)
+            # of all processes already
+            self.log_dict({f"train/{name}": value for name, value in self.losses.means().items()})
             self.log("lr", trainer.optimizers[0].param_groups[0]["lr"])
         if line:
             self.losses.restart()
-        return parts["loss"]
+        return values["loss"]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["unlogged"] = self.losses.state_dict()
@@ -231,7 +234,7 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
     def _measure(self, name: str, batch: BatchT) -> None:
         stage = self.stage(name)
         parts, answer = self.evaluate(batch)
-        stage.add_losses(parts, len(next(value for value in batch._asdict().values() if value is not None)))
+        stage.losses.add(parts)
         self.score(stage.metrics(), answer, batch)
         quality = self.quality(answer, batch)
         if quality is not None:

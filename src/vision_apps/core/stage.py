@@ -5,9 +5,10 @@ from typing import Any, Generic
 
 import torch
 from torch import Tensor
-from torchmetrics import MeanMetric, Metric, MetricCollection
+from torchmetrics import Metric, MetricCollection
 
 from vision_apps.core.fields import AnswerT, BatchT
+from vision_apps.core.losses import Sums
 from vision_apps.core.worst import Worst
 
 Metrics = MetricCollection | Mapping[str, Metric]
@@ -23,10 +24,10 @@ class Stage(Generic[BatchT, AnswerT]):
     def __init__(self, build: Callable[[], Metrics], device: torch.device) -> None:
         self.build = build
         self.device = device
+        self.losses = Sums()
         self.worst: Worst[BatchT, AnswerT] = Worst()
         self.figures: dict[str, Tensor] = {}  # of the evaluation that has ended last, uint8 [3, h, w] by name
         self._metrics: dict[str, Metrics] = {}
-        self._losses: dict[str, MeanMetric] = {}
 
     def metrics(self, of: str = "") -> Metrics:
         """Of the network, or of the baseline of that name; made at first use."""
@@ -37,17 +38,10 @@ class Stage(Generic[BatchT, AnswerT]):
             self._metrics[of] = built
         return self._metrics[of]
 
-    def add_losses(self, parts: Mapping[str, Tensor], samples: int) -> None:
-        """Scalars of one batch by name, weighted with its number of samples."""
-        for name, value in parts.items():
-            if name not in self._losses:
-                self._losses[name] = MeanMetric().to(self.device)
-            self._losses[name].update(value, weight=samples)
-
     def compute(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Scalars to log, with ``<baseline>/`` before the names of a baseline's; and all that the network's
         metrics computed, by name. Over all processes."""
-        scalars = {name: mean.compute() for name, mean in self._losses.items()}
+        scalars = self.losses.values()
         measured: dict[str, Any] = {}
         for of, metrics in self._metrics.items():
             if isinstance(metrics, MetricCollection):
@@ -63,6 +57,7 @@ class Stage(Generic[BatchT, AnswerT]):
         return scalars, measured
 
     def restart(self) -> None:
-        for metrics in (self._losses, *self._metrics.values()):
+        self.losses.restart()
+        for metrics in self._metrics.values():
             for metric in metrics.values():
                 metric.reset()

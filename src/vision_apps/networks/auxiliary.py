@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
+
+from vision_apps.core.losses import Part, joined
 
 
 class AuxiliaryLogits(NamedTuple):
@@ -24,16 +25,16 @@ def main_logits(outputs: Logits) -> Tensor:
     return outputs.logits if isinstance(outputs, AuxiliaryLogits) else outputs
 
 
-def summed_loss(outputs: Logits, parts_of: Callable[[Tensor], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The parts of a loss over all heads. With auxiliary heads, ``loss`` is the sum of ``main`` and the
-    weighted ``auxiliary``, which are told beside the parts of the main head.
+def with_auxiliary(outputs: Logits, parts_of: Callable[[Tensor], dict[str, Part]]) -> dict[str, Part]:
+    """The parts of a loss over all heads: those of the main head, and weighted beside them ``auxiliary``, the
+    loss of the others together. With them, what would be called ``loss`` is called ``main``.
 
     Args:
-        parts_of: from logits to ``loss`` and its named parts.
+        parts_of: from logits to the parts of one head.
     """
     parts = parts_of(main_logits(outputs))
     if not isinstance(outputs, AuxiliaryLogits):
         return parts
-    main = parts.pop("loss")
-    auxiliary = torch.stack([parts_of(logits)["loss"] for logits in outputs.auxiliary]).sum()
-    return {"loss": main + outputs.weight * auxiliary, "main": main, "auxiliary": auxiliary, **parts}
+    others = [part for logits in outputs.auxiliary for part in parts_of(logits).values()]
+    named = {"main" if name == "loss" else name: part for name, part in parts.items()}
+    return {**named, "auxiliary": joined(others, outputs.weight)}

@@ -21,6 +21,7 @@ from vision_apps.applications.classification.types import ClassAnswer, LabelBatc
 from vision_apps.core.data import TensorSamples, VisionData
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.fields import ImageInputs
+from vision_apps.core.losses import values
 from vision_apps.networks.auxiliary import AuxiliaryLogits
 
 MEAN, STD = [0.1, 0.5, 0.7], [0.2, 0.3, 0.4]
@@ -133,7 +134,7 @@ def test_a_label_is_a_soft_label_that_is_sure(labels: list[int], smoothing: floa
     module = application(label_smoothing=smoothing).train()
     logits, hard = torch.randn(len(labels), 3), torch.tensor(labels)
     soft = F.one_hot(hard, 3).float()
-    found = [module.loss(logits, batch_of(kind))["loss"] for kind in (hard, soft)]
+    found = [values(module.loss(logits, batch_of(kind)))["loss"] for kind in (hard, soft)]
     torch.testing.assert_close(found[0], found[1])
     spread = (1 - smoothing) * soft + smoothing / 3
     torch.testing.assert_close(found[0], -(spread * logits.log_softmax(dim=1)).sum(dim=1).mean())
@@ -144,19 +145,21 @@ def test_mixed_labels_mix_the_losses() -> None:
     one, other, share = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 1, 0, 2]), 0.3
     mixed = share * F.one_hot(one, 3) + (1 - share) * F.one_hot(other, 3)
     expected = share * F.cross_entropy(logits, one) + (1 - share) * F.cross_entropy(logits, other)
-    torch.testing.assert_close(module.loss(logits, batch_of(mixed))["loss"], expected)
+    torch.testing.assert_close(values(module.loss(logits, batch_of(mixed)))["loss"], expected)
 
 
 def test_measuring_is_not_smoothed() -> None:
     module = application(label_smoothing=0.5).eval()
     logits, labels = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
-    torch.testing.assert_close(module.loss(logits, batch_of(labels))["loss"], F.cross_entropy(logits, labels))
+    torch.testing.assert_close(
+        values(module.loss(logits, batch_of(labels)))["loss"], F.cross_entropy(logits, labels)
+    )
 
 
 def test_auxiliary_losses_count_for_their_weight() -> None:
     module, labels = application(), torch.tensor([0, 1, 2, 0])
     logits, first, second = torch.randn(3, 4, 3)
-    parts = module.loss(AuxiliaryLogits(logits, (first, second), 0.3), batch_of(labels))
+    parts = values(module.loss(AuxiliaryLogits(logits, (first, second), 0.3), batch_of(labels)))
     losses = [F.cross_entropy(values, labels) for values in (logits, first, second)]
     torch.testing.assert_close(parts["main"], losses[0])
     torch.testing.assert_close(parts["auxiliary"], losses[1] + losses[2])
@@ -166,7 +169,11 @@ def test_auxiliary_losses_count_for_their_weight() -> None:
 def test_googlenet_trains_its_auxiliary_heads_and_answers_without() -> None:
     module = application(GoogLeNet(3, 16, width=0.05), size=16)
     batch = module.example()
-    assert module.loss(module.train().training_outputs(batch), batch).keys() == {"loss", "main", "auxiliary"}
+    assert values(module.loss(module.train().training_outputs(batch), batch)).keys() == {
+        "loss",
+        "main",
+        "auxiliary",
+    }
     assert module.eval()(module.inputs(batch)).probabilities.shape == (2, 3)
 
 
@@ -176,7 +183,7 @@ def test_loss_and_answer_are_float32_in_mixed_precision() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         inputs = module.inputs(batch)
         outputs = module.outputs(inputs)
-        loss, answer = module.loss(outputs, batch)["loss"], module.answer(outputs, inputs)
+        loss, answer = values(module.loss(outputs, batch))["loss"], module.answer(outputs, inputs)
     assert outputs.dtype == torch.bfloat16
     assert (loss.dtype, answer.probabilities.dtype) == (torch.float32, torch.float32)
 

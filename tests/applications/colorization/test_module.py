@@ -14,6 +14,7 @@ from vision_apps.applications.colorization.siggraph17 import Siggraph17
 from vision_apps.applications.colorization.types import ColorBatch, ColorInputs
 from vision_apps.applications.colorization.zhang16 import Zhang16
 from vision_apps.core.errors import ConfigError, DataError
+from vision_apps.core.losses import values
 from vision_apps.data.scenes.data import Scenes
 
 NETWORKS = {
@@ -38,7 +39,7 @@ def module(request) -> Colorization:
 
 def test_every_parameter_learns(module, scenes):
     module.train()
-    parts = module.loss(module.training_outputs(scenes), scenes)
+    parts = values(module.loss(module.training_outputs(scenes), scenes))
     parts["loss"].backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in module.parameters())
     assert all(math.isfinite(part.item()) for part in parts.values())
@@ -77,7 +78,7 @@ def test_classification_learns_to_overfit_below_the_prior(scenes):
     optimizer = torch.optim.AdamW(module.parameters(), lr=3e-3)
     losses = []
     for _ in range(25):
-        parts = module.loss(module.training_outputs(scenes), scenes)
+        parts = values(module.loss(module.training_outputs(scenes), scenes))
         optimizer.zero_grad()
         parts["loss"].backward()
         optimizer.step()
@@ -90,11 +91,11 @@ def test_classification_learns_to_overfit_below_the_prior(scenes):
 
 def test_above_floor_is_measured_from_the_least_possible_loss(scenes):
     module = Colorization(NETWORKS["classes"](), image_size=32).eval()
-    parts = module.loss(module.outputs(ColorInputs(scenes.images)), scenes)
+    parts = values(module.loss(module.outputs(ColorInputs(scenes.images)), scenes))
     floor = scenes_truth.floor(scenes.materials[:, ::4, ::4]).mean()
     assert parts["above_floor"].item() == pytest.approx((parts["cross_entropy"] - floor).item(), abs=1e-5)
-    assert "above_floor" not in module.loss(
-        module.outputs(ColorInputs(scenes.images)), ColorBatch(scenes.images)
+    assert "above_floor" not in values(
+        module.loss(module.outputs(ColorInputs(scenes.images)), ColorBatch(scenes.images))
     )
 
 
@@ -109,7 +110,7 @@ def test_rebalancing_weighs_by_the_prior_that_was_counted(scenes):
     target = soft_encode(rgb_to_ab(scenes.images, 4))
     expected = bin_mass(target) / target.weights.sum()
     assert torch.allclose(module.prior, expected.float(), atol=1e-6)
-    parts = module.loss(module.outputs(ColorInputs(scenes.images)), scenes)
+    parts = values(module.loss(module.outputs(ColorInputs(scenes.images)), scenes))
     assert parts["loss"].item() != pytest.approx(parts["cross_entropy"].item(), rel=1e-3)
 
 
@@ -123,7 +124,7 @@ def test_the_prior_is_kept_in_the_checkpoint(scenes):
 
 def test_all_colors_weigh_alike_before_they_are_counted(scenes):
     module = Colorization(NETWORKS["classes"](), image_size=32, rebalance=0.5, drop_grey=False).eval()
-    parts = module.loss(module.outputs(ColorInputs(scenes.images)), scenes)
+    parts = values(module.loss(module.outputs(ColorInputs(scenes.images)), scenes))
     assert parts["loss"].item() == pytest.approx(parts["cross_entropy"].item())
 
 
@@ -132,10 +133,10 @@ def test_grey_images_do_not_count(scenes):
     images[:4] = 128
     module = Colorization(NETWORKS["classes"](), image_size=32).eval()
     outputs = module.outputs(ColorInputs(images))
-    dropped = module.loss(outputs, ColorBatch(images))
+    dropped = values(module.loss(outputs, ColorBatch(images)))
     assert dropped["loss"] < dropped["cross_entropy"]
     module.drop_grey = False
-    kept = module.loss(outputs, ColorBatch(images))
+    kept = values(module.loss(outputs, ColorBatch(images)))
     assert kept["loss"].item() == pytest.approx(dropped["cross_entropy"].item())
 
 
@@ -252,7 +253,7 @@ def test_all_wrong_arguments_are_named_at_once():
 def test_the_example_is_a_batch_that_trains(module):
     batch = module.example()
     assert batch.images.shape == (2, 3, 32, 32) and batch.images.dtype == torch.uint8
-    assert torch.isfinite(module.train().loss(module.training_outputs(batch), batch)["loss"])
+    assert torch.isfinite(values(module.train().loss(module.training_outputs(batch), batch))["loss"])
 
 
 @pytest.mark.slow

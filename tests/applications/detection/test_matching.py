@@ -73,7 +73,7 @@ def test_what_lies_in_an_ignored_region_is_neither() -> None:
 )
 def test_counts_of_a_sample(positives: int, negatives: int, count: int, random: bool, share: float) -> None:
     matched = torch.tensor([3] * positives + [BETWEEN] * 5 + [BACKGROUND] * negatives)
-    chosen, background = sample(matched, count, share, random)
+    chosen, background = sample(matched, count, share, torch.Generator() if random else None)
     assert len(chosen) == min(positives, int(count * share))
     assert len(background) == min(negatives, count - len(chosen))
     assert (matched[chosen] == 3).all() and (matched[background] == BACKGROUND).all()
@@ -82,16 +82,16 @@ def test_counts_of_a_sample(positives: int, negatives: int, count: int, random: 
 
 def test_in_evaluation_the_sample_is_the_same_and_from_everywhere() -> None:
     matched = torch.full((100,), BACKGROUND)
-    _, first = sample(matched, 10, 0.5, random=False)
+    _, first = sample(matched, 10, 0.5, None)
     assert first.tolist() == list(range(0, 100, 10))
-    torch.manual_seed(1)
-    _, drawn = sample(matched, 10, 0.5, random=True)
-    _, again = sample(matched, 10, 0.5, random=True)
+    generator = torch.Generator().manual_seed(1)
+    _, drawn = sample(matched, 10, 0.5, generator)
+    _, again = sample(matched, 10, 0.5, generator)
     assert drawn.tolist() != again.tolist()
 
 
 @pytest.mark.parametrize("random", [True, False])
 def test_a_sample_of_a_sample_is_the_whole(random: bool) -> None:
     matched = torch.tensor([0] * 30 + [BACKGROUND] * 90)
-    taken = torch.cat(sample(matched, 64, 0.25, random))
-    assert sum(map(len, sample(matched[taken], 64, 0.25, False))) == len(taken) == 64
+    taken = torch.cat(sample(matched, 64, 0.25, torch.Generator() if random else None))
+    assert sum(map(len, sample(matched[taken], 64, 0.25, None))) == len(taken) == 64

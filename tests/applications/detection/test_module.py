@@ -22,6 +22,7 @@ from vision_apps.applications.detection.types import (
 )
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.fields import one_by_one, replaced
+from vision_apps.core.losses import Part, mean, values
 from vision_apps.core.pictures import sheet, to_pil
 from vision_apps.data.boxes.coco import CocoJson
 from vision_apps.data.boxes.voc import VocFolder
@@ -52,9 +53,10 @@ class Made(Detector[Seen]):
         self.targets = targets
         return Seen(pixels * self.weight, proposals)
 
-    def loss(self, outputs: Seen, targets: list[Target]) -> dict[str, Tensor]:
+    def loss(self, outputs: Seen, targets: list[Target]) -> dict[str, Part]:
         self.loss_targets = targets
-        return {"loss": outputs.pixels.square().mean(), "positives": torch.tensor(self.positives)}
+        positives = Part(torch.tensor(self.positives), len(targets), weight=0)
+        return {"loss": mean(outputs.pixels.square()), "positives": positives}
 
     def detect(self, outputs: Seen) -> list[Detections]:
         nothing = Detections(torch.empty(0, 4), torch.empty(0), torch.empty(0).long())
@@ -215,19 +217,14 @@ def test_proposals_that_are_missing_are_made_where_the_network_needs_them() -> N
 
 
 def test_many_steps_without_a_positive_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    network = Made()
-    network.positives = 0.0
-    made, given = module(network), batch()
+    made = module()
 
     def steps(count: int) -> None:
         for _ in range(count):
-            made.loss(Seen(torch.zeros(1), None), given)
+            made.losses.add({"positives": torch.tensor(0.0)})
+            made.on_after_backward()
 
     with caplog.at_level(logging.WARNING):
-        made.eval()
-        steps(2 * PATIENCE)
-        assert not caplog.records  # nothing is learned here anyway
-        made.train()
         steps(PATIENCE - 1)
         assert not caplog.records
         steps(2 * PATIENCE)
@@ -237,11 +234,10 @@ def test_many_steps_without_a_positive_are_told_once(caplog: pytest.LogCaptureFi
 
 
 def test_a_positive_now_and_then_is_enough(caplog: pytest.LogCaptureFixture) -> None:
-    network = Made()
-    made = module(network)
+    made = module()
     for step in range(4 * PATIENCE):
-        network.positives = float(step % 20 == 0)
-        made.loss(Seen(torch.zeros(1), None), batch())
+        made.losses.add({"positives": torch.tensor(float(step % 20 == 0))})
+        made.on_after_backward()
     assert not caplog.records
 
 
@@ -360,7 +356,7 @@ def test_the_example_fits() -> None:
     example = made.example()
     assert type(example) is DetectionBatch and example.images.shape == (2, 3, 48, 80)
     assert [len(target.labels) for target in made.targets(example)] == [1, 0]
-    assert made.loss(made.training_outputs(example), example)["loss"].isfinite()
+    assert values(made.loss(made.training_outputs(example), example))["loss"].isfinite()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from vision_apps.applications.detection.anchors import anchors
 from vision_apps.applications.detection.proposers import UNIT, External, Proposer, Rpn, RpnOutputs, Windows
 from vision_apps.applications.detection.types import Target
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.losses import values
 
 with contextlib.suppress(ImportError):
     import cv2  # noqa: F401 - its first import sets an environment variable, which no test may do
@@ -125,7 +126,7 @@ def test_the_loss_by_hand() -> None:
     outputs = RpnOutputs(
         torch.tensor([[2.0, -1.0, 5.0, 0.5]]), torch.tensor([[[0.2, 0, 0, 0]] + [[9.0] * 4] * 3]), references
     )
-    parts = network.loss(outputs, [target])
+    parts = values(network.loss(outputs, [target]))
     scores = torch.tensor([2.0, -1.0, 0.5])  # the third anchor is neither
     expected = F.binary_cross_entropy_with_logits(scores, torch.tensor([1.0, 0, 0]))
     torch.testing.assert_close(parts["rpn_objectness"], expected)
@@ -139,7 +140,7 @@ def test_perfect_offsets_cost_nothing() -> None:
     target = Target(torch.tensor([[5.0, 7, 25, 22], [30, 30, 62, 60]]), torch.tensor([0, 1]), NONE)
     owner = box_iou(target.boxes, references).argmax(dim=0)
     deltas = box_codec.encode(target.boxes[owner], references, UNIT)[None]
-    parts = network.loss(RpnOutputs(torch.zeros(1, len(references)), deltas, references), [target])
+    parts = values(network.loss(RpnOutputs(torch.zeros(1, len(references)), deltas, references), [target]))
     assert parts["rpn_positives"] >= 2
     assert parts["rpn_boxes"] < 1e-3  # 0 but for an anchor that another object takes as its best
 

@@ -20,6 +20,7 @@ from vision_apps.applications.detection.stage2 import FitStage2, collect, fit_ri
 from vision_apps.applications.detection.types import DetectionBatch, Target
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.loader import BatchLoader
+from vision_apps.core.losses import values
 from vision_apps.networks.backbones import Small
 
 NONE = torch.zeros(0, 4)
@@ -149,7 +150,7 @@ def test_the_softmax_stays_with_the_loss() -> None:
     network, (pixels, targets) = detector(), pictures(4)
     fit_stage2(network.train(), [(pixels, targets, None)])
     assert network.training
-    network.loss(network(pixels, targets), targets)["loss"].backward()
+    values(network.loss(network(pixels, targets), targets))["loss"].backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
 
 

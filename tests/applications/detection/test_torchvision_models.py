@@ -27,6 +27,7 @@ from vision_apps.applications.detection.torchvision_models import (
 from vision_apps.applications.detection.torchvision_regions import TwoStageDetector
 from vision_apps.applications.detection.types import Target
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.losses import values
 from vision_apps.networks.backbones import Small
 
 K = 3
@@ -119,11 +120,11 @@ def test_losses_are_torchvision_s(name: str) -> None:
         detector.model.roi_heads.fg_bg_sampler.positive_fraction = 0.99
     images = pixels()
     expected = torchvision_alone(detector, images, TARGETS)
-    found = detector.loss(detector(images, TARGETS), TARGETS)
+    found = values(detector.loss(detector(images, TARGETS), TARGETS))
     for theirs, value in expected.items():
         torch.testing.assert_close(found[names[theirs]], value, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found["loss"], sum(expected.values()), rtol=1e-4, atol=1e-5)
-    assert found["positives"] >= 2
+    assert found["positives"] >= 1  # of each picture
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -148,9 +149,9 @@ def test_losses_in_evaluation_with_and_without_objects(name: str) -> None:
     detector = MAKERS[name]().eval()
     with torch.no_grad():
         outputs = detector(pixels())
-        first, again = detector.loss(outputs, TARGETS), detector.loss(outputs, TARGETS)
+        first, again = values(detector.loss(outputs, TARGETS)), values(detector.loss(outputs, TARGETS))
         state = torch.get_rng_state()
-        nothing = detector.loss(outputs, [target(labels=[])] * 2)
+        nothing = values(detector.loss(outputs, [target(labels=[])] * 2))
     assert torch.equal(torch.get_rng_state(), state), "measuring draws from the training's generator"
     assert all(torch.equal(value, again[key]) for key, value in first.items())
     assert all(value.isfinite() and value.ndim == 0 for value in (*first.values(), *nothing.values()))
@@ -162,7 +163,7 @@ def test_every_parameter_learns_also_from_empty_pictures(name: str) -> None:
     detector = MAKERS[name]().train()
     for targets in (TARGETS, [target(labels=[])] * 2):
         detector.zero_grad()
-        detector.loss(detector(pixels(), targets), targets)["loss"].backward()
+        values(detector.loss(detector(pixels(), targets), targets))["loss"].backward()
         silent = [n for n, p in detector.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
         assert not silent
 
@@ -176,7 +177,7 @@ def test_an_ignored_region_teaches_nothing(name: str) -> None:
     outputs = detector(pixels(), targets)
     logits = outputs.heads["cls_logits"].detach().requires_grad_()
     heads = outputs.heads | {"cls_logits": logits}
-    detector.loss(outputs._replace(heads=heads), targets)["classes"].backward()
+    values(detector.loss(outputs._replace(heads=heads), targets))["classes"].backward()
     taught = logits.grad.abs().sum(dim=2) > 0
     owners = [detector._match(outputs, targets[0].boxes) >= 0] * 2
     assert torch.equal(taught, torch.stack(owners)) and taught.any()
@@ -188,7 +189,7 @@ def test_an_ignored_region_teaches_the_two_stages_nothing() -> None:
     targets = [target(labels=[], ignored=whole)] * 2
     outputs = detector(pixels(), targets)
     objectness, logits = (value.detach().requires_grad_() for value in (outputs.objectness, outputs.logits))
-    parts = detector.loss(outputs._replace(objectness=objectness, logits=logits), targets)
+    parts = values(detector.loss(outputs._replace(objectness=objectness, logits=logits), targets))
     assert parts["positives"] == 0
     parts["classes"].backward()
     assert logits.grad is not None and logits.grad.eq(0).all()
@@ -227,7 +228,7 @@ def test_input_size_enlarges_inside_and_answers_outside() -> None:
     doubled = box._replace(boxes=2 * box.boxes)
     with torch.no_grad():
         one, other = small(image), large(twice)
-        torch.testing.assert_close(small.loss(one, [box]), large.loss(other, [doubled]))
+        torch.testing.assert_close(values(small.loss(one, [box])), values(large.loss(other, [doubled])))
         found, expected = small.detect(one)[0], large.detect(other)[0]
     torch.testing.assert_close(found.boxes * 2, expected.boxes)
     torch.testing.assert_close(found.scores, expected.scores)
@@ -276,7 +277,7 @@ def test_points_of_fcos_give_torchvision_s_loss_for_many_boxes() -> None:
             [outputs.anchors] * 2,
             outputs.levels,
         )
-        found = detector.loss(outputs, rows)
+        found = values(detector.loss(outputs, rows))
     torch.testing.assert_close(found["loss"], sum(expected.values()))
 
 
@@ -299,7 +300,7 @@ def test_three_background_boxes_are_learned_for_each_matched_one() -> None:
     targets = [target([20.0, 20, 50, 52], labels=[1])]
     outputs = detector(pixels(1), targets)
     logits = outputs.heads["cls_logits"].detach().requires_grad_()
-    parts = detector.loss(outputs._replace(heads=outputs.heads | {"cls_logits": logits}), targets)
+    parts = values(detector.loss(outputs._replace(heads=outputs.heads | {"cls_logits": logits}), targets))
     parts["classes"].backward()
     taught = int((logits.grad.abs().sum(dim=2) > 0).sum())  # type: ignore[union-attr]
     assert taught == 4 * int(parts["positives"]) > 0

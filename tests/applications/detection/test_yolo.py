@@ -15,6 +15,7 @@ from vision_apps.applications.detection.task_aligned import Assignment, assign
 from vision_apps.applications.detection.types import Target
 from vision_apps.applications.detection.yolo import PointOutputs, Yolo, boxes_at, class_loss, grid, sides_from
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.losses import values
 from vision_apps.networks.backbones import Small
 
 NONE = torch.zeros(0, 4)
@@ -65,7 +66,7 @@ def test_the_loss_of_one_point() -> None:
     """Distances of 0 and 1 strides with half the probability each are the box itself: an IoU of 1, so that
     the score should be 1. What a distribution cannot go below is its entropy."""
     net = small(reg_max=2)
-    parts = net.loss(one_point(0.25, [0.5, 0.5, 0.0]), [target([0, 0, 8, 8], label=1)])
+    parts = values(net.loss(one_point(0.25, [0.5, 0.5, 0.0]), [target([0, 0, 8, 8], label=1)]))
     assert parts["positives"] == 1
     assert parts["boxes"].item() == pytest.approx(0, abs=1e-5)
     assert parts["distances"].item() == pytest.approx(math.log(2), rel=1e-5)
@@ -77,9 +78,9 @@ def test_boxes_are_weighted_by_quality_and_divided_by_its_sum() -> None:
     """Twice as long as the object in both directions: an IoU of 1/4, which is also the quality."""
     net = small(reg_max=2)
     truth = target([2, 2, 6, 6], label=1)
-    few = net.loss(one_point(0.5, [0.5, 0.5, 0.0]), [truth])
+    few = values(net.loss(one_point(0.5, [0.5, 0.5, 0.0]), [truth]))
     assert few["boxes"].item() == pytest.approx(0.75 * 0.25, rel=1e-4)  # a sum below 1 counts as 1
-    many = net.loss(one_point(0.5, [0.5, 0.5, 0.0], pictures=8), [truth] * 8)
+    many = values(net.loss(one_point(0.5, [0.5, 0.5, 0.0], pictures=8), [truth] * 8))
     assert many["boxes"].item() == pytest.approx(0.75, rel=1e-4)
     assert many["distances"].item() == pytest.approx(math.log(2), rel=1e-4)  # 3/4 at 0, 1/4 at 1
     soft = F.binary_cross_entropy(torch.tensor(0.5), torch.tensor(0.25)).item()
@@ -92,7 +93,7 @@ def test_the_parts_of_the_loss_against_their_definitions() -> None:
     outputs = net(torch.rand(2, 3, 40, 56))
     boxes = torch.tensor([[4.0, 4, 30, 28], [20, 10, 50, 40]])
     targets = [Target(boxes, torch.tensor([2, 0]), NONE), EMPTY]
-    parts = net.loss(outputs, targets)
+    parts = values(net.loss(outputs, targets))
 
     predicted = net.boxes(outputs.sides, outputs.points, outputs.strides)
     found = assign(
@@ -106,7 +107,7 @@ def test_the_parts_of_the_loss_against_their_definitions() -> None:
         smallest=8,
     )
     chosen = found.positive[0]
-    assert not found.positive[1].any() and parts["positives"] == chosen.sum()
+    assert not found.positive[1].any() and parts["positives"] == chosen.sum() / 2
     truth, weight = boxes[found.owners[0, chosen]], found.quality[0, chosen]
     total = max(weight.sum().item(), 1.0)
     aim = torch.zeros(2, len(outputs.points), 3)
@@ -132,7 +133,7 @@ def test_an_ignored_region_is_not_background() -> None:
     region = torch.tensor([[0.0, 0, 9, 16]])  # the points of the left column
 
     def cost(found: Target) -> float:
-        return net.loss(outputs, [found])["classes"].item()
+        return values(net.loss(outputs, [found]))["classes"].item()
 
     assert cost(EMPTY) == pytest.approx(8 * math.log(2), rel=1e-5)
     assert cost(target(ignored=region)) == pytest.approx(4 * math.log(2), rel=1e-5)
@@ -160,7 +161,7 @@ def test_every_parameter_has_a_gradient(levels: int, dfl: bool, train: bool) -> 
         net.zero_grad()
         with torch.autocast("cpu", torch.bfloat16):
             outputs = net(pixels, targets)
-            parts = net.loss(outputs, targets)
+            parts = values(net.loss(outputs, targets))
         assert all(
             part.ndim == 0 and part.isfinite() and part.dtype == torch.float32 for part in parts.values()
         )
@@ -228,7 +229,7 @@ def test_what_cannot_be_found() -> None:
 def test_degenerate_objects_are_no_objects() -> None:
     net = small()
     outputs = net(torch.rand(2, 3, 32, 32))
-    parts = net.loss(outputs, [target([4, 4, 4, 20]), EMPTY])
+    parts = values(net.loss(outputs, [target([4, 4, 4, 20]), EMPTY]))
     assert parts["positives"] == 0 and parts["loss"].isfinite()
 
 
@@ -237,7 +238,7 @@ def test_a_box_without_width_has_a_finite_gradient() -> None:
     sides[..., 0] = 200.0
     sides.requires_grad_()
     outputs = one_point(0.5, [1.0, 0.0, 0.0])._replace(sides=sides)
-    small(reg_max=2).loss(outputs, [target([0, 0, 8, 8])])["loss"].backward()
+    values(small(reg_max=2).loss(outputs, [target([0, 0, 8, 8])]))["loss"].backward()
     assert sides.grad is not None and sides.grad.isfinite().all()
 
 
@@ -274,7 +275,7 @@ def test_learns_two_pictures_by_heart() -> None:
     optimizer = torch.optim.AdamW(net.parameters(), lr=5e-3)
     for _ in range(120):
         optimizer.zero_grad()
-        net.loss(net(pixels), targets)["loss"].backward()
+        values(net.loss(net(pixels), targets))["loss"].backward()
         optimizer.step()
     for found, wanted in zip(net.detect(net(pixels)), targets, strict=True):
         assert found.labels[0] == wanted.labels[0] and found.scores[0] > 0.5

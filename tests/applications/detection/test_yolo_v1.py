@@ -12,6 +12,7 @@ from vision_apps.applications.detection.objects import Objects, pad
 from vision_apps.applications.detection.types import Target
 from vision_apps.applications.detection.yolo_v1 import GridOutputs, YoloV1, cells_of, decode, sum_squared_loss
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.losses import values
 from vision_apps.networks.backbones import Small
 
 # pictures of 16 pixels, a grid of 2 x 2, two boxes per cell, two classes
@@ -34,7 +35,7 @@ def nothing(pictures: int = 1) -> GridOutputs:
 
 
 def loss(outputs: GridOutputs, *targets: Target, **options: Any) -> dict[str, torch.Tensor]:
-    return sum_squared_loss(outputs, pad(list(targets)), STRIDE, **options)
+    return values(sum_squared_loss(outputs, pad(list(targets)), STRIDE, **options))
 
 
 def test_decode() -> None:
@@ -51,7 +52,7 @@ def test_square_roots_of_the_sides() -> None:
     outputs = nothing()
     outputs.boxes[0, 0, 0, 2:] = torch.tensor([0.25, 0.5])  # a side of 1 pixel and one of 4
     parts = loss(outputs, target([2, 2, 6, 6]))
-    assert parts["coordinates"].item() == pytest.approx(5 * 0.25**2)
+    assert parts["coordinates"].item() == pytest.approx(0.25**2)
 
     def one_pixel_off(side: float) -> float:
         outputs = nothing()
@@ -73,7 +74,7 @@ def test_the_box_that_overlaps_best_is_responsible() -> None:
     parts = loss(outputs._replace(boxes=boxes), target([2, 2, 6, 6]))
     assert parts["coordinates"] == 0 and parts["positives"] == 1
     assert parts["objects"].item() == pytest.approx(0.25**2)  # box 1: its IoU is 1
-    assert parts["no_objects"].item() == pytest.approx(0.5 * 0.5**2)  # box 0, although its cell has an object
+    assert parts["no_objects"].item() == pytest.approx(0.5**2)  # box 0, although its cell has an object
 
     worse = outputs.boxes.clone()
     worse[0, 0, 1, 2:] = 0.4
@@ -87,9 +88,7 @@ def test_without_any_overlap_the_nearest_box_is_responsible() -> None:
     outputs = nothing()
     outputs.boxes[0, 0, 0, :2] = 0.0
     parts = loss(outputs, target([2, 2, 6, 6]))
-    assert parts["coordinates"].item() == pytest.approx(
-        5 * 2 * 0.5**2
-    )  # the sides alone: its centre is right
+    assert parts["coordinates"].item() == pytest.approx(2 * 0.5**2)  # the sides alone: its centre is right
 
 
 def test_confidence_target() -> None:
@@ -128,7 +127,7 @@ def test_an_ignored_region_is_not_background() -> None:
     outputs = nothing()
     outputs.confidences.fill_(1.0)
     region = torch.tensor([[0.0, 0.0, 9.0, 16.0]])  # both left cells
-    assert loss(outputs, target(ignored=region))["no_objects"].item() == pytest.approx(0.5 * 4)
+    assert loss(outputs, target(ignored=region))["no_objects"].item() == pytest.approx(4)
     with_object = loss(outputs, target([2, 2, 6, 6], ignored=region))
     assert with_object["positives"] == 1 and with_object["objects"] == 1  # an IoU of 0, a confidence of 1
 
@@ -218,7 +217,7 @@ def test_is_what_loops_find(seed: int) -> None:
             for box in range(2):
                 if box != responsible:
                     expected += 0.5 * outputs.confidences[i, cell, box].item() ** 2
-    found_loss = sum_squared_loss(outputs, pad(targets), stride)
+    found_loss = values(sum_squared_loss(outputs, pad(targets), stride))
     assert found_loss["loss"].item() == pytest.approx(expected / 2, rel=1e-4)
 
 
@@ -244,7 +243,7 @@ def test_every_parameter_has_a_gradient(head: Any, train: bool) -> None:
         net.zero_grad()
         with torch.autocast("cpu", torch.bfloat16):
             outputs = net(pixels, targets)
-            parts = net.loss(outputs, targets)
+            parts = values(net.loss(outputs, targets))
         assert all(part.ndim == 0 and part.isfinite() for part in parts.values())
         assert outputs.boxes.dtype == torch.float32 and outputs.shape == (5, 6)
         parts["loss"].backward()

@@ -10,6 +10,7 @@ from torchvision.ops import generalized_box_iou_loss
 from vision_apps.applications.localization.losses import localization_losses
 from vision_apps.applications.localization.types import LocalizerOutputs
 from vision_apps.applications.localization.vector import encode
+from vision_apps.core.losses import values
 
 K = 3
 BOXES = torch.tensor([[2.0, 4.0, 6.0, 8.0], [0.0, 0.0, 10.0, 5.0], [1.0, 1.0, 3.0, 9.0]])
@@ -31,7 +32,7 @@ def target(labels: list[int]) -> torch.Tensor:
 @pytest.mark.parametrize("box_loss", ["l1", "smooth_l1", "mse", "giou"])
 def test_an_absent_object_pulls_at_neither_box_nor_class(box_loss: Any) -> None:
     found = outputs()
-    parts = localization_losses(found, target([1, -1, 2]), box_loss)
+    parts = values(localization_losses(found, target([1, -1, 2]), box_loss))
     sum(parts.values()).backward()  # type: ignore[union-attr]
     assert found.box.grad is not None and found.classes.grad is not None and found.presence.grad is not None
     assert found.box.grad[1].eq(0).all() and found.classes.grad[1].eq(0).all()
@@ -42,7 +43,7 @@ def test_an_absent_object_pulls_at_neither_box_nor_class(box_loss: Any) -> None:
 @pytest.mark.parametrize("box_loss", ["l1", "smooth_l1", "mse", "giou"])
 def test_a_batch_of_empty_pictures_is_finite(box_loss: Any) -> None:
     found = outputs()
-    parts = localization_losses(found, target([-1, -1, -1]), box_loss)
+    parts = values(localization_losses(found, target([-1, -1, -1]), box_loss))
     assert parts["class"] == 0 and parts["box"] == 0 and parts["presence"] > 0
     sum(parts.values()).backward()  # type: ignore[union-attr]
     assert found.box.grad is not None and found.box.grad.eq(0).all()
@@ -51,7 +52,7 @@ def test_a_batch_of_empty_pictures_is_finite(box_loss: Any) -> None:
 def test_each_part_by_its_definition() -> None:
     found, labels = outputs(), [1, -1, 2]
     wanted = target(labels)
-    parts = localization_losses(found, wanted, "smooth_l1", beta=0.1)
+    parts = values(localization_losses(found, wanted, "smooth_l1", beta=0.1))
     torch.testing.assert_close(
         parts["presence"],
         F.binary_cross_entropy_with_logits(found.presence, torch.tensor([1.0, 0.0, 1.0])),
@@ -68,7 +69,7 @@ def test_each_part_by_its_definition() -> None:
 )
 def test_other_losses_of_the_box(box_loss: Any, error: Any) -> None:
     found, wanted = outputs(), target([1, -1, 2])
-    parts = localization_losses(found, wanted, box_loss)
+    parts = values(localization_losses(found, wanted, box_loss))
     torch.testing.assert_close(parts["box"], error((found.box - wanted[:, :4])[[0, 2]]))
 
 
@@ -85,12 +86,12 @@ def test_giou_is_that_of_the_corners() -> None:
         dim=1,
     )
     expected = generalized_box_iou_loss(corners[[0, 2]], BOXES[[0, 2]] / 10, reduction="mean")
-    torch.testing.assert_close(localization_losses(found, wanted, "giou")["box"], expected)
+    torch.testing.assert_close(values(localization_losses(found, wanted, "giou"))["box"], expected)
 
 
 def test_a_perfect_answer_costs_nothing() -> None:
     wanted = target([0, 1, 2])
     sure = LocalizerOutputs(torch.full((3,), 30.0), 60 * wanted[:, 5:], wanted[:, :4])
     for box_loss in ("l1", "smooth_l1", "mse", "giou"):
-        parts = localization_losses(sure, wanted, box_loss)  # type: ignore[arg-type]
+        parts = values(localization_losses(sure, wanted, box_loss))  # type: ignore[arg-type]
         assert all(float(value) < 1e-5 for value in parts.values()), parts

@@ -16,6 +16,7 @@ from vision_apps.applications.localization.types import LocalizationBatch, Local
 from vision_apps.applications.localization.vector import encode
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.fields import ImageInputs, together
+from vision_apps.core.losses import values
 from vision_apps.data.augmentation.crops import Flip
 from vision_apps.data.boxes.coco import read_json
 from vision_apps.data.resizing import resize_boxes, resize_picture
@@ -72,7 +73,7 @@ def test_boxes_come_back_in_pixels_of_the_given_picture(resize_mode: Any, given:
     torch.testing.assert_close(
         answer.vector[:, :4], encode(box[:, 0], torch.tensor([1]), 3, height, width)[:, :4]
     )
-    assert exact.loss(exact.outputs(ImageInputs(batch.images)), batch)["box"] < 1e-6
+    assert values(exact.loss(exact.outputs(ImageInputs(batch.images)), batch))["box"] < 1e-6
 
 
 def fitted(file: Tensor, box: list[float], label: int = 1) -> LocalizationBatch:
@@ -167,7 +168,7 @@ def test_the_answer_is_float32_in_mixed_precision() -> None:
     module = application(localizer())
     with torch.autocast("cpu", torch.bfloat16):
         answer = module(module.inputs(module.example()))
-        losses = module.loss(module.outputs(module.inputs(module.example())), module.example())
+        losses = values(module.loss(module.outputs(module.inputs(module.example())), module.example()))
     assert all(value.dtype == torch.float32 for value in (*answer, *losses.values()))
 
 
@@ -187,7 +188,7 @@ def test_mirrored_pictures_are_learned_with_mirrored_boxes() -> None:
 def test_the_parts_are_weighed() -> None:
     module = application(localizer(), presence_weight=2.0, class_weight=3.0, box_weight=0.5)
     batch = module.example()
-    parts = module.loss(module.outputs(ImageInputs(batch.images)), batch)
+    parts = values(module.loss(module.outputs(ImageInputs(batch.images)), batch))
     torch.testing.assert_close(parts["loss"], 2 * parts["presence"] + 3 * parts["class"] + 0.5 * parts["box"])
 
 
@@ -202,7 +203,7 @@ def test_it_learns_two_pictures_by_heart() -> None:
     optimizer = torch.optim.Adam(module.parameters(), 1e-2)
     for _ in range(200):
         optimizer.zero_grad()
-        module.loss(module.outputs(ImageInputs(images)), batch)["loss"].backward()
+        values(module.loss(module.outputs(ImageInputs(images)), batch))["loss"].backward()
         optimizer.step()
     metrics = module.build_metrics()
     module.score(metrics, module(ImageInputs(images)), batch)

@@ -1,6 +1,8 @@
 """Losses against torch's own, formulas written out pixel by pixel, and hand-made numbers."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -9,10 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vision_apps.applications.segmentation.losses import balanced_weights, cross_entropy, dice, focal
+from vision_apps.applications.segmentation import losses
+from vision_apps.applications.segmentation.losses import balanced_weights
+from vision_apps.core.losses import Part
 
 K = 4
 WEIGHTS = torch.tensor([0.5, 1.0, 3.0, 0.2])
+
+
+def value_of(loss: Callable[..., Part]) -> Callable[..., Tensor]:
+    def value(*arguments: Any, **options: Any) -> Tensor:
+        part = loss(*arguments, **options)
+        return part.value(part.total, part.count)
+
+    return value
+
+
+cross_entropy, focal, dice = map(value_of, (losses.cross_entropy, losses.focal, losses.dice))
 
 
 def some(seed: int = 0, ignored: float = 0.3) -> tuple[Tensor, Tensor]:

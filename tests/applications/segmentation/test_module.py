@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from vision_apps.applications.segmentation.module import Segmentation
 from vision_apps.applications.segmentation.types import SegmentationAnswer, SegmentationBatch
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.fields import ImageInputs
+from vision_apps.core.losses import Part, values
 from vision_apps.networks.auxiliary import AuxiliaryLogits, Logits
 
 K = 3
@@ -109,31 +111,33 @@ def test_the_loss_is_the_one_that_was_asked_for(weights: list[float] | None, tra
     def loss_of(name: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         module = application(loss=name, class_weights=weights, **kwargs).train(training)
         logits = module.outputs(ImageInputs(batch.images))
-        return module.loss(logits, batch)["loss"], logits
+        return values(module.loss(logits, batch))["loss"], logits
 
+    def value_of(loss: Callable[..., Part]) -> Callable[..., Tensor]:
+        return lambda *arguments: values({"loss": loss(*arguments)})["loss"]
+
+    cross_entropy, dice, focal = map(value_of, (losses.cross_entropy, losses.dice, losses.focal))
     found, logits = loss_of("cross_entropy")
-    torch.testing.assert_close(found, losses.cross_entropy(logits, batch.masks, given_weights))
+    torch.testing.assert_close(found, cross_entropy(logits, batch.masks, given_weights))
     found, logits = loss_of("dice")
-    torch.testing.assert_close(found, losses.dice(logits, batch.masks, given_weights))
+    torch.testing.assert_close(found, dice(logits, batch.masks, given_weights))
     found, logits = loss_of("focal", focal_gamma=1.5)
-    torch.testing.assert_close(found, losses.focal(logits, batch.masks, given_weights, 1.5))
+    torch.testing.assert_close(found, focal(logits, batch.masks, given_weights, 1.5))
     found, logits = loss_of("border", border_weight=3.0, border_sigma=2.0)
     border = border_weights(batch.masks, 3.0, 2.0)
-    torch.testing.assert_close(found, losses.cross_entropy(logits, batch.masks, given_weights, border))
+    torch.testing.assert_close(found, cross_entropy(logits, batch.masks, given_weights, border))
     found, logits = loss_of("cross_entropy+dice")
-    both = losses.cross_entropy(logits, batch.masks, given_weights) + losses.dice(
-        logits, batch.masks, given_weights
-    )
+    both = cross_entropy(logits, batch.masks, given_weights) + dice(logits, batch.masks, given_weights)
     torch.testing.assert_close(found, both)
 
 
 def test_parts_are_named() -> None:
     batch = some_batch()
     module = application(Coarse(auxiliary=True), loss="cross_entropy+dice")
-    parts = module.loss(module.outputs(ImageInputs(batch.images)), batch)
-    assert set(parts) == {"loss", "main", "auxiliary", "cross_entropy", "dice_loss"}
-    torch.testing.assert_close(parts["loss"], parts["main"] + 0.4 * parts["auxiliary"])
-    torch.testing.assert_close(parts["main"], parts["cross_entropy"] + parts["dice_loss"])
+    parts = values(module.loss(module.outputs(ImageInputs(batch.images)), batch))
+    assert set(parts) == {"loss", "auxiliary", "cross_entropy", "dice_loss"}
+    main = parts["cross_entropy"] + parts["dice_loss"]
+    torch.testing.assert_close(parts["loss"], main + 0.4 * parts["auxiliary"])
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "dice", "cross_entropy+dice", "focal", "border"])
@@ -141,7 +145,7 @@ def test_a_batch_in_which_nothing_counts_is_survived(loss: Any) -> None:
     batch = some_batch()
     batch.masks.fill_(255)
     module = application(loss=loss)
-    value = module.loss(module.outputs(ImageInputs(batch.images)), batch)["loss"]
+    value = values(module.loss(module.outputs(ImageInputs(batch.images)), batch))["loss"]
     value.backward()
     assert value.item() == 0
     assert all(p.grad is not None and p.grad.eq(0).all() for p in module.parameters())

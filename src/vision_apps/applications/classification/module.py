@@ -20,8 +20,9 @@ from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.errors import require_no
 from vision_apps.core.exportable import Exportable
 from vision_apps.core.fields import ImageInputs
+from vision_apps.core.losses import Part
 from vision_apps.core.module import VisionModule
-from vision_apps.networks.auxiliary import Logits, main_logits, summed_loss
+from vision_apps.networks.auxiliary import Logits, main_logits, with_auxiliary
 from vision_apps.networks.pixels import PixelNormalization
 
 WHITENED = 5000  # training images that a network's first layer is measured on: patches by the million
@@ -100,14 +101,15 @@ class Classification(VisionModule[LabelBatch, ImageInputs, Logits, ClassAnswer])
     def answer(self, outputs: Logits, inputs: ImageInputs) -> ClassAnswer:
         return ClassAnswer(main_logits(outputs).float().softmax(dim=1))
 
-    def loss(self, outputs: Logits, batch: LabelBatch) -> dict[str, Tensor]:
+    def loss(self, outputs: Logits, batch: LabelBatch) -> dict[str, Part]:
         # smoothing regularises training; measured is the plain cross-entropy, comparable between runs
         smoothing = self.label_smoothing if self.training else 0.0
 
-        def cross_entropy(logits: Tensor) -> dict[str, Tensor]:
-            return {"loss": F.cross_entropy(logits.float(), batch.labels, label_smoothing=smoothing)}
+        def cross_entropy(logits: Tensor) -> dict[str, Part]:
+            total = F.cross_entropy(logits.float(), batch.labels, label_smoothing=smoothing, reduction="sum")
+            return {"loss": Part(total, len(logits))}
 
-        return summed_loss(outputs, cross_entropy)
+        return with_auxiliary(outputs, cross_entropy)
 
     def build_metrics(self) -> MetricCollection:
         classes = self.num_classes

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from vision_apps.applications.colorization.lab import rgb_to_ab
+from vision_apps.core import draws
 from vision_apps.core.errors import DataError
 
 STOP = 0.125  # the number of hints is geometric: after each, this is the chance that it was the last
@@ -26,17 +27,18 @@ def simulate_hints(ab: Tensor) -> Hints:
     """Hints as of a user (Zhang et al. 2017): squares, of random number and size and near the middle more
     often, each showing its mean colour.
 
-    Uses torch's global generator on the CPU, so that the same seed gives the same hints on every device.
+    A picture's are the same whatever the device and the number of processes (`core.draws`).
 
     Args:
         ab: the true colours, [B, 2, H, W].
     """
     batch, _, height, width = ab.shape
-    counts = torch.empty(batch).geometric_(STOP).sub_(1).clamp_max_(MOST).long()
+    counts = draws.drawn(batch, lambda n, g: torch.empty(n).geometric_(STOP, generator=g))
+    counts = counts.sub(1).clamp_max(MOST).long()
     size = torch.tensor([height, width])
-    side = torch.randint(1, LARGEST + 1, (batch, MOST)).clamp_max(min(height, width))
+    side = draws.integers(1, LARGEST + 1, batch, MOST).clamp_max(min(height, width))
     # a normal distribution around the middle, a quarter of the picture wide; the square stays inside
-    centre = (0.5 + 0.25 * torch.randn(batch, MOST, 2)) * size - side[..., None] / 2
+    centre = (0.5 + 0.25 * draws.normal(batch, MOST, 2)) * size - side[..., None] / 2
     corner = torch.minimum(centre.round().clamp_min(0), (size - side[..., None]).to(centre.dtype)).long()
     side, corner = side.to(ab.device), corner.to(ab.device)
 

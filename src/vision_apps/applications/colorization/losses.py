@@ -19,10 +19,11 @@ GREY = 5.0  # an image is grey when no |a| or |b| exceeds this (the authors' Non
 
 
 class CrossEntropy(NamedTuple):
-    """Means over the pixels of a batch, in nat."""
+    """Sums over the pixels of a batch, in nat."""
 
     weighted: Tensor  # with the weight of each pixel: what is minimised
     plain: Tensor  # without: comparable with an entropy and between weightings; has no gradient
+    pixels: int
 
 
 def chunk_size(device: torch.device) -> int:
@@ -116,9 +117,9 @@ def soft_cross_entropy(
     """Cross entropy of softmax(1x1 convolution of ``features``) with soft targets (Zhang et al. 2016,
     equation 2).
 
-    The mean is over the pixels. The authors' Caffe layer divides the sum over pixels by the number of images
-    only, so a weight decay quoted for it (1e-3 inside Adam) corresponds to one h * w times smaller here, with
-    plain Adam.
+    What is minimised is the mean over the pixels. The authors' Caffe layer divides the sum over pixels by the
+    number of images only, so a weight decay quoted for it (1e-3 inside Adam) corresponds to one h * w times
+    smaller here, with plain Adam.
 
     Args:
         features: what the head is applied to, [B, C, h, w], any float type.
@@ -134,20 +135,19 @@ def soft_cross_entropy(
     weighted, plain = _HeadCrossEntropy.apply(
         features, weight, bias, target.indices, target.weights, pixel_weights, chunk, train
     )
-    pixels = batch * height * width
-    return CrossEntropy(weighted / pixels, plain / pixels)
+    return CrossEntropy(weighted, plain, batch * height * width)
 
 
 def squared_error(predicted: Tensor, ab: Tensor) -> Tensor:
-    """Half the squared distance per pixel (Zhang et al. 2016, equation 1), mean over pixels, of ab [B, 2, h,
-    w] in units of 110."""
-    return (predicted.float() - ab.float()).div(AB_NORM).square().sum(1).mean().div(2)
+    """Half the squared distance of each pixel (Zhang et al. 2016, equation 1), [B, h, w], of ab [B, 2, h, w]
+    in units of 110."""
+    return (predicted.float() - ab.float()).div(AB_NORM).square().sum(1).div(2)
 
 
 def absolute_error(predicted: Tensor, ab: Tensor) -> Tensor:
-    """|a - a'| + |b - b'|, mean over pixels, of ab [B, 2, h, w] in units of 110 (Zhang et al. 2017, section
-    3.1)."""
-    return (predicted.float() - ab.float()).div(AB_NORM).abs().sum(1).mean()
+    """|a - a'| + |b - b'| of each pixel, [B, h, w], of ab [B, 2, h, w] in units of 110 (Zhang et al. 2017,
+    section 3.1)."""
+    return (predicted.float() - ab.float()).div(AB_NORM).abs().sum(1)
 
 
 def is_grey(ab: Tensor, limit: float = GREY) -> Tensor:

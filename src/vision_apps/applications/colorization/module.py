@@ -28,6 +28,7 @@ from vision_apps.applications.colorization.rebalancing import count_prior, load_
 from vision_apps.applications.colorization.types import ColorAnswer, ColorBatch, ColorInputs, ExportedColor
 from vision_apps.core.errors import require_no
 from vision_apps.core.exportable import Exportable
+from vision_apps.core.losses import Part, mean
 from vision_apps.core.mean import Mean
 from vision_apps.core.module import VisionModule
 
@@ -166,28 +167,26 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
 
     # ---- the loss ------------------------------------------------------------------------------------------
 
-    def loss(self, outputs: ColorFeatures, batch: ColorBatch) -> dict[str, Tensor]:
+    def loss(self, outputs: ColorFeatures, batch: ColorBatch) -> dict[str, Part]:
         """``cross_entropy`` (nat per pixel) is free of weights, so that runs can be compared; ``above_floor``
         is what it lies above the best that is possible, which is known for the generated world."""
-        parts: dict[str, Tensor] = {}
-        losses = []
+        parts: dict[str, Part] = {}
         network = self.color_network
         if outputs.features is not None:
             ab = rgb_to_ab(batch.images, network.stride)
             target = soft_encode(ab, self.neighbours, len(self.bins))
             entropy = soft_cross_entropy(*self._head(outputs), target, self._pixel_weights(ab, target))
-            parts["cross_entropy"] = entropy.plain
+            parts["loss"] = Part(entropy.weighted, entropy.pixels)
+            parts["cross_entropy"] = Part(entropy.plain, entropy.pixels, weight=0)
             if batch.materials is not None:
                 seen = batch.materials[:, :: network.stride, :: network.stride]
                 floor = scenes_truth.floor(seen, self.neighbours, len(self.bins))
-                parts["above_floor"] = entropy.plain - floor.mean()
-            losses.append(entropy.weighted)
+                parts["above_floor"] = Part(entropy.plain - floor.sum(), entropy.pixels, weight=0)
         if outputs.ab is not None:
             truth = rgb_to_ab(batch.images, network.regression_stride)
             error = squared_error if network.regression_loss == "l2" else absolute_error
-            parts["regression"] = error(outputs.ab, truth)
-            losses.append(network.regression_weight * parts["regression"])
-        return {"loss": torch.stack(losses).sum(), **parts}
+            parts["regression"] = mean(error(outputs.ab, truth), network.regression_weight)
+        return parts
 
     def _pixel_weights(self, ab: Tensor, target: SoftColors) -> Tensor | None:
         weights = None

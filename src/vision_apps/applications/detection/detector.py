@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from vision_apps.applications.detection.suppression import suppress
 from vision_apps.applications.detection.types import Candidates, Detections, Target
+from vision_apps.core.losses import Part
 
 Outputs = TypeVar("Outputs")  # a NamedTuple, the network's own
 
@@ -38,8 +39,9 @@ class Detector(nn.Module, Generic[Outputs]):
         """
         raise NotImplementedError
 
-    def loss(self, outputs: Outputs, targets: list[Target]) -> dict[str, Tensor]:
-        """``loss``, its named parts, and the number of ``positives``: scalars. In training and evaluation."""
+    def loss(self, outputs: Outputs, targets: list[Target]) -> dict[str, Part]:
+        """The parts of the loss, and without a weight ``positives``, what learns an object, per picture. In
+        training and evaluation."""
         raise NotImplementedError
 
     def detect(self, outputs: Outputs) -> list[Detections]:

@@ -1,9 +1,12 @@
 """Which reference box (anchor, window, proposal) stands for which object, and which ones are trained on."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from vision_apps.core import draws
 from vision_apps.networks.boxes import area, intersection
 
 BACKGROUND = -1
@@ -52,21 +55,28 @@ def assign(
     return matched
 
 
-def sample(matched: Tensor, count: int, positive_share: float, random: bool) -> tuple[Tensor, Tensor]:
+def sample(
+    matched: Tensor, count: int, positive_share: float, generator: torch.Generator | None
+) -> tuple[Tensor, Tensor]:
     """Indices of at most ``count`` references: positives, at most ``positive_share`` of them, and background.
 
-    Where positives are few, background fills up to ``count``. ``random`` draws from torch's global generator;
-    otherwise they are spread evenly over the list, the same ones every time.
+    Where positives are few, background fills up to ``count``. They are drawn from the ``generator`` of the
+    picture (on the CPU); without one they are spread evenly over the list, the same ones every time.
     """
     positives = (matched >= 0).nonzero().flatten()
     negatives = (matched == BACKGROUND).nonzero().flatten()
     wanted = min(len(positives), int(count * positive_share))
-    return _take(positives, wanted, random), _take(negatives, count - wanted, random)
+    return _take(positives, wanted, generator), _take(negatives, count - wanted, generator)
 
 
-def _take(indices: Tensor, count: int, random: bool) -> Tensor:
+def generators(count: int, random: bool) -> Sequence[torch.Generator | None]:
+    """What `sample` draws from, of so many pictures: nothing where it is not ``random``."""
+    return draws.generators(count) if random else [None] * count
+
+
+def _take(indices: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
     if len(indices) <= count:
         return indices
-    if random:
-        return indices[torch.randperm(len(indices), device=indices.device)[:count]]
+    if generator is not None:
+        return indices[torch.randperm(len(indices), generator=generator)[:count].to(indices.device)]
     return indices[torch.arange(count, device=indices.device) * len(indices) // count]

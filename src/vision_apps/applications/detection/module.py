@@ -26,6 +26,7 @@ from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import require_no
 from vision_apps.core.exportable import Exportable
+from vision_apps.core.losses import Part
 from vision_apps.core.module import VisionModule
 from vision_apps.data.resizing import (
     ResizeMode,
@@ -178,15 +179,15 @@ class Detection(VisionModule[DetectionBatch, DetectionInputs, Outputs, Detection
             labels[row, : len(kept)] = found.labels[kept]
         return DetectionAnswer(boxes, scores, labels)
 
-    def loss(self, outputs: Outputs, batch: DetectionBatch) -> dict[str, Tensor]:
-        parts = self.network.loss(outputs, self.targets(batch))
-        if self.training and "positives" in parts and not self._told:
-            self._watch(parts["positives"].detach())
-        return parts
+    def loss(self, outputs: Outputs, batch: DetectionBatch) -> dict[str, Part]:
+        return self.network.loss(outputs, self.targets(batch))
 
-    def _watch(self, positives: Tensor) -> None:
+    def on_after_backward(self) -> None:
         """A loss without positives falls nicely and teaches nothing but silence. The count stays on the
         device: to look at it in every step would make each wait."""
+        positives = self.losses.latest.get("positives")
+        if positives is None or self._told:
+            return
         self._steps += 1
         self._without = torch.where(
             positives > 0, 0, torch.as_tensor(self._without, device=positives.device) + 1

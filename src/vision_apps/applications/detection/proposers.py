@@ -14,6 +14,7 @@ from vision_apps.applications.detection import box_codec, matching
 from vision_apps.applications.detection.anchors import anchors
 from vision_apps.applications.detection.types import Target
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.losses import Part
 from vision_apps.data.boxes.proposals import Mode, dense_windows, selective_search
 
 UNIT = (1.0, 1.0, 1.0, 1.0)
@@ -49,7 +50,7 @@ class Proposer(nn.Module):
         where no boxes have to come."""
         return None
 
-    def loss(self, outputs: RpnOutputs, targets: list[Target]) -> dict[str, Tensor]:
+    def loss(self, outputs: RpnOutputs, targets: list[Target]) -> dict[str, Part]:
         return {}
 
 
@@ -200,27 +201,28 @@ class Rpn(Proposer):
         """Which object each anchor [a, 4] learns, see `matching.assign`: every object has its best one."""
         return matching.assign(boxes, target.boxes, target.ignored, self.low, self.high, best_of_each=True)
 
-    def loss(self, outputs: RpnOutputs, targets: list[Target]) -> dict[str, Tensor]:
-        """``rpn_objectness``, ``rpn_boxes``: means over the sampled anchors, and ``rpn_positives``."""
+    def loss(self, outputs: RpnOutputs, targets: list[Target]) -> dict[str, Part]:
+        """``rpn_objectness``, ``rpn_boxes``: means over the sampled anchors, and ``rpn_positives``, how many
+        of a picture show an object."""
         pictures, chosen, positive, wanted = [], [], [], []
-        for number, target in enumerate(targets):
+        draws = matching.generators(len(targets), self.training)
+        for number, (target, draw) in enumerate(zip(targets, draws, strict=True)):
             matched = self.match(outputs.anchors, target)
-            objects, background = matching.sample(matched, self.count, self.positive_share, self.training)
+            objects, background = matching.sample(matched, self.count, self.positive_share, draw)
             index = torch.cat([objects, background])
             chosen.append(index)
             pictures.append(torch.full_like(index, number))
             positive.append(matched[index] >= 0)
             wanted.append(box_codec.encode(target.boxes[matched[objects]], outputs.anchors[objects], UNIT))
         picture, anchor, is_object = torch.cat(pictures), torch.cat(chosen), torch.cat(positive)
-        count = max(1, len(anchor))
         scores = outputs.objectness[picture, anchor]
         deltas = outputs.deltas[picture[is_object], anchor[is_object]]
-        objectness = F.binary_cross_entropy_with_logits(scores, is_object.float(), reduction="sum") / count
-        boxes = F.smooth_l1_loss(deltas, torch.cat(wanted), reduction="sum", beta=SMOOTH) / count
+        objectness = F.binary_cross_entropy_with_logits(scores, is_object.float(), reduction="sum")
+        boxes = F.smooth_l1_loss(deltas, torch.cat(wanted), reduction="sum", beta=SMOOTH)
         return {
-            "rpn_objectness": objectness,
-            "rpn_boxes": self.box_weight * boxes,
-            "rpn_positives": is_object.sum().float(),
+            "rpn_objectness": Part(objectness, len(anchor)),
+            "rpn_boxes": Part(boxes, len(anchor), self.box_weight),
+            "rpn_positives": Part(is_object.sum().float(), len(targets), weight=0),
         }
 
     def fixed(self, size: tuple[int, int], device: torch.device | None = None) -> Tensor:

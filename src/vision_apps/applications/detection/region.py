@@ -24,6 +24,7 @@ from vision_apps.applications.detection.region_head import Head, HeadOutputs
 from vision_apps.applications.detection.suppression import suppress
 from vision_apps.applications.detection.types import Detections, Target
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.losses import Part
 from vision_apps.networks.backbones import Backbone
 
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)  # of the offsets: brings them to about unit variance
@@ -111,7 +112,8 @@ class RegionDetector(Detector[RegionOutputs]):
         maps = self.maps(pixels)
         boxes, rpn = self.propose(pixels, maps, proposals)
         if targets is not None:
-            boxes = [self._choose(b, target) for b, target in zip(boxes, targets, strict=True)]
+            draws = matching.generators(len(boxes), self.training)
+            boxes = [self._choose(*picture) for picture in zip(boxes, targets, draws, strict=True)]
         return RegionOutputs(boxes, self.look(pixels, maps, boxes), (pixels.shape[-2], pixels.shape[-1]), rpn)
 
     def maps(self, pixels: Tensor) -> list[Tensor]:
@@ -150,10 +152,10 @@ class RegionDetector(Detector[RegionOutputs]):
         return HeadOutputs._make(None if part[0] is None else torch.cat(part) for part in parts)
 
     @torch.no_grad()
-    def _choose(self, boxes: Tensor, target: Target) -> Tensor:
+    def _choose(self, boxes: Tensor, target: Target, draw: torch.Generator | None) -> Tensor:
         """The regions of one picture that are trained on, its objects among them."""
         boxes = torch.cat([target.boxes, boxes])
-        chosen = torch.cat(self._sample(self._match(boxes, target), self.training))
+        chosen = torch.cat(self._sample(self._match(boxes, target), draw))
         return boxes[chosen] if len(chosen) else boxes[:1]  # the loss leaves that one out
 
     def _match(self, boxes: Tensor, target: Target) -> Tensor:
@@ -163,13 +165,13 @@ class RegionDetector(Detector[RegionOutputs]):
             matched[(best < self.background_iou) & (matched == matching.BACKGROUND)] = matching.BETWEEN
         return matched
 
-    def _sample(self, matched: Tensor, random: bool) -> tuple[Tensor, Tensor]:
-        return matching.sample(matched, self.regions_per_image, self.positive_share, random)
+    def _sample(self, matched: Tensor, draw: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        return matching.sample(matched, self.regions_per_image, self.positive_share, draw)
 
-    def loss(self, outputs: RegionOutputs, targets: list[Target]) -> dict[str, Tensor]:
+    def loss(self, outputs: RegionOutputs, targets: list[Target]) -> dict[str, Part]:
         """``classes``: mean cross-entropy over the sampled regions; ``boxes``: their summed smooth L1 over
         the same number (Girshick 2015, section 2.3); the proposer's parts; ``positives``: how many regions
-        show an object.
+        of a picture show an object.
 
         Regions are matched anew. What `forward` sampled for training is its own sample; outside training
         it is drawn from all regions, evenly.
@@ -178,7 +180,7 @@ class RegionDetector(Detector[RegionOutputs]):
         first, chosen, labels, objects, truths = 0, [], [], [], []
         for boxes, target in zip(outputs.regions, targets, strict=True):
             matched = self._match(boxes, target)
-            positive, negative = self._sample(matched, random=False)
+            positive, negative = self._sample(matched, None)
             owner = matched[positive]
             chosen += [first + positive, first + negative]
             labels += [target.labels[owner], torch.full_like(negative, self.num_classes)]
@@ -186,17 +188,14 @@ class RegionDetector(Detector[RegionOutputs]):
             truths.append(box_codec.encode(target.boxes[owner], boxes[positive], WEIGHTS))
             first += len(boxes)
         rows, wanted, positives = torch.cat(chosen), torch.cat(labels), torch.cat(objects)
-        count = max(1, len(rows))
-        parts = {"classes": F.cross_entropy(logits[rows], wanted, reduction="sum") / count}
+        parts = {"classes": Part(F.cross_entropy(logits[rows], wanted, reduction="sum"), len(rows))}
         if deltas is not None:
             own = deltas[positives, wanted[wanted < self.num_classes]]
-            parts["boxes"] = (
-                self.box_weight * F.smooth_l1_loss(own, torch.cat(truths), reduction="sum") / count
-            )
+            total = F.smooth_l1_loss(own, torch.cat(truths), reduction="sum")
+            parts["boxes"] = Part(total, len(rows), self.box_weight)
         if outputs.rpn is not None:
             parts |= self.proposer.loss(outputs.rpn, targets)
-        total = torch.stack([value for name, value in parts.items() if name != "rpn_positives"]).sum()
-        return {"loss": total, **parts, "positives": logits.new_tensor(len(positives))}
+        return {**parts, "positives": Part(logits.new_tensor(len(positives)), len(targets), weight=0)}
 
     @torch.no_grad()
     def detect(self, outputs: RegionOutputs) -> list[Detections]:

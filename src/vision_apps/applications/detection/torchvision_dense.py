@@ -6,6 +6,7 @@ the shift happens here and nowhere else.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -21,6 +22,7 @@ from vision_apps.applications.detection.detector import Detector, Outputs
 from vision_apps.applications.detection.objects import within
 from vision_apps.applications.detection.types import Detections, Target
 from vision_apps.core.conventions import height_width
+from vision_apps.core.losses import Part, ratio
 
 EXCUSED = 1e4  # a logit whose loss and gradient are exactly 0
 PADDED = 32  # px: pyramids expect sides that this divides
@@ -153,9 +155,8 @@ class DenseDetector(TorchvisionDetector[DenseOutputs]):
             frame,
         )
 
-    def loss(self, outputs: DenseOutputs, targets: list[Target]) -> dict[str, Tensor]:
-        """torchvision's own, and its sum. What lies in an ignored region and belongs to no object has no
-        loss."""
+    def loss(self, outputs: DenseOutputs, targets: list[Target]) -> dict[str, Part]:
+        """torchvision's own. What lies in an ignored region and belongs to no object has no loss."""
         rows = as_targets(targets, outputs.frame, self.shift)
         matched = [self._match(outputs, row["boxes"]) for row in rows]
         heads = outputs.heads
@@ -175,9 +176,15 @@ class DenseDetector(TorchvisionDetector[DenseOutputs]):
         owner = self.model if isinstance(self.model, SSD) else self.model.head
         parts = owner.compute_loss(rows, heads, anchors, matched)
         names = {"classification": "classes", "bbox_regression": "boxes", "bbox_ctrness": "centredness"}
-        named = {names[name]: value for name, value in parts.items()}
         positives = torch.stack([(indices >= 0).sum() for indices in matched]).sum().float()
-        return {"loss": torch.stack(list(named.values())).sum(), **named, "positives": positives}
+        if isinstance(self.model, RetinaNet):  # each picture is divided by its own positives
+            named = {names[name]: Part(value * len(rows), len(rows)) for name, value in parts.items()}
+        else:  # all together, by 1 where there are none; taken back here, where other batches may have some
+            divisor, least = positives.clamp(min=1), partial(ratio, least=1)
+            named = {
+                names[name]: Part(value * divisor, positives, value=least) for name, value in parts.items()
+            }
+        return {**named, "positives": Part(positives, len(rows), weight=0)}
 
     def _match(self, outputs: DenseOutputs, boxes: Tensor) -> Tensor:
         """The object of each anchor: int64 [N], -1 for background, -2 for neither."""

@@ -3,11 +3,14 @@
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+from torchvision.models.detection._utils import BalancedPositiveNegativeSampler
 from torchvision.models.detection.faster_rcnn import FasterRCNN
 from torchvision.models.detection.roi_heads import fastrcnn_loss
 from torchvision.models.detection.rpn import concat_box_prediction_layers
 
+from vision_apps.applications.detection import matching
 from vision_apps.applications.detection.torchvision_dense import (
     Frame,
     TorchvisionDetector,
@@ -18,8 +21,9 @@ from vision_apps.applications.detection.torchvision_dense import (
     scaled,
 )
 from vision_apps.applications.detection.types import Detections, Target
+from vision_apps.core.losses import Part
 
-SEED = 0  # of the regions that an evaluation's loss is taken of: measuring twice gives the same
+SMOOTH = 1 / 9  # beta of torchvision's smooth L1
 
 
 class TwoStageOutputs(NamedTuple):
@@ -58,7 +62,7 @@ class TwoStageDetector(TorchvisionDetector[TwoStageOutputs]):
                 rows = as_targets(targets, frame, shift=1)
                 regions = heads.add_gt_proposals(regions, [row["boxes"] for row in rows])
                 _, labels = self._labelled(regions, targets, frame)
-                chosen = heads.subsample(labels)
+                chosen = self._chosen(labels, random=self.training)
                 regions = [boxes[rows] for boxes, rows in zip(regions, chosen, strict=True)]
             # the coarsest anchor of a picture: nothing else is left of it, and every picture has an answer
             regions = [own if len(own) else first[-1:] for own, first in zip(regions, anchors, strict=True)]
@@ -83,28 +87,33 @@ class TwoStageDetector(TorchvisionDetector[TwoStageOutputs]):
                 classes[excused & (classes == 0)] = -1
         return owners, labels
 
-    def loss(self, outputs: TwoStageOutputs, targets: list[Target]) -> dict[str, Tensor]:
-        """torchvision's four, and their sum: ``objectness`` and ``proposals`` (boxes) of the first stage,
-        ``classes`` and ``boxes`` of the second. ``positives`` are the regions that show an object."""
-        if outputs.chosen:
-            return self._losses(outputs, targets)
-        with torch.random.fork_rng([outputs.logits.device] if outputs.logits.is_cuda else []):
-            torch.manual_seed(SEED)
-            return self._losses(outputs, targets)
+    def loss(self, outputs: TwoStageOutputs, targets: list[Target]) -> dict[str, Part]:
+        """torchvision's four: ``objectness`` and ``proposals`` (boxes) of the first stage, ``classes`` and
+        ``boxes`` of the second. ``positives`` are the regions of a picture that show an object.
 
-    def _losses(self, outputs: TwoStageOutputs, targets: list[Target]) -> dict[str, Tensor]:
+        What they are taken of is drawn in training, and evenly spread in an evaluation.
+        """
         rpn, heads = self.model.rpn, self.model.roi_heads
         rows = as_targets(targets, outputs.frame, shift=1)
         kinds, nearest = rpn.assign_targets_to_anchors(outputs.anchors, rows)
         for kind, boxes, target in zip(kinds, outputs.anchors, targets, strict=True):
             if len(target.ignored):
                 kind[in_ignored(boxes, scaled(target.ignored, outputs.frame)) & (kind == 0)] = -1
-        wanted = rpn.box_coder.encode(nearest, outputs.anchors)
-        objectness, proposals = rpn.compute_loss(outputs.objectness, outputs.deltas, kinds, wanted)
+        pairs = _sampled(kinds, rpn.fg_bg_sampler, random=outputs.chosen)
+        starts = [len(outputs.anchors[0]) * number for number in range(len(kinds))]
+        found, background = (
+            torch.cat([start + rows for start, rows in zip(starts, part, strict=True)])
+            for part in zip(*pairs, strict=True)
+        )
+        sampled = torch.cat((found, background))
+        kind, scores = torch.cat(kinds), outputs.objectness.flatten()
+        objectness = F.binary_cross_entropy_with_logits(scores[sampled], kind[sampled], reduction="sum")
+        wanted = torch.cat(rpn.box_coder.encode(nearest, outputs.anchors))
+        proposals = F.smooth_l1_loss(outputs.deltas[found], wanted[found], reduction="sum", beta=SMOOTH)
 
         owners, labels = self._labelled(outputs.regions, targets, outputs.frame)
         every = [(classes >= 0).nonzero()[:, 0] for classes in labels]
-        chosen = every if outputs.chosen else heads.subsample(labels)
+        chosen = every if outputs.chosen else self._chosen(labels, random=False)
         truths, picked, first = [], [], 0
         for row, owner, those in zip(rows, owners, chosen, strict=True):
             objects = row["boxes"] if len(row["boxes"]) else row["boxes"].new_zeros(1, 4)
@@ -119,9 +128,18 @@ class TwoStageDetector(TorchvisionDetector[TwoStageOutputs]):
             classes, boxes = fastrcnn_loss(outputs.logits[rows_of], outputs.offsets[rows_of], labels, wanted)
         else:  # all lie in ignored regions
             classes, boxes = outputs.logits.sum() * 0, outputs.offsets.sum() * 0
-        parts = {"objectness": objectness, "proposals": proposals, "classes": classes, "boxes": boxes}
-        positives = torch.cat(labels).gt(0).sum().float()
-        return {"loss": torch.stack(list(parts.values())).sum(), **parts, "positives": positives}
+        return {
+            "objectness": Part(objectness, len(sampled)),
+            "proposals": Part(proposals, len(sampled)),
+            "classes": Part(classes * len(rows_of), len(rows_of)),
+            "boxes": Part(boxes * len(rows_of), len(rows_of)),
+            "positives": Part(torch.cat(labels).gt(0).sum().float(), len(rows), weight=0),
+        }
+
+    def _chosen(self, labels: list[Tensor], random: bool) -> list[Tensor]:
+        """The regions of each picture that are learned from, in their order."""
+        pairs = _sampled(labels, self.model.roi_heads.fg_bg_sampler, random)
+        return [torch.cat(pair).sort().values for pair in pairs]
 
     @torch.no_grad()
     def detect(self, outputs: TwoStageOutputs) -> list[Detections]:
@@ -132,3 +150,19 @@ class TwoStageDetector(TorchvisionDetector[TwoStageOutputs]):
         names = ("boxes", "scores", "labels")
         rows = [dict(zip(names, row, strict=True)) for row in zip(*found, strict=True)]
         return as_detections(rows, outputs.frame, shift=1)
+
+
+def _sampled(
+    labels: list[Tensor], like: BalancedPositiveNegativeSampler, random: bool
+) -> list[tuple[Tensor, Tensor]]:
+    """What torchvision's sampler takes of each picture: the numbers of objects and of background. Each
+    picture's are drawn for it alone, so that they do not depend on the batch that it is in.
+
+    Args:
+        labels: of each picture, 0 background, more for an object, -1 neither.
+    """
+    draws = matching.generators(len(labels), random)
+    return [
+        matching.sample(classes - 1, like.batch_size_per_image, like.positive_fraction, draw)
+        for classes, draw in zip(labels, draws, strict=True)
+    ]

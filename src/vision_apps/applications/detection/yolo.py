@@ -8,6 +8,7 @@ distributions (Li et al., "Generalized focal loss", arXiv:2006.04388, 2020) and 
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -23,6 +24,7 @@ from vision_apps.applications.detection.pan import PathAggregation, convolution
 from vision_apps.applications.detection.task_aligned import Assignment, assign
 from vision_apps.applications.detection.types import Candidates, Target
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.losses import Part, ratio
 from vision_apps.networks.backbones import Backbone
 
 PRIOR = 0.01  # the score of every class at every point before training (Lin et al. 2017, section 3.3)
@@ -117,7 +119,7 @@ class Yolo(ExportableDetector[PointOutputs]):
         distances = expectation(sides) if self.dfl else F.softplus(sides)
         return boxes_at(points, strides, distances.clamp(min=NARROWEST))
 
-    def loss(self, outputs: PointOutputs, targets: list[Target]) -> dict[str, Tensor]:
+    def loss(self, outputs: PointOutputs, targets: list[Target]) -> dict[str, Part]:
         """Each part is divided by the sum of the soft targets over the batch, as its paper has it."""
         objects = pad(targets)
         with torch.no_grad():
@@ -131,23 +133,23 @@ class Yolo(ExportableDetector[PointOutputs]):
                 beta=self.beta,
                 smallest=float(min(self.strides)),
             )
-        total = found.quality.sum().clamp(min=1)
         image, point = found.positive.nonzero(as_tuple=True)
         owner = found.owners[image, point]
-        truth, weight = objects.boxes[image, owner], found.quality[image, point] / total
+        truth, weight = objects.boxes[image, owner], found.quality[image, point]
         # once more, of these few: gradients of all the others would be 0
         sides, points, strides = outputs.sides[image, point], outputs.points[point], outputs.strides[point]
         predicted = self.boxes(sides, points, strides)
 
-        parts = {
-            "classes": class_loss(outputs, objects, found) / total,
+        sums = {
+            "classes": class_loss(outputs, objects, found),
             "boxes": (complete_box_iou_loss(predicted, truth) * weight).sum(),
         }
         if self.dfl:
             each = distribution_focal_loss(sides, sides_from(points, strides, truth))
-            parts["distances"] = (each.mean(dim=-1) * weight).sum()
-        loss = torch.stack([self.weights[name] * part for name, part in parts.items()]).sum()
-        return {"loss": loss, **parts, "positives": found.positive.sum().float()}
+            sums["distances"] = (each.mean(dim=-1) * weight).sum()
+        count, at_least_one = found.quality.sum(), partial(ratio, least=1)
+        parts = {name: Part(total, count, self.weights[name], at_least_one) for name, total in sums.items()}
+        return {**parts, "positives": Part(found.positive.sum().float(), len(targets), weight=0)}
 
     def candidates(self, outputs: PointOutputs) -> Candidates:
         boxes = self.boxes(outputs.sides, outputs.points, outputs.strides)

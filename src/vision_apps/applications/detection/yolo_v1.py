@@ -14,6 +14,7 @@ from vision_apps.applications.detection.objects import Objects, excused, pad
 from vision_apps.applications.detection.types import Candidates, Target
 from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.losses import Part
 from vision_apps.networks.backbones import Backbone
 from vision_apps.networks.boxes import iou
 
@@ -136,7 +137,7 @@ class YoloV1(ExportableDetector[GridOutputs]):
             size,
         )
 
-    def loss(self, outputs: GridOutputs, targets: list[Target]) -> dict[str, Tensor]:
+    def loss(self, outputs: GridOutputs, targets: list[Target]) -> dict[str, Part]:
         return sum_squared_loss(outputs, pad(targets), self.stride, *self.weighing)
 
     def candidates(self, outputs: GridOutputs) -> Candidates:
@@ -193,7 +194,7 @@ def sum_squared_loss(
     coordinate_weight: float = 5.0,
     no_object_weight: float = 0.5,
     confidence: Confidence = "iou",
-) -> dict[str, Tensor]:
+) -> dict[str, Part]:
     """Equation 3 of the paper, as a mean over the pictures.
 
     Of a cell that holds an object's centre the box with the largest IoU is responsible, of equal ones (none
@@ -201,8 +202,8 @@ def sum_squared_loss(
     ignored region are not told that there is nothing.
 
     Returns:
-        ``loss``, and its weighted parts ``coordinates``, ``objects`` (confidence where there are some),
-        ``no_objects`` and ``classes``; and the number of ``positives``, the responsible boxes.
+        The parts ``coordinates``, ``objects`` (confidence where there are some),
+        ``no_objects`` and ``classes``; and ``positives``, the responsible boxes, per picture.
     """
     occupied, owners = cells_of(objects.boxes, objects.present, outputs.shape, stride)
     truth = objects.boxes.gather(1, owners.unsqueeze(-1).expand(-1, -1, 4))  # [B, C, 4]
@@ -223,13 +224,13 @@ def sum_squared_loss(
         empty = ~responsible & ~excused(middles, objects.ignored).unsqueeze(-1)
         one_hot = torch.zeros_like(outputs.classes).scatter_(-1, labels.unsqueeze(-1), 1.0)
 
-    def mean(squares: Tensor, chosen: Tensor) -> Tensor:
-        return squares.masked_fill(~chosen, 0).sum() / len(truth)
+    def part(squares: Tensor, chosen: Tensor, weight: float = 1.0) -> Part:
+        return Part(squares.masked_fill(~chosen, 0).sum(), len(truth), weight)
 
-    parts = {
-        "coordinates": coordinate_weight * mean(error, responsible),
-        "objects": mean((outputs.confidences - wanted).square(), responsible),
-        "no_objects": no_object_weight * mean(outputs.confidences.square(), empty),
-        "classes": mean((outputs.classes - one_hot).square().sum(dim=-1), occupied),
+    return {
+        "coordinates": part(error, responsible, coordinate_weight),
+        "objects": part((outputs.confidences - wanted).square(), responsible),
+        "no_objects": part(outputs.confidences.square(), empty, no_object_weight),
+        "classes": part((outputs.classes - one_hot).square().sum(dim=-1), occupied),
+        "positives": Part(responsible.sum().float(), len(truth), weight=0),
     }
-    return {"loss": torch.stack([*parts.values()]).sum(), **parts, "positives": responsible.sum().float()}

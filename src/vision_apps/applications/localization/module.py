@@ -1,6 +1,7 @@
 """The application: whether there is an object in the picture, where, and of which class."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import require_no
 from vision_apps.core.exportable import Exportable
 from vision_apps.core.fields import ImageInputs
+from vision_apps.core.losses import Part
 from vision_apps.core.module import VisionModule
 from vision_apps.data.resizing import (
     ResizeMode,
@@ -142,11 +144,10 @@ class Localization(VisionModule[LocalizationBatch, ImageInputs, LocalizerOutputs
 
     # ---- learning and measuring ----------------------------------------------------------------------------
 
-    def loss(self, outputs: LocalizerOutputs, batch: LocalizationBatch) -> dict[str, Tensor]:
+    def loss(self, outputs: LocalizerOutputs, batch: LocalizationBatch) -> dict[str, Part]:
         target = self._encoded(batch)
         parts = localization_losses(outputs, target, self.box_loss, self.beta)
-        total = torch.stack([self.weights[name] * value for name, value in parts.items()]).sum()
-        return {"loss": total, **parts}
+        return {name: replace(part, weight=self.weights[name]) for name, part in parts.items()}
 
     def _encoded(self, batch: LocalizationBatch) -> Tensor:
         """The label vectors [B, 5 + K] in the frame that the network sees."""

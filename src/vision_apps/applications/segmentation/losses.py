@@ -1,20 +1,22 @@
 """Losses of logits [B, K, H, W] and masks [B, H, W] with values 0..K-1, or 255 where a pixel does not count.
 
-All are 0, with gradients, where no pixel counts.
+Each is a part of a loss (``core.losses``): its sums may be added to those of other batches. All are 0, with
+gradients, where no pixel counts.
 """
+
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from vision_apps.core.conventions import IGNORE_INDEX
-
-_TINY = 1e-12
+from vision_apps.core.losses import Part, ratio
 
 
 def cross_entropy(
     logits: Tensor, masks: Tensor, class_weights: Tensor | None = None, pixel_weights: Tensor | None = None
-) -> Tensor:
+) -> Part:
     """Mean over the pixels that count, nat; with weights the weighted mean, divided by the sum of the
     weights.
 
@@ -26,7 +28,7 @@ def cross_entropy(
     return _weighted_mean(losses, masks, class_weights, pixel_weights)
 
 
-def focal(logits: Tensor, masks: Tensor, class_weights: Tensor | None = None, gamma: float = 2.0) -> Tensor:
+def focal(logits: Tensor, masks: Tensor, class_weights: Tensor | None = None, gamma: float = 2.0) -> Part:
     """Cross-entropy times (1 - p)^gamma, p the probability of the true class: easy pixels count less (Lin et
     al. 2017, equations 4 and 5, with a softmax; their alpha is the class weight). Mean over the
     pixels that count; with class weights the weighted mean, divided by the sum of the weights."""
@@ -35,12 +37,13 @@ def focal(logits: Tensor, masks: Tensor, class_weights: Tensor | None = None, ga
     return _weighted_mean((-torch.expm1(-losses)).clamp_min(0) ** gamma * losses, masks, class_weights)
 
 
-def dice(logits: Tensor, masks: Tensor, class_weights: Tensor | None = None) -> Tensor:
+def dice(logits: Tensor, masks: Tensor, class_weights: Tensor | None = None) -> Part:
     """1 - the mean over classes of 2 |P T| / (|P| + |T|), with probabilities for the answer P (Milletari et
     al. 2016, without their squares).
 
-    The sums go over all pixels of the batch that count. Classes that the truth of the batch lacks are left
-    out: there the ratio would be about 0 whatever the answer.
+    The sums go over all pixels that count of all pictures that the loss is taken of: in training those of the
+    batch, in an evaluation all. Classes that their truth lacks are left out: there the ratio would be about 0
+    whatever the answer.
 
     Args:
         class_weights: [K], of the mean over classes.
@@ -50,10 +53,15 @@ def dice(logits: Tensor, masks: Tensor, class_weights: Tensor | None = None) -> 
     pixels = truth.sum((0, 2, 3))
     both = (probabilities * truth).sum((0, 2, 3))
     either = probabilities.sum((0, 2, 3)) + pixels
-    present = pixels > 0
-    weights = present.float() if class_weights is None else class_weights * present
-    losses = 1 - 2 * both / either.clamp_min(_TINY)
-    return (losses * weights).sum() / weights.sum().clamp_min(_TINY)
+    return Part(torch.stack((both, either)), pixels, value=partial(_dice, class_weights=class_weights))
+
+
+def _dice(total: Tensor, pixels: Tensor | float, class_weights: Tensor | None) -> Tensor:
+    both, either = total
+    present = torch.as_tensor(pixels, device=total.device) > 0
+    weights = present.to(total.dtype) if class_weights is None else class_weights * present
+    losses = 1 - ratio(2 * both, either)
+    return ratio((losses * weights).sum(), weights.sum())
 
 
 def balanced_weights(pixels: Tensor, pixels_where_present: Tensor) -> Tensor:
@@ -78,11 +86,11 @@ def balanced_weights(pixels: Tensor, pixels_where_present: Tensor) -> Tensor:
 
 def _weighted_mean(
     losses: Tensor, masks: Tensor, class_weights: Tensor | None, pixel_weights: Tensor | None = None
-) -> Tensor:
+) -> Part:
     counted = masks != IGNORE_INDEX
     weights = counted.float()
     if class_weights is not None:
         weights = class_weights[torch.where(counted, masks, 0).long()] * weights
     if pixel_weights is not None:
         weights = weights + pixel_weights * counted
-    return (losses * weights).sum() / weights.sum().clamp_min(_TINY)
+    return Part((losses * weights).sum(), weights.sum())

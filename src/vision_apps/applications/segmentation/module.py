@@ -18,9 +18,10 @@ from vision_apps.core.conventions import IGNORE_INDEX, height_width
 from vision_apps.core.errors import require_no
 from vision_apps.core.exportable import Exportable
 from vision_apps.core.fields import ImageInputs
+from vision_apps.core.losses import Part
 from vision_apps.core.module import VisionModule
 from vision_apps.data.masks.coding import voc_colors
-from vision_apps.networks.auxiliary import AuxiliaryLogits, Logits, main_logits, summed_loss
+from vision_apps.networks.auxiliary import AuxiliaryLogits, Logits, main_logits, with_auxiliary
 from vision_apps.networks.pixels import PixelNormalization
 
 LossName = Literal["cross_entropy", "dice", "cross_entropy+dice", "focal", "border"]
@@ -145,13 +146,13 @@ class Segmentation(VisionModule[SegmentationBatch, ImageInputs, Logits, Segmenta
 
     # ---- the loss ------------------------------------------------------------------------------------------
 
-    def loss(self, outputs: Logits, batch: SegmentationBatch) -> dict[str, Tensor]:
+    def loss(self, outputs: Logits, batch: SegmentationBatch) -> dict[str, Part]:
         border = None
         if self.loss_name == "border":
             border = border_weights(batch.masks, self.border_weight, self.border_sigma)
-        return summed_loss(outputs, lambda logits: self._loss_of(logits, batch.masks, border))
+        return with_auxiliary(outputs, lambda logits: self._loss_of(logits, batch.masks, border))
 
-    def _loss_of(self, logits: Tensor, masks: Tensor, border: Tensor | None) -> dict[str, Tensor]:
+    def _loss_of(self, logits: Tensor, masks: Tensor, border: Tensor | None) -> dict[str, Part]:
         weights = self.class_weights
         if self.loss_name == "focal":
             return {"loss": losses.focal(logits, masks, weights, self.focal_gamma)}
@@ -161,7 +162,7 @@ class Segmentation(VisionModule[SegmentationBatch, ImageInputs, Logits, Segmenta
         if self.loss_name != "cross_entropy+dice":
             return {"loss": entropy}
         overlap = losses.dice(logits, masks, weights)
-        return {"loss": entropy + overlap, "cross_entropy": entropy, "dice_loss": overlap}
+        return {"cross_entropy": entropy, "dice_loss": overlap}
 
     # ---- what is counted before training -------------------------------------------------------------------
 

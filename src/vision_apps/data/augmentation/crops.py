@@ -1,7 +1,7 @@
 """Augmentation of whole batches on their device, with a draw of its own for every image.
 
-Numbers are drawn from torch's global generator on the CPU, whatever the batch's device, so that a GPU sees
-the same augmentation as the CPU and never waits for a draw.
+Numbers are drawn as `core.draws` says: whatever the device and the number of processes, a picture's are the
+same.
 """
 
 import math
@@ -16,6 +16,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from vision_apps.core import draws
 from vision_apps.core.conventions import Size, height_width
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.fields import Label
@@ -49,7 +50,7 @@ class RandomCrop(BatchTransform):
             raise ConfigError(
                 f"data.augment: padding {padding} cannot be reflected in images of {H} x {W} pixels"
             )
-        top, left = torch.randint(0, 2 * padding + 1, (2, B))
+        top, left = (draws.integers(0, 2 * padding + 1, B) for _ in range(2))
         return move_pixels(
             parts,
             lambda field, fill: windows(pad_border(field, padding, mode, fill), top, left, H, W),
@@ -72,7 +73,7 @@ class Flip(BatchTransform):
 
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         B, H, W = parts.size
-        flipped = torch.rand(B) < self.p
+        flipped = draws.uniform(B) < self.p
         chosen = torch.arange(B) + B * flipped
         row, dim, length = (0, -1, W) if self.axis == "horizontal" else (1, -2, H)
         forward = torch.eye(2, 3).repeat(B, 1, 1)
@@ -98,7 +99,7 @@ class Rotate90(BatchTransform):
                 f"data.augment: Rotate90 needs square images, these are {H} x {W} pixels; use Flip along "
                 "both axes"
             )
-        turns = torch.randint(0, 4, (B,))
+        turns = draws.integers(0, 4, B)
         # x, y of the output from x, y of the input, counter-clockwise as ``torch.rot90``
         quarters = torch.tensor(
             [
@@ -145,13 +146,13 @@ class RandomResizedCrop(BatchTransform):
 
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         B, H, W = parts.size
-        area = H * W * torch.empty(B).uniform_(*self.scale)
-        aspect = torch.empty(B).uniform_(math.log(self.ratio[0]), math.log(self.ratio[1])).exp()
+        area = H * W * draws.uniform(B, low=self.scale[0], high=self.scale[1])
+        aspect = draws.uniform(B, low=math.log(self.ratio[0]), high=math.log(self.ratio[1])).exp()
         wide, high = ((area * aspect).sqrt() / W).clamp(max=1), ((area / aspect).sqrt() / H).clamp(max=1)
         maps = torch.zeros(B, 2, 3)
         maps[:, 0, 0], maps[:, 1, 1] = wide, high
-        maps[:, 0, 2] = (1 - wide) * (2 * torch.rand(B) - 1)
-        maps[:, 1, 2] = (1 - high) * (2 * torch.rand(B) - 1)
+        maps[:, 0, 2] = (1 - wide) * (2 * draws.uniform(B) - 1)
+        maps[:, 1, 2] = (1 - high) * (2 * draws.uniform(B) - 1)
         return resample(parts, maps, self.height, self.width, min_share=self.min_share)
 
 
@@ -171,8 +172,8 @@ class Cutout(BatchTransform):
 
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         B, H, W = parts.size
-        rows = self._covered(H, torch.randint(0, H, (B, 1)))
-        columns = self._covered(W, torch.randint(0, W, (B, 1)))
+        rows = self._covered(H, draws.integers(0, H, B, 1))
+        columns = self._covered(W, draws.integers(0, W, B, 1))
         covered = (rows[:, None, :, None] & columns[:, None, None, :]).to(parts.device)
         color = paint(self.mean)
         return {
@@ -188,7 +189,8 @@ class Cutout(BatchTransform):
 
 @dataclass
 class _Mix(BatchTransform):
-    """One draw for the batch; each image is mixed with its neighbour in the (shuffled) batch."""
+    """One draw for the batch; each image is mixed with its neighbour in the (shuffled) batch, in the
+    process's share of it where several train."""
 
     effects = Effect.MIXES
     transform: ClassVar[type[v2.MixUp] | type[v2.CutMix]]
@@ -208,12 +210,13 @@ class _Mix(BatchTransform):
                 f"kind Label, for instance 'labels', not {list(found)}"
             )
         ((name, (labels, _)),) = found.items()
-        if torch.rand(()) >= self.p:
-            return {name: F.one_hot(labels, self.num_classes).float() if labels.ndim == 1 else labels}
         before = parts.pictures
-        *pictures, soft = self.mix(
-            *(tv_tensors.Image(picture.float()) for picture in before.values()), labels
-        )
+        with draws.alike():
+            if torch.rand(()) >= self.p:
+                return {name: F.one_hot(labels, self.num_classes).float() if labels.ndim == 1 else labels}
+            *pictures, soft = self.mix(
+                *(tv_tensors.Image(picture.float()) for picture in before.values()), labels
+            )
         mixed = zip(before.items(), pictures, strict=True)
         return {name: soft} | {key: after.round().to(picture.dtype) for (key, picture), after in mixed}
 

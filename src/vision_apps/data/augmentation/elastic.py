@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vision_apps.core import draws
 from vision_apps.core.errors import ConfigError
 from vision_apps.data.augmentation.effects import BatchTransform, Effect, Parts
 from vision_apps.data.augmentation.spatial import grid_of, sample_all
@@ -36,8 +37,8 @@ class Elastic(BatchTransform):
 
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         B, H, W = parts.size
-        coarse = self.sigma * torch.randn(B, 2, self.grid, self.grid)
-        coarse = coarse * (torch.rand(B, 1, 1, 1) < self.p)
+        coarse = self.sigma * draws.normal(B, 2, self.grid, self.grid)
+        coarse = coarse * (draws.uniform(B, 1, 1, 1) < self.p)
         units = coarse.to(parts.device) * 2 / torch.tensor([W, H], device=parts.device).view(2, 1, 1)
         smooth = F.interpolate(units, size=(H, W), mode="bicubic", align_corners=True)
         still = grid_of(torch.eye(2, 3, device=parts.device).repeat(B, 1, 1), H, W)

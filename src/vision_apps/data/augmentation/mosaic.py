@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vision_apps.core import draws
 from vision_apps.core.augmentation import share_of_run
 from vision_apps.data.augmentation.effects import BatchTransform, Effect, Parts
 from vision_apps.data.augmentation.objects import MIN_SHARE, Objects, follow
@@ -16,7 +17,8 @@ from vision_apps.data.augmentation.zooms import MID_GREY, log_uniform, require_r
 @dataclass
 class Mosaic(BatchTransform):
     """Four scaled pictures that meet in a random point (Bochkovskiy et al. 2020, section 3.3), at the size of
-    one: the picture itself at the top left and the three that follow it in the (shuffled) batch.
+    one: the picture itself at the top left and the three that follow it in the (shuffled) batch, of the
+    process's share of it where several train.
 
     Each picture touches the point with its corner, so of a large one the far part is cut, and past a small
     one ``mean`` is painted and masks have their void. The result has room for min(4 M, ``capacity``) objects
@@ -50,10 +52,10 @@ class Mosaic(BatchTransform):
 
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         B, H, W = parts.size
-        meet = torch.empty(B, 2).uniform_(*self.centre) * torch.tensor([W, H])
+        meet = draws.uniform(B, 2, low=self.centre[0], high=self.centre[1]) * torch.tensor([W, H])
         meet = meet.round()  # no pixel is of two pictures
-        scale = log_uniform(4 * B, self.scale).view(4, B)
-        alone = torch.rand(B) >= self.p
+        scale = torch.stack([log_uniform(B, self.scale) for _ in range(4)])
+        alone = draws.uniform(B) >= self.p
         # a picture that stays alone is the top left one, whole
         meet[alone], scale[:, alone] = torch.tensor([float(W), float(H)]), 1.0
         device = parts.device

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as v2
 
+from vision_apps.core import draws
 from vision_apps.data.augmentation.effects import BatchTransform, Effect, Parts
 
 
@@ -56,7 +57,7 @@ class Photometric(BatchTransform):
         B, _, _ = parts.size
         widths = (self.brightness, self.contrast, self.saturation, self.hue)
         bright, contrast, saturation, hue = (self._drawn(B, width) for width in widths)
-        early = torch.rand(B) < 0.5
+        early = draws.uniform(B) < 0.5
         return {
             name: _distorted(picture, bright, contrast, saturation, hue, early)
             for name, picture in parts.pictures.items()
@@ -64,8 +65,8 @@ class Photometric(BatchTransform):
 
     def _drawn(self, count: int, width: float) -> Tensor:
         """By how much each picture changes, 0 where it does not: float32 [count]."""
-        change = torch.empty(count).uniform_(-width, width)
-        return change * (torch.rand(count) < self.p)
+        change = draws.uniform(count, low=-width, high=width)
+        return change * (draws.uniform(count) < self.p)
 
 
 def _distorted(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as v2
 
+from vision_apps.core import draws
 from vision_apps.core.errors import ConfigError
 from vision_apps.data.augmentation.effects import BatchTransform, Effect, Parts
 from vision_apps.data.augmentation.spatial import warp
@@ -69,7 +70,7 @@ class ColorJitter(BatchTransform):
         widths = (self.brightness, self.contrast, self.saturation)
         for change, width in zip((brightness, contrast, saturation), widths, strict=True):
             if width:
-                factor = torch.empty(B).uniform_(max(0.0, 1 - width), 1 + width).to(parts.device)
+                factor = draws.uniform(B, low=max(0.0, 1 - width), high=1 + width).to(parts.device)
                 pictures = {name: change(picture, factor) for name, picture in pictures.items()}
         return pictures
 
@@ -123,10 +124,10 @@ class RandAugment(BatchTransform):
         pictures = {name: picture.clone() for name, picture in parts.pictures.items()}
         maps = torch.eye(3).repeat(B, 1, 1)
         for _ in range(self.num_ops):
-            drawn = torch.randint(0, len(_OPERATIONS), (B,))
-            level = self.magnitude + self.magnitude_std * torch.randn(B)
+            drawn = draws.integers(0, len(_OPERATIONS), B)
+            level = self.magnitude + self.magnitude_std * draws.normal(B)
             level = level.clamp(0, _BINS) / _BINS
-            sign = torch.randint(0, 2, (B,)) * 2.0 - 1
+            sign = draws.integers(0, 2, B) * 2.0 - 1
             for number, name in enumerate(_OPERATIONS):
                 rows = (drawn == number).nonzero().squeeze(1)  # on the CPU: the device is not waited for
                 if name == "identity" or not len(rows):

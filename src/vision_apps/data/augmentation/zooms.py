@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from vision_apps.core import draws
 from vision_apps.core.conventions import Size, height_width
 from vision_apps.core.errors import ConfigError
 from vision_apps.data.augmentation.effects import BatchTransform, Effect, Parts
@@ -61,9 +62,9 @@ class ZoomOut(BatchTransform):
 
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         B, H, W = parts.size
-        ratio = torch.empty(B).uniform_(1, self.max_ratio)
-        place = torch.rand(B, 2)
-        ratio = torch.where(torch.rand(B) < self.p, ratio, 1.0)[:, None]
+        ratio = draws.uniform(B, low=1, high=self.max_ratio)
+        place = draws.uniform(B, 2)
+        ratio = torch.where(draws.uniform(B) < self.p, ratio, 1.0)[:, None]
         side = torch.tensor([W, H])
         low = (1 - ratio) * side * place
         maps = window_maps(torch.cat((low, low + ratio * side), dim=1), H, W)
@@ -95,8 +96,8 @@ class RandomZoom(BatchTransform):
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         B, H, W = parts.size
         scale = log_uniform(B, self.scale)
-        shift = self.translate * (2 * torch.rand(B, 2) - 1)
-        chosen = torch.rand(B) < self.p
+        shift = self.translate * (2 * draws.uniform(B, 2) - 1)
+        chosen = draws.uniform(B) < self.p
         scale = torch.where(chosen, scale, 1.0)[:, None]
         shift = shift * chosen[:, None]
         side = torch.tensor([W, H])
@@ -131,7 +132,7 @@ class ScaleCrop(BatchTransform):
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         B, H, W = parts.size
         seen = torch.tensor([self.width, self.height]) / log_uniform(B, self.scale)[:, None]
-        low = (torch.tensor([W, H]) - seen) * torch.rand(B, 2)  # inside where it fits, around it elsewhere
+        low = (torch.tensor([W, H]) - seen) * draws.uniform(B, 2)  # inside where it fits, around it elsewhere
         maps = window_maps(torch.cat((low, low + seen), dim=1), H, W)
         return resample(parts, maps, self.height, self.width, fill=self.mean, min_share=self.min_share)
 
@@ -166,10 +167,10 @@ class IoUCrop(BatchTransform):
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         B, H, W = parts.size
         least = torch.tensor([*self.overlaps, torch.inf])  # no patch reaches the last
-        needed = least[torch.randint(0, len(least), (B,))][:, None]  # [B, 1]
+        needed = least[draws.integers(0, len(least), B)][:, None]  # [B, 1]
         side = torch.tensor([W, H])
-        extent = torch.empty(B, self.trials, 2).uniform_(self.min_side, 1) * side
-        low = (side - extent) * torch.rand(B, self.trials, 2)
+        extent = draws.uniform(B, self.trials, 2, low=self.min_side, high=1) * side
+        low = (side - extent) * draws.uniform(B, self.trials, 2)
         patches = torch.cat((low, low + extent), dim=-1)  # [B, T, 4]
         aspect = extent[..., 0] / extent[..., 1]
         fits = (aspect >= 0.5) & (aspect <= 2) & needed.isfinite()
@@ -193,7 +194,7 @@ class IoUCrop(BatchTransform):
 def log_uniform(count: int, limits: Sequence[float]) -> Tensor:
     """float32 [count], drawn evenly in the logarithm."""
     low, high = torch.tensor(limits).log().tolist()
-    return torch.empty(count).uniform_(low, high).exp()
+    return draws.uniform(count, low=low, high=high).exp()
 
 
 def patch_overlaps(patches: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
