@@ -61,6 +61,7 @@ CASES: dict[str, Augmentation] = {
 OVER = {"Cutout", "MixUp", "CutMix", "RandAugment"}  # what describes places is not true after them
 MIXED = {"MixUp", "CutMix", "Mosaic", "Mosaic, of some, with little room"}
 TURNED = {"Flip", "Flip, vertical", "Rotate90", "RandAugment"}
+MIXED_ALONE = MIXED - {"MixUp", "CutMix"}  # pictures without their classes
 BOXED = OVER | {"Elastic", "RandomCrop, reflected"}
 
 
@@ -290,11 +291,8 @@ TAKEN: dict[str, tuple[dict[str, tuple[Any, Tensor]], set[str]]] = {
     "directional links": ({"near": (Links("spots", directional=True), LINKS), **BOXES}, BOXED | TURNED),
     "text": ({"question": (Text(), WORDS)}, MIXED | TURNED),
     "text without directions": ({"question": (Text(directional=False), WORDS)}, MIXED),
-    "labels": ({"theme": (Label(), torch.arange(B))}, MIXED - {"MixUp", "CutMix"}),
-    "directional labels": (
-        {"theme": (Label(directional=True), torch.arange(B))},
-        MIXED - {"MixUp", "CutMix"} | TURNED,
-    ),
+    "labels": ({"theme": (Label(), torch.arange(B))}, MIXED_ALONE),
+    "directional labels": ({"theme": (Label(directional=True), torch.arange(B))}, MIXED_ALONE | TURNED),
     "values that stay": ({"bytes": (Stays(), torch.arange(B))}, set()),
     "what is not said": ({"question": (None, WORDS)}, ALL),
 }
