@@ -8,11 +8,11 @@ The default CNN on the generated world; both variants with the same seeds, so th
 import argparse
 import contextlib
 import os
-import statistics
 import tempfile
 
 from vision_apps.core import engine
 from vision_apps.core.config.compose import compose
+from vision_apps.core.statistics import summarize
 
 VARIANTS = {
     "defaults": ["precision=32-true", "channels_last=false", "keep_memory=false"],
@@ -41,11 +41,9 @@ def main() -> None:
                 found[name].append(accuracy(name, seed, arguments.epochs, folder))
     for name, values in found.items():
         each = ", ".join(f"{value:.1f}" for value in values)
-        print(f"{name:10}{statistics.mean(values):6.1f} % ± {statistics.stdev(values):.1f}   ({each})")
+        print(f"{name:10} {summarize(values)}   ({each}) %")
     differences = [b - a for a, b in zip(found["defaults"], found["preset"], strict=True)]
-    print(
-        f"{'difference':10}{statistics.mean(differences):+6.1f} points ± {statistics.stdev(differences):.1f}"
-    )
+    print(f"{'difference':10} {summarize(differences)}   points, paired by seed")
 
 
 if __name__ == "__main__":

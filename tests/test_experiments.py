@@ -73,7 +73,9 @@ def test_the_detectors_are_compared(data: str, tmp_path: Path, monkeypatch: pyte
     experiment.main()
     lines = (tmp_path / f"{data}.md").read_text().splitlines()
     assert len(lines) == 2 + len(experiment.DETECTORS) + 1
-    assert all(line.count("|") == 10 for line in lines)
+    assert all(line.count("|") == 11 for line in lines)
+    told = [line.split("|")[9].strip() for line in lines[2:-1]]
+    assert told[0] == "0.05, 0.3" and told[-1] == "0.01, 0.6", "what is not equal is said"
     with_recall = [line for line in lines if line.split("|")[5].strip().endswith("%")]
     assert [line.split("|")[1].strip() for line in with_recall] == ["R-CNN", "Fast R-CNN", "Faster R-CNN"]
     assert len(list(tmp_path.glob(f"{data}-*.png"))) == len(experiment.DETECTORS)

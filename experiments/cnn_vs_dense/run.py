@@ -18,6 +18,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 from vision_apps.core import metrics_file
+from vision_apps.core.statistics import summarize
 
 HERE = Path(__file__).parent
 TRAIN = HERE.parents[1] / "train.py"
@@ -49,20 +50,17 @@ def curve(run: Path, name: str) -> tuple[list[int], list[float]]:
 
 def table() -> str:
     lines = [
-        "| network | parameters | test accuracy, mean of 3 seeds | each seed | seconds per run |",
+        f"| network | parameters | test accuracy in %, {len(SEEDS)} seeds: mean ± standard deviation "
+        "[95 % interval of the mean] | each seed | seconds per run |",
         "|---|---|---|---|---|",
     ]
     for title, model in NETWORKS.items():
         results = [json.loads((folder(model, seed) / "metrics.json").read_text()) for seed in SEEDS]
         accuracy = [100 * result["final"]["test/accuracy"] for result in results]
-        spread = statistics.stdev(accuracy)
         seconds = statistics.median(result["seconds"] for result in results)
         each = ", ".join(f"{value:.1f}" for value in accuracy)
         parameters = results[0]["parameters"]
-        lines.append(
-            f"| {title} | {parameters:,} | **{statistics.mean(accuracy):.1f} %** ± {spread:.1f} | "
-            f"{each} | {seconds:.0f} |"
-        )
+        lines.append(f"| {title} | {parameters:,} | {summarize(accuracy).spread} | {each} | {seconds:.0f} |")
     return "\n".join(lines) + "\n"
 
 

@@ -23,10 +23,11 @@ TRAIN = HERE.parents[1] / "train.py"
 RUNS = Path("runs/colorization_cifar10")
 VARIANTS = {
     "classes": [],
-    "mildly rebalanced": ["module.rebalance=0.9"],
+    "mildly rebalanced": ["module.rebalance=0.9"],  # chosen after the others' test figures had been seen
     "rebalanced": ["module.rebalance=0.5"],
     "L2": ["model=colorization_unet_l2"],
 }
+SECOND_LOOK = {"mildly rebalanced"}
 METRICS = ("auc", "auc_rebalanced", "psnr", "ssim", "colorfulness")
 ROWS = 10
 
@@ -46,7 +47,7 @@ def train(name: str, extra: list[str]) -> None:
 
 def table() -> str:
     lines = [
-        "| | AuC, raw | AuC, rebalanced | PSNR (dB) | SSIM | colorfulness | seconds |",
+        "| one seed each | AuC, raw | AuC, rebalanced | PSNR (dB) | SSIM | colorfulness | seconds |",
         "|---|---|---|---|---|---|---|",
     ]
     results = {name: json.loads((folder(name) / "metrics.json").read_text()) for name in VARIANTS}
@@ -54,7 +55,8 @@ def table() -> str:
     for baseline in ("grey", "prior"):
         lines.append(_row(baseline, [first[f"test/{baseline}/{metric}"] for metric in METRICS], None))
     for name, result in results.items():
-        lines.append(_row(f"**{name}**", [result["final"][f"test/{m}"] for m in METRICS], result["seconds"]))
+        title = f"**{name}**" + " (second look)" * (name in SECOND_LOOK)
+        lines.append(_row(title, [result["final"][f"test/{m}"] for m in METRICS], result["seconds"]))
     return "\n".join(lines) + "\n"
 
 

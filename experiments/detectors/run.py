@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+import yaml
 from torchvision.ops import box_iou
 
 from vision_apps.core import assembly
@@ -110,11 +111,18 @@ def seconds(module: Any, data: Any) -> float:
     return float(torch.tensor(times[min(5, len(times) - 1) :]).median())
 
 
+def suppression(run: Path) -> str:
+    """The least score of a detection, and the IoU from which the worse of two boxes goes: not the same for
+    all."""
+    model = yaml.safe_load((run / "config.yaml").read_text())["model"]
+    return f"{model['score_threshold']}, {model.get('iou_threshold', model.get('nms_iou'))}"
+
+
 def table(data: str, measured: dict[str, Measured]) -> str:
     lines = [
-        "| detector | AP | AP50 | AP75 | proposal recall | ms per picture | parameters | training s "
-        "| paper, VOC07 mAP |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| detector, one seed each | AP | AP50 | AP75 | proposal recall | ms per picture | parameters "
+        "| training s | suppression | paper, VOC07 mAP |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     baseline = {}
     for detector in DETECTORS:
@@ -125,10 +133,10 @@ def table(data: str, measured: dict[str, Measured]) -> str:
         share = "" if own.recall is None else f"{100 * own.recall:.1f} %"
         lines.append(
             f"| {detector.title} | {figures} | {share} | {own.milliseconds:.1f} | {result['parameters']:,} | "
-            f"{result['seconds']:.0f} | {detector.paper} |"
+            f"{result['seconds']:.0f} | {suppression(RUNS / data / detector.model)} | {detector.paper} |"
         )
     figures = " | ".join(f"{100 * baseline[name]:.1f}" for name in ("ap", "ap50", "ap75"))
-    lines.append(f"| *mean boxes, whatever the picture* | {figures} | | | | | |")
+    lines.append(f"| *mean boxes, whatever the picture* | {figures} | | | | | | |")
     return "\n".join(lines) + "\n"
 
 

@@ -16,6 +16,7 @@ from scipy import stats
 from vision_apps.cli import main
 from vision_apps.compare import comparison, reading, tables
 from vision_apps.compare.comparison import Comparison
+from vision_apps.compare.paired import holm
 from vision_apps.core.errors import CheckpointError, ConfigError
 
 
@@ -73,11 +74,9 @@ def test_thirty_runs_equal_pandas_and_scipy(tmp_path: Path) -> None:
     runs = as_frame(tables.csv_of_runs(result))
     for row in result.rows:
         own = runs[runs["optimizer.lr"] == float(row.settings["optimizer.lr"])].sort_values("seed")
-        interval = stats.bootstrap(
-            (own["test/accuracy"].to_numpy(),), np.mean, n_resamples=9999, method="percentile", rng=0
-        ).confidence_interval
+        interval = stats.ttest_1samp(own["test/accuracy"], 0).confidence_interval(0.95)
         summary = row.summaries["test/accuracy"]
-        assert (summary.low, summary.high) == pytest.approx((interval.low, interval.high), rel=1e-12)
+        assert (summary.low, summary.high) == pytest.approx((interval.low, interval.high), rel=1e-9)
 
 
 def test_paired_tests_equal_scipy_and_holm(tmp_path: Path) -> None:
@@ -94,9 +93,12 @@ def test_paired_tests_equal_scipy_and_holm(tmp_path: Path) -> None:
     assert [pair.difference for pair in pairs] == pytest.approx(
         [(frame[lr] - frame[best]).mean() for lr in others]
     )
-    small, large = sorted(expected)
-    corrected = {small: min(1, 2 * small), large: max(min(1, 2 * small), large)}
-    assert [pair.holm for pair in pairs] == pytest.approx([corrected[p] for p in expected], rel=1e-9)
+    between = stats.ttest_rel(frame[others[0]], frame[others[1]]).pvalue  # looked at, too
+    assert [pair.holm for pair in pairs] == pytest.approx(holm([*expected, between])[:2], rel=1e-9)
+    told = tables.text(result, 110)
+    assert "all 3 pairs of the 3 configurations" in told and "p, all pairs" in told
+    two = compared(*(tmp_path / f"{number:04d}-run" for number in range(10)))
+    assert "all pairs" not in tables.text(two, 110), "there is one, and it is looked at"
 
 
 def test_pairs_need_seeds_in_common(tmp_path: Path) -> None:
@@ -117,7 +119,7 @@ def test_pairs_need_seeds_in_common(tmp_path: Path) -> None:
     (pair,) = result.tests["best val/accuracy"].values()
     assert pair.n == 2
     assert pair.p is None, "both differences are 0.1: they do not vary"
-    assert "hint" in " ".join(result.notes)
+    assert "with 2 seeds only differences that are large against their spread" in " ".join(result.notes)
 
 
 def test_a_sweep_with_seeds(tmp_path: Path) -> None:
@@ -255,6 +257,17 @@ def test_metrics_can_be_chosen(tmp_path: Path) -> None:
         compared(tmp_path, metrics=("test/acuracy",))
 
 
+def test_a_metric_that_fewer_runs_have_tells_its_own_n(tmp_path: Path) -> None:
+    for seed in range(3):
+        values = {"test/accuracy": 0.5 + seed / 10} | ({"test/late": 1.0} if seed else {})
+        make(tmp_path / f"{seed:04d}", seed=seed, values=values)
+    titles, row = tables.results(compared(tmp_path))
+    told = dict(zip(titles, row, strict=True))
+    assert told["seeds"] == "3"
+    assert told["test/accuracy"] == "0.6 ± 0.1 [0.3516, 0.8484]"
+    assert told["test/late"].endswith(", n = 2")
+
+
 def test_baselines_stand_at_the_end_where_the_runs_agree(tmp_path: Path) -> None:
     study(tmp_path, configurations=2, seeds=1)
     assert compared(tmp_path).baselines == {"majority": {"test/accuracy": 0.125}}
@@ -309,6 +322,8 @@ def test_losses_of_different_kinds_are_not_ranked_in_silence(tmp_path: Path) -> 
     gathered = reading.gather([str(tmp_path)])
     judged = comparison.compare(gathered, by="test/accuracy:max")
     assert judged.rows[0].label == "0001"
+    assert "0001 is the best of 2 by the test split, which chose it" in " ".join(judged.notes)
+    assert "which chose it" not in " ".join(result.notes)
     assert "say nothing" not in " ".join(judged.notes)
     with pytest.raises(ConfigError, match="which values are good"):
         comparison.compare(gathered, by="test/accuracy")

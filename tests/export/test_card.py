@@ -267,7 +267,7 @@ def test_seeds_of_the_same_trial_give_an_interval() -> None:
     )
     assert table(found["Metrics"]) == [
         ["Metric", "This", "Mean of 3 seeds", "zero"],
-        ["iou", "0.5", "0.6 ± 0.1 [0.5, 0.7], n = 3", "0"],
+        ["iou", "0.5", "0.6 ± 0.1 [0.3516, 0.8484], n = 3", "0"],
     ]
 
 

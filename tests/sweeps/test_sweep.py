@@ -14,6 +14,7 @@ import optuna
 import pytest
 import stand_in
 from optuna.trial import TrialState
+from scipy import stats
 from stand_in import words_of
 
 from vision_apps.cli import main
@@ -111,8 +112,10 @@ def test_seeds_are_runs_of_one_trial() -> None:
     assert RunFolder("s/trials/0000/seed-6").read_config()["data"]["seed"] == 6
     row = results()[0]
     assert float(row["val/loss std"]) == pytest.approx(0.01)
-    assert float(row["val/loss low"]) >= 0.30
-    assert float(row["val/loss high"]) <= 0.32
+    interval = stats.ttest_1samp([0.30, 0.31, 0.32], 0).confidence_interval(0.95)
+    assert float(row["val/loss low"]) == pytest.approx(interval.low, rel=1e-6)
+    assert float(row["val/loss high"]) == pytest.approx(interval.high, rel=1e-6)
+    assert row["val/loss n"] == "3"
 
 
 @LIGHT

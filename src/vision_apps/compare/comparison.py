@@ -103,9 +103,13 @@ def compare(gathered: Gathered, metrics: Sequence[str] = (), by: str | None = No
             "each other; choose what to judge by, as in --by test/accuracy:max"
         )
     if len(result.rows) > 1:
+        best = result.rows[0]
         result.tests = _tests(result.rows, shown, notes)
-    if any(1 < len(row.runs) < paired.FEW for row in result.rows):
-        notes.append(f"with fewer than {paired.FEW} seeds a bootstrap interval is narrower than it should be")
+        if judge.startswith("test/"):
+            notes.append(
+                f"{best.label} is the best of {len(result.rows)} by the test split, which chose it: "
+                "its own figures there are too good; choose by validation, or test it on other samples"
+            )
     return result
 
 
@@ -233,9 +237,11 @@ def _tests(rows: Sequence[Row], metrics: Sequence[str], notes: list[str]) -> dic
     first, *others = rows
     tests = {}
     for metric in metrics:
-        theirs = _by_seed(first, metric)
-        found = paired.against([_by_seed(row, metric) for row in others], theirs)
-        pairs = {row.label: pair for row, pair in zip(others, found, strict=True) if pair is not None}
+        of_rows = [(row, values) for row in rows if len(values := _by_seed(row, metric)) > 1]
+        if not of_rows or of_rows[0][0] is not first:
+            continue
+        found = zip(of_rows[1:], paired.against_first([values for _, values in of_rows]), strict=True)
+        pairs = {row.label: pair for (row, _), pair in found if pair is not None}
         if pairs:
             tests[metric] = pairs
     without = [row.label for row in others if not any(row.label in pairs for pairs in tests.values())]
@@ -249,8 +255,8 @@ def _tests(rows: Sequence[Row], metrics: Sequence[str], notes: list[str]) -> dic
     least = min((pair.n for pairs in tests.values() for pair in pairs.values()), default=paired.FEW)
     if least < paired.FEW:
         notes.append(
-            f"a paired test with {least} seeds finds only differences that are large against their spread; "
-            f"with fewer than {paired.FEW} take its p-value as a hint"
+            f"with {least} seeds only differences that are large against their spread can be told from "
+            "chance: a large p-value is no proof that there is none"
         )
     return tests
 

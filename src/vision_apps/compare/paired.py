@@ -1,12 +1,14 @@
-"""One configuration against another, paired by seed."""
+"""Configurations against one of them, paired by seed."""
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from vision_apps.core.statistics import summarize
+import numpy as np
 
-FEW = 5  # with fewer seeds an interval is too narrow and a p-value says little
+from vision_apps.core.statistics import quantile
+
+FEW = 5  # with fewer seeds only differences that are large against their spread are found
 _ROUNDING = 1e-9  # relative; differences that are equal but for rounding have no spread
 
 
@@ -15,33 +17,49 @@ class Pair(NamedTuple):
 
     n: int  # seeds
     difference: float  # mean of theirs minus the other's
-    low: float | None
+    # of the difference; these intervals of all pairs together cover the truth in 95 of 100 comparisons
+    low: float | None  # None where the differences do not vary, as the p-values
     high: float | None
-    p: float | None  # None where the differences do not vary
-    holm: float | None  # p, corrected for the number of comparisons of this metric
+    p: float | None  # of this pair alone
+    holm: float | None  # corrected for having looked at all pairs
 
 
-def against(ours: Sequence[Mapping[str, float]], theirs: Mapping[str, float]) -> list[Pair | None]:
-    """Several configurations (each seed to value) against one, paired by seed: mean difference, its interval,
-    Student's paired t-test, and Holm's correction for their number (Holm 1979, "A simple sequentially
-    rejective multiple test procedure"). None where fewer than two seeds are common, or a value is not
-    finite."""
-    pairs = [_pair(one, theirs) for one in ours]
-    corrected = iter(holm([pair.p for pair in pairs if pair is not None and pair.p is not None]))
-    return [pair if pair is None or pair.p is None else pair._replace(holm=next(corrected)) for pair in pairs]
+def against_first(values: Sequence[Mapping[str, float]]) -> list[Pair | None]:
+    """All configurations but the first (each seed to value) against the first, paired by seed: mean
+    difference, Student's paired t-test and interval.
 
+    The first may be the one that turned out best: which pair is looked at was then chosen by the values, and
+    the chance to find a difference by luck is that of all pairs among the configurations. P-values (Holm
+    1979, "A simple sequentially rejective multiple test procedure") and intervals (Bonferroni) are corrected
+    for the number of all these. None where fewer than two seeds are common, or a value is not finite.
+    """
+    from scipy.special import stdtr
 
-def _pair(ours: Mapping[str, float], theirs: Mapping[str, float]) -> Pair | None:
-    seeds = [seed for seed in ours if seed in theirs]
-    differences = [ours[seed] - theirs[seed] for seed in seeds]
-    if len(seeds) < 2 or not all(map(math.isfinite, differences)):
-        return None
-    from scipy.stats import ttest_rel
-
-    found = summarize(differences)
-    varies = max(differences) - min(differences) > _ROUNDING * max(map(abs, differences))
-    p = ttest_rel([ours[seed] for seed in seeds], [theirs[seed] for seed in seeds]).pvalue if varies else None
-    return Pair(len(seeds), found.mean, found.low, found.high, None if p is None else float(p), None)
+    seeds = list(dict.fromkeys(seed for one in values for seed in one))
+    table = np.array([[one.get(seed, 0.0) for seed in seeds] for one in values], float)
+    there = np.array([[seed in one for seed in seeds] for one in values], bool)
+    first, second = np.triu_indices(len(values), 1)  # the first one's pairs come first
+    common = there[first] & there[second]
+    n = common.sum(1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        differences = np.where(common, table[second] - table[first], 0.0)
+        mean = differences.sum(1) / n
+        error = np.sqrt((np.where(common, differences - mean[:, None], 0.0) ** 2).sum(1) / (n - 1) / n)
+    # not so where n is below 2 or a value is not finite, which make the error NaN
+    varies = error > _ROUNDING * np.abs(differences).max(1, initial=0.0)
+    p, corrected = np.ones((2, len(n)))
+    p[varies] = 2 * stdtr(n[varies] - 1, -np.abs(mean[varies] / error[varies]))
+    corrected[varies] = holm(p[varies].tolist())
+    found: list[Pair | None] = []
+    columns = (column[: len(values) - 1].tolist() for column in (n, mean, error, varies, p, corrected))
+    for count, middle, deviation, told, *chances in zip(*columns, strict=True):
+        if told:
+            half = quantile(count, int(varies.sum())) * deviation
+            found.append(Pair(count, middle, middle - half, middle + half, *chances))
+        else:
+            constant = count > 1 and math.isfinite(middle)
+            found.append(Pair(count, middle, None, None, None, None) if constant else None)
+    return found
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

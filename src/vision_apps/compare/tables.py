@@ -10,6 +10,7 @@ from typing import Literal
 
 from vision_apps.compare.comparison import BEST, Comparison, value
 from vision_apps.compare.settings import MISSING, choices, in_short
+from vision_apps.core.statistics import Summary
 
 Cells = list[list[str]]  # rows, the first of them the titles
 
@@ -35,13 +36,13 @@ def results(comparison: Comparison) -> Cells:
     cells = [["run", *titles, "seeds", *comparison.metrics, "time", "peak memory", "parameters"]]
     for row in comparison.rows:
         finished, memory, count = len(row.runs), row.largest("peak_memory"), row.largest("parameters")
-        known = [row.summaries.get(metric) for metric in comparison.metrics]
+        known = [_told(row.summaries.get(metric), finished) for metric in comparison.metrics]
         cells.append(
             [
                 row.label,
                 *_values(row.settings),
                 str(finished) if finished == row.started else f"{finished} of {row.started}",
-                *(MISSING if summary is None else summary.spread for summary in known),
+                *known,
                 time(row.seconds),
                 MISSING if memory is None else f"{memory / 2**20:,.0f} MiB",
                 MISSING if count is None else f"{count:,}",
@@ -52,6 +53,13 @@ def results(comparison: Comparison) -> Cells:
         if any(numbers):
             cells.append([f"baseline {name}", *[""] * (len(comparison.settings) + 1), *numbers, "", "", ""])
     return cells
+
+
+def _told(summary: Summary | None, seeds: int) -> str:
+    """With its own n where it is not that of the row."""
+    if summary is None:
+        return MISSING
+    return summary.spread if summary.n == seeds else str(summary)
 
 
 def _values(of: dict[str, str]) -> list[str]:
@@ -77,7 +85,15 @@ def unfinished(comparison: Comparison, pruned: bool = False) -> Cells:
 def tested(comparison: Comparison, metrics: Sequence[str]) -> Cells:
     """The configurations against the best one."""
     several = len(comparison.rows) > 2
-    titles = ["metric", "run", "seeds", "difference", "95 % interval", "p", *(["p, Holm"] if several else [])]
+    titles = [
+        "metric",
+        "run",
+        "seeds",
+        "difference",
+        "95 % interval",
+        "p",
+        *(["p, all pairs"] if several else []),
+    ]
     cells = [titles]
     for metric in metrics:
         for label, pair in comparison.tests.get(metric, {}).items():
@@ -86,6 +102,18 @@ def tested(comparison: Comparison, metrics: Sequence[str]) -> Cells:
             told = ["no spread" if known is None else f"{known:.2g}" for known in p]
             cells.append([metric, label, str(pair.n), f"{pair.difference:+.3g}", interval, *told])
     return cells
+
+
+def corrected(comparison: Comparison) -> str:
+    """For what the tests are corrected; nothing where there is but one pair."""
+    count = len(comparison.rows)
+    pairs = count * (count - 1) // 2
+    if pairs < 2:
+        return ""
+    return (
+        "; intervals (Bonferroni) and the last p (Holm) are corrected, metric by metric, for all "
+        f"{pairs} pairs of the {count} configurations, since any could have come out best"
+    )
 
 
 def on_paper(comparison: Comparison) -> list[str]:
@@ -131,7 +159,7 @@ def _document(
     broken, pruned = unfinished(comparison), unfinished(comparison, pruned=True)
     tests = tested(comparison, on_paper(comparison))
     best = comparison.rows[0].label if comparison.rows else ""
-    against = f"paired by seed, each minus {best}, the best by {comparison.by}"
+    against = f"paired by seed, each minus {best}, the best by {comparison.by}{corrected(comparison)}"
     left_out = [f"left out: {path} {reason}" for path, reason in comparison.left_out]
     notes = [f"note: {note}" for note in comparison.notes]
     parts = [

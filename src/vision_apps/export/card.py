@@ -171,7 +171,7 @@ def _metrics(run: RunFolder | None, checkpoint: str) -> str:
     if others:
         head.insert(2, f"Mean of {len(others) + 1} seeds")
         about = (
-            "Beside this run the same with other seeds: mean ± standard deviation [95 % bootstrap interval]."
+            "Beside this run the same with other seeds: mean ± standard deviation [Student's 95 % interval]."
         )
         for name, row in zip(tested, rows, strict=True):
             known = [final.get(f"test/{name}") for final in (metrics["final"], *others)]

@@ -14,7 +14,7 @@ RESULTS = "results.csv"
 
 def write(sweep: Sweep) -> None:
     """Write ``results.csv``: one row for each trial with its state, settings, and per objective the mean over
-    seeds, their standard deviation and the bootstrap interval."""
+    seeds, their standard deviation, Student's interval and n."""
     trials = studies.counted(sweep.study.trials)
     rows = [_row(sweep, known) for known in trials]
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -31,7 +31,7 @@ def _row(sweep: Sweep, known: FrozenTrial) -> dict[str, object]:
         if found is not None:
             row |= {name: found.mean}
             if sweep.several:
-                row |= {f"{name} std": found.std, f"{name} low": found.low, f"{name} high": found.high}
+                row |= {f"{name} {part}": getattr(found, part) for part in ("std", "low", "high", "n")}
     row["error"] = next(iter(known.user_attrs.get("error", "").splitlines()), "")
     return row
 

@@ -59,7 +59,9 @@ def table(sweep: Sweep) -> Table:
     trials = studies.counted(sweep.study.get_trials(deepcopy=False))
     best = {found.number for found in best_trials(sweep.study)}
     objectives = ", ".join(f"{name} ({mode})" for name, mode in sweep.objectives.items())
-    result = Table(title=f"{sweep.folder.name} · {objectives}", caption=_caption(sweep, trials), expand=False)
+    seeds = f"mean of {len(sweep.seeds)} seeds" if sweep.several else "one seed each"
+    title = f"{sweep.folder.name} · {objectives}, {seeds}"
+    result = Table(title=title, caption=_caption(sweep, trials), expand=False)
     for name in ("trial", "state", "value", "best", "settings"):
         result.add_column(name, no_wrap=name != "settings", justify="right" if name == "value" else "left")
     for known in trials[-_ROWS:]:
