@@ -22,6 +22,7 @@ from vision_apps.core.losses import values
 from vision_apps.core.pictures import sheet
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.core.seeding import seed_everything
+from vision_apps.core.stage import Stage
 
 MODELS = sorted(options.of_group("model"))
 
@@ -30,10 +31,11 @@ MODELS = sorted(options.of_group("model"))
 def assembled(request: pytest.FixtureRequest) -> tuple[dict[str, Any], Any, Any, Any]:
     """Configuration, data, module and a training batch of two, of each model."""
     model = request.param
-    application = options.application_of(model)
-    config: Any = OmegaConf.to_container(
-        compose([f"task={application}", f"model={model}", *WORLD]), resolve=True
-    )
+    return assemble(f"task={options.application_of(model)}", f"model={model}")
+
+
+def assemble(*words: str) -> tuple[dict[str, Any], Any, Any, Any]:
+    config: Any = OmegaConf.to_container(compose([*words, *WORLD]), resolve=True)
     seed_everything(0)
     data = assembly.build_data(config)
     module = assembly.build_module(config, data.facts, trainable=True)
@@ -86,6 +88,47 @@ def test_learns_answers_and_draws(assembled: tuple[dict[str, Any], Any, Any, Any
     with torch.inference_mode():
         for field, other in zip(answer, again(inputs), strict=True):
             assert field is None if other is None else torch.equal(field, other)
+
+
+def assert_same(one: Any, other: Any, where: str) -> None:
+    if isinstance(one, torch.Tensor):
+        torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True, msg=where)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_same(one[key], other[key], f"{where}/{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), where
+        for index, (left, right) in enumerate(zip(one, other, strict=True)):
+            assert_same(left, right, f"{where}/{index}")
+    else:
+        assert one == other or (one != one and other != other), where
+
+
+@pytest.mark.parametrize("application", sorted(options.of_group("task")))
+def test_an_epoch_is_measured_as_if_it_were_the_first(application: str) -> None:
+    """Nothing of the first evaluation is left in the second, which has other samples and less of them."""
+    _, _, module, batch = assemble(f"task={application}")
+    module.eval()
+    example = module.example()
+    fresh, used = (Stage(module.build_metrics, module.device) for _ in range(2))
+
+    def measured(stage: Any, *batches: Any) -> Any:
+        with torch.inference_mode():
+            for one in batches:
+                answer = module(module.inputs(one))
+                module.score(stage.metrics(), answer, one)
+                for name, baseline in module.baselines(one).items():
+                    module.score(stage.metrics(name), baseline, one)
+            found = stage.compute()
+        stage.restart()
+        return found
+
+    first = measured(used, batch, example)
+    expected = measured(fresh, batch)
+    assert_same(measured(used, batch), expected, "second")
+    assert_same(measured(used, batch, example), first, "third")
+    assert len(first[0]) > 1, "something is measured"
 
 
 def test_the_example_is_a_batch(assembled: tuple[dict[str, Any], Any, Any, Any]) -> None:

@@ -168,6 +168,29 @@ def test_two_objectives_have_importances_each(tmp_path: Path) -> None:
     assert max(found["seconds"], key=found["seconds"].__getitem__) == "b"
 
 
+@pytest.mark.parametrize("directions", [["maximize"], ["maximize", "minimize"]])
+def test_what_matters_for_a_maximised_objective_is_what_makes_it_large(
+    directions: list[str], tmp_path: Path
+) -> None:
+    """``a`` alone decides which trials are the best, ``b`` alone which are the worst."""
+    journal = tmp_path / "study.log"
+    study = optuna.create_study(
+        directions=directions,
+        storage=optuna.storages.JournalStorage(JournalFileBackend(str(journal))),
+        study_name="one",
+    )
+    unit = {name: optuna.distributions.FloatDistribution(0, 1) for name in "ab"}
+    for a, b in np.random.default_rng(0).random((200, 2)).tolist():
+        values = [a if a > 0.7 else -b, b][: len(directions)]
+        study.add_trial(optuna.trial.create_trial(params={"a": a, "b": b}, distributions=unit, values=values))
+    objectives = {"val/accuracy": "max", "seconds": "min"}
+    study.set_user_attr("objectives", dict(list(objectives.items())[: len(directions)]))
+    (tmp_path / "study.json").write_text(json.dumps({"storage": f"journal://{journal}", "study": "one"}))
+    found = importances.importances(tmp_path)
+    assert isinstance(found, dict)
+    assert found["val/accuracy"]["a"] > 0.9
+
+
 def test_nothing_of_someone_else_is_overwritten(tmp_path: Path, capsys: Any) -> None:
     make(tmp_path / "run", {"optimizer.lr": 0.1})
     (tmp_path / "out").mkdir()

@@ -164,6 +164,26 @@ def test_ranks_evaluate_each_sample_once(count: int, per_rank: int, world_size: 
     assert sorted(flat(flat(shares))) == list(range(count))
 
 
+@pytest.mark.parametrize(
+    ("count", "batches"),
+    [
+        (8, [[8]]),
+        (9, [[9]]),  # one is too few for two ranks, and joins the batch before it
+        (10, [[8], [2]]),  # two just fit
+        (11, [[8], [3]]),
+        (17, [[8], [9]]),
+        (18, [[8], [8], [2]]),
+    ],
+)
+def test_a_last_batch_that_just_fits_the_ranks_is_one_of_its_own(
+    count: int, batches: list[list[int]]
+) -> None:
+    shares = [epoch(make(numbers(count), 8, rank=rank, world_size=2)) for rank in (0, 1)]
+    together = [[len(one) + len(other)] for one, other in zip(*shares, strict=True)]
+    assert together == batches
+    assert sorted(flat(flat(shares))) == list(range(count))
+
+
 def test_batch_that_cannot_be_shared() -> None:
     with pytest.raises(ConfigError) as caught:
         make(batch_size=7, world_size=2)

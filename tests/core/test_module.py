@@ -1,5 +1,6 @@
 """What all applications share: parameter groups, gradients, schedules and logging."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -78,6 +79,42 @@ def test_schedules_rise_and_fall_within_the_run(schedule: Any, steps: int) -> No
     assert top == max(0, round(0.2 * steps) - 1)
     if steps >= 10:
         assert rates[-1] == pytest.approx(0.2)
+
+
+FACTORS = {  # of 100 steps that rise over 20 and fall to .1: at 1/4, 1/2 and all of the fall
+    warmup_cosine: (0.1 + 0.45 * (1 + math.cos(math.pi / 4)), 0.55, 0.1),
+    warmup_linear: (0.775, 0.55, 0.1),
+}
+
+
+@pytest.mark.parametrize("schedule", FACTORS)
+def test_factors_of_a_schedule(schedule: Any) -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    (factor,) = schedule(optimizer, total_steps=100, warmup=0.2, final=0.1).lr_lambdas
+    assert [factor(step) for step in (0, 9, 18, 19)] == pytest.approx([1 / 20, 10 / 20, 19 / 20, 1])
+    assert [factor(step) for step in (39, 59, 99)] == pytest.approx(FACTORS[schedule])
+    assert factor(100) == factor(150) == pytest.approx(0.1)  # a step more stays where it ended
+    defaults = {warmup_cosine: (0.05, 0.01), warmup_linear: (0.2, 0.0)}[schedule]
+    (usual,) = schedule(optimizer, total_steps=100).lr_lambdas
+    (same,) = schedule(optimizer, total_steps=100, warmup=defaults[0], final=defaults[1]).lr_lambdas
+    assert [usual(step) for step in range(100)] == [same(step) for step in range(100)]
+
+
+@pytest.mark.usefixtures("toy")
+@pytest.mark.parametrize("accumulated", [1, 2, 3])
+def test_a_schedule_has_as_many_steps_as_the_optimiser(accumulated: int) -> None:
+    """And is advanced after each of them, not after an epoch or a batch."""
+    schedule = {"_target_": "vision_apps.core.schedules.warmup_linear", "_partial_": True, "final": 0.1}
+    toy_run.train(
+        Path("run"), scheduler=schedule, optimizer__lr=1.0, trainer__accumulate_grad_batches=accumulated
+    )
+    steps = 3 * toy_run.BATCHES_PER_EPOCH // accumulated
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    (factor,) = warmup_linear(optimizer, total_steps=steps, final=0.1).lr_lambdas
+    found = {step: value for step, _, name, value in toy_run.rows(Path("run")) if name == "lr"}
+    assert list(found) == list(range(steps))
+    assert list(found.values()) == pytest.approx([factor(step) for step in range(steps)])
+    assert found[steps - 1] == pytest.approx(0.1)
 
 
 @pytest.mark.usefixtures("toy")

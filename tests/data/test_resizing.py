@@ -57,6 +57,17 @@ def test_scaling_down_is_antialiased() -> None:
     assert (small - 127.5).abs().max() < 8  # without it, all black or all white
 
 
+@pytest.mark.parametrize("factor", [3, 5, 7])
+def test_a_chequerboard_becomes_grey(factor: int) -> None:
+    """Without antialiasing the middle pixel of each block would stand for it, black or white: factors are odd
+    because between two pixels even that is grey."""
+    y, x = torch.meshgrid(torch.arange(12 * factor), torch.arange(12 * factor), indexing="ij")
+    board = (255 * ((x + y) % 2)).to(torch.uint8).expand(3, -1, -1)
+    inside = slice(1, -1)  # at the border the filter is cut off
+    for small in (resize_picture(board, 12)[0], resize_and_center_crop(board, 12)):
+        assert (small[:, inside, inside].float() - 127.5).abs().max() < 40 / factor
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_drawn_box_lies_where_its_box_goes(mode: str) -> None:
     for height, width in ((50, 100), (100, 50), (70, 70)):

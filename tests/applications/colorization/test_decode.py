@@ -25,6 +25,14 @@ def test_equals_the_mean_over_a_dense_softmax(temperature, chunk):
     assert torch.allclose(found.entropy, entropy, atol=1e-4)
 
 
+def test_the_temperature_of_the_paper_is_the_default():
+    features, weight, bias = head()
+    assert decode.TEMPERATURE == 0.38  # section 2.3
+    found = annealed_mean(features, weight, bias, ab_bins()).ab
+    expected = (F.conv2d(features, weight, bias) / 0.38).softmax(1)
+    assert torch.allclose(found, torch.einsum("bqhw,qc->bchw", expected, ab_bins()), atol=1e-3)
+
+
 def test_a_low_temperature_gives_the_mode():
     features, weight, bias = head()
     mode = ab_bins()[F.conv2d(features, weight, bias).argmax(1)].permute(0, 3, 1, 2)

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from vision_apps.applications.colorization.hints import LARGEST, simulate_hints
@@ -38,3 +39,34 @@ def test_the_number_of_hints_is_geometric_and_reproducible():
 
 def test_works_on_pictures_smaller_than_a_hint():
     assert simulate_hints(torch.zeros(8, 2, 3, 5)).mask.shape == (8, 1, 3, 5)
+
+
+@pytest.mark.parametrize("deviations", [1.0, -1.5])
+def test_centres_are_spread_by_a_quarter_of_the_picture(deviations, monkeypatch):
+    """Normally around the middle: one standard deviation from it lies three quarters of the way."""
+    monkeypatch.setattr(torch, "randn", lambda *size, **_: torch.full(size, deviations))
+    torch.manual_seed(0)
+    masks = simulate_hints(torch.zeros(50, 2, 80, 200)).mask
+    hinted = 0
+    for mask in masks[:, 0]:
+        if mask.any():
+            rows, columns = mask.nonzero().unbind(1)
+            for places, side in ((rows, 80), (columns, 200)):
+                middle = (places.min() + places.max() + 1).item() / 2
+                assert abs(middle - (0.5 + 0.25 * deviations) * side) <= 0.5
+            hinted += 1
+    assert hinted > 30
+
+
+def test_centres_are_drawn_from_a_normal_distribution():
+    """Of hints that are alone in their picture, whose squares seldom reach its edge."""
+    torch.manual_seed(0)
+    masks = simulate_hints(torch.zeros(3000, 2, 9, 300)).mask[:, 0].amax(1)
+    places = []
+    for mask in masks:
+        found = mask.nonzero().flatten()
+        if len(found) and int(found.max() - found.min()) < LARGEST:
+            places.append((found.min() + found.max() + 1).item() / 600)
+    within = [sum(abs(place - 0.5) < 0.25 * z for place in places) / len(places) for z in (0.5, 1, 1.5)]
+    assert len(places) > 250
+    assert within == pytest.approx([0.383, 0.683, 0.866], abs=0.08)

@@ -110,3 +110,11 @@ def test_one_colored_pixel_makes_an_image_colored():
     ab = torch.zeros(2, 2, 3, 3)
     ab[1, 1, 2, 2] = -6
     assert is_grey(ab).tolist() == [True, False]
+
+
+def test_a_color_of_exactly_the_bound_is_grey():
+    ab = torch.zeros(4, 2, 3, 3)
+    ab[0, 0, 1, 1], ab[1, 1, 1, 1] = 5.0, -5.0
+    ab[2, 0, 1, 1], ab[3, 1, 1, 1] = 5.0001, -5.0001
+    assert is_grey(ab).tolist() == [True, True, False, False]
+    assert is_grey(ab, 4.9).tolist() == [False] * 4

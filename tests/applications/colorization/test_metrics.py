@@ -119,6 +119,16 @@ def test_the_gap_is_between_means():
     assert metric.compute().item() == pytest.approx(abs(means[0] - means[1]), rel=1e-4)
 
 
+def test_gaps_in_opposite_directions_cancel():
+    """The absolute value of the mean, over all batches, and not the mean of absolute values."""
+    metric = AbsoluteMean()
+    metric.update(torch.tensor([10.0, -4.0]))
+    metric.update(torch.tensor([-9.0]))
+    assert metric.compute().item() == pytest.approx(1)
+    metric.update(torch.tensor([3.0]))
+    assert metric.compute().item() == 0
+
+
 def test_histogram_counts_every_pixel_and_is_drawn():
     truth = rgb_to_ab(images(0))
     metric = AbHistogram()

@@ -6,10 +6,10 @@ import torch
 from skimage import color as color_conversion
 
 from vision_apps.applications.colorization import scenes_truth
-from vision_apps.applications.colorization.ab_bins import soft_encode
+from vision_apps.applications.colorization.ab_bins import ab_bins, soft_encode
 from vision_apps.applications.colorization.lab import lab_to_rgb, rgb_to_ab, rgb_to_lab, rgb_to_lightness
 from vision_apps.applications.colorization.module import Colorization
-from vision_apps.applications.colorization.rebalancing import bin_mass, save_prior
+from vision_apps.applications.colorization.rebalancing import bin_mass, rebalancing_weights, save_prior
 from vision_apps.applications.colorization.siggraph17 import Siggraph17
 from vision_apps.applications.colorization.types import ColorBatch, ColorInputs
 from vision_apps.applications.colorization.zhang16 import Zhang16
@@ -112,6 +112,40 @@ def test_rebalancing_weighs_by_the_prior_that_was_counted(scenes):
     assert torch.allclose(module.prior, expected.float(), atol=1e-6)
     parts = values(module.loss(module.outputs(ColorInputs(scenes.images)), scenes))
     assert parts["loss"].item() != pytest.approx(parts["cross_entropy"].item(), rel=1e-3)
+
+
+def test_a_pixel_weighs_by_the_nearest_bin_of_its_color(scenes):
+    module = Colorization(NETWORKS["classes"](), image_size=32, rebalance=0.5, drop_grey=False)
+    prior = torch.arange(1, 314, dtype=torch.float64) ** 3  # every bin has another
+    module.prior.copy_(prior / prior.sum())
+    ab = rgb_to_ab(scenes.images, 4)
+    found = module._pixel_weights(ab, soft_encode(ab, 5))
+    nearest = torch.cdist(ab.permute(0, 2, 3, 1).flatten(0, 2), ab_bins()).argmin(1)
+    expected = rebalancing_weights(module.prior, 0.5)[nearest].view_as(ab[:, 0])
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_prior_is_counted_over_all_pictures_that_are_asked_for():
+    """More than a part of 64, and the last ones look like none of the others."""
+    module = Colorization(NETWORKS["classes"](), image_size=32, prior_images=150)
+    images = torch.randint(100, 150, (150, 3, 16, 16), dtype=torch.uint8)
+    images[140:, 0], images[140:, 1:] = 250, 10
+    assert module.prepare_samples == 150
+    module.prepare(ColorBatch(images))
+    target = soft_encode(rgb_to_ab(images, 4), 5)
+    expected = bin_mass(target) / target.weights.sum()
+    torch.testing.assert_close(module.prior, expected.float())
+
+
+def test_the_lightness_is_scaled_with_antialiasing(monkeypatch):
+    module = Colorization(NETWORKS["classes"](), image_size=16).eval()
+    y, x = torch.meshgrid(torch.arange(48), torch.arange(48), indexing="ij")
+    board = (255 * ((x + y) % 2)).to(torch.uint8).expand(1, 3, -1, -1)
+    seen = []
+    monkeypatch.setattr(module.network, "forward", lambda lightness: seen.append(lightness))
+    module.outputs(ColorInputs(board))
+    assert seen[0].shape == (1, 1, 16, 16)
+    assert (seen[0][..., 1:-1, 1:-1] - 50).abs().max() < 6  # not 0 and 100
 
 
 def test_the_prior_is_kept_in_the_checkpoint(scenes):

@@ -102,3 +102,12 @@ def test_a_bad_file_is_refused_with_the_command_that_makes_a_good_one(tmp_path):
     save_prior(count_prior([pale_images()]), tmp_path / "prior.npy")
     with pytest.raises(DataError, match="has 313 bins, this network's head has 529"):
         load_prior(tmp_path / "prior.npy", 529)
+
+
+def test_the_uniform_share_is_over_the_bins_that_occur():
+    """Four bins, two of them empty: u is 1/2, and an empty bin's weight is that of 0 / 2 + 1 / 4."""
+    prior = torch.tensor([0.75, 0.25, 0.0, 0.0], dtype=torch.float64)
+    raw = torch.tensor([1 / 0.625, 1 / 0.375, 1 / 0.25, 1 / 0.25], dtype=torch.float64)
+    expected = raw / (0.75 * raw[0] + 0.25 * raw[1])
+    assert torch.allclose(rebalancing_weights(prior, 0.5), expected, rtol=1e-12)
+    assert torch.allclose(rebalancing_weights(prior, 1.0), torch.ones(4, dtype=torch.float64))

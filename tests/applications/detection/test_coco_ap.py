@@ -85,6 +85,15 @@ def test_equals_pycocotools_with_more_answers_than_count(random_tables: Any) -> 
     assert_equal(found, truths, range(4), 1)
 
 
+def test_an_iou_of_exactly_one_half_is_enough_for_ap50() -> None:
+    zero = torch.zeros(1).long()
+    truths = GroundTruthTable(torch.tensor([[0.0, 0, 10, 10]]), zero, torch.tensor([False]), zero)
+    for bottom, ap50 in ((5.0, 1.0), (4.99, 0.0)):
+        found = DetectionTable(torch.tensor([[0.0, 0, 10, bottom]]), torch.ones(1), zero, zero)
+        figures = coco_figures(found, truths, 1).figures
+        assert figures["ap50"] == ap50 and figures["ap75"] == 0
+
+
 def test_areas_of_masks_decide_the_size(random_tables: Any) -> None:
     found, truths = random_tables(2)
     areas = truths.boxes.new_full((len(truths.labels),), 31.0**2)

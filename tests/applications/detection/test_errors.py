@@ -61,6 +61,17 @@ def test_each_kind(box: list[float], label: int, expected: str, missed: int) -> 
     assert sum(made.counts().values()) == (expected != "right") + missed
 
 
+def test_an_iou_of_exactly_the_bounds() -> None:
+    """One half is right, as COCO and VOC have it; .1 is a bad place and no background."""
+    half, tenth = [0, 0, 100, 50.0], [0, 0, 100, 10.0]
+    assert kind(split([(OBJECT, 0, False)], [(half, 0.9, 0)])) == ["right"]
+    assert kind(split([(OBJECT, 0, False)], [(half, 0.9, 1)])) == ["classification"]
+    assert kind(split([(OBJECT, 0, False)], [(OBJECT, 0.9, 0), (half, 0.8, 0)])) == ["right", "duplicate"]
+    assert kind(split([(OBJECT, 0, False)], [(tenth, 0.9, 0)])) == ["localization"]
+    assert kind(split([(OBJECT, 0, False)], [(tenth, 0.9, 1)])) == ["both"]
+    assert kind(split([(OBJECT, 0, True)], [([0, 0, 200, 100.0], 0.9, 0)])) == ["dropped"]
+
+
 def test_the_second_answer_is_a_duplicate() -> None:
     made = split([(OBJECT, 0, False)], [([0, 0, 100, 80.0], 0.5, 0), (OBJECT, 0.9, 0)])
     assert made.found.scores.tolist() == pytest.approx([0.9, 0.5])

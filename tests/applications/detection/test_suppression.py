@@ -57,3 +57,15 @@ def test_suppression_is_the_greedy_loop(count: int, classes: int, seed: int) -> 
     found = suppress(boxes, scores, 0.2, 0.4, 1000)
     assert found.scores.tolist() == [score for score, _, _ in kept]
     assert found.labels.tolist() == [k for _, _, k in kept]
+
+
+def test_a_score_of_exactly_the_threshold_is_left_out() -> None:
+    """As torchvision has it: what scores above it is kept."""
+    assert suppress(PAIR, torch.tensor([[0.5], [0.25]]), 0.25, 0.9, 10).scores.tolist() == [0.5]
+    assert suppress(PAIR, torch.tensor([[0.5], [0.25]]), 0.2499, 0.9, 10).scores.tolist() == [0.5, 0.25]
+
+
+def test_an_overlap_of_exactly_the_threshold_is_kept() -> None:
+    boxes, scores = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 5]]), torch.tensor([[0.9], [0.8]])
+    assert len(suppress(boxes, scores, 0.05, 0.5, 10).boxes) == 2
+    assert len(suppress(boxes, scores, 0.05, 0.4999, 10).boxes) == 1

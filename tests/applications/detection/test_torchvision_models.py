@@ -249,6 +249,14 @@ def test_pyramids_are_padded_and_answers_stay_in_the_picture() -> None:
 # ---- assignments ----------------------------------------------------------------------------------------
 
 
+def test_pictures_are_brought_to_their_size_inside_with_antialiasing() -> None:
+    y, x = torch.meshgrid(torch.arange(48), torch.arange(48), indexing="ij")
+    board = ((x + y) % 2).float().expand(1, 3, -1, -1)
+    images, frame = inside(board, 16, padded=False)
+    assert frame == ((16, 16), (1 / 3, 1 / 3))
+    assert (images.tensors[..., 1:-1, 1:-1] - 0.5).abs().max() < 0.06
+
+
 def test_points_of_fcos_by_hand() -> None:
     """Strides 8 and 16 in a picture of 32 px; the finest level takes boxes with a side nearer than 64."""
     fine = torch.tensor([[x - 4.0, y - 4, x + 4, y + 4] for y in (4, 12, 20, 28) for x in (4, 12, 20, 28)])
@@ -260,6 +268,20 @@ def test_points_of_fcos_by_hand() -> None:
     expected = [0, 0, 0, -1, 0, 1, 0, -1, 0, 0, 0, -1, -1, -1, -1, -1]
     assert found[:16].tolist() == expected
     assert found[16:].tolist() == [-1] * 4  # nearer than 4 strides of 16: too small for the coarse level
+
+
+def test_what_is_beyond_the_last_reach_is_learned_on_the_coarsest_level() -> None:
+    """Strides 8 and 16: the coarsest would end at 128 px, and takes the farther sides, too."""
+    fine = torch.tensor([[x - 4.0, y - 4, x + 4, y + 4] for y in range(4, 300, 8) for x in range(4, 300, 8)])
+    coarse = torch.tensor(
+        [[x - 8.0, y - 8, x + 8, y + 8] for y in range(8, 300, 16) for x in range(8, 300, 16)]
+    )
+    large = torch.tensor([[0.0, 0, 296, 296]])  # from its middle 148 px to each side
+    found = match_points(torch.cat((fine, coarse)), [len(fine), len(coarse)], large, radius=1.5)
+    assert (found[: len(fine)] == -1).all(), "farther than the finest level's 64 px"
+    taken = coarse[found[len(fine) :] == 0]
+    centres = (taken[:, :2] + taken[:, 2:]) / 2
+    assert sorted(map(tuple, centres.tolist())) == [(x, y) for x in (136, 152, 168) for y in (136, 152, 168)]
 
 
 def test_points_of_fcos_give_torchvision_s_loss_for_many_boxes() -> None:

@@ -280,3 +280,19 @@ def test_learns_two_pictures_by_heart() -> None:
     for found, wanted in zip(net.detect(net(pixels)), targets, strict=True):
         assert found.labels[0] == wanted.labels[0] and found.scores[0] > 0.5
         torch.testing.assert_close(found.boxes[0], wanted.boxes[0], atol=1.5, rtol=0)
+
+
+@pytest.mark.parametrize("score", [0.2, 0.5, 0.9])
+def test_the_assignment_sees_scores_between_0_and_1(score: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sigmoid of each class by itself, not its logit nor a share among classes."""
+    seen: list[Tensor] = []
+
+    def spy(scores: Tensor, *rest: Any, **options: Any) -> Assignment:
+        seen.append(scores)
+        return assign(scores, *rest, **options)
+
+    monkeypatch.setattr("vision_apps.applications.detection.yolo.assign", spy)
+    outputs = one_point(score, [0.5, 0.5, 0.0])
+    outputs = outputs._replace(logits=torch.tensor([[[logit(0.7), logit(score)]]]))
+    small(reg_max=2).loss(outputs, [target([0, 0, 8, 8], label=1)])
+    assert seen[0].flatten().tolist() == pytest.approx([0.7, score])

@@ -44,6 +44,17 @@ def test_scores_by_hand() -> None:
         torch.testing.assert_close(found[name], value, atol=1e-6, rtol=0)
 
 
+def test_an_iou_of_exactly_one_half_is_not_above_it() -> None:
+    """As ImageNet's localization has it: more than one half."""
+    truth = MainObject(torch.tensor([[0.0, 0, 10, 10]] * 2), torch.tensor([0, 0]))
+    boxes = torch.tensor([[0.0, 0, 10, 5], [0, 0, 10, 5.01]])
+    metrics = measures.build()
+    measures.update(
+        metrics, answer(boxes, torch.ones(2), torch.eye(2)[[0, 0]]), truth, torch.tensor([[10, 10]] * 2)
+    )
+    assert metrics["loc_accuracy"].compute() == 0.5
+
+
 def test_batches_add_up() -> None:
     truth = MainObject(some_boxes(10, 0), torch.tensor([0, -1, 1, 1, -1, 0, 0, 1, -1, 1]))
     boxes, probabilities, presence = some_boxes(10, 1), torch.rand(10, 2).softmax(1), torch.rand(10)

@@ -186,6 +186,41 @@ def test_random_resized_crop_keeps_to_its_ranges() -> None:
     assert moved[:, 0].amax((1, 2)).max() > 61
 
 
+def test_the_ratio_of_a_crop_is_width_to_height_and_even_in_the_logarithm() -> None:
+    B, H, W = 400, 64, 64
+    place = torch.arange(64.0)
+    x, y = place.expand(H, W), place[:, None].expand(H, W)
+    batch = Batch(torch.stack((x, y, x)).expand(B, 3, H, W))
+    torch.manual_seed(0)
+    moved = RandomResizedCrop(32, scale=(0.1, 0.1), ratio=(1.0, 4.0))(batch).images
+    wide = moved[:, 0, 16, 24] - moved[:, 0, 16, 8]
+    high = moved[:, 1, 24, 16] - moved[:, 1, 8, 16]
+    ratio = wide / high
+    assert ratio.min() > 0.99 and ratio.max() < 4.01
+    assert ratio.median().item() == pytest.approx(2, abs=0.2)  # drawn evenly it would be 2.5
+    torch.testing.assert_close(4 * wide * high / (H * W), torch.full((B,), 0.1), rtol=1e-3, atol=0)
+    usual = RandomResizedCrop(32)
+    assert (usual.scale, usual.ratio) == ((0.08, 1.0), (3 / 4, 4 / 3))  # Szegedy et al. 2015, section 6
+
+
+@pytest.mark.parametrize(
+    ("transform", "alpha"),
+    [(MixUp(2), 0.2), (MixUp(2, alpha=1.0), 1.0), (MixUp(2, alpha=8.0), 8.0)],
+)
+def test_alpha_is_that_of_the_beta_distribution(transform: MixUp, alpha: float) -> None:
+    """Whose variance is 1 / (8 alpha + 4)."""
+    batch = Batch(pictures(2, 4, 4), torch.arange(2))
+    torch.manual_seed(0)
+    shares = torch.stack([transform(batch).labels[0, 0] for _ in range(1500)])
+    assert shares.mean().item() == pytest.approx(0.5, abs=0.04)
+    assert shares.var().item() == pytest.approx(1 / (8 * alpha + 4), rel=0.1)
+
+
+def test_areas_are_cut_evenly_unless_said_otherwise() -> None:
+    assert CutMix(2).mix.alpha == 1.0
+    assert CutMix(2, alpha=0.5).mix.alpha == 0.5
+
+
 @pytest.mark.parametrize("transform", [MixUp(6, alpha=1.0), CutMix(6)])
 def test_mixed_labels_are_shares(transform: MixUp | CutMix) -> None:
     for _ in range(20):
