@@ -84,7 +84,7 @@ def restore_boxes(boxes: Tensor, sizes: Tensor, size: Size, mode: ResizeMode = "
 
 def resize_and_center_crop(image: Tensor, size: int, resize: int | None = None) -> Tensor:
     """Scale the short side to ``resize`` pixels (``size`` by default), antialiased, and cut the central
-    square out: uint8 [3, H, W] -> [3, size, size]."""
+    square out: uint8 [..., 3, H, W] -> [..., 3, size, size]."""
     height, width = image.shape[-2:]
     limit = _LONGEST * min(height, width)
     if max(height, width) > limit:

@@ -1,6 +1,6 @@
 """The application: a network that gives one score per class."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -22,6 +22,7 @@ from vision_apps.core.exportable import Exportable
 from vision_apps.core.fields import ImageInputs
 from vision_apps.core.losses import Part
 from vision_apps.core.module import VisionModule
+from vision_apps.data.resizing import resize_and_center_crop
 from vision_apps.networks.auxiliary import Logits, main_logits, with_auxiliary
 from vision_apps.networks.pixels import PixelNormalization
 
@@ -37,6 +38,8 @@ class Classification(VisionModule[LabelBatch, ImageInputs, Logits, ClassAnswer])
 
     Args:
         image_size: side of the square that images are brought to, pixels.
+        resize: length that an image's short side is scaled to first, pixels; null: ``image_size``. The square is
+            its middle.
         mean, std: of the data, 3 floats in [0, 1] units. What is used is kept in checkpoints.
         class_counts: training images of each class, where known: what the baseline answers with.
         label_smoothing: share of each training label that is spread evenly over all classes (Szegedy et al.
@@ -52,6 +55,7 @@ class Classification(VisionModule[LabelBatch, ImageInputs, Logits, ClassAnswer])
         image_size: int,
         mean: Sequence[float],
         std: Sequence[float],
+        resize: int | None = None,
         class_counts: Sequence[int] | None = None,
         label_smoothing: float = 0.0,
         flip_test: bool = False,
@@ -60,7 +64,11 @@ class Classification(VisionModule[LabelBatch, ImageInputs, Logits, ClassAnswer])
     ) -> None:
         super().__init__(network, optimizer, scheduler)
         require_no(class_name_problems(num_classes, class_names, least=2))
-        notes = {"probabilities": "0 to 1, of each class; a row sums to 1"}
+        notes = {
+            "images": f"sRGB, 0 to 255: red, green, blue; not normalised. Of a photo with its short side scaled to "
+            f"{resize or image_size} px (bilinear, antialiased) the middle {image_size} x {image_size}",
+            "probabilities": "0 to 1, of each class; a row sums to 1",
+        }
         self.exportable = Exportable(self.forward, ClassAnswer, notes)
         self.presentation = ClassPresentation(class_names)
         self.num_classes = num_classes
@@ -68,8 +76,14 @@ class Classification(VisionModule[LabelBatch, ImageInputs, Logits, ClassAnswer])
         self.class_counts = class_counts
         self.label_smoothing = label_smoothing
         self.flip_test = flip_test
+        self.fitted = (image_size, resize)
         self.image_size: int = getattr(network, "image_size", None) or image_size
         self.normalize = PixelNormalization(network, mean, std)
+
+    def encode(self, images: Tensor | None, words: Mapping[str, str]) -> ImageInputs:
+        """Scaled and cut as the data's files are."""
+        assert images is not None
+        return ImageInputs(resize_and_center_crop(images, *self.fitted))
 
     def outputs(self, inputs: ImageInputs) -> Logits:
         """Logits [B, K]."""

@@ -79,7 +79,7 @@ class ImageFolder(FileData):
 
     # narrowed by prepare_data where there are no classes
     fields = ("images", "labels")
-    fact_names = ("num_classes", "class_names", "class_counts", "image_size", "mean", "std")
+    fact_names = ("num_classes", "class_names", "class_counts", "image_size", "resize", "mean", "std")
     title = "pictures"
     layout = "root/<class>/*.jpg, root/{train,val,test}/<class>/*.jpg, or the same without class folders"
     image_size: int
@@ -175,7 +175,7 @@ class ImageFolder(FileData):
 
     @property
     def facts(self) -> dict[str, object]:
-        facts = super().facts
+        facts = super().facts | {"resize": self.resize or self.image_size}
         if self.class_folders is not None:
             names = [self.display_name(folder) for folder in self.class_folders]
             labels = self.listings["train"].labels
