@@ -104,6 +104,18 @@ def in_class_folders(root: Path) -> tuple[list[str], dict[Path, Made]]:
     return [], files
 
 
+def with_masks(root: Path) -> tuple[list[str], dict[Path, Made]]:
+    """Of three classes, and ignored pixels."""
+    for split in COUNTS:
+        files = write(root, split, f"{split}/images")
+        for path, picture in files.items():
+            mask = root / split / "masks" / path.name
+            mask.parent.mkdir(exist_ok=True)
+            Image.fromarray(picture.mask).save(mask)
+    (root / "classes.txt").write_text("nothing\nred\nblue\n")
+    return [], files
+
+
 # ---- independent readers: from the folder of a prediction to figures by their names in test.json -----------
 
 
@@ -175,6 +187,24 @@ def classified(out: Path, root: Path, files: dict[Path, Made]) -> dict[str, floa
     return {"accuracy": np.mean(right), "loss": np.mean(losses)}
 
 
+def segmented(out: Path, root: Path, files: dict[Path, Made]) -> dict[str, float]:
+    """Of the masks' numbers."""
+    counts = np.zeros((3, 3), np.int64)
+    for path, picture in files.items():
+        found = np.asarray(Image.open(out / "masks" / path.name))
+        assert found.shape == picture.mask.shape
+        counted = picture.mask != 255
+        np.add.at(counts, (picture.mask[counted], found[counted]), 1)
+    right = counts.diagonal()
+    ious = right / (counts.sum(0) + counts.sum(1) - right)
+    return {
+        "accuracy": right.sum() / counts.sum(),
+        "miou": ious.mean(),
+        "dice": np.mean(2 * right / (counts.sum(0) + counts.sum(1))),
+        **{f"iou_{name}": iou for name, iou in zip(("nothing", *NAMES), ious, strict=True)},
+    }
+
+
 class Case(NamedTuple):
     data: str
     write: Callable[[Path], tuple[list[str], dict[Path, Made]]]
@@ -192,6 +222,7 @@ CASES = {
         ("module.score_threshold=0",),
     ),
     "localization": Case("coco_json", with_boxes, localized),
+    "segmentation": Case("folder", with_masks, segmented),
     "classification": Case("folder", in_class_folders, classified),
 }
 

@@ -59,7 +59,10 @@ def test_of_a_run() -> None:
     assert (what["Task"], what["Network"]) == ("classification", "classification_lenet5 (LeNet5)")
     assert what["Parameters"] == "62,176"
     assert what["Classes"].startswith("12: disc, box, triangle, ")
-    told = "sRGB, 0 to 255: red, green, blue; not normalised"
+    told = (
+        "sRGB, 0 to 255: red, green, blue; not normalised. Of a photo with its short side scaled to 32 px "
+        "(bilinear, antialiased) the middle 32 x 32"
+    )
     assert table(found["Inputs and outputs"])[1:] == [
         ["input", "`images`", "uint8", "batch x 3 x height x width", told],
         ["output", "`probabilities`", "float32", "batch x 12", "0 to 1, of each class; a row sums to 1"],

@@ -132,6 +132,22 @@ class Stays(Kind):
     """Values that no change of the pixels touches, such as the size of the file."""
 
 
+@dataclass(frozen=True)
+class OfFile(Stays):
+    """What is true of the file before it was fitted to one size, [B, ..., h, w]: no change of the fitted
+    picture touches it.
+
+    Args:
+        empty: the value past the end of files that are smaller than the largest of their batch.
+    """
+
+    empty: int = 0
+
+    @property
+    def padding(self) -> float | None:  # type: ignore[override]
+        return self.empty
+
+
 class Fields(Protocol):
     """A NamedTuple whose fields are tensors over a batch, or None: batches, inputs, answers."""
 

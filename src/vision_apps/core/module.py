@@ -2,6 +2,7 @@
 
 import typing
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -225,15 +226,19 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
         self._measure("val", batch)
 
     def test_step(self, batch: BatchT, batch_idx: int) -> None:
-        # in float32, as `predict` answers: in mixed precision an answer depends on who else is in the batch
-        with torch.autocast(self.device.type, enabled=False):
-            self._measure("test", batch)
-            for name, answer in self.baselines(batch).items():
-                self.score(self.stage("test").metrics(name), answer, batch)
+        self._measure("test", batch)
+        for name, answer in self.baselines(batch).items():
+            self.score(self.stage("test").metrics(name), answer, batch)
+
+    def measured(self, name: str, batch: BatchT) -> tuple[dict[str, Part], AnswerT]:
+        """As `evaluate` has it, in ``val`` or ``test``. The test is in float32, as ``predict`` answers: in
+        mixed precision an answer depends on who else is in the batch."""
+        with torch.autocast(self.device.type, enabled=False) if name == "test" else nullcontext():
+            return self.evaluate(batch)
 
     def _measure(self, name: str, batch: BatchT) -> None:
         stage = self.stage(name)
-        parts, answer = self.evaluate(batch)
+        parts, answer = self.measured(name, batch)
         stage.losses.add(parts)
         self.score(stage.metrics(), answer, batch)
         quality = self.quality(answer, batch)

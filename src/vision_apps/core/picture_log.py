@@ -93,9 +93,8 @@ class Pictures(pl.Callback):
         for cpu_batch in islice(loader, -(-self.samples // loader.batch_size)):
             batch = data.transfer_batch_to_device(cpu_batch, module.device, 0)
             with trainer.precision_plugin.forward_context():
-                inputs = module.inputs(batch)
-                answer = module(inputs)
+                answer = module.measured(split, batch)[1]
             drawn = module.presentation.draw_with_truth(batch, answer)
             shown = Drawn([*shown.rows, *(row.cpu() for row in drawn.rows)], drawn.titles)
-            descriptions += module.presentation.describe(inputs, answer)
+            descriptions += module.presentation.describe(module.inputs(batch), answer)
         return shown._replace(rows=shown.rows[: self.samples]), descriptions[: self.samples]

@@ -2,7 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -19,14 +19,14 @@ class FileSamples(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """The fields of one sample, of the same shapes in all. `CorruptSample` where its files cannot be
-        read."""
+        """The fields of one sample, of the same shapes in all but those that an attribute ``ragged`` names.
+        `CorruptSample` where its files cannot be read."""
 
 
 class Decoded(NamedTuple):
     """All samples that can be read."""
 
-    fields: dict[str, Tensor]  # name to [n, ...]
+    fields: dict[str, Any]  # name to [n, ...], or where shapes differ to a list of n tensors
     rows: list[int]  # n: their numbers
     broken: list[CorruptSample]  # why others cannot
 
@@ -40,8 +40,8 @@ def decode(samples: FileSamples, split: str) -> Decoded:
         split: which these are, for the error.
     """
     broken: dict[int, CorruptSample] = {}
-    fields: dict[str, Tensor] = {}
-    count, row = len(samples), 0
+    fields: dict[str, Any] = {}
+    count, row, ragged = len(samples), 0, getattr(samples, "ragged", ())
 
     def keep(row: int) -> None:
         try:
@@ -51,7 +51,12 @@ def decode(samples: FileSamples, split: str) -> Decoded:
             return
         if not fields:
             _require_memory(sample, count, split)
-            fields.update({name: value.new_empty(count, *value.shape) for name, value in sample.items()})
+            fields.update(
+                {
+                    name: [value] * count if name in ragged else value.new_empty(count, *value.shape)
+                    for name, value in sample.items()
+                }
+            )
         for name, value in sample.items():
             fields[name][row] = value
 

@@ -15,11 +15,14 @@ from torch import Tensor, nn
 
 from vision_apps.applications.segmentation import losses
 from vision_apps.applications.segmentation.border import border_weights
+from vision_apps.applications.segmentation.metrics import image_miou
 from vision_apps.applications.segmentation.module import Segmentation
-from vision_apps.applications.segmentation.types import SegmentationAnswer, SegmentationBatch
+from vision_apps.applications.segmentation.types import SegmentationAnswer, SegmentationBatch, TiledBatch
 from vision_apps.core.errors import ConfigError
-from vision_apps.core.fields import ImageInputs
+from vision_apps.core.fields import ImageInputs, together
 from vision_apps.core.losses import Part, values
+from vision_apps.data.masks.coding import resize_mask
+from vision_apps.data.resizing import resize_picture
 from vision_apps.networks.auxiliary import AuxiliaryLogits, Logits
 
 K = 3
@@ -92,11 +95,92 @@ def test_large_pictures_are_answered_in_tiles() -> None:
     images = some_batch(size=(150, 100), count=2).images
     tiled = module(ImageInputs(images)).masks
     assert max(network.seen.shape[-2:]) <= 64
-    whole = application(network).eval()(ImageInputs(images)).masks
+    whole = application(network, image_size=[150, 100]).eval()(ImageInputs(images)).masks
     assert network.seen.shape == (2, 3, 150, 100)
     assert (tiled == whole).float().mean() > 0.99  # at seams the enlarged scores differ a little
     module(ImageInputs(images[..., :64, :64]))
     assert network.seen.shape == (2, 3, 64, 64)
+
+
+def of_files(type_: Any = SegmentationBatch, mode: Any = "letterbox") -> tuple[list[Tensor], Any]:
+    """Pictures of three shapes as files, uint8 [3, h, w], and as the data give them, fitted to 64 x 64."""
+    samples, files = [], []
+    for seed, size in enumerate([(40, 100), (130, 70), (64, 64)]):
+        batch = some_batch(seed, size, 1)
+        smooth = F.interpolate(batch.images[..., ::8, ::8].float(), size, mode="bilinear").to(torch.uint8)
+        mask = batch.masks[0]
+        fields = (smooth, mask[None]) if type_ is TiledBatch else (mask[None],)
+        names = ("files", "truths") if type_ is TiledBatch else ("truths",)
+        samples.append(
+            type_(
+                resize_picture(smooth, 64, mode)[0],
+                resize_mask(mask, 64, mode)[None],
+                torch.tensor([size]),
+                **dict(zip(names, fields, strict=True)),
+            )
+        )
+        files.append(smooth[0])
+    return files, together(samples)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("mode", ["letterbox", "stretch"])
+@pytest.mark.parametrize("tile", [None, 64])
+def test_what_is_scored_is_what_is_answered_of_the_file(mode: Any, tile: int | None) -> None:
+    module = application(image_size=64, resize_mode=mode, tile=tile, overlap=16).eval()
+    assert module.batch_type is (SegmentationBatch if tile is None else TiledBatch)
+    files, batch = of_files(module.batch_type, mode)
+    _, scored = module.evaluate(batch)
+    metrics, alone = module.build_metrics(), module.build_metrics()
+    module.score(metrics, scored, batch)
+    quality = module.quality(scored, batch)
+    for number, file in enumerate(files):
+        height, width = file.shape[-2:]
+        answer = module(ImageInputs(file[None]))
+        assert answer.masks.shape == (1, height, width)
+        assert torch.equal(scored.masks[number, :height, :width], answer.masks[0])
+        truth = batch.truths[number : number + 1, :height, :width]
+        alone.update(answer.masks, truth)
+        assert quality[number] == image_miou(answer.masks, truth, K)
+    found, expected = metrics.compute(), alone.compute()
+    assert found.keys() == expected.keys()
+    for name, value in found.items():
+        assert torch.equal(value, expected[name]), name
+    rows = module.presentation.draw_with_truth(batch, scored).rows
+    shapes = [(64, 64)] * 3 if mode == "stretch" else [(26, 64), (64, 34), (64, 64)]
+    assert [row.shape for row in rows] == [(3, height, 4 * width) for height, width in shapes]
+
+
+def test_the_scale_at_which_a_picture_is_seen_does_not_depend_on_its_size() -> None:
+    """The same scene in files of 1 and 4 times the size it was trained at: the same answer."""
+    module = application(image_size=16).eval()
+    small = some_batch(size=(16, 16), count=1).images
+    large = small.repeat_interleave(4, -1).repeat_interleave(4, -2)
+    one, other = (module(ImageInputs(images)).masks for images in (small, large))
+    back = other[:, 2::4, 2::4]
+    assert (back == one).float().mean() > 0.9  # the scores are enlarged, and pass into each other
+
+
+def test_places_are_relative_to_the_picture_and_not_to_its_frame() -> None:
+    """The lower half is class 1, in a wide and in a high picture."""
+    samples = []
+    for height, width in ((20, 80), (80, 20)):
+        mask = torch.zeros(height, width, dtype=torch.uint8)
+        mask[height // 2 :] = 1
+        image = torch.zeros(1, 3, height, width, dtype=torch.uint8)
+        samples.append(
+            SegmentationBatch(
+                resize_picture(image, 64)[0],
+                resize_mask(mask, 64)[None],
+                torch.tensor([[height, width]]),
+                mask[None],
+            )
+        )
+    module, batch = application(image_size=64), together(samples)
+    module.prepare(batch)
+    metrics = module.build_metrics()
+    module.score(metrics, module.baselines(batch)["position"], batch)
+    assert metrics.compute()["miou"] == 1
 
 
 # ---- loss -----------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from vision_apps.applications.segmentation.types import SegmentationBatch
+from vision_apps.applications.segmentation.types import SegmentationBatch, TiledBatch
 from vision_apps.core.errors import ConfigError, CorruptSample, DataError
 from vision_apps.core.loader import BatchLoader
 from vision_apps.data.masks.coding import voc_colors
@@ -90,6 +90,27 @@ def test_samples_are_what_is_in_the_files(tmp_path: Path) -> None:
         assert sample["images"].shape == (3, 2, 3)
         assert sample["masks"].dtype == torch.uint8
         assert sample["masks"].tolist() == [[0, 1, 1], [0, 0, 255]]
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_what_is_measured_with_comes_as_it_is_in_the_files(tmp_path: Path, in_memory: bool) -> None:
+    """Masks of unequal shapes are filled up in a batch; training has none."""
+    for split, sizes in {"train": [(4, 4)], "val": [(6, 4)], "test": [(8, 4), (3, 9)]}.items():
+        for number, size in enumerate(sizes):
+            write(tmp_path / split / "images" / f"{number}.png", np.full((*size, 3), 10 * number))
+            write(tmp_path / split / "masks" / f"{number}.png", np.arange(np.prod(size)).reshape(size) % 2)
+    data = prepared(tmp_path, image_size=(4, 4), in_memory=in_memory, seed=1)
+    data.batch_type = TiledBatch
+    (batch,) = BatchLoader(data.samples("test"), TiledBatch, batch_size=2)
+    assert sorted(batch.sizes.tolist()) == [[3, 9], [8, 4]]
+    assert batch.truths.shape == (2, 8, 9) and batch.files.shape == (2, 3, 8, 9)
+    for truth, file, (height, width) in zip(batch.truths, batch.files, batch.sizes.tolist(), strict=True):
+        expected = torch.arange(height * width).reshape(height, width) % 2
+        assert torch.equal(truth[:height, :width].long(), expected)
+        assert (truth == 255).sum() == 72 - height * width
+        assert (file[:, :height, :width] == file[0, 0, 0]).all() and (file[:, height:] == 0).all()
+    (batch,) = BatchLoader(data.samples("train"), TiledBatch, batch_size=1)
+    assert batch.truths is None and batch.files is None and batch.sizes.tolist() == [[4, 4]]
 
 
 def test_the_rest_of_a_letterbox_is_ignored(tmp_path: Path) -> None:

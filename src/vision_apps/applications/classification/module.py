@@ -38,8 +38,8 @@ class Classification(VisionModule[LabelBatch, ImageInputs, Logits, ClassAnswer])
 
     Args:
         image_size: side of the square that images are brought to, pixels.
-        resize: length that an image's short side is scaled to first, pixels; null: ``image_size``. The square is
-            its middle.
+        resize: length that an image's short side is scaled to first, pixels; null: ``image_size``. The
+            square is its middle.
         mean, std: of the data, 3 floats in [0, 1] units. What is used is kept in checkpoints.
         class_counts: training images of each class, where known: what the baseline answers with.
         label_smoothing: share of each training label that is spread evenly over all classes (Szegedy et al.
@@ -65,8 +65,9 @@ class Classification(VisionModule[LabelBatch, ImageInputs, Logits, ClassAnswer])
         super().__init__(network, optimizer, scheduler)
         require_no(class_name_problems(num_classes, class_names, least=2))
         notes = {
-            "images": f"sRGB, 0 to 255: red, green, blue; not normalised. Of a photo with its short side scaled to "
-            f"{resize or image_size} px (bilinear, antialiased) the middle {image_size} x {image_size}",
+            "images": "sRGB, 0 to 255: red, green, blue; not normalised. Of a photo with its short side "
+            f"scaled to {resize or image_size} px (bilinear, antialiased) the middle {image_size} x "
+            f"{image_size}",
             "probabilities": "0 to 1, of each class; a row sums to 1",
         }
         self.exportable = Exportable(self.forward, ClassAnswer, notes)

@@ -1,6 +1,6 @@
 """The application: a network that scores every class at every pixel."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -10,17 +10,24 @@ from torchmetrics import MetricCollection
 
 from vision_apps.applications.segmentation import losses, tiles
 from vision_apps.applications.segmentation.border import border_weights
+from vision_apps.applications.segmentation.fitting import restored_masks
 from vision_apps.applications.segmentation.metrics import MaskAgreement, image_miou
 from vision_apps.applications.segmentation.presentation import MaskPresentation
-from vision_apps.applications.segmentation.types import ScoredMasks, SegmentationAnswer, SegmentationBatch
+from vision_apps.applications.segmentation.types import (
+    ScoredMasks,
+    SegmentationAnswer,
+    SegmentationBatch,
+    TiledBatch,
+)
 from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.conventions import IGNORE_INDEX, height_width
 from vision_apps.core.errors import require_no
 from vision_apps.core.exportable import Exportable
-from vision_apps.core.fields import ImageInputs
+from vision_apps.core.fields import ImageInputs, OfFile, padded
 from vision_apps.core.losses import Part
 from vision_apps.core.module import VisionModule
 from vision_apps.data.masks.coding import voc_colors
+from vision_apps.data.resizing import ResizeMode, content_sizes, resize_picture
 from vision_apps.networks.auxiliary import AuxiliaryLogits, Logits, main_logits, with_auxiliary
 from vision_apps.networks.pixels import PixelNormalization
 
@@ -34,12 +41,14 @@ PLACES = 64  # the classes' places are counted on a grid of so many cells square
 class Segmentation(VisionModule[SegmentationBatch, ImageInputs, Logits, SegmentationAnswer]):
     """The class of every pixel of an image of any size.
 
-    A network may give its scores at a lower resolution; they are enlarged bilinearly. It may carry what it
-    expects of its input in attributes ``mean`` and ``std``: they go before the data's.
+    An image is brought to ``image_size`` as in training, and the scores back to its own size; so it is
+    measured. A network may give its scores at a lower resolution; they are enlarged bilinearly. It may carry
+    what it expects of its input in attributes ``mean`` and ``std``: they go before the data's.
 
     Args:
         palette: red, green, blue in 0..255 of every class. Null: the colours of Pascal VOC.
         image_size: of the data's images, px; a side, or height and width.
+        resize_mode: ``letterbox`` keeps the aspect and fills the rest with grey, ``stretch`` does not.
         mean, std: of the data, 3 floats in [0, 1] units. What is used is kept in checkpoints.
         loss: see ``losses``; ``border`` is the cross-entropy with U-Net's weights between touching objects,
             for which class 0 is the background.
@@ -47,8 +56,8 @@ class Segmentation(VisionModule[SegmentationBatch, ImageInputs, Logits, Segmenta
             and keeps it in checkpoints. Null: all pixels weigh alike.
         focal_gamma: of the focal loss; 0 is the cross-entropy.
         border_weight, border_sigma: w0 and sigma (px) of the border loss; 10 and 5 in the paper.
-        tile: images with a longer side (px) are answered tile by tile, in bounded memory; null: as a whole.
-            The measured scores are always of whole images, which the loss needs.
+        tile: answer and measure images at their own scale, those with a longer side (px) tile by tile, in
+            bounded memory; null: at ``image_size``. The loss is always of the latter.
         overlap: px over which neighbouring tiles are blended.
     """
 
@@ -67,6 +76,7 @@ class Segmentation(VisionModule[SegmentationBatch, ImageInputs, Logits, Segmenta
         std: Sequence[float],
         palette: Sequence[Sequence[int]] | None = None,
         image_size: int | Sequence[int] = 64,
+        resize_mode: ResizeMode = "letterbox",
         loss: LossName = "cross_entropy",
         class_weights: Literal["balanced"] | Sequence[float] | None = None,
         focal_gamma: float = 2.0,
@@ -82,6 +92,7 @@ class Segmentation(VisionModule[SegmentationBatch, ImageInputs, Logits, Segmenta
         self.class_names = list(class_names)
         self.palette = [list(color) for color in palette or voc_colors(num_classes)]
         self.image_size = height_width(image_size, "module.image_size")
+        self.resize_mode: ResizeMode = resize_mode
         self.loss_name = loss
         self.balanced = class_weights == "balanced"
         self.focal_gamma = focal_gamma
@@ -94,7 +105,8 @@ class Segmentation(VisionModule[SegmentationBatch, ImageInputs, Logits, Segmenta
         require_no(problems)
         if tile is not None:
             tiles.check(tile, overlap)
-        self.presentation = MaskPresentation(self.class_names, self.palette)
+            self.batch_type = TiledBatch  # type: ignore[misc]  # its own, because it looks at the files
+        self.presentation = MaskPresentation(self.class_names, self.palette, resize_mode)
         self.exportable: MaskExport = MaskExport(self)
         self.normalize = PixelNormalization(network, mean, std)
         weights = [1.0] * num_classes if self.balanced else given
@@ -144,6 +156,41 @@ class Segmentation(VisionModule[SegmentationBatch, ImageInputs, Logits, Segmenta
     def answer(self, outputs: Logits, inputs: ImageInputs) -> SegmentationAnswer:
         return SegmentationAnswer(main_logits(outputs).max(dim=1).indices.to(torch.uint8))
 
+    def measured_answer(self, outputs: Logits, batch: SegmentationBatch) -> SegmentationAnswer:
+        """In pixels of the files, where the batch has their masks."""
+        if self.tile is not None:
+            files: Tensor = batch.images if (own := getattr(batch, "files", None)) is None else own
+            frames = self._frames(batch)
+            found = [
+                self(ImageInputs(file[None, :, :height, :width])).masks
+                for file, (height, width) in zip(files, frames, strict=True)
+            ]
+            return SegmentationAnswer(torch.cat(padded(found, "masks", OfFile(IGNORE_INDEX))))
+        if batch.truths is None or batch.sizes is None:
+            return self.answer(outputs, self.inputs(batch))
+        content = content_sizes(batch.sizes, batch.images.shape[-2:], self.resize_mode)
+        return SegmentationAnswer(restored_masks(main_logits(outputs), content, batch.sizes))
+
+    @staticmethod
+    def _truth(batch: SegmentationBatch) -> Tensor:
+        return batch.masks if batch.truths is None else batch.truths
+
+    def _frames(self, batch: SegmentationBatch) -> list[tuple[int, int]]:
+        """Height and width of each picture in what `_truth` gives."""
+        height, width = batch.masks.shape[-2:]
+        if batch.truths is None or batch.sizes is None:
+            return [(height, width)] * len(batch.masks)
+        return [(h, w) for h, w in batch.sizes.tolist()]
+
+    def _pairs(self, answer: SegmentationAnswer, batch: SegmentationBatch) -> Iterator[tuple[Tensor, Tensor]]:
+        """Answer and truth, [n, h, w] each, of pictures of one size."""
+        truths, frames = self._truth(batch), self._frames(batch)
+        if set(frames) == {tuple(truths.shape[-2:])}:
+            yield answer.masks, truths
+            return
+        for found, truth, (height, width) in zip(answer.masks, truths, frames, strict=True):
+            yield found[None, :height, :width], truth[None, :height, :width]
+
     # ---- the loss ------------------------------------------------------------------------------------------
 
     def loss(self, outputs: Logits, batch: SegmentationBatch) -> dict[str, Part]:
@@ -181,7 +228,10 @@ class Segmentation(VisionModule[SegmentationBatch, ImageInputs, Logits, Segmenta
         self.pixels_where_present.copy_(((counts > 0) * totals).sum(0))
         if self.class_weights is not None and self.balanced:
             self.class_weights.copy_(losses.balanced_weights(self.pixels, self.pixels_where_present))
-        small = F.interpolate(masks[:, None], (PLACES, PLACES), mode="nearest")[:, 0]
+        frames = batch.sizes  # relative to the picture, without the letterbox's rest
+        if frames is not None:
+            frames = content_sizes(frames, masks.shape[-2:], self.resize_mode)
+        small = torch.cat([_scaled(mask, (PLACES, PLACES)) for mask in _cut(masks, frames)])
         # all that is never seen at a place is the commonest class there
         common = int(counts.sum(0).argmax())
         most = torch.zeros(PLACES, PLACES, dtype=torch.int64, device=masks.device)
@@ -197,23 +247,26 @@ class Segmentation(VisionModule[SegmentationBatch, ImageInputs, Logits, Segmenta
         return MetricCollection({"agreement": MaskAgreement(self.class_names)})
 
     def score(self, metrics: MetricCollection, answer: SegmentationAnswer, batch: SegmentationBatch) -> None:
-        metrics.update(answer.masks, batch.masks)
+        for found, truth in self._pairs(answer, batch):
+            metrics.update(found, truth)
 
     def quality(self, answer: SegmentationAnswer, batch: SegmentationBatch) -> Tensor:
-        return image_miou(answer.masks, batch.masks, self.num_classes)
+        return torch.cat([image_miou(*pair, self.num_classes) for pair in self._pairs(answer, batch)])
 
     def baselines(self, batch: SegmentationBatch) -> dict[str, SegmentationAnswer]:
         """``majority``: everywhere the class with the most training pixels (of this batch's truth where
         nothing was counted); ``position``: at each place the class that was there most often in training."""
-        masks = batch.masks
+        masks = self._truth(batch)
         counted = bool(self.pixels.any())
         counts = (
             self.pixels if counted else torch.bincount(masks.flatten(), minlength=256)[: self.num_classes]
         )
         found = {"majority": SegmentationAnswer(counts.argmax().to(torch.uint8).expand_as(masks))}
         if counted:
-            places = F.interpolate(self.places[None, None], masks.shape[-2:], mode="nearest")[0]
-            found["position"] = SegmentationAnswer(places.expand_as(masks))
+            places = torch.full_like(masks, IGNORE_INDEX)
+            for place, (height, width) in zip(places, self._frames(batch), strict=True):
+                place[:height, :width] = _scaled(self.places, (height, width))[0]
+            found["position"] = SegmentationAnswer(places)
         return found
 
     def example(self) -> SegmentationBatch:
@@ -229,7 +282,12 @@ class MaskExport(Exportable[ImageInputs, SegmentationAnswer]):
     """The logits go along, for pictures that are answered tile by tile."""
 
     def __init__(self, module: Segmentation) -> None:
+        height, width = module.image_size
+        letterbox = module.resize_mode == "letterbox"
+        how = "larger side, the rest at the right and below grey 114" if letterbox else "sides"
         notes = {
+            "images": "sRGB, 0 to 255: red, green, blue; not normalised. It learned from pictures brought to "
+            f"{width} x {height} px (bilinear, antialiased) by their {how}",
             "masks": "the number of each pixel's class, from 0",
             "logits": "of each class, any value; the largest wins",
         }
@@ -242,7 +300,12 @@ class MaskExport(Exportable[ImageInputs, SegmentationAnswer]):
 
     def answer(self, graph: Callable[[ImageInputs], ScoredMasks], inputs: ImageInputs) -> SegmentationAnswer:
         module, images = self.module, inputs.images
-        if module.tile is None or max(images.shape[-2:]) <= module.tile:
+        if module.tile is None:
+            fitted, _ = resize_picture(images, module.image_size, module.resize_mode)
+            sizes = torch.tensor(images.shape[-2:], device=images.device).expand(len(images), 2)
+            content = content_sizes(sizes, module.image_size, module.resize_mode)
+            return SegmentationAnswer(restored_masks(graph(ImageInputs(fitted)).logits, content, sizes))
+        if max(images.shape[-2:]) <= module.tile:
             return SegmentationAnswer(graph(inputs).masks)
         return SegmentationAnswer(
             tiles.tiled_masks(
@@ -253,6 +316,18 @@ class MaskExport(Exportable[ImageInputs, SegmentationAnswer]):
                 module.overlap,
             )
         )
+
+
+def _cut(masks: Tensor, frames: Tensor | None) -> list[Tensor]:
+    """Masks [h, w], each without what lies beside its picture."""
+    if frames is None:
+        return list(masks)
+    return [mask[:h, :w] for mask, (h, w) in zip(masks, frames.tolist(), strict=True)]
+
+
+def _scaled(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    """[h, w] -> [1, *size], the nearest class."""
+    return F.interpolate(mask[None, None], size, mode="nearest")[0]
 
 
 def _enlarged(logits: Tensor, size: tuple[int, int]) -> Tensor:

@@ -93,7 +93,8 @@ def legible(image: Tensor, answer: Tensor, palette: Sequence[Sequence[int]], nam
 def shares(mask: Tensor, names: Sequence[str]) -> dict[str, float]:
     """Share of each class that a mask uint8 [H, W] has, the largest first."""
     counts = torch.stack([(mask == k).sum() for k in range(len(names))]).tolist()
-    found = {name: count / mask.numel() for name, count in zip(names, counts, strict=True) if count}
+    answered = int((mask != IGNORE_INDEX).sum())
+    found = {name: count / answered for name, count in zip(names, counts, strict=True) if count}
     return dict(sorted(found.items(), key=lambda pair: -pair[1]))
 
 

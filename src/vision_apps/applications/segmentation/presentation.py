@@ -1,9 +1,10 @@
 """How a segmentation is shown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from vision_apps.applications.segmentation import pictures
 from vision_apps.applications.segmentation.types import SegmentationAnswer, SegmentationBatch
@@ -11,6 +12,7 @@ from vision_apps.core import figures
 from vision_apps.core.fields import ImageInputs
 from vision_apps.core.presentation import Drawn, Presentation, Row
 from vision_apps.data.masks.coding import encode_palette_png
+from vision_apps.data.resizing import ResizeMode, content_sizes
 
 
 class MaskPresentation(Presentation[SegmentationBatch, ImageInputs, SegmentationAnswer]):
@@ -18,16 +20,40 @@ class MaskPresentation(Presentation[SegmentationBatch, ImageInputs, Segmentation
 
     Args:
         palette: red, green, blue in 0..255 of every class.
+        resize_mode: how the pictures of a batch were brought to their size.
     """
 
-    def __init__(self, class_names: Sequence[str], palette: Sequence[Sequence[int]]) -> None:
+    def __init__(
+        self,
+        class_names: Sequence[str],
+        palette: Sequence[Sequence[int]],
+        resize_mode: ResizeMode = "letterbox",
+    ) -> None:
         self.class_names = list(class_names)
         self.palette = [list(color) for color in palette]
+        self.resize_mode: ResizeMode = resize_mode
 
     def draw_with_truth(self, batch: SegmentationBatch, answer: SegmentationAnswer) -> Drawn:
-        rows = zip(batch.images, batch.masks, answer.masks, strict=True)
+        rows = self._fitted(batch, answer)
         drawn = [pictures.comparison(image, truth, mask, self.palette) for image, truth, mask in rows]
         return Drawn(drawn, ("image", "truth", "answer", "errors"))
+
+    def _fitted(
+        self, batch: SegmentationBatch, answer: SegmentationAnswer
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Each picture with its truth and answer at the size at which it was seen, without the letterbox's
+        rest."""
+        if batch.truths is None or batch.sizes is None:
+            yield from zip(batch.images, batch.masks, answer.masks, strict=True)
+            return
+        content = content_sizes(batch.sizes, batch.images.shape[-2:], self.resize_mode)
+        frames = zip(content.tolist(), batch.sizes.tolist(), strict=True)
+        rows = zip(batch.images, batch.truths, answer.masks, strict=True)
+        for (image, *masks), (shown, (height, width)) in zip(rows, frames, strict=True):
+            truth, found = (
+                interpolate(mask[None, None, :height, :width], shown, mode="nearest")[0, 0] for mask in masks
+            )
+            yield image[:, : shown[0], : shown[1]], truth, found
 
     def draw_answer(self, inputs: ImageInputs, answer: SegmentationAnswer) -> list[Tensor]:
         rows = zip(inputs.images, answer.masks, strict=True)

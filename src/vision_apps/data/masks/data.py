@@ -70,17 +70,24 @@ class MaskSamples:
     mode: ResizeMode
     max_pixels: int
 
+    ragged: ClassVar = ("truths", "files")
+
     def __len__(self) -> int:
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """``images`` uint8 [3, H, W] and ``masks`` uint8 [H, W], as asked for. `CorruptSample` where a file
-        cannot be decoded, a pixel of the mask is no class, or the mask is of another size than its
+        """``images`` uint8 [3, H, W] and ``masks`` uint8 [H, W]; of the file before it was resized ``sizes``
+        int64 [2], ``truths`` uint8 [h, w] and ``files`` uint8 [3, h, w]; as asked for. `CorruptSample` where
+        a file cannot be decoded, a pixel of the mask is no class, or the mask is of another size than its
         picture."""
         sample: dict[str, Tensor] = {}
         image = read_image(os.fsdecode(self.pairs.images[index]), self.max_pixels)
         if "images" in self.fields:
             sample["images"] = resize_picture(image, self.size, self.mode)[0]
+        if "sizes" in self.fields:
+            sample["sizes"] = torch.tensor(image.shape[-2:])
+        if "files" in self.fields:
+            sample["files"] = image
         if "masks" in self.fields:
             path = os.fsdecode(self.pairs.masks[index])
             mask = read_mask(path, self.coding, self.max_pixels)
@@ -89,6 +96,8 @@ class MaskSamples:
                     path, other_size(mask.shape, image.shape[-2:], os.fsdecode(self.pairs.images[index]))
                 )
             sample["masks"] = resize_mask(mask, self.size, self.mode)
+            if "truths" in self.fields:
+                sample["truths"] = mask
         return sample
 
 
@@ -105,8 +114,8 @@ class MaskData(ResizedData):
         in_memory: decode once and keep all samples of a split: 4 bytes for every pixel.
     """
 
-    fields = ("images", "masks")
-    fact_names = ("num_classes", "class_names", "image_size", "mean", "std", "palette")
+    fields = ("images", "masks", "sizes", "truths", "files")
+    fact_names = ("num_classes", "class_names", "image_size", "resize_mode", "mean", "std", "palette")
     classes: ClassVar[Mapping[str, Sequence[int]]]  # name to colour, where the files do not say
     complete: ClassVar[bool] = False  # every picture and mask that lies there belongs to a pair
 
@@ -156,9 +165,12 @@ class MaskData(ResizedData):
             "num_classes": len(self.class_names),
             "class_names": list(self.class_names),
             "palette": [list(color) for color in self.palette],
+            "resize_mode": self.resize_mode,
         }
 
     def load(self, split: Split, fields: tuple[str, ...]) -> MaskSamples | TensorSamples:
+        if split == "train":  # nothing is measured there
+            fields = tuple(name for name in fields if name not in MaskSamples.ragged)
         pairs = self.pairs[split]
         pairs = pairs.take(torch.arange(len(pairs))[: self.limits[split]])
         samples = MaskSamples(pairs, fields, self.coding, self.image_size, self.resize_mode, self.max_pixels)
