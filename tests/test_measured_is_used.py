@@ -211,6 +211,7 @@ class Case(NamedTuple):
     read: Callable[[Path, Path, dict[Path, Made]], dict[str, float]]
     words: tuple[str, ...] = ()  # of the training
     asked: tuple[str, ...] = ()  # of the prediction
+    settings: tuple[tuple[str, ...], ...] = ((),)  # with which it is tested and asked, one after the other
 
 
 CASES = {
@@ -222,7 +223,9 @@ CASES = {
         ("module.score_threshold=0",),
     ),
     "localization": Case("coco_json", with_boxes, localized),
-    "segmentation": Case("folder", with_masks, segmented),
+    "segmentation": Case(
+        "folder", with_masks, segmented, settings=((), ("module.tile=64", "module.overlap=16"))
+    ),
     "classification": Case("folder", in_class_folders, classified),
 }
 
@@ -231,7 +234,7 @@ CASES = {
 def test_what_is_measured_is_what_is_answered(application: str, tmp_path: Path) -> None:
     case = CASES[application]  # a new application comes with an independent reader of what it writes
     words, files = case.write(tmp_path / "data")
-    run, out = tmp_path / "run", tmp_path / "out"
+    run = tmp_path / "run"
     training = [
         f"task={application}",
         f"data={case.data}",
@@ -249,8 +252,11 @@ def test_what_is_measured_is_what_is_answered(application: str, tmp_path: Path) 
         *case.words,
     ]
     assert main(["train", *training]) == 0
-    measured = evaluate.test(str(run), [])
-    assert main(["predict", str(run), *map(str, files), "--out", str(out), *case.asked]) == 0
-    read = case.read(out, tmp_path / "data", files)
-    told = {name: measured[f"test/{name}"] for name in read}
-    assert told == pytest.approx(read, abs=1e-4)
+    for number, settings in enumerate(case.settings):
+        out = tmp_path / f"out{number}"
+        measured = evaluate.test(str(run), list(settings))
+        asked = ["predict", str(run), *map(str, files), "--out", str(out), *case.asked, *settings]
+        assert main(asked) == 0
+        read = case.read(out, tmp_path / "data", files)
+        told = {name: measured[f"test/{name}"] for name in read}
+        assert told == pytest.approx(read, abs=1e-4), settings

@@ -230,7 +230,7 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
         for name, answer in self.baselines(batch).items():
             self.score(self.stage("test").metrics(name), answer, batch)
 
-    def measured(self, name: str, batch: BatchT) -> tuple[dict[str, Part], AnswerT]:
+    def measured(self, name: str, batch: BatchT) -> tuple[Parts, AnswerT]:
         """As `evaluate` has it, in ``val`` or ``test``. The test is in float32, as ``predict`` answers: in
         mixed precision an answer depends on who else is in the batch."""
         with torch.autocast(self.device.type, enabled=False) if name == "test" else nullcontext():
