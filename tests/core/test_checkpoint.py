@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 import toy_run
-from toy import ToyModule
+from toy import ToyAnswer, ToyModule
 
 from vision_apps.core import checkpoint_io, engine
 from vision_apps.core.checkpoint import Interrupted
@@ -68,6 +68,20 @@ def test_greater_may_be_better() -> None:
     toy_run.train(Path("run"), task__monitor="val/accuracy", task__mode="max", optimizer__lr=0.1)
     accuracies = [row[3] for row in toy_run.rows(Path("run")) if row[2] == "val/accuracy"]
     assert checkpoint_io.load(FOLDER / "best.ckpt")["epoch"] == accuracies.index(max(accuracies))
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_of_equal_values_the_first_is_the_best(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that says the same in each epoch."""
+    same = ToyAnswer(torch.tensor([[0.3, 0.7]]))
+    monkeypatch.setattr(
+        ToyModule, "answer", lambda self, outputs, inputs: ToyAnswer(same.scores.expand(len(outputs), 2))
+    )
+    toy_run.train(Path("run"), task__monitor="val/accuracy", task__mode=mode)
+    values = [row[3] for row in toy_run.rows(Path("run")) if row[2] == "val/accuracy"]
+    assert len(values) == 3 and len(set(values)) == 1
+    assert checkpoint_io.load(FOLDER / "best.ckpt")["epoch"] == 0
+    assert checkpoint_io.load(FOLDER / "last.ckpt")["epoch"] == 2
 
 
 def test_monitor_that_does_not_exist() -> None:

@@ -4,9 +4,10 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from skimage import color as color_conversion
+from torch.nn.functional import conv2d, cross_entropy
 
 from vision_apps.applications.colorization import scenes_truth
-from vision_apps.applications.colorization.ab_bins import ab_bins, soft_encode
+from vision_apps.applications.colorization.ab_bins import ab_bins, nearest_bin, soft_encode
 from vision_apps.applications.colorization.lab import lab_to_rgb, rgb_to_ab, rgb_to_lab, rgb_to_lightness
 from vision_apps.applications.colorization.module import Colorization
 from vision_apps.applications.colorization.rebalancing import bin_mass, rebalancing_weights, save_prior
@@ -146,6 +147,22 @@ def test_the_lightness_is_scaled_with_antialiasing(monkeypatch):
     module.outputs(ColorInputs(board))
     assert seen[0].shape == (1, 1, 16, 16)
     assert (seen[0][..., 1:-1, 1:-1] - 50).abs().max() < 6  # not 0 and 100
+
+
+def test_siggraph17_learns_the_sum_of_both_losses(scenes):
+    """Classes by hard targets, and ten times the L1 of the regression, both means over their own pixels."""
+    torch.manual_seed(0)
+    module = Colorization(Siggraph17(width=1 / 16), image_size=32, drop_grey=False).eval()
+    torch.nn.init.normal_(module.network.head.weight, std=0.1)
+    outputs = module.outputs(ColorInputs(scenes.images))
+    head = module.network.head
+    logits = conv2d(outputs.features, head.weight, head.bias)
+    classes = cross_entropy(logits, nearest_bin(rgb_to_ab(scenes.images, 4), 529))
+    regression = (outputs.ab - rgb_to_ab(scenes.images)).abs().div(110).sum(1).mean()
+    found = values(module.loss(outputs, scenes))
+    assert found["cross_entropy"].item() == pytest.approx(classes.item(), rel=1e-5)
+    assert found["regression"].item() == pytest.approx(regression.item(), rel=1e-5)
+    assert found["loss"].item() == pytest.approx((classes + 10 * regression).item(), rel=1e-5)
 
 
 def test_the_prior_is_kept_in_the_checkpoint(scenes):
