@@ -38,12 +38,16 @@ def data(node: dict[str, Any]) -> VisionData:
     return build_data({"data": node})
 
 
-def whole_split(data: VisionData, split: Any, fields: tuple[str, ...]) -> dict[str, torch.Tensor]:
+def whole_split(data: VisionData, split: Any, fields: tuple[str, ...]) -> dict[str, Any]:
+    """Name to tensor, or of what differs in shape to a list of tensors."""
     samples = data.load(split, fields)
     if getattr(samples, "in_memory", False):
         return samples.__getitems__(list(range(len(samples))))
     read = [samples[index] for index in range(len(samples))]
-    return {name: torch.stack([sample[name] for sample in read]) for name in fields}
+    columns = {name: [sample[name] for sample in read] for name in fields}
+    return {
+        name: values if name in data.to_measure else torch.stack(values) for name, values in columns.items()
+    }
 
 
 def test_opens_with_source_size_and_licence() -> None:

@@ -17,6 +17,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from vision_apps.cli import main
+from vision_apps.core.config import options
 from vision_apps.trained import evaluate
 
 NAMES = ["red", "blue"]
@@ -205,6 +206,24 @@ def segmented(out: Path, root: Path, files: dict[Path, Made]) -> dict[str, float
     }
 
 
+def colored(out: Path, root: Path, files: dict[Path, Made]) -> dict[str, float]:
+    """Of the pictures: Hasler and Suesstrunk 2003 for colourfulness."""
+    rows, noise, gaps = rows_of(out), [], []
+
+    def colorfulness(pixels: np.ndarray) -> float:
+        red, green, blue = np.moveaxis(pixels.astype(float), -1, 0)
+        first, second = np.abs(red - green), np.abs((red + green) / 2 - blue)
+        return float(np.hypot(first.std(), second.std()) + 0.3 * np.hypot(first.mean(), second.mean()))
+
+    for path, picture in files.items():
+        found = np.asarray(Image.open(out / rows[path.name]["picture"]))
+        assert found.shape == picture.pixels.shape
+        error = np.square(found.astype(float) - picture.pixels).mean()
+        noise.append(10 * np.log10(255**2 / max(error, 1 / 12)))
+        gaps.append(colorfulness(found))
+    return {"psnr": np.mean(noise), "colorfulness_absolute": np.mean(gaps)}
+
+
 class Case(NamedTuple):
     data: str
     write: Callable[[Path], tuple[list[str], dict[Path, Made]]]
@@ -226,11 +245,12 @@ CASES = {
     "segmentation": Case(
         "folder", with_masks, segmented, settings=((), ("module.tile=64", "module.overlap=16"))
     ),
+    "colorization": Case("folder", in_class_folders, colored),
     "classification": Case("folder", in_class_folders, classified),
 }
 
 
-@pytest.mark.parametrize("application", sorted(CASES))
+@pytest.mark.parametrize("application", sorted(options.of_group("task")))
 def test_what_is_measured_is_what_is_answered(application: str, tmp_path: Path) -> None:
     case = CASES[application]  # a new application comes with an independent reader of what it writes
     words, files = case.write(tmp_path / "data")

@@ -86,6 +86,7 @@ class VisionData(pl.LightningDataModule):
     """
 
     fields: ClassVar[tuple[str, ...]] = ()  # that its samples may have
+    to_measure: ClassVar[tuple[str, ...]] = ()  # those of them that training does without
     fact_names: ClassVar[tuple[str, ...]] = ()  # that `facts` may have
     batch_type: type  # set by the engine from the application's module
 
@@ -144,7 +145,8 @@ class VisionData(pl.LightningDataModule):
 
     def samples(self, split: Split) -> Any:
         if split not in self._samples:
-            wanted = tuple(name for name in self.batch_type._fields if name in self.offers)  # type: ignore[attr-defined]
+            offered = set(self.offers) - set(self.to_measure if split == "train" else ())
+            wanted = tuple(name for name in self.batch_type._fields if name in offered)  # type: ignore[attr-defined]
             samples, limit = self.load(split, wanted), self.limits[split]
             self._samples[split] = (
                 samples if limit is None else Part(samples, range(min(limit, len(samples))))

@@ -85,12 +85,10 @@ class Pictures(pl.Callback):
     def _samples(self, trainer: pl.Trainer, module: VisionModule, split: Split) -> tuple[Drawn, list[Row]]:
         """The first samples of a split, drawn with truth and answer, and what the answers say."""
         data: VisionData = trainer.datamodule  # type: ignore[attr-defined]
-        size = min(self.samples, data.eval_batch_size)  # more may not be of one shape
-        loader = BatchLoader(
-            data.samples(split), module.batch_type, batch_size=size, on_corrupt=data.on_corrupt
-        )
+        # one by one: answers in pixels of files differ in size
+        loader = BatchLoader(data.samples(split), module.batch_type, batch_size=1, on_corrupt=data.on_corrupt)
         shown, descriptions = Drawn([]), []
-        for cpu_batch in islice(loader, -(-self.samples // loader.batch_size)):
+        for cpu_batch in islice(loader, self.samples):
             batch = data.transfer_batch_to_device(cpu_batch, module.device, 0)
             with trainer.precision_plugin.forward_context():
                 answer = module.measured(split, batch)[1]

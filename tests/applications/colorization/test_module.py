@@ -15,7 +15,9 @@ from vision_apps.applications.colorization.siggraph17 import Siggraph17
 from vision_apps.applications.colorization.types import ColorBatch, ColorInputs
 from vision_apps.applications.colorization.zhang16 import Zhang16
 from vision_apps.core.errors import ConfigError, DataError
+from vision_apps.core.fields import together
 from vision_apps.core.losses import values
+from vision_apps.data.resizing import resize_and_center_crop
 from vision_apps.data.scenes.data import Scenes
 
 NETWORKS = {
@@ -55,6 +57,37 @@ def test_answers_any_resolution_and_keeps_the_lightness(module, size):
     assert answer.ab.shape == (2, 2, *size)
     # an untrained answer is nearly grey, so that nothing is clipped and 8 bits are all that is lost
     assert (rgb_to_lightness(answer.images) - rgb_to_lightness(images)).abs().max() < 1
+
+
+def files() -> tuple[list[torch.Tensor], ColorBatch]:
+    """Pictures of three shapes, and as the data give them: their middle, and themselves."""
+    shapes = [(32, 32), (40, 50), (63, 31)]
+    found = [torch.randint(60, 200, (1, 3, *size), dtype=torch.uint8) for size in shapes]
+    batches = [
+        ColorBatch(resize_and_center_crop(file, 32), None, torch.tensor([size]), file)
+        for file, size in zip(found, shapes, strict=True)
+    ]
+    return found, together(batches)
+
+
+def test_what_is_measured_is_the_answer_to_the_whole_file(module):
+    pictures, batch = files()
+    module.eval()
+    whole, alone = module.build_metrics(), module.build_metrics()
+    with torch.inference_mode():
+        _, answer = module.evaluate(batch)
+        module.score(whole, answer, batch)
+        for picture in pictures:
+            module.score(alone, module(ColorInputs(picture)), ColorBatch(picture))
+        baselines = module.baselines(batch)
+        for name, found in baselines.items():
+            one = module.baselines(ColorBatch(pictures[1]))[name]
+            assert torch.equal(found.images[1, :, :40, :50], one.images[0])
+        drawn = module.presentation.draw_with_truth(batch, answer)
+    found, expected = whole.compute(), alone.compute()
+    for name, value in found.items():
+        torch.testing.assert_close(value, expected[name], msg=name)
+    assert [row.shape for row in drawn.rows] == [(3, 32, 32 * len(drawn.titles))] * 3
 
 
 def test_the_working_size_keeps_the_aspect_ratio_and_bounds_memory():

@@ -32,6 +32,9 @@ def curve_areas(distances: Tensor) -> Tensor:
     return (2 * (LARGEST_THRESHOLD - first) + 1).clamp(0, 2 * LARGEST_THRESHOLD)
 
 
+SSIM_WINDOW = 11  # px
+
+
 class ColorAuC(Metric):
     """Areas under the cumulative curve of ab distances, from 0 to 150, in percent (Zhang et al. 2016, section
     3.1).

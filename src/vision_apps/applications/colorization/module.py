@@ -28,6 +28,7 @@ from vision_apps.applications.colorization.rebalancing import count_prior, load_
 from vision_apps.applications.colorization.types import ColorAnswer, ColorBatch, ColorInputs, ExportedColor
 from vision_apps.core.errors import require_no
 from vision_apps.core.exportable import Exportable
+from vision_apps.core.fields import OfFile, one_by_one, padded
 from vision_apps.core.losses import Part, mean
 from vision_apps.core.mean import Mean
 from vision_apps.core.module import VisionModule
@@ -41,7 +42,9 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
 
     Args:
         image_size: the network sees the lightness resized to about this many pixels squared, in its own
-            aspect ratio; the answer keeps the input's resolution. Null: it sees every image as it is.
+            aspect ratio; the answer keeps the input's resolution, in which it is measured. Null: it sees
+            every image as it is.
+        resize: px that the data scale the short side of a file to before they cut its middle out; for sheets.
         temperature: of the annealed mean, in (0, 1].
         neighbours: bins that a true colour is spread over: 5 in the paper, 10 in its code. Null: as its
             network's paper.
@@ -62,6 +65,7 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
         optimizer: Callable[..., torch.optim.Optimizer] | None = None,
         scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
         image_size: int | None = None,
+        resize: int | None = None,
         temperature: float = TEMPERATURE,
         neighbours: int | None = None,
         rebalance: float | None = None,
@@ -90,7 +94,7 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
         self.drop_grey = drop_grey
         head = self.color_network.head
         count = head.out_channels if head is not None else 313
-        self.presentation = ColorPresentation(self.baselines, count)
+        self.presentation = ColorPresentation(self.baselines, count, resize)
         self.exportable = ColorExport(self)
         if self.color_network.takes_hints:
             self.words = {"hints": "known colours as x,y,#rrggbb in pixels, several with spaces in between"}
@@ -155,6 +159,12 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
         if torch.compiler.is_exporting() or ab.shape[-2:] != images.shape[-2:]:
             ab = interpolate(ab, size=size, mode="bilinear", align_corners=False)
         return self._colored(ab, images)._replace(entropy=entropy)
+
+    def measured_answer(self, outputs: ColorFeatures, batch: ColorBatch) -> ColorAnswer:
+        """Of the whole files, where the batch has them; it is learned from their middle."""
+        if batch.files is None:
+            return self.answer(outputs, self.inputs(batch))
+        return _together([self(ColorInputs(picture)) for picture in _pictures(batch)])
 
     def _colored(self, ab: Tensor, images: Tensor) -> ColorAnswer:
         return ColorAnswer(join(rgb_to_lightness(images), ab), ab)
@@ -229,32 +239,35 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
         return MetricCollection(metrics, compute_groups=False)
 
     def score(self, metrics: MetricCollection, answer: ColorAnswer, batch: ColorBatch) -> None:
-        truth = rgb_to_ab(batch.images)
-        metrics["areas"].update(answer.ab, truth)
-        metrics["ab_histogram"].update(answer.ab, truth)
-        absolute = measures.colorfulness(answer.images, "absolute")
-        metrics["psnr"].update(measures.psnr(answer.images, batch.images))
-        metrics["ssim"].update(measures.ssim(answer.images, batch.images))
-        metrics["colorfulness"].update(measures.colorfulness(answer.images))
-        metrics["colorfulness_absolute"].update(absolute)
-        metrics["colorfulness_gap"].update(absolute - measures.colorfulness(batch.images, "absolute"))
+        pictures = _pictures(batch)
+        answers = [answer] if batch.files is None else one_by_one(answer)
+        for found, images in zip(answers, pictures, strict=True):
+            height, width = images.shape[-2:]
+            _score(metrics, found.images[..., :height, :width], found.ab[..., :height, :width], images)
 
     def baselines(self, batch: ColorBatch) -> dict[str, ColorAnswer]:
         """``grey`` adds no colour, ``prior`` draws every pixel's from the training data's, and where the
         truth is known ``best_l2`` is what a perfect regression answers: the mean of all colours that are
         possible."""
-        batch_size, _, height, width = batch.images.shape
-        grey = torch.zeros(batch_size, 2, height, width, device=batch.images.device)
-        # the same draw for every batch, on every device
+        pictures = _pictures(batch)
+        answers = {
+            "grey": [torch.zeros_like(images[:, :2], dtype=torch.float32) for images in pictures],
+            "prior": [self._drawn(images) for images in pictures],
+        }
+        if batch.materials is not None and batch.files is None:
+            answers["best_l2"] = [scenes_truth.expected_ab(batch.materials)]
+        return {name: _together(list(map(self._colored, ab, pictures))) for name, ab in answers.items()}
+
+    def _drawn(self, images: Tensor) -> Tensor:
+        """ab [B, 2, H, W] by the prior: the same draw for every batch, on every device."""
+        height, width = images.shape[-2:]
         draw = torch.Generator().manual_seed(0)
-        drawn = torch.multinomial(self._prior().cpu(), height * width, replacement=True, generator=draw).to(
-            self.bins.device
+        drawn = torch.multinomial(self._prior().cpu(), height * width, replacement=True, generator=draw)
+        return (
+            self.bins[drawn.to(self.bins.device)]
+            .T.reshape(1, 2, height, width)
+            .expand(len(images), -1, -1, -1)
         )
-        random = self.bins[drawn].T.reshape(1, 2, height, width).expand_as(grey)
-        answers = {"grey": grey, "prior": random}
-        if batch.materials is not None:
-            answers["best_l2"] = scenes_truth.expected_ab(batch.materials)
-        return {name: self._colored(ab, batch.images) for name, ab in answers.items()}
 
     def example(self) -> ColorBatch:
         """Two pictures of soft blobs in random colours."""
@@ -262,6 +275,39 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
         coarse = torch.rand(2, 3, 4, 4, device=self.device)
         smooth = interpolate(coarse, size=(size, size), mode="bicubic", align_corners=False)
         return ColorBatch(smooth.clamp(0, 1).mul(255).to(torch.uint8))
+
+
+def _pictures(batch: ColorBatch) -> list[Tensor]:
+    """What is measured, pictures of one size together: the files, or where there are none the images."""
+    if batch.files is None or batch.sizes is None:
+        return [batch.images]
+    rows = zip(batch.files, batch.sizes.tolist(), strict=True)
+    return [file[None, :, :height, :width] for file, (height, width) in rows]
+
+
+def _together(answers: list[ColorAnswer]) -> ColorAnswer:
+    """One batch, filled up with zeros."""
+    if len(answers) == 1:
+        return answers[0]
+    images, ab = (
+        torch.cat(padded(values, "answers", OfFile()))
+        for values in zip(*(a[:2] for a in answers), strict=True)
+    )
+    entropies = [answer.entropy for answer in answers if answer.entropy is not None]
+    return ColorAnswer(images, ab, torch.cat(entropies) if entropies else None)
+
+
+def _score(metrics: MetricCollection, found: Tensor, ab: Tensor, images: Tensor) -> None:
+    truth = rgb_to_ab(images)
+    metrics["areas"].update(ab, truth)
+    metrics["ab_histogram"].update(ab, truth)
+    absolute = measures.colorfulness(found, "absolute")
+    metrics["psnr"].update(measures.psnr(found, images))
+    if min(images.shape[-2:]) >= measures.SSIM_WINDOW:
+        metrics["ssim"].update(measures.ssim(found, images))
+    metrics["colorfulness"].update(measures.colorfulness(found))
+    metrics["colorfulness_absolute"].update(absolute)
+    metrics["colorfulness_gap"].update(absolute - measures.colorfulness(images, "absolute"))
 
 
 class ColorExport(Exportable[ColorInputs, ColorAnswer]):

@@ -10,6 +10,7 @@ from torch import Tensor
 from vision_apps.applications.colorization import metrics as measures
 from vision_apps.applications.colorization.types import ColorAnswer, ColorBatch, ColorInputs
 from vision_apps.core.presentation import Drawn, Presentation, Row
+from vision_apps.data.resizing import resize_and_center_crop
 
 
 class ColorPresentation(Presentation[ColorBatch, ColorInputs, ColorAnswer]):
@@ -18,13 +19,26 @@ class ColorPresentation(Presentation[ColorBatch, ColorInputs, ColorAnswer]):
     Args:
         baselines: of a batch, by name: ``grey``, and where it is known ``best_l2`` of regression.
         bins: how many colours the network tells apart.
+        resize: px that the short side of a file was scaled to before its middle was cut out; null: the side
+            of that.
     """
 
-    def __init__(self, baselines: Callable[[ColorBatch], dict[str, ColorAnswer]], bins: int) -> None:
+    def __init__(
+        self,
+        baselines: Callable[[ColorBatch], dict[str, ColorAnswer]],
+        bins: int,
+        resize: int | None = None,
+    ) -> None:
         self.baselines = baselines
         self.bins = bins
+        self.resize = resize
 
     def draw_with_truth(self, batch: ColorBatch, answer: ColorAnswer) -> Drawn:
+        if batch.files is not None and batch.sizes is not None:  # what was learned from, and that part of it
+            frames = zip(answer.images, batch.sizes.tolist(), strict=True)
+            side, middle = batch.images.shape[-1], self.resize
+            cut = [resize_and_center_crop(image[:, :h, :w], side, middle) for image, (h, w) in frames]
+            answer, batch = answer._replace(images=torch.stack(cut)), batch._replace(files=None)
         others = self.baselines(batch)
         columns = {"grey": others["grey"].images, "truth": batch.images, "answer": answer.images}
         if "best_l2" in others:

@@ -4,13 +4,16 @@ from typing import Annotated, NamedTuple
 
 from torch import Tensor
 
-from vision_apps.core.fields import Pixels, PixelTruth
+from vision_apps.core.fields import OfFile, Pixels, PixelTruth, Stays
 
 
 class ColorBatch(NamedTuple):
     images: Annotated[Tensor, Pixels()]  # uint8 [B, 3, H, W], sRGB
     # int [B, H, W]: of the generated world, see `scenes_truth`
     materials: Annotated[Tensor | None, PixelTruth()] = None
+    sizes: Annotated[Tensor | None, Stays()] = None  # int64 [B, 2], height and width of the files
+    # uint8 [B, 3, h, w], the pictures as they are in the files, to be measured with; 0 past a file's end
+    files: Annotated[Tensor | None, OfFile()] = None
 
 
 class ColorInputs(NamedTuple):

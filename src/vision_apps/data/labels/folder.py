@@ -48,12 +48,16 @@ class LabelledSamples:
         return len(self.listing)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """``images`` uint8 [3, size, size] and ``labels`` int64 [], as asked for. `CorruptSample` where the
-        file cannot be decoded."""
+        """``images`` uint8 [3, size, size] and ``labels`` int64 []; of the file itself ``sizes`` int64 [2]
+        and ``files`` uint8 [3, h, w]; as asked for. `CorruptSample` where the file cannot be decoded."""
         sample: dict[str, Tensor] = {}
         if "images" in self.fields:
             image = read_image(os.fsdecode(self.listing.files[index]), self.max_pixels)
             sample["images"] = resize_and_center_crop(image, self.size, self.resize)
+            if "sizes" in self.fields:
+                sample["sizes"] = torch.tensor(image.shape[-2:])
+            if "files" in self.fields:
+                sample["files"] = image
         if "labels" in self.fields and self.listing.labels is not None:
             sample["labels"] = self.listing.labels[index]
         return sample
@@ -78,7 +82,8 @@ class ImageFolder(FileData):
     """
 
     # narrowed by prepare_data where there are no classes
-    fields = ("images", "labels")
+    fields = ("images", "labels", "sizes", "files")
+    to_measure = ("files",)
     fact_names = ("num_classes", "class_names", "class_counts", "image_size", "resize", "mean", "std")
     title = "pictures"
     layout = "root/<class>/*.jpg, root/{train,val,test}/<class>/*.jpg, or the same without class folders"
@@ -127,7 +132,7 @@ class ImageFolder(FileData):
 
     @property
     def offers(self) -> tuple[str, ...]:
-        return self.fields if self.class_folders is not None else ("images",)
+        return tuple(name for name in self.fields if name != "labels" or self.class_folders is not None)
 
     @property
     def expected(self) -> str:

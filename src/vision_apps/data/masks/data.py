@@ -115,6 +115,7 @@ class MaskData(ResizedData):
     """
 
     fields = ("images", "masks", "sizes", "truths", "files")
+    to_measure = ("truths", "files")
     fact_names = ("num_classes", "class_names", "image_size", "resize_mode", "mean", "std", "palette")
     classes: ClassVar[Mapping[str, Sequence[int]]]  # name to colour, where the files do not say
     complete: ClassVar[bool] = False  # every picture and mask that lies there belongs to a pair
@@ -169,8 +170,6 @@ class MaskData(ResizedData):
         }
 
     def load(self, split: Split, fields: tuple[str, ...]) -> MaskSamples | TensorSamples:
-        if split == "train":  # nothing is measured there
-            fields = tuple(name for name in fields if name not in MaskSamples.ragged)
         pairs = self.pairs[split]
         pairs = pairs.take(torch.arange(len(pairs))[: self.limits[split]])
         samples = MaskSamples(pairs, fields, self.coding, self.image_size, self.resize_mode, self.max_pixels)
