@@ -9,6 +9,7 @@ a page of the reference for each package of ``src/vision_apps``, and what these 
     <!-- list: trainer -->                    conf/trainer/*.yaml
     <!-- include: conf/task/detection.yaml -->
     <!-- help -->                             what each command says about itself
+    <!-- changeable -->                       the keys that a run may change when it goes on
 """
 
 import contextlib
@@ -27,11 +28,12 @@ from site_check import problems
 
 from vision_apps.cli import COMMANDS, main
 from vision_apps.core.config import options
+from vision_apps.core.config.overrides import CHANGEABLE
 
 REPOSITORY = Path(__file__).parents[1]
 PAGES = ["README.md", "CHANGELOG.md", "docs/**/*.md", "experiments/*/README.md"]
 ASSETS = ["docs/iframe-worker.js", "docs/site.css"]
-DIRECTIVE = re.compile(r"^<!-- (list|include|help)(?:: (.+?))? -->$", re.MULTILINE)
+DIRECTIVE = re.compile(r"^<!-- (list|include|help|changeable)(?:: (.+?))? -->$", re.MULTILINE)
 LINK = re.compile(r"(?:\]\(|src(?:set)?=\")([^)\s#\"]+)")
 
 
@@ -80,6 +82,9 @@ def written(page: str) -> str:
             return listing(words)
         if what == "help":
             return commands_help()
+        if what == "changeable":
+            rows = [f"| {about} | `{keys.replace(' ', '` `')}` |" for about, keys in CHANGEABLE.items()]
+            return "\n".join(["| | keys |", "|---|---|", *rows])
         return f"```yaml\n{(REPOSITORY / words).read_text(encoding='utf-8').rstrip()}\n```"
 
     return DIRECTIVE.sub(replace, page)

@@ -1,5 +1,6 @@
 """When a run saves itself, and how it stops."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
 import toy_run
-from toy import ToyAnswer, ToyModule
+from toy import ToyAnswer, ToyData, ToyModule
 
-from vision_apps.core import checkpoint_io, engine
+from vision_apps.core import assembly, checkpoint_io, engine
 from vision_apps.core.checkpoint import Interrupted
 from vision_apps.core.command import command
 from vision_apps.core.errors import CheckpointError, RunError
@@ -90,6 +92,113 @@ def test_monitor_that_does_not_exist() -> None:
     assert str(caught.value) == (
         "task.monitor: val/los was not logged; logged are: lr, train/loss, val/accuracy, val/loss"
     )
+
+
+def test_what_was_trained_is_saved_before_a_wrong_monitor_is_refused() -> None:
+    with pytest.raises(RunError):
+        toy_run.train(Path("run"), task__monitor="val/los")
+    assert toy_run.last(Path("run"))["global_step"] == toy_run.BATCHES_PER_EPOCH
+
+
+def measured_again(checkpoint: Path) -> float:
+    """The validation loss of the weights in a checkpoint."""
+    module = assembly.rebuild(checkpoint_io.load(checkpoint))
+    data = ToyData(batch_size=8)
+    data.batch_type = module.batch_type
+    trainer = pl.Trainer(
+        accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False,
+    )  # fmt: skip
+    (values,) = trainer.validate(module, datamodule=data, verbose=False)
+    return float(values["val/loss"])
+
+
+WITHIN = [
+    {"trainer.check_val_every_n_epoch": None, "trainer.val_check_interval": 4},
+    {"trainer.val_check_interval": 2},
+    {
+        "trainer.val_check_interval": 0.5,
+        "callbacks.ema": {"_target_": "vision_apps.core.ema.EMA", "decay": 0.5},
+    },
+    {"trainer.check_val_every_n_epoch": 2},
+]
+
+
+@pytest.mark.parametrize("changes", WITHIN, ids=["across epochs", "thrice", "twice, averaged", "seldom"])
+def test_best_holds_the_weights_that_were_measured(changes: dict[str, Any]) -> None:
+    changes = {**changes, "trainer.max_epochs": 4, "optimizer.lr": 0.2, "precision": "32-true"}
+    engine.train(toy_run.configure(Path("run"), changes | {"channels_last": False}))
+    losses = [row[3] for row in toy_run.rows(Path("run")) if row[2] == "val/loss"]
+    best = json.loads(Path("run/metrics.json").read_text())["best"]["value"]
+    assert best == pytest.approx(min(losses), rel=1e-6)
+    assert measured_again(FOLDER / "best.ckpt") == pytest.approx(min(losses), rel=1e-6)
+
+
+@pytest.mark.parametrize("interval", [6, 4, 2])
+def test_goes_on_from_the_best(interval: int) -> None:
+    """Which is saved right after its validation, within the epoch or at its end."""
+    settings = {"trainer.val_check_interval": interval, "optimizer.lr": 0.2, "trainer.max_epochs": 3}
+    for run in ("whole", "run"):
+        engine.train(toy_run.configure(Path(run), settings))
+    engine.resume("run/checkpoints/best.ckpt", [])
+    toy_run.assert_same_training(Path("whole"), Path("run"))
+
+
+@pytest.mark.parametrize("steps", [4, 6, 8])
+def test_a_run_that_its_steps_end(steps: int) -> None:
+    """It is saved, also before the first validation, and goes on in the midst of its epoch."""
+    settings = {"scheduler": None, "trainer.max_epochs": -1, "test": True}
+    engine.train(toy_run.configure(Path("whole"), settings | {"trainer.max_steps": 15}))
+    values = engine.train(toy_run.configure(Path("run"), settings | {"trainer.max_steps": steps}))
+    assert toy_run.last(Path("run"))["global_step"] == steps
+    assert (FOLDER / "best.ckpt").is_file() == (steps >= toy_run.BATCHES_PER_EPOCH)
+    assert "test/accuracy" in values
+    engine.resume("run", ["trainer.max_steps=15"])
+    toy_run.assert_same_training(Path("whole"), Path("run"))
+
+
+def test_what_ends_a_run_waits_for_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradients that are being summed are in no checkpoint."""
+    settings = {"trainer.accumulate_grad_batches": 3, "trainer.max_epochs": 1}
+    with monkeypatch.context() as patch:
+        at_step(0, patch, lambda module: setattr(module.trainer, "should_stop", True))
+        engine.train(toy_run.configure(Path("run"), settings))
+    assert toy_run.last(Path("run"))["global_step"] == 1
+    engine.train(toy_run.configure(Path("whole"), settings))
+    engine.resume("run", [])
+    for part in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step"):
+        toy_run.assert_same_state(toy_run.last(Path("run"))[part], toy_run.last(Path("whole"))[part], part)
+    rows, whole = toy_run.rows(Path("run")), toy_run.rows(Path("whole"))
+    assert set(whole) < set(rows)  # where it was stopped it was validated, too
+    assert {name for _, _, name, _ in set(rows) - set(whole)} == {"val/loss", "val/accuracy"}
+
+
+def test_a_metric_that_a_validation_does_not_define(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither the run nor its best checkpoint fails of it, and the value before it is not taken for it."""
+
+    def on_validation_epoch_end(self: ToyModule) -> None:
+        self.log("val/other", 1.0)
+        if self.current_epoch in (1, 4):
+            self.log("val/loss", float(self.current_epoch))
+
+    monkeypatch.setattr(ToyModule, "on_validation_epoch_end", on_validation_epoch_end)
+    monkeypatch.setattr(ToyModule, "conditional", ("loss",))
+    toy_run.train(Path("run"), trainer__max_epochs=6, task__mode="max")
+    assert caplog.text.count("task.monitor: val/loss is not defined in the validation after step 6,") == 1
+    assert caplog.text.count("task.monitor") == 1
+    assert toy_run.last(Path("run"))["epoch"] == 5
+    best = checkpoint_io.load(FOLDER / "best.ckpt")
+    assert best["epoch"] == 4
+    assert json.loads(Path("run/metrics.json").read_text())["best"] == {"value": 4.0, "epoch": 4}
+
+
+def test_an_epoch_without_validation_shows_none(capsys: pytest.CaptureFixture[str]) -> None:
+    toy_run.train(Path("run"), trainer__max_epochs=3, trainer__check_val_every_n_epoch=2)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ")]
+    assert ["val/loss" in line for line in lines] == [False, True, False]
+    assert all("train/loss" in line for line in lines)
 
 
 @pytest.mark.parametrize("changes", [{"every_steps": 4}, {"every_minutes": 0.0}])

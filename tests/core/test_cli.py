@@ -45,7 +45,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         (
             "trian",
             "trian: no such command; did you mean 'train'?; there are: "
-            "train, sweep, test, predict, export, runs, compare, dashboard, sync, data",
+            "train, tune, sweep, test, predict, export, runs, compare, dashboard, sync, data",
         ),
         (
             "train --multi-run",
@@ -159,7 +159,7 @@ def test_resume_is_left_to_the_engine(calls: list[Any]) -> None:
 
 def test_replay_composes_nothing(calls: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--replay", "runs/x", "--checkpoint=last.ckpt"]) == 0
-    assert calls == [("replay", "runs/x", "last.ckpt")]
+    assert calls == [("replay", "runs/x", "last.ckpt", [])]
     assert capsys.readouterr().out == ""
 
 

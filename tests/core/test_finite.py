@@ -32,11 +32,26 @@ def test_stops_with_the_batch_and_finite_weights(step: int) -> None:
         assert all(values.isfinite().all() for values in weights.values())
 
 
-def test_goes_on_from_before_it() -> None:
-    with pytest.raises(RunError):
-        toy_run.train(Path("run"), module__poison=8)
+class Lost:
+    """The loss, which is none at the ninth training step."""
+
+    def __init__(self) -> None:
+        self.real = torch.nn.functional.cross_entropy
+        self.steps = 0
+
+    def __call__(self, outputs: torch.Tensor, *rest: object, **named: object) -> torch.Tensor:
+        loss = self.real(outputs, *rest, **named)  # type: ignore[arg-type]
+        self.steps += outputs.requires_grad
+        return loss * torch.nan if self.steps == 9 else loss
+
+
+def test_goes_on_from_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.nn.functional.cross_entropy", Lost())
+        with pytest.raises(RunError, match="not finite at step 8"):
+            toy_run.train(Path("run"))
     assert toy_run.last(Path("run"))["global_step"] == 6
-    engine.resume("run", ["module.poison=null"])
+    engine.resume("run", [])
     toy_run.train(Path("whole"))
     toy_run.assert_same_training(Path("run"), Path("whole"))
 

@@ -16,6 +16,7 @@ from vision_apps.core.errors import ConfigError, UserError
 # Command, which is the name of its function, to the file of cli/ that has it.
 COMMANDS = {
     "train": "train",
+    "tune": "tune",
     "sweep": "sweep",
     "test": "runs",
     "predict": "runs",

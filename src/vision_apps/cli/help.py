@@ -20,6 +20,7 @@ def overview(dirs: Sequence[Path]) -> str:
         "",
         *(f"  vision-apps train task={task} trainer=smoke" for task in options.applications(dirs)),
         "  vision-apps train --help              everything that can be chosen",
+        "  vision-apps tune lr task=...          a learning rate to begin with; tune batch: a batch size",
         "  vision-apps sweep sweep=colorization jobs=2   search settings, in fresh processes",
         "  vision-apps runs                      list the runs, newest first",
         "  vision-apps compare RUN RUN           what differs, and whether it matters",

@@ -27,7 +27,7 @@ def train(argv: Sequence[str]) -> None:
 
         # of further processes the first one tells; another status would get it killed
         with contextlib.suppress(*((Interrupted, Pruned) if "LOCAL_RANK" in os.environ else ())):
-            engine.replay(words.own["--replay"], words.own.get("--checkpoint"))
+            engine.replay(words.own["--replay"], words.own.get("--checkpoint"), words.overrides)
     elif (run := words.pop("resume")) is not None:
         _resume(run, words)
     else:

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from vision_apps.core.config.check import accepted
@@ -11,8 +12,10 @@ from vision_apps.core.config.instantiate import build
 from vision_apps.core.config.targets import resolve, resolve_network
 from vision_apps.core.data import VisionData
 from vision_apps.core.errors import CheckpointError, ConfigError, UserError
+from vision_apps.core.loader import BatchLoader
 from vision_apps.core.module import VisionModule
 from vision_apps.core.plain import Config
+from vision_apps.core.seeding import seed_everything
 
 
 def with_facts(node: Config, facts: Mapping[str, Any], key: str) -> Config:
@@ -86,6 +89,30 @@ def build_module(
     }
     node = with_facts(config["module"], facts, "module")
     return build(node, network=network, **(training if trainable else {}))
+
+
+def prepared(config: Config, channels_last: bool, trained: bool = False) -> tuple[VisionData, VisionModule]:
+    """The data and the module of a training, from the run's seed on; with what is measured before a new run
+    unless weights will follow (``trained``)."""
+    seed_everything(config["seed"])
+    data = build_data(config)
+    module = build_module(config, data.facts, trainable=True, trained=trained)
+    data.batch_type = module.batch_type
+    if not trained and module.prepare_samples:
+        loader = BatchLoader(
+            data.samples("train"),
+            module.batch_type,
+            batch_size=module.prepare_samples,
+            shuffle=True,  # a folder may be sorted by class
+            seed=data.seed,
+            on_corrupt=data.on_corrupt,
+        )
+        module.prepare(next(iter(loader)))
+    if channels_last:
+        module.network.to(memory_format=torch.channels_last)
+    if config["compile"]:
+        module.network.compile()
+    return data, module
 
 
 # How our networks, torchvision and timm call the weights to start from, and what means "none".

@@ -1,5 +1,6 @@
 """When a run saves itself, and how it stops when asked to."""
 
+import logging
 import math
 import os
 import signal
@@ -15,6 +16,9 @@ from pytorch_lightning.callbacks import Checkpoint
 from vision_apps.core.checkpoint_io import BEST, LAST, PREVIOUS
 from vision_apps.core.command import command
 from vision_apps.core.errors import RunError
+from vision_apps.core.module import VisionModule
+
+log = logging.getLogger(__name__)
 
 # Processes that train together ask each other only so often whether to stop: asking waits.
 CONSENSUS_STEPS = 16
@@ -33,8 +37,9 @@ class Pruned(RunError):  # noqa: N818 - it names an event, not a failure
 
 
 class Checkpoints(Checkpoint):
-    """Keeps ``last.ckpt`` (at each epoch's end, every few minutes, and when interrupted), the one before it
-    as ``previous.ckpt``, and ``best.ckpt`` by the task's monitored metric.
+    """Keeps ``last.ckpt`` (at each epoch's end, every few minutes, and when the run stops), the one before it
+    as ``previous.ckpt``, and ``best.ckpt``, the weights whose validation was best by the task's monitored
+    metric. A validation that does not define the metric is told and keeps nothing.
 
     The first Ctrl-C or SIGTERM lets the running step finish, saves and stops; the second stops at once.
 
@@ -65,9 +70,13 @@ class Checkpoints(Checkpoint):
         self.record = dict(record or {})
         self.folder = Path(folder) / "checkpoints"
         self._saved_at = time.monotonic()
+        self._saved_step = -1
         self._signal: int | None = None
         self._stopping = False
         self._save_after_validation = False
+        self._ends_after_step = False
+        self._told = False
+        self._unknown: RunError | None = None
         self._handlers: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def state_dict(self) -> dict[str, Any]:
@@ -102,11 +111,16 @@ class Checkpoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: object, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        if (batch_idx + 1) % trainer.accumulate_grad_batches:
-            return  # gradients that are being summed are not in a checkpoint
+        if (batch_idx + 1) % trainer.accumulate_grad_batches and not trainer.is_last_batch:
+            # gradients that are being summed are not in a checkpoint: what ends the run waits for the step
+            self._ends_after_step |= trainer.should_stop
+            trainer.should_stop = False
+            return
+        trainer.should_stop |= self._ends_after_step
         if trainer.is_last_batch:
             return  # the epoch's end saves, after the validation
-        due = self.every_steps is not None and trainer.global_step % self.every_steps == 0
+        due = self._ends(trainer)
+        due |= self.every_steps is not None and trainer.global_step % self.every_steps == 0
         stop = False
         if trainer.world_size == 1 or (batch_idx + 1) % CONSENSUS_STEPS == 0:
             late = time.monotonic() - self._saved_at > 60 * self.every_minutes
@@ -123,38 +137,71 @@ class Checkpoints(Checkpoint):
         if self._stopping:
             raise self._interrupted()
 
-    def on_validation_end(self, trainer: pl.Trainer, *_: object) -> None:
-        if self._save_after_validation:
-            self._save_after_validation = False
-            self._save_last(trainer)
+    def on_validation_start(self, trainer: pl.Trainer, *_: object) -> None:
+        # what this validation does not measure, the one before it has not measured for it
+        for name in [name for name in trainer.callback_metrics if name.startswith("val/")]:
+            del trainer.callback_metrics[name]
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, *_: object) -> None:
-        self._keep_best(trainer)
-        self._save_last(trainer)
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if trainer.sanity_checking:
+            return
+        if self.monitor.startswith("val/"):
+            self._judge(trainer, module)
+        # what ends the run within an epoch is validated out of turn; that step is saved already
+        unsaved = self._ends(trainer) and self._saved_step != trainer.global_step
+        if not trainer.is_last_batch and (self._save_after_validation or unsaved):
+            self._save_last(trainer)
+            self._refuse_unknown()
+        self._save_after_validation = False
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if not self.monitor.startswith("val/"):
+            self._judge(trainer, module)
+        # an epoch that was cut was saved where it was cut, and goes on there
+        if trainer.is_last_batch or self._saved_step != trainer.global_step:
+            self._save_last(trainer)
+        self._refuse_unknown()
         if self._agreed(trainer, self._signal is not None):
             raise self._interrupted()
 
-    def _keep_best(self, trainer: pl.Trainer) -> None:
-        value = trainer.callback_metrics.get(self.monitor)
-        if value is None:
-            if trainer.limit_val_batches and trainer.check_val_every_n_epoch == 1:
-                raise RunError(
-                    f"task.monitor: {self.monitor} was not logged; logged are: "
-                    + ", ".join(sorted(trainer.callback_metrics))
-                )
+    @staticmethod
+    def _ends(trainer: pl.Trainer) -> bool:
+        """Whether this step is the run's last, though the epoch has more."""
+        stopped = trainer.should_stop and trainer.fit_loop._can_stop_early
+        return stopped or 0 <= trainer.max_steps <= trainer.global_step
+
+    def _judge(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Keep the weights that were just measured where they are the best so far."""
+        logged = trainer.callback_metrics.get(self.monitor)
+        new = math.nan if logged is None else float(logged)  # of NaN nothing would ever be better
+        if math.isnan(new):
+            names = ", ".join(sorted(trainer.callback_metrics))
+            conditional = module.conditional if isinstance(module, VisionModule) else ()
+            if logged is None and self.monitor.removeprefix("val/") not in conditional:
+                self._unknown = RunError(f"task.monitor: {self.monitor} was not logged; logged are: {names}")
+            elif not self._told:
+                self._told = True
+                log.warning(
+                    "task.monitor: %s is %s in the validation after step %d, so it cannot be the best; "
+                    "best.ckpt is written where it is a number (told once)",
+                    self.monitor, "not defined" if logged is None else "NaN", trainer.global_step,
+                )  # fmt: skip
             return
-        new = float(value)  # of NaN nothing would ever be better
-        better = self.best is None or (new < self.best if self.mode == "min" else new > self.best)
-        if better and not math.isnan(new):
+        if self.best is None or (new < self.best if self.mode == "min" else new > self.best):
             self.best, self.best_epoch = new, trainer.current_epoch
             trainer.save_checkpoint(self.folder / BEST, weights_only=False)
+
+    def _refuse_unknown(self) -> None:
+        """Stop for a metric that no validation can log, after what was trained is saved."""
+        if self._unknown is not None:
+            raise self._unknown
 
     def _save_last(self, trainer: pl.Trainer) -> None:
         last = self.folder / LAST
         if trainer.is_global_zero and last.is_file():
             os.replace(last, self.folder / PREVIOUS)
         trainer.save_checkpoint(last, weights_only=False)
-        self._saved_at = time.monotonic()
+        self._saved_at, self._saved_step = time.monotonic(), trainer.global_step
 
     @staticmethod
     def _agreed(trainer: pl.Trainer, decision: bool) -> bool:

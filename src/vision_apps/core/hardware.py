@@ -23,6 +23,11 @@ class Settings(NamedTuple):
     keep_memory: bool
     reasons: tuple[str, ...]  # what was chosen, as key=value
 
+    @property
+    def chosen(self) -> Config:
+        """As the configuration says them."""
+        return {name: getattr(self, name) for name in ("precision", "channels_last", "keep_memory")}
+
 
 def cpu_has_bf16() -> bool:
     """Whether the processor multiplies bfloat16 in hardware; without it bf16 autocast is slower than
@@ -32,12 +37,18 @@ def cpu_has_bf16() -> bool:
 
 def require(config: Config | DictConfig) -> None:
     """Refuse an accelerator that is not here, before anything is built: `ConfigError` where
-    ``trainer.accelerator`` is a GPU, and torch sees none."""
+    ``trainer.accelerator`` is a GPU, or ``trainer.devices`` a list of them, and torch sees none."""
     asked = config["trainer"].get("accelerator", "auto")
     if asked in ("gpu", "cuda") and not torch.cuda.is_available():
         raise ConfigError(
             f"trainer.accelerator: {asked}, but torch sees no GPU here; choose trainer=auto or trainer=cpu, "
             "or check the driver with nvidia-smi"
+        )
+    devices = config["trainer"].get("devices", "auto")
+    if asked == "auto" and not isinstance(devices, int | str) and not torch.cuda.is_available():
+        raise ConfigError(
+            f"trainer.devices: {devices} names GPUs, but torch sees none here; choose a number of processes, "
+            "as in trainer.devices=2"
         )
 
 

@@ -7,6 +7,13 @@ Config = dict[str, Any]
 Choices = dict[str, str | list[str] | None]  # group to the name, or names, that were chosen of it
 
 
+class Resumed(TypedDict):
+    """Where a run went on, and what was changed."""
+
+    step: int
+    changes: list[str]  # key=value
+
+
 class Record(TypedDict, total=False):
     """``run.json``: what lists need."""
 
@@ -18,8 +25,17 @@ class Record(TypedDict, total=False):
     group: str
     trial: int
     command: list[str]
+    resumed: list[Resumed]
     status: str  # pruned or failed
     error: str
+
+
+class Past(TypedDict):
+    """What a checkpoint keeps of the run so far that is in no weights."""
+
+    seconds: float
+    peak_memory: int | None  # bytes
+    corrupt_files: dict[str, str]  # path to reason
 
 
 class Best(TypedDict):

@@ -19,20 +19,26 @@ def duration(seconds: float) -> str:
 
 
 class Progress(pl.Callback):
-    """Epoch, step, samples per second, loss and the time left; then the epoch's validation figures."""
+    """Epoch, step, samples per second, loss and the time left; then the epoch's validation figures, if it
+    had a validation."""
 
     def __init__(self) -> None:
         self.live = sys.stderr.isatty()
         self._started = self._shown = 0.0
         self._samples = 0
         self._first_step = 0
+        self._validated = False  # in this epoch
 
     def on_train_start(self, trainer: pl.Trainer, *_: object) -> None:
-        self._train_started = time.monotonic()
+        self._train_started = self._started = time.monotonic()  # an epoch that goes on does not start
         self._first_step = trainer.global_step
 
     def on_train_epoch_start(self, *_: object) -> None:
         self._started, self._samples = time.monotonic(), 0
+        self._validated = False
+
+    def on_validation_end(self, trainer: pl.Trainer, *_: object) -> None:
+        self._validated = not trainer.sanity_checking
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: object, outputs: STEP_OUTPUT, batch: tuple[Tensor, ...], *_: object
@@ -62,7 +68,8 @@ class Progress(pl.Callback):
         figures = " · ".join(
             f"{name} {float(value):.4g}"
             for name, value in sorted(trainer.callback_metrics.items())
-            if name in ("train/loss", *headline) or (not headline and name.startswith("val/"))
+            if name == "train/loss"
+            or (self._validated and (name in headline or (not headline and name.startswith("val/"))))
         )
         epoch, rate = f"{trainer.current_epoch + 1}/{trainer.max_epochs}", self._rate(time.monotonic())
         print(f"epoch {epoch} · {rate:,.0f} samples/s · {figures}", flush=True)

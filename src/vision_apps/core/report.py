@@ -6,12 +6,13 @@ from typing import cast
 import pytorch_lightning as pl
 from pytorch_lightning.loggers.logger import Logger
 
-from vision_apps.core import hardware, metrics_file
+from vision_apps.core import metrics_file
 from vision_apps.core.command import command
+from vision_apps.core.config.trainer_settings import seconds, spelled
 from vision_apps.core.data import VisionData
 from vision_apps.core.hardware import Settings
 from vision_apps.core.module import VisionModule
-from vision_apps.core.plain import Config
+from vision_apps.core.plain import Config, Past
 from vision_apps.core.progress import duration
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.core.wandb_logger import WandbLogger
@@ -46,45 +47,57 @@ def footer(
     config: Config,
     folder: RunFolder,
     trainer: pl.Trainer,
-    data: VisionData,
     values: dict[str, float],
-    seconds: float,
+    past: Past,
 ) -> None:
     """Print the best value, the test figures beside the baselines, and what to do next; write
     ``metrics.json``."""
     kept = trainer.checkpoint_callback
     best, epoch = getattr(kept, "best", None), getattr(kept, "best_epoch", None)
     task = config["task"]
-    corrupt = {path: reason for loader in data.loaders.values() for path, reason in loader.corrupt.items()}
+    series = metrics_file.summary(folder.path / "metrics.csv")
     folder.write_json(
         "metrics.json",
         {
             "monitor": task["monitor"],
             "mode": task["mode"],
             "best": {"value": best, "epoch": epoch},
-            "final": values,
-            "series": metrics_file.summary(folder.path / "metrics.csv"),
+            "final": {name: found["last"] for name, found in series.items()} | values,
+            "series": series,
             "parameters": sum(p.numel() for p in trainer.lightning_module.parameters()),
-            "seconds": round(seconds, 1),
-            "peak_memory": hardware.peak_memory(trainer.strategy.root_device),
-            "corrupt_files": corrupt,
+            **past,
         },
     )
+    corrupt = past["corrupt_files"]
     if corrupt:
         some = ", ".join(list(corrupt)[:3])
         print(f"\nbroken files that were left out: {len(corrupt)}, all in metrics.json: {some}")
     if best is not None and epoch is not None:
-        print(f"\nbest {task['monitor']} {best:.4g} at epoch {epoch + 1} · {duration(seconds)}")
+        print(f"\nbest {task['monitor']} {best:.4g} at epoch {epoch + 1} · {duration(past['seconds'])}")
     table(values)
     pictures = sorted(folder.images.glob("test-sheet*.png")) or sorted(folder.images.glob("val-sheet*.png"))
     if pictures:
         print(f"pictures  {pictures[-1]}")
+    for profile in sorted(folder.path.glob("*-profile*")):
+        print(f"profile   {profile}")
     print(f"run       {folder.path}")
-    epochs = trainer.max_epochs
-    if epochs is not None and epochs > 0:
-        print(f"next      {command('train', f'resume={folder.path}', f'trainer.max_epochs={2 * epochs}')}")
+    print(f"next      {command('train', f'resume={folder.path}', longer(trainer, config))}")
     asked = takes(cast(VisionModule, trainer.lightning_module))
     print(f"          {command('predict', folder.path, *asked)}", flush=True)
+
+
+def longer(trainer: pl.Trainer, config: Config) -> str:
+    """The change with which a run that has ended trains for twice as long."""
+    settings = config["trainer"]
+    epochs, steps, most = trainer.max_epochs, trainer.max_steps, seconds(settings.get("max_time"))
+    if epochs is not None and 0 < epochs <= trainer.current_epoch:
+        return f"trainer.max_epochs={2 * epochs}"
+    if 0 < steps <= trainer.global_step:
+        return f"trainer.max_steps={2 * steps}"
+    for name, node in (config["callbacks"] or {}).items():
+        if node and "patience" in node:
+            return f"callbacks.{name}.patience={2 * node['patience']}"
+    return f"trainer.max_time={spelled(2 * most)}" if most else f"trainer.max_epochs={2 * (epochs or 1)}"
 
 
 def takes(module: VisionModule, picture: str = "PICTURE_OR_FOLDER") -> list[str]:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,6 +82,7 @@ class RunFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self._made: list[Path] = []  # folders above it that were not there before
 
     @property
     def name(self) -> str:
@@ -132,10 +134,13 @@ class RunFolder:
     def create(cls, root: str | Path, task: str, path: str | Path | None = None) -> "RunFolder":
         """A new folder ``<root>/<task>/<number>-<words>``, or exactly ``path``; `RunError` where ``path``
         exists already, or nothing can be written there."""
+        place = Path(root) / task / "new" if path is None else Path(path)
+        missing = [above for above in place.parents if not above.exists()]
         try:
             if path is not None:
                 Path(path).mkdir(parents=True)
             folder = cls(new_folder(Path(root) / task) if path is None else path)
+            folder._made = missing
             folder.checkpoints.mkdir()
             folder.images.mkdir()
             return folder
@@ -149,6 +154,13 @@ class RunFolder:
                 f"run.root: cannot make a run folder below {path or root}: {error.strerror or error}; "
                 "choose a writable place, for instance run.root=/tmp/runs"
             ) from None
+
+    def discard(self) -> None:
+        """Take the folder away again, and those that were made for it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        for above in self._made:  # the nearest first
+            with contextlib.suppress(OSError):  # others have made something there since
+                above.rmdir()
 
     @classmethod
     def find(cls, place: str | Path) -> tuple["RunFolder", Path | None]:
@@ -209,7 +221,15 @@ class RunFolder:
         return content if isinstance(content, dict) else {}
 
     def write(self, name: str, text: str) -> None:
-        """Write a small file as a whole or not at all."""
+        """Write a small file as a whole or not at all; `RunError` where the file system refuses."""
         temporary = self.path / f".{name}.{os.getpid()}"
-        temporary.write_text(text)
-        os.replace(temporary, self.path / name)
+        try:
+            temporary.write_text(text)
+            os.replace(temporary, self.path / name)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise RunError(
+                f"{self.path / name}: cannot be written: {error.strerror or error}; make room, or choose "
+                "another place, for instance run.root=/tmp/runs"
+            ) from error

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from vision_apps.core import hardware, parent
-from vision_apps.core.engine import RANK_VARIABLES
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.process import RANK_VARIABLES
 from vision_apps.core.run_folder import RunFolder
 
 if TYPE_CHECKING:

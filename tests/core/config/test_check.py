@@ -34,7 +34,7 @@ def test_all_problems_in_one_error() -> None:
                 "lr": "high",
                 "weight_deacy": 0.1,
             },
-            "callbacks": {"stop": {"_target_": "pytorch_lightning.callbacks.EarlyStopping"}},
+            "callbacks": {"stop": {"_target_": "vision_apps.core.early_stop.EarlyStopping"}},
             "data": {"root": "???"},
             "other": {"_target_": "os.system", "command": "true"},
         }

@@ -9,6 +9,7 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 from torchvision.ops import clip_boxes_to_image
 
+from vision_apps.applications.detection.coco_ap import NAMES
 from vision_apps.applications.detection.detector import Detector, ExportableDetector, Outputs
 from vision_apps.applications.detection.errors import split_errors
 from vision_apps.applications.detection.mean_boxes import answer_with, mean_boxes
@@ -59,6 +60,7 @@ class Detection(VisionModule[DetectionBatch, DetectionInputs, Outputs, Detection
 
     network: Detector[Outputs]
     headline = ("loss", "ap", "ap50", "ap75")
+    conditional = (*NAMES, "voc07_ap", "voc_ap", "recall")  # on objects, of a size
     mean_boxes: Tensor
     frequency: Tensor
 

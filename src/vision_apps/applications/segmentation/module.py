@@ -19,7 +19,7 @@ from vision_apps.applications.segmentation.types import (
     SegmentationBatch,
     TiledBatch,
 )
-from vision_apps.core.class_names import class_name_problems
+from vision_apps.core.class_names import class_name_problems, scalar_names
 from vision_apps.core.conventions import IGNORE_INDEX, height_width
 from vision_apps.core.errors import require_no
 from vision_apps.core.exportable import Exportable
@@ -90,6 +90,7 @@ class Segmentation(VisionModule[SegmentationBatch, ImageInputs, Logits, Segmenta
         super().__init__(network, optimizer, scheduler)
         self.num_classes = num_classes
         self.class_names = list(class_names)
+        self.conditional = tuple(f"iou_{name}" for name in scalar_names(self.class_names))
         self.palette = [list(color) for color in palette or voc_colors(num_classes)]
         self.image_size = height_width(image_size, "module.image_size")
         self.resize_mode: ResizeMode = resize_mode

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from vision_apps.core.config import options
+from vision_apps.core.config import options, trainer_settings
 from vision_apps.core.config.instantiate import KEYWORDS
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.config.targets import resolve
@@ -55,14 +55,25 @@ def find_problems(config: Config | DictConfig) -> Iterator[str]:
     except OmegaConfBaseException as error:
         yield f"{error.full_key}: {str(error).splitlines()[0]}"
         return
-    parts = plain if isinstance(plain, dict) else {}
+    parts: Config = plain if isinstance(plain, dict) else {}  # type: ignore[assignment]
     module, data = _found(parts.get("module")), _found(parts.get("data"))
     found = list(_walk(plain, "", {*FILLED, *getattr(data, "fact_names", ())}))
     task = parts.get("task")
     unfit = misfit(module, data, task.get("name", "") if isinstance(task, dict) else "")
     if unfit:  # another data set has other facts, too
         found = [problem for problem in found if not problem.startswith(_WITH_FACTS)]
-    yield from (*found, *([unfit] if unfit else []))
+    yield from (*found, *([unfit] if unfit else []), *trainer_settings.problems(parts))
+    yield from _of_the_schedule(parts.get("scheduler"))
+
+
+def _of_the_schedule(node: object) -> Iterator[str]:
+    found = _found(node)
+    known = accepted(found) if found is not None else None
+    if known is not None and not known.anything and "total_steps" not in known.parameters:
+        yield (
+            f"scheduler: {node['_target_']} takes no total_steps, the run's length; choose "  # type: ignore[index]
+            "scheduler=warmup_cosine, warmup_linear or constant, or a function of yours that takes it"
+        )
 
 
 def _found(node: object) -> Callable[..., object] | None:

@@ -12,6 +12,24 @@ from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.plain import Config
 
+# Keys that take effect from where the run goes on. All others say what the run is: what an epoch is, what is
+# learned and how it is measured. In a folder that holds both there would be neither.
+CHANGEABLE = {
+    "how long it trains": "trainer.max_epochs trainer.max_steps trainer.max_time trainer.min_epochs "
+    "trainer.min_steps callbacks.early_stop.patience callbacks.early_stop.min_delta",
+    "how weights move": "optimizer.lr optimizer.weight_decay optimizer.momentum optimizer.betas scheduler.* "
+    "trainer.gradient_clip_val trainer.gradient_clip_algorithm",
+    "where and how it computes": "trainer.accelerator trainer.devices trainer.num_nodes trainer.strategy "
+    "trainer.deterministic trainer.benchmark trainer.detect_anomaly trainer.profiler precision "
+    "channels_last keep_memory compile",
+    "when it measures, saves and tells": "trainer.val_check_interval trainer.check_val_every_n_epoch "
+    "trainer.num_sanity_val_steps trainer.limit_test_batches trainer.log_every_n_steps test "
+    "callbacks.checkpoint.every_minutes callbacks.checkpoint.every_steps callbacks.pictures.*",
+    "where its data lie and how they are read": "data.root data.images data.masks data.csv data.yaml "
+    "data.*_json data.proposals_cache data.download data.workers data.eval_batch_size data.on_corrupt "
+    "data.in_memory",
+}
+
 
 def keys(config: Config, prefix: str = "") -> Iterator[str]:
     """Every dotted key of a nested mapping."""

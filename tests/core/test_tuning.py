@@ -1,0 +1,149 @@
+"""A learning rate and a batch size to begin with."""
+
+import csv
+import math
+from pathlib import Path
+
+import pytest
+import torch
+import toy_run
+from PIL import Image
+from toy import ToyBatch, ToyModule
+
+from vision_apps.cli import main
+from vision_apps.core import tuning
+from vision_apps.core.errors import ConfigError, RunError
+from vision_apps.core.tuning import Throughput, Tuner, fastest, smoothed, steepest
+
+pytestmark = pytest.mark.usefixtures("toy")
+
+
+def test_mean_without_bias() -> None:
+    assert smoothed([3.0, 3.0, 3.0], 0.9) == pytest.approx([3.0] * 3)
+    assert smoothed([1.0, 2.0, 4.0], 0.5) == pytest.approx([1.0, 5 / 3, 3.0])
+
+
+def test_steepest_descent_over_the_logarithm() -> None:
+    rates = [10 ** (-6 + 0.1 * step) for step in range(61)]
+    fall = [1 / (1 + math.exp(3 * (math.log10(rate) + 2.5))) for rate in rates]  # steepest at 10 ** -2.5
+    grown = [value + max(0.0, math.log10(rate) + 1) * 9 for value, rate in zip(fall, rates, strict=True)]
+    found = steepest(rates, grown)
+    assert found is not None and rates[found] == pytest.approx(10**-2.5)
+    assert steepest(rates, list(range(61))) is None
+    assert steepest(rates[:1], [1.0]) is None
+
+
+def test_smallest_of_the_fastest() -> None:
+    found = [
+        Throughput(2, 50, None),
+        Throughput(4, 98, None),
+        Throughput(8, 100, None),
+        Throughput(16, 90, None),
+    ]
+    assert fastest(found) == 4
+    assert fastest(found[:2]) == 4
+    assert not tuning._levelled(found[:3])
+    assert not tuning._levelled([*found[:3], Throughput(16, 101.0, None)])  # 98 * 1.03 = 100.94
+    assert tuning._levelled(found)
+
+
+def rows(path: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(Path(path).read_text().splitlines()))
+
+
+def test_rate_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """The loss of each step is that of a training with that step's rate."""
+    config = toy_run.configure(None, {"optimizer": {**SGD}, "data.augment": {}, "model.dropout": 0.0})
+    found = Tuner(config, "tuned").rate(1e-3, 10.0, 30)
+    table = rows("tuned/lr.csv")
+    expected = [1e-3 * 1e4 ** (step / 29) for step in range(len(table))]
+    assert [float(row["lr"]) for row in table] == pytest.approx(expected)
+    assert found in [float(row["lr"]) for row in table]
+    assert f"optimizer.lr={found:.2g}" in capsys.readouterr().out
+    with Image.open("tuned/lr.png") as picture:
+        assert picture.size[0] > 500
+    assert not Path("runs").exists()
+    with pytest.raises(ConfigError, match=r"^--out tuned: exists already"):
+        Tuner(config, "tuned")
+
+
+SGD = {"_target_": "torch.optim.SGD", "_partial_": True, "lr": 1.0}
+
+
+def test_ends_where_the_loss_is_lost() -> None:
+    config = toy_run.configure(None, {"optimizer": {**SGD}, "trainer.accumulate_grad_batches": 2})
+    Tuner(config).rate(1e-3, 1e9, 60)
+    (folder,) = Path("runs/tune").iterdir()
+    means = [float(row["smoothed"]) for row in rows(str(folder / "lr.csv"))]
+    assert len(means) < 60
+    assert not means[-1] <= 4 * min(means) and all(value <= 4 * min(means) for value in means[:-1])
+
+
+def test_a_loss_that_falls_nowhere_is_told() -> None:
+    config = toy_run.configure(None, {"optimizer": {**SGD, "maximize": True}})
+    with pytest.raises(RunError, match=r"the loss falls at no rate from 0.1 to 10"):
+        Tuner(config).rate(0.1, 10.0, 12)
+
+
+def test_batch_sizes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    seen: list[int] = []
+    step = ToyModule.training_step
+
+    def training_step(self: ToyModule, batch: ToyBatch, batch_idx: int) -> torch.Tensor:
+        seen.append(len(batch.images))
+        if len(batch.images) > 16:
+            raise torch.OutOfMemoryError("out of memory")
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(ToyModule, "training_step", training_step)
+    found = Tuner(toy_run.configure(None), "tuned").batch(2, 64)
+    assert seen == [2] * 4 + [4] * 4 + [8] * 4 + [16] * 4 + [32]
+    table = rows("tuned/batch.csv")
+    assert [int(row["size"]) for row in table] == [2, 4, 8, 16]
+    assert found == fastest([Throughput(int(row["size"]), float(row["samples"]), None) for row in table])
+    said = capsys.readouterr().out
+    assert "up to    16: batches of 32 do not fit the memory" in said
+    assert f"fastest  data.batch_size={found} " in said
+    assert Path("tuned/batch.png").is_file()
+
+
+def test_no_batch_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    def training_step(*_: object) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(ToyModule, "training_step", training_step)
+    with pytest.raises(RunError, match="batches of 2 do not fit the memory; try a smaller --least"):
+        Tuner(toy_run.configure(None)).batch(2, None)
+    with pytest.raises(ConfigError, match="--least 64, but there are batches up to 50 only"):
+        Tuner(toy_run.configure(None)).batch(64, None)
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("tune", "tune : tune what; there are: lr, batch"),
+        ("tune rate", "tune rate: tune what; there are: lr, batch"),
+        ("tune batch --steps 3", "tune batch: takes no --steps, it trains four with each size"),
+        ("tune lr --most -1", "--most: -1; expected a number above 0"),
+        (
+            "tune lr task=toy --least 2",
+            "tune lr: expected --least below --most and 10 --steps or more, got 2, 1 and 100",
+        ),
+    ],
+)
+def test_wrong_words(
+    command: str, text: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VISION_APPS_CONF", str(toy_run.CONF))
+    assert main(command.split()) == 2
+    assert text in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("VISION_APPS_CONF", str(toy_run.CONF))
+    words = ["tune", "batch", "task=toy", "trainer=cpu", "--most", "8", "--out", "tuned"]
+    assert main(words) == 0
+    assert "data.batch_size=" in capsys.readouterr().out
+    assert sorted(path.name for path in Path("tuned").iterdir()) == ["batch.csv", "batch.png"]
