@@ -18,7 +18,6 @@ from vision_apps.core.errors import ConfigError
 pytestmark = pytest.mark.usefixtures("toy")
 PLAIN: dict[str, Any] = {
     "model": {"_target_": "toy_ranks.PlainNet"},
-    "data.augment": {},
     "precision": "32-true",
     "channels_last": False,
     "trainer.max_epochs": 2,

@@ -9,6 +9,7 @@ from torch import Tensor
 from toy import ToyBatch, ToyData
 
 from vision_apps.core import draws, ranks
+from vision_apps.core.seeding import generator, seed_batch
 
 COUNT = 6
 
@@ -84,3 +85,38 @@ def test_limits_of_what_is_drawn() -> None:
     assert bell.mean().item() == pytest.approx(0, abs=0.06) and bell.std().item() == pytest.approx(
         1, abs=0.05
     )
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_samples_have_generators_of_their_own(world: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def first_numbers(count: int) -> list[float]:
+        seed_batch(0, 0, 0, ranks.rank())
+        torch.rand(5 + ranks.rank())  # a dropout, which differs
+        return [float(torch.rand((), generator=own)) for own in draws.generators(count)]
+
+    alone = first_numbers(6)
+    assert len(set(alone)) == 6
+    monkeypatch.setattr(ranks, "world", lambda: world)
+    for rank in range(world):
+        monkeypatch.setattr(ranks, "rank", lambda rank=rank: rank)
+        assert first_numbers(6 // world) == alone[rank::world]
+
+
+def test_a_seed_of_ones_own_counts() -> None:
+    seed_batch(0, 0, 0, 0)
+    assert generator() is not torch.default_generator
+    torch.manual_seed(5)
+    first = draws.uniform(3)
+    torch.manual_seed(5)
+    assert torch.equal(draws.uniform(3), first) and generator() is torch.default_generator
+
+
+def test_what_draws_globally_can_draw_alike() -> None:
+    found = []
+    for rank in (0, 1):
+        seed_batch(0, 0, 0, rank)
+        with draws.alike():
+            found.append(torch.rand(2))
+        found[-1] = torch.cat((found[-1], draws.uniform(1)))  # goes on where that ended
+    assert torch.equal(found[0], found[1])
+    assert len(set(found[0].tolist())) == 3

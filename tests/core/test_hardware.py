@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from vision_apps.core import hardware
+from vision_apps.core.errors import ConfigError
 
 AUTO = {
     "precision": "auto",
@@ -44,6 +45,19 @@ def test_half_said(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = resolved(monkeypatch, bf16=True, precision="32-true")
     assert settings[:2] == ("32-true", True)
     assert [reason.split("=")[0] for reason in settings.reasons] == ["channels_last", "keep_memory"]
+
+
+@pytest.mark.parametrize(("accelerator", "gpu"), [("cpu", True), ("cpu", False), ("auto", False)])
+def test_statistics_are_joined_on_gpus_only(
+    accelerator: str, gpu: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    trainer = {"accelerator": accelerator, "strategy": "ddp", "devices": 2}
+    hardware.require({"trainer": {**trainer, "sync_batchnorm": False}})
+    with pytest.raises(
+        ConfigError, match=r"^trainer.sync_batchnorm: true, but torch joins the statistics of"
+    ):
+        hardware.require({"trainer": {**trainer, "sync_batchnorm": True}})
 
 
 def test_description_is_plain_data() -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
+from vision_apps.core import draws
 from vision_apps.core.augmentation import Augmentation
 from vision_apps.core.data import TensorSamples, VisionData
 from vision_apps.core.fields import ImageInputs, Label, Pixels
@@ -62,8 +63,8 @@ class ToyNet(nn.Module):
 
 
 def noise(batch: ToyBatch) -> ToyBatch:
-    """An augmentation that draws from the global generator, as all do."""
-    return batch._replace(images=batch.images ^ torch.randint_like(batch.images, 8))
+    drawn = draws.integers(0, 8, *batch.images.shape).to(batch.images)
+    return batch._replace(images=batch.images ^ drawn)
 
 
 class Early(Augmentation):

@@ -36,8 +36,8 @@ def cpu_has_bf16() -> bool:
 
 
 def require(config: Config | DictConfig) -> None:
-    """Refuse an accelerator that is not here, before anything is built: `ConfigError` where
-    ``trainer.accelerator`` is a GPU, or ``trainer.devices`` a list of them, and torch sees none."""
+    """Refuse what is not here, before anything is built: `ConfigError` where ``trainer.accelerator`` is a
+    GPU, ``trainer.devices`` a list of them, or ``trainer.sync_batchnorm`` needs one, and torch sees none."""
     asked = config["trainer"].get("accelerator", "auto")
     if asked in ("gpu", "cuda") and not torch.cuda.is_available():
         raise ConfigError(
@@ -49,6 +49,11 @@ def require(config: Config | DictConfig) -> None:
         raise ConfigError(
             f"trainer.devices: {devices} names GPUs, but torch sees none here; choose a number of processes, "
             "as in trainer.devices=2"
+        )
+    if config["trainer"].get("sync_batchnorm") and (asked == "cpu" or not torch.cuda.is_available()):
+        raise ConfigError(
+            "trainer.sync_batchnorm: true, but torch joins the statistics of processes on GPUs only; leave "
+            "it out on the CPU, where each process keeps its own"
         )
 
 

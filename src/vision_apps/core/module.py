@@ -209,7 +209,15 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
             self.log("lr", trainer.optimizers[0].param_groups[0]["lr"])
         if line:
             self.losses.restart()
-        return values["loss"]
+        stretch = self._stretch(batch_idx)
+        return values["loss"] if stretch == 1 else values["loss"] * stretch
+
+    def _stretch(self, batch_idx: int) -> float:
+        """What makes of Lightning's mean over ``accumulate_grad_batches`` the mean over the batches that a
+        step is taken of: the last window of an epoch may be shorter."""
+        window, batches = self.trainer.accumulate_grad_batches, self.trainer.num_training_batches
+        short = batches % window if isinstance(batches, int) else 0  # without an end no window is the last
+        return window / short if short and batch_idx >= batches - short else 1.0
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["unlogged"] = self.losses.state_dict()

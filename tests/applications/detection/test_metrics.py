@@ -14,6 +14,7 @@ from vision_apps.applications.detection.metrics import DetectionMetrics, evaluat
 from vision_apps.applications.detection.overlaps import DetectionTable, GroundTruthTable
 from vision_apps.applications.detection.types import DetectionAnswer, DetectionBatch
 from vision_apps.applications.detection.voc_ap import voc_figures
+from vision_apps.core import ranks
 from vision_apps.core.fields import replaced
 from vision_apps.data.resizing import resize_boxes
 
@@ -72,39 +73,56 @@ def test_scalars_are_those_of_the_functions(random_tables: Any) -> None:
     }
 
 
-def test_parts_that_are_merged_equal_the_whole(random_tables: Any) -> None:
+def shared(
+    answer: DetectionAnswer, batch: DetectionBatch, batches: list[slice], patch: pytest.MonkeyPatch
+) -> list[DetectionMetrics]:
+    """What each of two processes measures that share every batch in turns."""
+    found = []
+    for rank in (0, 1):
+        patch.setattr(ranks, "rank", lambda rank=rank: rank)
+        found.append(DetectionMetrics(3))
+        for rows in batches:
+            found[-1].update(*(part(part(values, rows), slice(rank, None, 2)) for values in (answer, batch)))
+    return found
+
+
+@pytest.mark.parametrize("ties", [True, False])
+def test_processes_that_are_merged_equal_the_whole(
+    random_tables: Any, monkeypatch: pytest.MonkeyPatch, ties: bool
+) -> None:
+    """In whatever order they arrive, equal scores follow the order of the data."""
     answer, batch = padded(*random_tables(6), images=12)
+    if ties:
+        answer = answer._replace(scores=torch.full_like(answer.scores, 0.5))
     whole = DetectionMetrics(3)
     whole.update(answer, batch)
-    halves = []
-    for rows in (slice(0, 5), slice(5, 12)):
-        half = DetectionMetrics(3)
-        for one in range(rows.start, rows.stop):  # picture by picture: some without objects or answers
-            half.update(part(answer, slice(one, one + 1)), part(batch, slice(one, one + 1)))
-        halves.append(half)
-    halves[1].merge_state(halves[0])  # puts what it is given first
-    for ours, theirs in zip(halves[1].tables(), whole.tables(), strict=True):
+    pairs = [slice(start, start + 2) for start in range(0, 12, 2)]  # some without objects or answers
+    first, second = shared(answer, batch, pairs, monkeypatch)
+    second.merge_state(first)  # puts what it is given first
+    for ours, theirs in zip(second.tables(), whole.tables(), strict=True):
         for a, b in zip(ours[:4], theirs[:4], strict=True):
             assert torch.equal(a, b)
-    assert plain(halves[1].compute()) == plain(whole.compute())
+    assert plain(second.compute()) == plain(whole.compute())
 
 
-def test_processes_that_are_joined_equal_the_whole(random_tables: Any) -> None:
+def test_processes_that_are_joined_equal_the_whole(
+    random_tables: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As torchmetrics joins them: each state is gathered and concatenated."""
     answer, batch = padded(*random_tables(7), images=12)
     whole = DetectionMetrics(3)
     whole.update(answer, batch)
-    ranks = []
-    for rows in (slice(0, 4), slice(4, 12)):
-        ranks.append(DetectionMetrics(3))
-        ranks[-1].update(part(answer, rows), part(batch, rows))
+    first, second = shared(answer, batch, [slice(0, 8), slice(8, 12)], monkeypatch)
+    for states in (first, second):  # a gathered state is one tensor
+        for name in states._defaults:
+            setattr(states, name, [torch.cat(getattr(states, name))])
     gathered = {
         id(a[0]): [a[0], b[0]]
-        for name in ranks[0]._defaults
-        for a, b in [(getattr(ranks[0], name), getattr(ranks[1], name))]
+        for name in first._defaults
+        for a, b in [(getattr(first, name), getattr(second, name))]
     }
-    ranks[0]._sync_dist(dist_sync_fn=lambda value, group: gathered[id(value)])
-    assert plain(ranks[0].compute()) == plain(whole.compute())
+    first._sync_dist(dist_sync_fn=lambda value, group: gathered[id(value)])
+    assert plain(first.compute()) == plain(whole.compute())
 
 
 def test_objects_are_small_in_the_pixels_of_their_file() -> None:

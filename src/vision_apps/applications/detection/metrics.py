@@ -12,6 +12,7 @@ from vision_apps.applications.detection.errors import DROPPED, Split, split_erro
 from vision_apps.applications.detection.overlaps import DetectionTable, GroundTruthTable, pairwise_overlap
 from vision_apps.applications.detection.types import DetectionAnswer, DetectionBatch
 from vision_apps.applications.detection.voc_ap import voc_figures
+from vision_apps.core import ranks
 from vision_apps.data.resizing import ResizeMode, restore_boxes
 from vision_apps.networks.boxes import area
 
@@ -39,6 +40,8 @@ class DetectionMetrics(Metric):
             self.add_state(f"found_{name}", [], dist_reduce_fx="cat")
         for name in ("boxes", "labels", "ignored", "areas", "counts"):
             self.add_state(f"true_{name}", [], dist_reduce_fx="cat")
+        self.places: list[Tensor]
+        self.add_state("places", [], dist_reduce_fx="cat")  # of each picture, int64 [B, 3], see `update`
 
     def update(self, answer: DetectionAnswer, batch: DetectionBatch) -> None:
         """The answer's boxes in pixels of ``batch.images``."""
@@ -49,9 +52,14 @@ class DetectionMetrics(Metric):
         columns = _columns(answer._replace(boxes=found_boxes), batch._replace(boxes=true_boxes))
         for name, column in columns.items():
             getattr(self, name).append(column)
+        # processes share each batch in turns: so the pictures of all are in the order of the data
+        rows = torch.arange(len(batch.images), device=batch.images.device)
+        number, rank = torch.full_like(rows, self._update_count), torch.full_like(rows, ranks.rank())
+        self.places.append(torch.stack((number, rows, rank), dim=1))
 
     def tables(self) -> tuple[DetectionTable, GroundTruthTable]:
-        """What was gathered so far, on the CPU."""
+        """What was gathered so far, on the CPU, in the order of the pictures in the data: equal scores follow
+        it, whichever process saw a picture."""
         return _tables({name: _gathered(state) for name, state in self.metric_state.items()})
 
     def compute(self) -> dict[str, Tensor]:
@@ -84,10 +92,15 @@ def _columns(answer: DetectionAnswer, batch: DetectionBatch) -> dict[str, Tensor
 
 
 def _tables(columns: Mapping[str, Tensor]) -> tuple[DetectionTable, GroundTruthTable]:
+    places = columns.get("places", torch.empty(0)).tolist()
+
     def table(prefix: str, *names: str) -> list[Tensor]:
         counts = columns[f"{prefix}_counts"].cpu().long()
-        images = torch.arange(len(counts)).repeat_interleave(counts)
-        return [*(columns[f"{prefix}_{name}"].cpu() for name in names), images]
+        numbers = torch.arange(len(counts))
+        if places:
+            numbers[sorted(numbers.tolist(), key=places.__getitem__)] = numbers.clone()
+        images, order = numbers.repeat_interleave(counts).sort(stable=True)
+        return [*(columns[f"{prefix}_{name}"].cpu()[order] for name in names), images]
 
     boxes, scores, labels, images = table("found", "boxes", "scores", "labels")
     found = DetectionTable(boxes.reshape(-1, 4), scores, labels.long(), images)
