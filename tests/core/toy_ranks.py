@@ -10,6 +10,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from vision_apps.core.errors import DataError
+
 
 class PlainNet(nn.Module):
     """Nothing random and nothing that depends on how a batch is shared."""
@@ -21,6 +23,19 @@ class PlainNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.head(images.flatten(1))
         return logits
+
+
+class Fails(pl.Callback):
+    """One process fails in its second batch; the others wait for it in vain."""
+
+    def __init__(self, rank: int, of_user: bool) -> None:
+        self.rank, self.of_user = rank, of_user
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_rank == self.rank and batch_idx == 1:
+            raise (DataError if self.of_user else TypeError)("picture 7 is broken")
 
 
 class RankRecord(pl.Callback):

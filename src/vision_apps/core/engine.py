@@ -18,7 +18,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.profilers import PassThroughProfiler, Profiler
 
-from vision_apps.core import assembly, checkpoint_io, hardware, metrics_file, process, report
+from vision_apps.core import assembly, checkpoint_io, first_cause, hardware, metrics_file, process, report
 from vision_apps.core import resume as going_on
 from vision_apps.core.checkpoint import Interrupted, Pruned
 from vision_apps.core.checkpoint_io import AtomicCheckpointIO
@@ -162,6 +162,7 @@ def _run(
         process.log_file(folder, start),
         process.explained(folder),
         process.children_replay(folder, checkpoint, changes),
+        first_cause.told(folder, process.rank()),
     ):
         for message in (*_NOT_FOR_USERS, *[_OF_JOBS_ONLY] * ("SLURM_JOB_ID" not in os.environ)):
             warnings.filterwarnings("ignore", message=message)
