@@ -66,6 +66,8 @@ def test_what_lies_in_an_ignored_region_is_neither() -> None:
     assert assign(references, objects, ignored, 0.5, 0.5).tolist() == [0, BETWEEN, BACKGROUND, BACKGROUND]
     assert assign(references, NONE, ignored, 0.5, 0.5).tolist() == [-1, BETWEEN, BACKGROUND, BACKGROUND]
     assert assign(objects, objects, objects[1:], 0.5, 0.5).tolist() == [0, BETWEEN]
+    barely = torch.tensor([[18.0, 18, 29.1, 32]])  # .51 of the third
+    assert assign(references, objects, barely, 0.5, 0.5).tolist() == [0, BETWEEN, BETWEEN, BACKGROUND]
 
 
 @given(
