@@ -145,14 +145,15 @@ def test_goes_on_from_the_best(interval: int) -> None:
 
 
 @pytest.mark.parametrize("steps", [4, 6, 8])
-def test_a_run_that_its_steps_end(steps: int) -> None:
+def test_a_run_that_its_steps_end(steps: int, capsys: pytest.CaptureFixture[str]) -> None:
     """It is saved, also before the first validation, and goes on in the midst of its epoch."""
-    settings = {"scheduler": None, "trainer.max_epochs": -1, "test": True}
+    settings = {"scheduler": None, "trainer.max_epochs": 3, "test": True}
     engine.train(toy_run.configure(Path("whole"), settings | {"trainer.max_steps": 15}))
     values = engine.train(toy_run.configure(Path("run"), settings | {"trainer.max_steps": steps}))
     assert toy_run.last(Path("run"))["global_step"] == steps
     assert (FOLDER / "best.ckpt").is_file() == (steps >= toy_run.BATCHES_PER_EPOCH)
     assert "test/accuracy" in values
+    assert f"trainer.max_steps={2 * steps}\n" in capsys.readouterr().out
     engine.resume("run", ["trainer.max_steps=15"])
     toy_run.assert_same_training(Path("whole"), Path("run"))
 

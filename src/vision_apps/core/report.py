@@ -90,10 +90,10 @@ def longer(trainer: pl.Trainer, config: Config) -> str:
     """The change with which a run that has ended trains for twice as long."""
     settings = config["trainer"]
     epochs, steps, most = trainer.max_epochs, trainer.max_steps, seconds(settings.get("max_time"))
-    if epochs is not None and 0 < epochs <= trainer.current_epoch:
-        return f"trainer.max_epochs={2 * epochs}"
     if 0 < steps <= trainer.global_step:
         return f"trainer.max_steps={2 * steps}"
+    if epochs is not None and 0 < epochs <= trainer.current_epoch:
+        return f"trainer.max_epochs={2 * epochs}"
     for name, node in (config["callbacks"] or {}).items():
         if node and "patience" in node:
             return f"callbacks.{name}.patience={2 * node['patience']}"
