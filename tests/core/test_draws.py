@@ -81,6 +81,8 @@ def test_limits_of_what_is_drawn() -> None:
     even, whole = draws.uniform(4000, low=-1, high=3), draws.integers(5, 9, 4000)
     assert -1 <= even.min() < -0.98 and 2.98 < even.max() < 3
     assert whole.unique().tolist() == [5, 6, 7, 8]
+    usual = draws.uniform(4000)
+    assert 0 <= usual.min() < 0.005 and 0.995 < usual.max() < 1
     bell = draws.normal(4000)
     assert bell.mean().item() == pytest.approx(0, abs=0.06) and bell.std().item() == pytest.approx(
         1, abs=0.05

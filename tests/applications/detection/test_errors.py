@@ -115,6 +115,15 @@ def test_confusion_by_hand() -> None:
     assert made.confusion.tolist() == [[1, 0, 0], [1, 0, 1], [0, 2, 0]]
 
 
+def test_what_is_right_takes_no_second_object() -> None:
+    """The first answer is right about the first object and overlaps the second as well, which is left to the
+    second answer, of the wrong class."""
+    truths = [(OBJECT, 0, False), ([0, 0, 100, 80.0], 1, False)]
+    made = split(truths, [([0, 0, 100, 90.0], 0.9, 0), ([0, 0, 100, 78.0], 0.5, 0)])
+    assert made.matched.tolist() == [0, -1]
+    assert made.confusion.tolist() == [[1, 0, 0], [1, 0, 0], [0, 0, 0]]
+
+
 def test_a_wrong_class_does_not_take_the_object_of_the_right_one() -> None:
     made = split([(OBJECT, 0, False)], [(OBJECT, 0.9, 1), (OBJECT, 0.4, 0)])
     assert kind(made) == ["classification", "right"]
