@@ -109,14 +109,15 @@ def test_the_same_seed_gives_the_same_samples(node: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("path", ON_DISK, ids=[path.stem for path in ON_DISK])
-def test_another_seed_holds_others_out(path: Path, tmp_path: Path) -> None:
+def test_another_split_seed_holds_others_out(path: Path, tmp_path: Path) -> None:
     node = node_of(path)
     node |= resolve(node["_target_"]).fake(tmp_path / "data")
 
-    def val(seed: int) -> torch.Tensor:
-        return whole_split(build_data({"data": node | {"seed": seed}}), "val", ("images",))["images"]
+    def val(**seeds: int) -> torch.Tensor:
+        return whole_split(build_data({"data": node | seeds}), "val", ("images",))["images"]
 
-    assert any(not torch.equal(val(0), val(seed)) for seed in (1, 2, 3))
+    assert torch.equal(val(), val(seed=1)), "data.seed is of order and augmentation"
+    assert any(not torch.equal(val(), val(split_seed=seed)) for seed in (1, 2, 3))
 
 
 def test_augmented_batches_have_the_promised_size(data: VisionData) -> None:

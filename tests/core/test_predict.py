@@ -1,5 +1,6 @@
 """``test`` and ``predict``: from a run folder, from a checkpoint alone, never without weights."""
 
+import errno
 import itertools
 import json
 import re
@@ -19,12 +20,14 @@ from toy import ToyModule, ToyPresentation
 
 from vision_apps.cli import main
 from vision_apps.core import checkpoint_io, hardware
-from vision_apps.core.errors import CheckpointError, ConfigError, DataError
+from vision_apps.core.errors import CheckpointError, ConfigError, DataError, RunError
 from vision_apps.core.fields import ImageInputs
 from vision_apps.data.images import read_image
 from vision_apps.prediction import predict as prediction
 from vision_apps.prediction import progress, video
-from vision_apps.prediction.outputs import ROWS
+from vision_apps.prediction.inputs import Input
+from vision_apps.prediction.ours import NOTES, Ours
+from vision_apps.prediction.outputs import ROWS, Names
 from vision_apps.prediction.predict import predict
 from vision_apps.prediction.video import Footage, VideoFile
 from vision_apps.trained import evaluate
@@ -131,7 +134,7 @@ def test_unreadable_inputs_become_rows(run: Path, capsys: pytest.CaptureFixture[
     folder = predict(str(run), ["broken.png", picture("good.png", 100)], "out")
     assert answers(folder)[0] == {"file": "broken.png", "error": BROKEN}
     assert answers(folder)[1]["picture"] == "good.png"
-    assert sorted(path.name for path in folder.iterdir()) == ["good.png", "predictions.jsonl"]
+    assert sorted(path.name for path in folder.iterdir()) == [NOTES, "good.png", "predictions.jsonl"]
     assert capsys.readouterr().out.endswith("1 pictures and predictions.jsonl in out (1 failed)\n")
 
 
@@ -177,6 +180,78 @@ def test_an_application_writes_files_of_its_own(run: Path, monkeypatch: pytest.M
     ]
 
 
+def test_files_of_someone_else_are_never_overwritten(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def files(self: Any, inputs: ImageInputs, answer: Any, name: str) -> dict[str, bytes]:
+        return {f"{folder}/{name}.txt": name.encode() for folder in ("masks", "shapes")}
+
+    def closing(self: Any, rows: Any) -> dict[str, bytes]:
+        return {"all.json": json.dumps([row["picture"] for row in rows]).encode()}
+
+    monkeypatch.setattr(ToyPresentation, "files", files)
+    monkeypatch.setattr(ToyPresentation, "closing_files", closing)
+    names = [picture("out/in/a.png", 10), picture("out/in/b.png", 200)]
+    theirs = [Path("out/shapes/a.txt"), Path("out/all.json"), Path("out/b.png"), Path("out/masks/b-2.txt")]
+    for path in theirs:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("by hand")
+    for _ in range(2):  # what is ours may be replaced
+        out = predict(str(run), names, "out")
+        assert [row["picture"] for row in answers(out)] == ["a-2.png", "b-3.png"]
+        assert json.loads((out / "all-2.json").read_text()) == ["a-2.png", "b-3.png"]
+        ours = {str(path.relative_to(out)) for path in out.rglob("*.txt")} - {"shapes/a.txt", "masks/b-2.txt"}
+        assert ours == {f"{where}/{name}.txt" for where in ("masks", "shapes") for name in ("a-2", "b-3")}
+        assert {path.read_text() for path in theirs} == {"by hand"}
+    theirs += [Path("out/masks/a-2.txt"), Path("out/all-2.json")]
+    for path in theirs[-2:]:
+        path.write_text("by hand")  # ours until somebody changed it
+    out = predict(str(run), names, "out")
+    assert [row["picture"] for row in answers(out)] == ["a-3.png", "b-3.png"]
+    assert {path.read_text() for path in theirs} == {"by hand"}
+    assert not list(out.rglob(".*.*.*")), "nothing half written is left"
+
+
+def test_rows_of_an_earlier_call_stay_where_a_later_one_fails(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predict(str(run), [picture("a.png", 10)], "out")
+    before = (Path("out") / ROWS).read_text()
+    Path("broken.png").write_text("none")
+    with pytest.raises(DataError, match=rf"the reasons are in out/{ROWS}\.part"):
+        predict(str(run), ["broken.png"], "out")
+    assert (Path("out") / ROWS).read_text() == before
+    assert json.loads((Path("out") / f"{ROWS}.part").read_text())["file"] == "broken.png"
+
+    def full(self: Ours, name: str, content: bytes) -> None:
+        if name == "c.png":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, name, content)
+
+    write = Ours.write
+    monkeypatch.setattr(Ours, "write", full)
+    for folder in ("out", "new"):
+        with pytest.raises(
+            RunError, match=rf"^{folder}: cannot be written: No space left on device; what was"
+        ):
+            predict(str(run), [picture("b.png", 10), picture("c.png", 10)], folder)
+    assert (Path("out") / ROWS).read_text() == before
+    assert [row["file"] for row in answers(Path("new"))] == ["b.png"], "what was answered is kept"
+    predict(str(run), ["a.png"], "out")
+    assert [row["file"] for row in answers(Path("out"))] == ["a.png"]
+
+
+def test_names_are_found_in_linear_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each name is looked for on the disk once, also of many files that are called alike."""
+    looked: list[str] = []
+    original = Ours.may_write
+    monkeypatch.setattr(Ours, "may_write", lambda self, name: looked.append(name) or original(self, name))
+    inputs = [Input(f"frames/{number}/rgb.png", "picture") for number in range(500)]
+    ours = Ours(tmp_path)
+    names = Names(inputs, tmp_path, ours)
+    ours.close()
+    assert [names[0], names[1], names[499]] == ["rgb.png", "rgb-2.png", "rgb-500.png"]
+    assert len(looked) == len(set(looked)) == 501  # and the rows'
+
+
 def test_settings_of_the_module_can_be_changed(run: Path) -> None:
     trained = evaluate.load(str(run))
     assert trained.module().poison is None  # type: ignore[attr-defined]
@@ -210,7 +285,7 @@ def test_a_video(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert {row["video"] for row in rows[1:13]} == {"film.mp4"}
     assert rows[1]["bright"] < rows[12]["bright"]
     assert frames(folder / "film.mp4") == pytest.approx([20 * n for n in range(12)], abs=8)
-    assert sorted(path.name for path in folder.iterdir()) == ["a.png", "b.png", "film.mp4", ROWS]
+    assert sorted(path.name for path in folder.iterdir()) == [NOTES, "a.png", "b.png", "film.mp4", ROWS]
     assert capsys.readouterr().out.endswith(
         f"2 pictures, 1 video of 12 frames and {ROWS} in out (1 failed)\n"
     )

@@ -1,20 +1,26 @@
-"""The same files come to the same splits in the same order for the same seed, in every kind of folder.
+"""Which samples are held out, and that it is the same wherever they lie and whatever else lies there.
 
 The numbers were recorded once; runs of before are compared with runs of now by them.
 """
 
 import os
 from collections.abc import Callable
+from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from vision_apps.core.errors import ConfigError
+from vision_apps.core.data import SPLITS
+from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.data.boxes.csv import BoxCsv
 from vision_apps.data.labels.folder import ImageFolder
 from vision_apps.data.masks.cityscapes import Cityscapes
 from vision_apps.data.masks.folder import MaskFolder
+from vision_apps.data.splits import draw, place
 
 Numbers = dict[str, list[int]]
 
@@ -29,89 +35,176 @@ def numbers(splits: dict[str, list[bytes | str]]) -> Numbers:
     return {split: [int(Path(os.fsdecode(path)).stem) for path in paths] for split, paths in splits.items()}
 
 
-def in_labels(root: Path, seed: int, **options: float) -> Numbers:
+def in_labels(root: Path, split_seed: int, **options: Any) -> Numbers:
     for number in range(20):
         picture(root / f"{'ab'[number % 2]}{'/deep' * (number % 3 == 0)}" / f"{number:02d}.png")
-    data = ImageFolder(str(root), seed=seed, **options)
+    data = ImageFolder(str(root), split_seed=split_seed, **options)
     data.prepare_data()
     return numbers({split: list(listing.files) for split, listing in data.listings.items()})
 
 
-def in_masks(root: Path, seed: int, **options: float) -> Numbers:
+def in_masks(root: Path, split_seed: int, **options: Any) -> Numbers:
     for number in range(20):
         for folder in ("images", "masks"):
             picture(
                 root / folder / f"{'ab'[number % 2]}{'/deep' * (number % 3 == 0)}" / f"{number:02d}.png", "L"
             )
-    data = MaskFolder(str(root), class_names=["ground", "thing"], seed=seed, **options)
+    data = MaskFolder(str(root), class_names=["ground", "thing"], split_seed=split_seed, **options)
     data.prepare_data()
     return numbers({split: list(pairs.images) for split, pairs in data.pairs.items()})
 
 
-def in_boxes(root: Path, seed: int, **options: float) -> Numbers:
+def in_boxes(root: Path, split_seed: int, **options: Any) -> Numbers:
     for number in range(20):
         picture(root / "images" / f"{number:02d}.png")
     lines = "".join(f"{number:02d}.png,0,0,2,2,thing\n" for number in range(20))
     (root / "all.csv").write_text(lines)
-    data = BoxCsv(str(root), seed=seed, **options)
+    data = BoxCsv(str(root), split_seed=split_seed, **options)
     data.prepare_data()
     return numbers({split: [item.path for item in items] for split, items in data.annotations.items()})
 
 
-ALIKE = {  # folders of labels and of masks
-    0: {
-        "train": [5, 15, 9, 2, 14, 6, 16, 7, 8, 0, 13, 3, 12, 10],
-        "val": [17, 4, 19, 18],
-        "test": [11, 1],
+NAMES = [f"{'ab'[number % 2]}/{number:03d}.png" for number in range(200)]
+CLASSES = [name[0] for name in NAMES]
+FRACTIONS = {"val": 0.2, "test": 0.1}
+
+
+def test_a_place_is_a_hash_of_seed_and_name() -> None:
+    digest = blake2b(b"7\0a/\xc3\xa9.png", digest_size=8).digest()
+    assert place("a/\u00e9.png", 7) == int.from_bytes(digest, "big") / 2**64
+    assert place("a/e\u0301.png", 7) == place("a/\u00e9.png", 7), "as macOS writes it"
+    assert 0 <= place(os.fsdecode(b"\xe9.png"), 7) < 1, "a name that is no UTF-8"
+
+
+def test_the_ends_of_the_line_are_held_out() -> None:
+    drawn = draw(NAMES, FRACTIONS, 0, CLASSES)
+    for name, split in zip(NAMES, drawn, strict=True):
+        where = place(name, 0)
+        assert split == ("test" if where < 0.1 else "val" if where >= 0.8 else "train")
+    assert [drawn.count(split) for split in SPLITS] == [136, 38, 26]
+
+
+@given(st.sets(st.integers(0, 199), min_size=60), st.integers(0, 3))
+def test_a_new_file_moves_no_other(rows: set[int], seed: int) -> None:
+    some = [NAMES[row] for row in sorted(rows)]
+    few = dict(zip(some, draw(some, FRACTIONS, seed), strict=True))
+    every = dict(zip(NAMES, draw(NAMES, FRACTIONS, seed), strict=True))
+    assert few.items() <= every.items()
+
+
+@given(st.lists(st.integers(0, 4), min_size=3, max_size=40), st.integers(0, 5))
+def test_no_class_is_left_out(classes: list[int], seed: int) -> None:
+    names = [f"{row}.png" for row in range(len(classes))]
+    drawn = draw(names, FRACTIONS, seed, classes)
+    assert set(drawn) == set(SPLITS)
+    for own in set(classes):
+        found = [split for split, one in zip(drawn, classes, strict=True) if one == own]
+        assert len(found) < 3 or set(found) == set(SPLITS)
+
+
+def test_the_nearest_stands_in() -> None:
+    names = sorted(NAMES[:10], key=lambda name: place(name, 0))
+    assert not {"val", "test"} & set(draw(names, {"val": 1e-9, "test": 1e-9}, 0)[1:-1])
+    assert draw(names, {"test": 1e-9}, 0) == ["test", *["train"] * 9]
+    assert draw(names, {"val": 1e-9}, 0) == [*["train"] * 9, "val"]
+
+
+def test_what_was_drawn_before_stays() -> None:
+    names = sorted(NAMES[:10], key=lambda name: place(name, 0))
+    known = dict(zip(names[1:], draw(names[1:], {"test": 1e-9}, 0), strict=True))
+    assert draw(names, {"test": 1e-9}, 0, known=known)[:2] == ["train", "test"]
+    # what it was trained on does not become a test where that has gone
+    assert set(draw(names[2:], {"test": 1e-9}, 0, known=known)) == {"train"}
+    assert draw([*names[2:], "new.png"], {"test": 1e-9}, 0, known=known)[-1] == "test"
+
+
+RECORDED = {
+    ("in_labels", 0): {
+        "train": [5, 18, 8, 7, 13, 17, 14, 19, 0, 10],
+        "val": [6, 15, 3, 11, 12],
+        "test": [1, 16, 2, 4, 9],
     },
-    7: {
-        "train": [9, 10, 19, 4, 14, 1, 5, 2, 7, 12, 11, 3, 6, 16],
-        "val": [18, 8, 17, 0],
-        "test": [13, 15],
+    ("in_labels", 7): {
+        "train": [15, 3, 19, 1, 5, 11, 10, 17, 8, 2, 16],
+        "val": [12, 0, 13, 6, 14, 4],
+        "test": [7, 9, 18],
     },
-}
-BOXES = {
-    0: {
-        "train": [10, 14, 18, 19, 13, 3, 4, 2, 5, 0, 7, 1, 11],
-        "val": [12, 6, 17, 8],
-        "test": [16, 9, 15],
+    ("in_masks", 0): {
+        "train": [12, 14, 4, 10, 6, 0, 3, 9, 18, 16, 11, 1, 8],
+        "val": [7, 19, 2, 13],
+        "test": [5, 15, 17],
     },
-    7: {
-        "train": [4, 16, 6, 0, 18, 13, 5, 19, 1, 17, 10, 3, 12],
-        "val": [11, 7, 14, 8],
-        "test": [9, 2, 15],
+    ("in_masks", 7): {
+        "train": [15, 4, 1, 18, 19, 17, 7, 12, 3, 9, 5, 14, 11],
+        "val": [8, 0, 16, 2],
+        "test": [6, 13, 10],
+    },
+    ("in_boxes", 0): {
+        "train": [8, 9, 14, 13, 7, 17, 10, 0, 6, 2, 11, 15, 1],
+        "val": [16, 4, 12, 19, 3],
+        "test": [5, 18],
+    },
+    ("in_boxes", 7): {
+        "train": [13, 15, 9, 14, 17, 4, 11, 16, 7, 19, 1, 6, 5, 12, 2],
+        "val": [10, 0],
+        "test": [3, 18, 8],
     },
 }
 
 
-@pytest.mark.parametrize("seed", [0, 7])
-@pytest.mark.parametrize(("found", "recorded"), [(in_labels, ALIKE), (in_masks, ALIKE), (in_boxes, BOXES)])
+@pytest.mark.parametrize("split_seed", [0, 7])
+@pytest.mark.parametrize("found", [in_labels, in_masks, in_boxes])
 def test_what_is_held_out_and_in_which_order(
-    tmp_path: Path, found: Callable[..., Numbers], recorded: dict[int, Numbers], seed: int
+    tmp_path: Path, found: Callable[..., Numbers], split_seed: int
 ) -> None:
-    assert found(tmp_path, seed, val_fraction=0.2, test_fraction=0.15) == recorded[seed]
+    at_first = found(tmp_path / "here", split_seed, val_fraction=0.2, test_fraction=0.15)
+    assert at_first == RECORDED[found.__name__, split_seed]
+    (tmp_path / "here").rename(tmp_path / "there")
+    options = {"val_fraction": 0.2, "test_fraction": 0.15, "seed": 5}
+    assert found(tmp_path / "there", split_seed, **options) == at_first, (
+        "neither the place nor the seed matters"
+    )
+
+
+def test_the_names_of_the_samples(tmp_path: Path) -> None:
+    in_labels(tmp_path, 0)
+    data = ImageFolder(str(tmp_path), limit_test=1)
+    data.prepare_data()
+    assert data.drawn == ("val", "test")
+    names = {split: data.sample_names(split) for split in SPLITS}
+    assert {"a/02.png", "b/deep/03.png"} <= {*names["train"], *names["val"], *data._in_splits["test"]}
+    assert len(names["test"]) == 1
+    assert all((tmp_path / name).is_file() for name in names["val"])
+
+
+def test_too_few_to_hold_out(tmp_path: Path) -> None:
+    for name in "ab":
+        picture(tmp_path / f"{name}.png")
+    with pytest.raises(DataError, match="2 pictures are too few to hold some of them out for test"):
+        ImageFolder(str(tmp_path), test_fraction=0.1).prepare_data()
 
 
 CITIES = {
-    0: {"train": "54713", "val": "062", "test": "71534026"},
-    7: {"train": "16405", "val": "273", "test": "50614327"},
+    0: {"train": "23170", "val": "456", "test": "73021645"},
+    7: {"train": "14623", "val": "057", "test": "47231560"},
 }
 
 
-@pytest.mark.parametrize("seed", [0, 7])
-def test_which_cities_are_held_out(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize("split_seed", [0, 7])
+def test_which_cities_are_held_out(tmp_path: Path, split_seed: int) -> None:
     for number, city in enumerate("abcdefgh"):
         for split in ("train", "val"):
             name = f"{city}/{number}"
             picture(tmp_path / "leftImg8bit" / split / f"{name}_leftImg8bit.png")
             picture(tmp_path / "gtFine" / split / f"{name}_gtFine_labelIds.png", "L")
-    data = Cityscapes(str(tmp_path), seed=seed, val_fraction=0.3)
+    data = Cityscapes(str(tmp_path), split_seed=split_seed, val_fraction=0.3)
     data.prepare_data()
     found = {
         split: "".join(Path(image).name[0] for image, _ in pairs.paths())
         for split, pairs in data.pairs.items()
     }
-    assert found == CITIES[seed]
+    assert found == CITIES[split_seed]
+    assert data.drawn == ("val",)
 
 
 @pytest.mark.parametrize("data", [ImageFolder, MaskFolder, BoxCsv])

@@ -19,6 +19,7 @@ from vision_apps.cli import main
 from vision_apps.core import report
 from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.data.images import read_image
+from vision_apps.prediction.ours import NOTES
 from vision_apps.prediction.predict import predict, usage
 from vision_apps.prediction.video import VideoFile
 
@@ -143,7 +144,7 @@ def test_bad_rows_say_their_line_and_what_is_expected(capsys: pytest.CaptureFixt
     said = capsys.readouterr().out
     assert "failed  rows.jsonl: line 2: [1] is no object" in said
     assert said.endswith("1 pictures and predictions.jsonl in out (12 failed)\n")
-    assert sorted(path.name for path in folder.iterdir()) == ["a.png", "predictions.jsonl"]
+    assert sorted(path.name for path in folder.iterdir()) == [NOTES, "a.png", "predictions.jsonl"]
 
 
 def test_files_of_rows_that_cannot_be_used() -> None:
@@ -276,7 +277,7 @@ def test_nothing_to_draw() -> None:
     run = asking.saved("Way", drawn=False)
     folder = predict(run, [], "out", given={"start": "0,0", "goal": "1,1"})
     assert answers(folder) == [{"start": "0,0", "goal": "1,1", "steps": 2}]
-    assert [path.name for path in folder.iterdir()] == ["predictions.jsonl"]
+    assert sorted(path.name for path in folder.iterdir()) == [NOTES, "predictions.jsonl"]
 
 
 def test_pictures_that_are_not_taken() -> None:

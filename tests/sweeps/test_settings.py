@@ -1,6 +1,7 @@
 """How a sweep can be told to go about it, and the storages that it refuses."""
 
 import json
+import shutil
 import sqlite3
 import sys
 import time
@@ -16,7 +17,9 @@ from stand_in import words_of
 
 from vision_apps.cli import main
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.run_folder import RunFolder
 from vision_apps.sweeps import processes, studies
+from vision_apps.sweeps.pruning import Pruning
 from vision_apps.sweeps.settings import Settings, read
 
 
@@ -36,6 +39,12 @@ def test_words_win_over_the_file() -> None:
     assert given.seeds_from(0) == [1, 4]
     assert Settings(seeds=3).seeds_from(5) == [5, 6, 7]
     assert Settings(max_time="1:02:03:04").seconds == 93784
+    assert read({}, ["max_time=10:00:00"]).seconds == 36000
+    assert read({}, ["max_time=1:00:00:00"]).seconds == 86400
+    asked = read({"pruner": "median"}, ["pruner_options.n_startup_trials=3", "sampler_options={seed: 1}"])
+    assert (asked.pruner_options, asked.sampler_options) == ({"n_startup_trials": 3}, {"seed": 1})
+    asked = read({}, ["objectives={test/loss: min, parameters: min}", "choose_on_test=true"])
+    assert asked.objectives == {"test/loss": "min", "parameters": "min"}
 
 
 @pytest.mark.parametrize(
@@ -48,6 +57,10 @@ def test_words_win_over_the_file() -> None:
         (["max_time=90"], "max_time: 90, expected [DD:]HH:MM:SS"),
         (["objectives={val/loss: less}"], "expected metric: min or max"),
         (["pruner=median", "objectives={a: min, b: max}"], "pruner: median needs one objective, there are 2"),
+        (
+            ["objectives={test/accuracy: max}"],
+            "choose by validation, as in objectives={val/accuracy: max}, or",
+        ),
         (["launcher=joblib"], "launcher: 'joblib', expected one of: processes, slurm"),
     ],
 )
@@ -78,6 +91,7 @@ def test_a_file_with_a_setting_that_there_is_not() -> None:
         ),
         (["trainer.max_epochs=1,2", "model.width=a"], "model.width"),
         (["seed=1,2", "-m"], "-m: belongs to train"),
+        (["seed=1,2", "seeds=3"], "seeds: 3 are asked for each trial, and seed itself varies"),
     ],
 )
 def test_nothing_begins_where_something_is_wrong(
@@ -156,6 +170,35 @@ def test_where_the_study_is_stays_with_its_owner(monkeypatch: pytest.MonkeyPatch
     assert "other.db" not in record
     assert "secret" not in record and "storage=postgresql://me:***@host/x" in record
     assert len(optuna.load_study(study_name="s", storage="sqlite:///other.db").trials) == 2
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["copied", "moved"])
+@pytest.mark.parametrize("storage", [[], ["storage='journal://s/study.log'"]], ids=["SQLite", "journal"])
+def test_a_folder_that_was_moved_or_copied(moved: bool, storage: list[str]) -> None:
+    space = words_of("dir=s", "optimizer.lr=interval(1e-4,1e-2)", "pruner=median", *storage)
+    assert main(["sweep", *space, "n_trials=1"]) == 0
+    (shutil.move if moved else shutil.copytree)("s", "elsewhere")
+    assert main(["sweep", "resume=elsewhere", "n_trials=2"]) == 0
+    place, name = studies.where(Path("elsewhere"))
+    assert len(optuna.load_study(study_name=name, storage=studies.open_storage(place)).trials) == 2
+    assert sorted(path.name for path in Path("elsewhere/trials").iterdir()) == ["0000", "0001"]
+    if moved:
+        assert not Path("s").exists()
+        return
+    place, name = studies.where(Path("s"))
+    assert len(optuna.load_study(study_name=name, storage=studies.open_storage(place)).trials) == 1
+    assert [path.name for path in Path("s/trials").iterdir()] == ["0000"]
+
+
+def test_a_run_reports_to_the_study_of_the_folder_that_it_lies_in(tmp_path: Path) -> None:
+    run = tmp_path / "s" / "trials" / "0003" / "seed-1"
+    run.mkdir(parents=True)
+    assert main(["sweep", *words_of("dir=other", "seed=1,2", "pruner=median", "n_trials=1")]) == 0
+    node = RunFolder("other/trials/0000").read_config()["callbacks"]["pruning"]
+    assert not [value for value in node.values() if "other" in str(value)], "the folder may be moved"
+    (tmp_path / "s" / "study.json").touch()
+    given = {name: value for name, value in node.items() if name != "_target_"}
+    assert Pruning(**given, folder=str(run)).sweep == tmp_path / "s"
 
 
 def test_a_run_folder_that_was_left_half_written() -> None:

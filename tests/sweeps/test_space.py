@@ -76,9 +76,57 @@ def test_what_is_no_number_or_text_keeps_its_spelling() -> None:
     assert found.words(found.grid()[-1]) == ["data.augment=null", "trainer.max_time=[2]"]
 
 
+def test_a_range_goes_down_in_its_order() -> None:
+    found = parse([*TOY, "trainer.max_epochs=range(6,0,-2)", "seed=range(0,1)"], {})
+    assert found.distributions["trainer.max_epochs"] == IntDistribution(2, 6, step=2)
+    assert [values["trainer.max_epochs"] for values in found.grid()] == [6, 4, 2]
+
+
+def test_steps_of_a_range_are_those_that_were_written() -> None:
+    found = parse([*TOY, "model.dropout=range(0,0.5,0.1)", "optimizer.lr=range(0.3,0,-0.1)"], {})
+    assert [axis.points for axis in found.axes] == [[0.0, 0.1, 0.2, 0.3, 0.4], [0.3, 0.2, 0.1]]
+    assert found.distributions["model.dropout"] == FloatDistribution(0, 0.4, step=0.1)
+    assert found.distributions["optimizer.lr"] == FloatDistribution(0.1, 0.3, step=0.1)
+    # as a sampler gives them
+    values = {"model.dropout": 0.1 + 0.2, "optimizer.lr": 0.1 + 2 * 0.1}
+    assert found.words(values) == ["model.dropout=0.3", "optimizer.lr=0.3"]
+
+
+def test_a_logarithmic_range_of_single_steps() -> None:
+    found = parse([*TOY, "model.width=tag(log,range(1,9))"], {})
+    assert found.distributions["model.width"] == IntDistribution(1, 8, log=True)
+
+
+def test_values_that_python_takes_for_one() -> None:
+    found = parse([*TOY, "+trainer.limit_val_batches=1,1.0,true"], {})
+    assert found.combinations == 3
+    words = [found.words(values) for values in found.grid()]
+    assert words == [[f"+trainer.limit_val_batches={text}"] for text in ("1", "1.0", "true")]
+    # Optuna has to tell them apart
+    distribution = found.distributions["trainer.limit_val_batches"]
+    assert len({distribution.to_internal_repr(v["trainer.limit_val_batches"]) for v in found.grid()}) == 3
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
+        (["seed=1,2,1"], "seed=1,2,1: the same value twice"),
+        (
+            ["optimizer.lr=1e-3,0.001"],
+            "the same value twice; every value is tried once, and seeds=2 runs it twice",
+        ),
+        (
+            ["trainer.max_epochs=tag(log,range(1,9,2))"],
+            "a logarithmic scale has no steps; use choice(1,3,5,7), or tag(log,interval(1,7))",
+        ),
+        (["seed=tag(log,range(0,9))"], "a logarithmic scale begins above 0"),
+        (["seed=tag(log,choice(1,2))"], "a logarithmic scale is one of interval(...)"),
+        (["seed=tag(lin,interval(1,2))"], "the tag lin means nothing here; expected log"),
+        (["seed=shuffle(1,2,3)"], "the sampler chooses the order; leave shuffle() out"),
+        (["optimizer.lr=interval(0,inf)"], "expected interval(low, high)"),
+        (["run.dir=a,b"], "run.dir=a,b: the runs of a sweep lie in its folder, which dir=FOLDER chooses"),
+        (["run.root=a,b"], "run.root=a,b: the runs of a sweep lie in its folder"),
+        (["seed=1,2", "run.dir=x"], "run.dir=x: the runs of a sweep lie in its folder"),
         ([], "the space is empty: nothing varies; give a key several values"),
         (["seed=1"], "the space is empty"),
         (["model=net,nett"], "model=nett: no such model; did you mean 'net'?"),

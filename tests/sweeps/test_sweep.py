@@ -119,6 +119,19 @@ def test_seeds_are_runs_of_one_trial() -> None:
 
 
 @LIGHT
+def test_the_seed_is_a_value_as_any_other() -> None:
+    assert sweep("seed=3,5", "pruner=median", "n_trials=2", "sampler=grid") == 0
+    for number, seed in enumerate((3, 5)):
+        run = RunFolder(f"s/trials/{number:04d}")
+        config = run.read_config()
+        assert (config["seed"], config["data"]["seed"], run.record["seed"]) == (seed, seed, seed)
+        assert run.record["title"] == f"{number:04d} seed={seed}"
+        assert run.record["command"][-1] == f"seed={seed}"
+        assert "pruning" in config["callbacks"]
+    assert [row["seed"] for row in results()] == ["3", "5"]
+
+
+@LIGHT
 def test_several_objectives() -> None:
     words = ["model.width=choice(2,4,8)", "objectives={val/loss: min, parameters: min}"]
     assert sweep(*words, "n_trials=6", "sampler=nsga2") == 0
@@ -158,7 +171,7 @@ def test_max_time_stops_and_keeps(
     clock = SimpleNamespace(time=time.time, sleep=time.sleep)
     clock.monotonic = lambda: 3600.5 if Path("s/trials/0000/waits").exists() else 0.0
     monkeypatch.setattr(controller, "time", clock)
-    assert sweep("model.width=3,4,5,6", "max_time='1:00:00'") == 130
+    assert sweep("model.width=3,4,5,6", "max_time=1:00:00") == 130
     assert "max_time=1:00:00 is over; the runs saved themselves; go on with: " in capsys.readouterr().err
     assert Path("s/trials/0000/checkpoints/last.ckpt").read_text() == "1"
     monkeypatch.delenv(stand_in.WAITS)

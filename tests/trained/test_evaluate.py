@@ -12,7 +12,7 @@ from PIL import Image
 
 from vision_apps.cli import main
 from vision_apps.core import assembly, checkpoint_io
-from vision_apps.core.errors import CheckpointError
+from vision_apps.core.errors import CheckpointError, ConfigError
 from vision_apps.prediction.predict import predict
 from vision_apps.trained import evaluate
 
@@ -81,8 +81,12 @@ def test_inputs_and_strangers_are_never_overwritten() -> None:
     assert answer() == ["a-2.png", "b-2.png"]  # ours may be replaced
     for name, content in originals.items():
         assert Path(name).read_bytes() == content
+    photo("in/b-2.png", 70)  # somebody has mended an answer
+    assert answer() == ["a-2.png", "b-3.png"]
     Path("in/predictions.jsonl").write_text("not ours")
-    assert answer() == ["a-3.png", "b-3.png"]
+    with pytest.raises(ConfigError, match=r"^in/predictions\.jsonl was not written by this command"):
+        answer()
+    assert Path("in/predictions.jsonl").read_text() == "not ours"
 
 
 def test_a_checkpoint_without_what_a_test_needs() -> None:

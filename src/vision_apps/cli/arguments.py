@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vision_apps.core.config.overrides import unquoted
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError
 
@@ -41,7 +42,7 @@ class Words:
         """Take ``key=value`` out of the overrides; the value of the last one, None when there is none."""
         values = [word.removeprefix(f"{key}=") for word in self.overrides if word.startswith(f"{key}=")]
         self.overrides = [word for word in self.overrides if not word.startswith(f"{key}=")]
-        return values[-1] if values and values[-1] not in ("null", "") else None
+        return unquoted(values[-1]) if values and values[-1] not in ("null", "") else None
 
 
 def parse(argv: Sequence[str]) -> Words:

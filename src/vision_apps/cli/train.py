@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from vision_apps.cli import arguments, help
 from vision_apps.cli.output import announce, refuse
 from vision_apps.core import parent
-from vision_apps.core.config import compose, options, targets
+from vision_apps.core.config import compose, options, overrides, targets
 from vision_apps.core.errors import ConfigError, UserError
 
 
@@ -37,8 +37,8 @@ def train(argv: Sequence[str]) -> None:
 def allow_targets(words: list[str]) -> list[str]:
     """Take ``allow_targets=[...]`` out of a command line that composes no configuration, and heed it."""
     known = arguments.Words(words)
-    named = yaml.safe_load(known.pop("allow_targets") or "[]")
-    targets.allow([named] if isinstance(named, str) else named)
+    named = overrides.value(f"allow_targets={known.pop('allow_targets') or '[]'}")
+    targets.allow(list(map(str, named)) if isinstance(named, list) else [str(named)])
     return known.overrides
 
 
@@ -66,7 +66,7 @@ def _launch(words: arguments.Words) -> None:
     from hydra.errors import HydraException
 
     dirs = options.conf_dirs(words.config_dirs)
-    overrides = words.overrides if words.completes else compose.expand(words.overrides, dirs)
+    given = words.overrides if words.completes else compose.expand(words.overrides, dirs)
     extra = [compose.search_path(dirs)] if len(dirs) > 1 and not words.completes else []
     running = False
 
@@ -86,13 +86,13 @@ def _launch(words: arguments.Words) -> None:
             sys.exit(refuse(error))
         running = False
 
-    with _command_line([*words.hydra, *overrides, *extra]):
+    with _command_line([*words.hydra, *given, *extra]):
         try:
             job()
         except (HydraException, OmegaConfBaseException, ValueError, yaml.YAMLError) as error:
             if running:
                 raise
-            raise compose.explain(error, overrides, dirs) from error
+            raise compose.explain(error, given, dirs) from error
 
 
 @contextlib.contextmanager

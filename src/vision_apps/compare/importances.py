@@ -50,7 +50,7 @@ def _loss(index: int, direction: str, trial: "FrozenTrial") -> float:
 
 
 def _storage(url: str, sweep: Path) -> "str | BaseStorage":
-    """Of a file that has moved with its sweep, the file where it is now."""
+    """Of a file in the sweep's folder, the one that is there now: that may have been moved or copied."""
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
@@ -58,7 +58,7 @@ def _storage(url: str, sweep: Path) -> "str | BaseStorage":
     if scheme is None:
         return url
     path = Path(url.removeprefix(scheme))
-    path = path if path.is_file() else sweep / path.name
+    path = sweep / path.name if (sweep / path.name).is_file() else path
     if not path.stat().st_size:  # of a missing or empty file Optuna would make a new study
         raise ValueError("empty")
     if scheme == _JOURNAL:

@@ -1,7 +1,7 @@
 """From a configuration to objects, and from a checkpoint back to a module."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from torch import nn
 from vision_apps.core.config.check import accepted
 from vision_apps.core.config.instantiate import build
 from vision_apps.core.config.targets import resolve, resolve_network
-from vision_apps.core.data import VisionData
+from vision_apps.core.data import Split, VisionData
 from vision_apps.core.errors import CheckpointError, ConfigError, UserError
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.module import VisionModule
@@ -42,11 +42,17 @@ def _listed(value: object) -> object:
     return [_listed(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def build_data(config: Config) -> VisionData:
+def build_data(
+    config: Config, facts: Mapping[str, Any] | None = None, drawn_before: Mapping[str, Split] | None = None
+) -> VisionData:
+    """The data with their augmentation, which is filled with ``facts``, by default their own;
+    ``drawn_before``: the split of samples that a run has seen."""
     node = config["data"]
     # transforms may need facts (mixup needs the number of classes), which are known only after the data is
     # there
     data: VisionData = build({name: value for name, value in node.items() if name != "augment"})
+    data.drawn_before = drawn_before or {}
+    data.known_facts = facts
     data.prepare_data()
     if unknown := data.facts.keys() - set(data.fact_names):
         raise ConfigError(
@@ -59,7 +65,7 @@ def build_data(config: Config) -> VisionData:
                 f"data: {type(data).__name__} gives the fact {name} as {type(value).__name__}; checkpoints "
                 "hold facts as plain data in a fixed order: expected numbers, text, lists and dicts of these"
             )
-    augment = with_facts(node.get("augment") or {}, data.facts, "data.augment")
+    augment = with_facts(node.get("augment") or {}, data.facts_of_run, "data.augment")
     data.augment = {name: build(value) for name, value in augment.items() if value is not None}
     return data
 
@@ -91,12 +97,17 @@ def build_module(
     return build(node, network=network, **(training if trainable else {}))
 
 
-def prepared(config: Config, channels_last: bool, trained: bool = False) -> tuple[VisionData, VisionModule]:
-    """The data and the module of a training, from the run's seed on; with what is measured before a new run
-    unless weights will follow (``trained``)."""
+def prepared(
+    config: Config,
+    channels_last: bool,
+    trained: bool = False,
+    make_data: Callable[[], VisionData] | None = None,
+) -> tuple[VisionData, VisionModule]:
+    """The data (of `build_data`, or as ``make_data`` gives them) and the module of a training, from the run's
+    seed on; with what is measured before a new run unless weights will follow (``trained``)."""
     seed_everything(config["seed"])
-    data = build_data(config)
-    module = build_module(config, data.facts, trainable=True, trained=trained)
+    data = make_data() if make_data else build_data(config)
+    module = build_module(config, data.facts_of_run, trainable=True, trained=trained)
     data.batch_type = module.batch_type
     if not trained and module.prepare_samples:
         loader = BatchLoader(

@@ -3,6 +3,10 @@
 import re
 from collections.abc import Sequence
 
+from vision_apps.core.errors import DataError, some
+
+_NAMED = 10  # classes in an error
+
 
 def class_name_problems(
     num_classes: int, class_names: Sequence[str], least: int, most: int | None = None
@@ -17,6 +21,19 @@ def class_name_problems(
         f"each of {wanted} class{'es' if (most or least) > 1 else ''}; leave both out and the data set gives "
         "them"
     ]
+
+
+def renumbering(own: Sequence[str], known: Sequence[str]) -> list[int] | None:
+    """The number in ``known`` of each class in ``own``; None where they are numbered alike. `DataError` where
+    one is not known."""
+    if unknown := [name for name in own if name not in known]:
+        raise DataError(
+            f"data: a run knows its classes by name, and {some(unknown, _NAMED)} of these data "
+            f"{'is' if len(unknown) == 1 else 'are'} not among {some(known, _NAMED)}, which it was trained "
+            "with; call the classes as they were called there, or start a new run with these data"
+        )
+    numbers = [known.index(name) for name in own]
+    return None if numbers == list(range(len(known))) else numbers
 
 
 def scalar_names(class_names: Sequence[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """What every data set is: a ``LightningDataModule`` that offers named fields."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -13,6 +13,7 @@ from torch.utils.data import Dataset, Subset
 from vision_apps.core.augmentation import is_over
 from vision_apps.core.errors import ConfigError, CorruptSample
 from vision_apps.core.loader import BatchLoader, read_sample
+from vision_apps.core.renumbering import Renumbered
 from vision_apps.core.seeding import permutation, seed_batch
 
 Split = Literal["train", "val", "test"]
@@ -80,7 +81,9 @@ class VisionData(pl.LightningDataModule):
         workers: reader processes per device; data in memory ignores them.
         augment: name to a function from batch to batch, applied to whole training batches on the device, and
             left out after its ``until``, a share of the run.
-        seed: of splits and order.
+        seed: of the order of an epoch and of augmentation.
+        split_seed: of splits that are drawn and of the order of their samples; apart from ``seed``, so that
+            runs with different seeds are tested on the same samples.
         limit_train, limit_val, limit_test: use only the first so many samples.
         on_corrupt: what a broken file does: ``refuse`` stops, ``skip`` leaves it out and counts it.
     """
@@ -98,6 +101,7 @@ class VisionData(pl.LightningDataModule):
         workers: int = 0,
         augment: Mapping[str, Transform | None] | None = None,
         seed: int = 0,
+        split_seed: int = 0,
         limit_train: int | None = None,
         limit_val: int | None = None,
         limit_test: int | None = None,
@@ -111,6 +115,11 @@ class VisionData(pl.LightningDataModule):
             name: transform for name, transform in (augment or {}).items() if transform is not None
         }
         self.seed = seed
+        self.split_seed = split_seed
+        self.drawn: tuple[Split, ...] = ()  # splits that no file gives, known after ``prepare_data``
+        self.drawn_before: Mapping[str, Split] = {}  # of samples that a run saw: they stay there
+        self.known_facts: Mapping[str, Any] | None = None  # of the run that is gone on with
+        self.renumbering: list[int] | None = None  # of each class the number that a run knows it by
         self.limits: dict[Split, int | None] = {"train": limit_train, "val": limit_val, "test": limit_test}
         self.on_corrupt = on_corrupt
         self.loaders: dict[Split, BatchLoader] = {}
@@ -124,6 +133,11 @@ class VisionData(pl.LightningDataModule):
         units), a vocabulary. They fill parameters of the same name, and every checkpoint has them. No name
         that is not among ``fact_names``, which is asked before there is any data."""
         return {}
+
+    @property
+    def facts_of_run(self) -> dict[str, Any]:
+        """``facts``, or those of the run that is gone on with: its classes have the numbers of then."""
+        return self.facts if self.known_facts is None else dict(self.known_facts)
 
     @property
     def offers(self) -> tuple[str, ...]:
@@ -148,18 +162,26 @@ class VisionData(pl.LightningDataModule):
             offered = set(self.offers) - set(self.to_measure if split == "train" else ())
             wanted = tuple(name for name in self.batch_type._fields if name in offered)  # type: ignore[attr-defined]
             samples, limit = self.load(split, wanted), self.limits[split]
-            self._samples[split] = (
-                samples if limit is None else Part(samples, range(min(limit, len(samples))))
-            )
+            if limit is not None:
+                samples = Part(samples, range(min(limit, len(samples))))
+            if self.renumbering is not None:
+                samples = Renumbered(samples, self.renumbering, self.batch_type)
+            self._samples[split] = samples
         return self._samples[split]
 
-    def fingerprint(self) -> dict[str, dict[str, Any]]:
-        """Per split its number of samples and a hash of some that are spread over it: runs with the same
-        fingerprint saw the same data and the same splits."""
+    def sample_names(self, split: Split) -> list[str]:
+        """What the samples of a split are called, wherever the data lie; none where only their number says
+        which they are."""
+        return []
+
+    def fingerprint(self, splits: Sequence[Split] = SPLITS) -> dict[str, dict[str, Any]]:
+        """Per split its number of samples and a hash of their names and of some that are spread over it: runs
+        with the same fingerprint saw the same data and the same splits."""
         found: dict[str, dict[str, Any]] = {}
-        for split in SPLITS:
+        for split in splits:
             samples = self.samples(split)
             count, digest = len(samples), hashlib.sha256()
+            digest.update("\0".join(self.sample_names(split)).encode("utf-8", "surrogateescape"))
             for index in sorted({count * part // _HASHED for part in range(_HASHED)} if count else ()):
                 try:
                     sample = read_sample(samples, index)

@@ -18,7 +18,16 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.profilers import PassThroughProfiler, Profiler
 
-from vision_apps.core import assembly, checkpoint_io, first_cause, hardware, metrics_file, process, report
+from vision_apps.core import (
+    assembly,
+    checkpoint_io,
+    first_cause,
+    hardware,
+    known_data,
+    metrics_file,
+    process,
+    report,
+)
 from vision_apps.core import resume as going_on
 from vision_apps.core.checkpoint import Interrupted, Pruned
 from vision_apps.core.checkpoint_io import AtomicCheckpointIO
@@ -172,16 +181,23 @@ def _run(
         config |= settings.chosen  # the record, and every checkpoint, say what was used
         if settings.keep_memory:
             hardware.keep_freed_memory()
-        data, module = assembly.prepared(config, settings.channels_last, trained=checkpoint is not None)
-        if checkpoint is not None:
-            going_on.require_weights(module, checkpoint_io.load(checkpoint), checkpoint)
+        saved = checkpoint_io.load(checkpoint) if checkpoint is not None else None
+        data, module = assembly.prepared(
+            config,
+            settings.channels_last,
+            trained=saved is not None,
+            make_data=lambda: known_data.build(config, folder, saved),
+        )
+        if checkpoint is not None and saved is not None:
+            going_on.require_weights(module, saved, checkpoint)
         loggers = _loggers(config, folder)
         try:
             parts = Parts(data, started)
             trainer = _trainer(config, folder, data, loggers, settings, [going_on.Restored(), start, parts])
             if trainer.is_global_zero:
                 start.then(lambda: folder.write_config(config))
-                start.then(lambda: folder.write_json("data.json", data.fingerprint()))
+                fingerprint = known_data.compare(folder, data)
+                start.then(lambda: known_data.keep(folder, data, fingerprint))
                 report.header(config, folder, module, data, settings, loggers)
                 for logger in loggers:
                     logger.log_hyperparams(config)
@@ -212,7 +228,7 @@ def _trainer(
     settings: hardware.Settings,
     own: list[pl.Callback],
 ) -> pl.Trainer:
-    facts = data.facts
+    facts = data.facts_of_run
     given = {**facts, "folder": str(folder.path), "record": {"config": config, "facts": facts}}
     callbacks = _filled(config, "callbacks", given, pl.Callback)
     trainer: pl.Trainer = build(

@@ -6,16 +6,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
+import torch
 from torch import Tensor
 
 from vision_apps.core.conventions import Size, height_width
-from vision_apps.core.data import SPLITS, Split, VisionData, split_indices
+from vision_apps.core.data import SPLITS, Split, VisionData
 from vision_apps.core.errors import CorruptSample, DataError, require_no
 from vision_apps.core.loader import BatchLoader
-from vision_apps.core.seeding import permutation
 from vision_apps.data.images import EXTENSIONS, MAX_PIXELS
 from vision_apps.data.memory import Decoded, FileSamples, decode
 from vision_apps.data.resizing import ResizeMode
+from vision_apps.data.splits import draw, place
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,14 @@ class Listing(Protocol):
     """The files of a split."""
 
     def __len__(self) -> int: ...
+
+    @property
+    def pictures(self) -> list[str]:
+        """Their paths."""
+
+    @property
+    def classes(self) -> list[int] | None:
+        """Of each the class, where it has one."""
 
     def take(self, rows: Tensor) -> Self:
         """The files with these numbers, int64 [n], in their order."""
@@ -84,36 +93,57 @@ class FileData(FolderData):
     def __init__(self, root: str, *, max_pixels: int = MAX_PIXELS, **loader: Any) -> None:
         super().__init__(root, **loader)
         self.max_pixels = max_pixels
+        self._in_splits: dict[Split, list[str]] = {}
         self._broken: dict[str, str] = {}  # files left out before any loader saw them, and why
 
     def prepare_data(self) -> None:
         if not self.root.is_dir():
             raise self.problem("there is no such folder")
 
-    def shuffled(self, listing: AnyListing) -> AnyListing:
-        """The files in an order that ``seed`` draws."""
-        count = len(listing)
-        return listing.take(permutation(count, self.seed, count))
-
-    def hold_out(self, listing: AnyListing, wanted: float, split: Split) -> tuple[AnyListing, AnyListing]:
-        """The files that stay, and those that ``seed`` draws for ``split``: ``wanted`` of them, rounded, at
-        least one. `DataError` where none would stay."""
-        count, held_out = len(listing), max(1, round(wanted))
-        if held_out >= count:
-            raise self.problem(f"{count} pictures are too few to hold some of them out for {split}")
-        kept, held = split_indices(count, held_out, self.seed)
-        return listing.take(kept), listing.take(held)
-
-    def with_held_out(
-        self, found: dict[Split, AnyListing], fractions: Mapping[Split, float]
+    def split_up(
+        self, found: Mapping[Split, AnyListing], fractions: Mapping[Split, float]
     ) -> dict[Split, AnyListing]:
-        """All splits: the one that is missing is its fraction of the training files, val before test."""
-        found = dict(found)
-        for split in SPLITS[1:]:
-            if split not in found:
-                wanted = len(found["train"]) * fractions[split]
-                found["train"], found[split] = self.hold_out(found["train"], wanted, split)
-        return found
+        """All splits, each in an order that ``split_seed`` draws. A missing one is drawn from the training
+        files by their names below ``root``, as `data.splits.draw` says. `DataError` where there are too few
+        of them."""
+        asked = {split: fractions[split] for split in SPLITS if split not in found}
+        whole = found["train"]
+        names = self._named(whole)
+        drawn = draw(names, asked, self.split_seed, whole.classes, self.drawn_before) if asked else []
+        for split in asked:
+            if split not in drawn:
+                raise self.problem(f"{len(names)} pictures are too few to hold some of them out for {split}")
+        splits: dict[Split, AnyListing] = {}
+        for split in SPLITS:
+            if split in found and not (asked and split == "train"):
+                listing = found[split]
+            else:
+                listing = whole.take(torch.tensor([row for row, own in enumerate(drawn) if own == split]))
+            names = self._named(listing)
+            order = sorted(
+                range(len(names)), key=lambda row: (place(names[row], self.split_seed), names[row])
+            )
+            splits[split] = listing.take(torch.tensor(order))
+            self._in_splits[split] = [names[row] for row in order]
+        self.drawn += tuple(asked)
+        return splits
+
+    @property
+    def base(self) -> Path:
+        """The folder below which a file's name is its own, wherever the data lie."""
+        return self.root
+
+    def sample_names(self, split: Split) -> list[str]:
+        return self._in_splits[split][: self.limits[split]]
+
+    def _named(self, listing: Listing) -> list[str]:
+        """Paths below ``base``, with / on every system."""
+        start = os.path.join(self.base, "")
+        below = (
+            path.removeprefix(start) if path.startswith(start) else os.path.relpath(path, self.base)
+            for path in listing.pictures
+        )
+        return [path.replace(os.sep, "/") for path in below]
 
     def leave_out(self, broken: Iterable[CorruptSample]) -> None:
         """Files that cannot be used, counted with those that the loaders meet. `DataError`, which names them,
@@ -188,11 +218,11 @@ def held_out_fractions(val_fraction: float, test_fraction: float | None = None) 
 def pictures_below(folder: Path, extensions: Sequence[str] = EXTENSIONS) -> Iterator[str]:
     """Paths of all files with these extensions, in no particular order; hidden files and folders are left
     out."""
-    for place, folders, files in os.walk(folder):
+    for where, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not is_hidden(name)]
         for name in files:
             if not is_hidden(name) and name.lower().endswith(tuple(extensions)):
-                yield os.path.join(place, name)
+                yield os.path.join(where, name)
 
 
 def is_hidden(name: str) -> bool:

@@ -1,7 +1,9 @@
 """What is written for each input."""
 
+import contextlib
 import io
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -10,11 +12,12 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
-from vision_apps.core.errors import ConfigError
+from vision_apps.core.errors import ConfigError, RunError
 from vision_apps.core.fields import Fields
 from vision_apps.core.pictures import to_pil
 from vision_apps.core.presentation import Presentation, Row
 from vision_apps.prediction.inputs import Input
+from vision_apps.prediction.ours import Ours, told
 from vision_apps.prediction.reading import Item
 from vision_apps.prediction.video import VideoFile
 
@@ -36,8 +39,10 @@ class Outputs:
     """The folder of a prediction: drawings and other files of pictures, a video for each video, a row for
     each picture and frame in ``predictions.jsonl``.
 
-    No file is overwritten but those of an earlier call. `ConfigError` where the folder cannot be made or
-    written, or rows to answer would be replaced.
+    No file is overwritten but those that an earlier call wrote and nobody changed since; where another has a
+    name, ours gets a number. Rows are in ``predictions.jsonl.part`` until all are there; those of an earlier
+    call stay where this one fails. `ConfigError` where the folder cannot be made or written, or has rows of
+    someone else; `RunError` where a write fails.
     """
 
     def __init__(
@@ -48,10 +53,12 @@ class Outputs:
         self.target = target
         try:
             target.mkdir(parents=True, exist_ok=True)
-            self.names = _names(inputs, target)
+            self._ours = Ours(target)
+            self.rows = target / self._ours.free(f"{ROWS}.part")
+            self._names = Names(inputs, target, self._ours)
             # a byte of a file's name that is no UTF-8 is written as JSON writes half a character: \udce9
             self._rows = open(  # noqa: SIM115 - closed by close
-                target / ROWS, "w", encoding="utf-8", errors="backslashreplace"
+                self.rows, "w", encoding="utf-8", errors="backslashreplace"
             )
         except OSError as error:
             raise ConfigError(
@@ -63,7 +70,7 @@ class Outputs:
     @torch.inference_mode()
     def make(self, item: Item, answer: Fields | str) -> Product:
         """Draw and describe an answer of one, or the text of an error; from any thread."""
-        source, name = self.inputs[item.source], self.names[item.source]
+        source, name = self.inputs[item.source], self._names[item.source]
         row: Row = {**({"file": source.name} if source.kind != "words" else {}), **source.words}
         if isinstance(answer, str) or item.inputs is None:
             return Product(item, row | {"error": answer})
@@ -75,7 +82,11 @@ class Outputs:
         drawn = self.presentation.draw_answer(item.inputs, answer)
         if item.frame is not None:
             return Product(item, row | ({"video": name} if drawn else {}), drawn[0] if drawn else None)
-        files = self.presentation.files(item.inputs, answer, Path(name).stem)
+        while True:
+            files = self.presentation.files(item.inputs, answer, Path(name).stem)
+            if all(map(self._ours.may_write, files)):
+                break
+            name = self._names.another(item.source)  # of all that is written for this picture
         if drawn:
             content = io.BytesIO()
             to_pil(drawn[0]).save(content, "PNG", compress_level=_COMPRESSION)
@@ -86,26 +97,43 @@ class Outputs:
         """Write the next product; its row comes last, so that what a row names is complete."""
         item = product.item
         if product.drawing is not None and item.frame is not None and item.footage is not None:
-            path = self.target / self.names[item.source]
+            path = self.target / self._names[item.source]
             if self._video is None or self._video.path != path:
                 self._end_video()
                 self._video = VideoFile(path, item.footage.rate)
             self._video.write(product.drawing, item.frame.time)
-        _write(self.target, product.files)
-        self._rows.write(json.dumps(product.row, ensure_ascii=False) + "\n")
-        self._rows.flush()
+        with told(self.target):
+            for name, content in product.files.items():
+                self._ours.write(name, content)
+            self._rows.write(json.dumps(product.row, ensure_ascii=False) + "\n")
+            self._rows.flush()
 
     def _end_video(self) -> None:
         if self._video is not None:
-            self._video.close()
-            self._video = None
+            video, self._video = self._video, None
+            video.close()
+            if video.path.is_file():
+                self._ours.note(video.path, video.path.name)
 
     def write_closing(self) -> None:
         """What the application writes about all pictures, for which it reads their rows again."""
-        _write(self.target, self.presentation.closing_files(self._pictures()))
+        with told(self.target):
+            for name, content in self.presentation.closing_files(self._pictures()).items():
+                self._ours.write(self._ours.free(name), content)
+
+    def complete(self, replace: bool) -> None:
+        """The rows get their name; if ``replace``, also where those of an earlier call have it."""
+        with told(self.target):
+            self._end_video()
+            self._rows.close()
+            if replace or not (self.target / ROWS).exists():
+                self._ours.rename(self.rows, ROWS)
+                self.rows = self.target / ROWS
+            else:
+                self._ours.note(self.rows, self.rows.name)
 
     def _pictures(self) -> Iterator[Row]:
-        with open(self.target / ROWS, encoding="utf-8") as lines:
+        with open(self.rows, encoding="utf-8") as lines:
             yield from (row for row in map(json.loads, lines) if not row.keys() & {"error", "frame"})
 
     def __enter__(self) -> Self:
@@ -114,59 +142,62 @@ class Outputs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._rows.close()
-        self._end_video()
+        with contextlib.suppress(OSError, RunError):  # it was told when it was first met
+            if not self._rows.closed:
+                self.complete(replace=False)
+        with contextlib.suppress(OSError):
+            self._ours.close()
 
 
-def _names(inputs: list[Input], target: Path) -> list[str]:
-    """Names that keep the input's, with a number where two inputs would collide or where ``target`` has a
-    file of that name which is an input or which we did not write. None is kept for what cannot be asked."""
-    names = {name for source in inputs for name in ("" if source.error else source.name, source.rows) if name}
-    originals = {Path(name).resolve() for name in names}
-    if (target / ROWS).resolve() in originals:
-        raise ConfigError(
-            f"{target / ROWS} holds rows to answer, and the answers would replace it; choose another folder, "
-            "as in --out answers"
-        )
-    ours = _written_before(target)
-    found: list[str] = []
-    taken: set[str] = set()
-    numbers: dict[str, int] = {}  # how far each name was tried: a picture may be in a million rows
+class Names:
+    """What is written for each input is called: as the input, with a number where two inputs would collide or
+    where ``target`` has a file of that name which is an input or which we did not write. An input that cannot
+    be asked has no name.
 
-    def is_free(name: str) -> bool:
-        file = target / name
-        if name.casefold() in taken or file.resolve() in originals:  # some file systems ignore case
-            return False
-        return name in ours or not (file.exists() or file.is_symlink())
+    Raises:
+        ConfigError: ``target`` has rows which are to be answered or which we did not write.
+    """
 
-    for source in inputs:
-        if source.error:
-            found.append("")
-            continue
+    def __init__(self, inputs: list[Input], target: Path, ours: Ours) -> None:
+        self._ours, self._target = ours, target
+        names = {n for source in inputs for n in ("" if source.error else source.name, source.rows) if n}
+        self._originals = {Path(name).resolve() for name in names}
+        self._taken: set[str] = set()
+        self._numbers: dict[str, int] = {}  # how far each name was tried: a picture may be in a million rows
+        self._lock = threading.Lock()
+        if (target / ROWS).resolve() in self._originals:
+            raise ConfigError(
+                f"{target / ROWS} holds rows to answer, and the answers would replace it; choose another "
+                "folder, as in --out answers"
+            )
+        if not ours.may_write(ROWS):
+            raise ConfigError(
+                f"{target / ROWS} was not written by this command, or was changed since, and would be "
+                "replaced; choose another folder, as in --out answers"
+            )
+        self._sources = inputs
+        self._found = ["" if source.error else self._free(source) for source in inputs]
+
+    def __getitem__(self, number: int) -> str:
+        return self._found[number]
+
+    def another(self, number: int) -> str:
+        """The next free name of an input; from any thread."""
+        with self._lock:
+            self._found[number] = self._free(self._sources[number])
+            return self._found[number]
+
+    def _free(self, source: Input) -> str:
         stem, suffix = Path(source.name.replace(":", "-")).stem, ".mp4" if source.is_film else ".png"
         plain = f"{stem}{suffix}"
-        number = numbers.get(plain, 1)
-        name = plain if number == 1 else f"{stem}-{number}{suffix}"
-        while not is_free(name):
-            number += 1
-            name = f"{stem}-{number}{suffix}"
-        numbers[plain] = number
-        taken.add(name.casefold())
-        found.append(name)
-    return found
+        while True:
+            number = self._numbers[plain] = self._numbers.get(plain, 0) + 1
+            name = plain if number == 1 else f"{stem}-{number}{suffix}"
+            if self._is_free(name):
+                self._taken.add(name.casefold())
+                return name
 
-
-def _written_before(target: Path) -> set[str]:
-    """The pictures and videos that an earlier call wrote into this folder."""
-    try:
-        with open(target / ROWS, encoding="utf-8") as lines:
-            rows = [json.loads(line) for line in lines]
-        return {row[key] for row in rows for key in ("picture", "video") if key in row}
-    except (OSError, ValueError, TypeError):  # no such file, or not one of ours
-        return set()
-
-
-def _write(target: Path, files: Mapping[str, bytes]) -> None:
-    for name, content in files.items():
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        (target / name).write_bytes(content)
+    def _is_free(self, name: str) -> bool:
+        if name.casefold() in self._taken:  # some file systems ignore case
+            return False
+        return self._ours.may_write(name) and (self._target / name).resolve() not in self._originals

@@ -85,12 +85,13 @@ def predict(
         except KeyboardInterrupt:
             interrupted = True
         progress.clear()
-    if progress.pictures:
-        outputs.write_closing()
-    answers = progress.pictures + progress.frames
+        answers = progress.pictures + progress.frames
+        if progress.pictures:
+            outputs.write_closing()
+        outputs.complete(replace=bool(answers) or interrupted)
     if not answers and not interrupted:
         raise DataError(
-            f"none of the {progress.failures} inputs could be answered; the reasons are in {target / ROWS}"
+            f"none of the {progress.failures} inputs could be answered; the reasons are in {outputs.rows}"
         )
     if answers and batch is None:
         print(f"batch   {_batches(answerer)}")

@@ -213,9 +213,10 @@ class Sweep:
 
     def _units(self, number: int, values: Values) -> list[Unit]:
         words = tuple(self.space.words(values))
+        seeds = [int(values["seed"])] if self.space.varies_seed else self.seeds  # type: ignore[arg-type]
         return [
             Unit(number, seed, RunFolder(trial.folder_of(self.folder, number, seed, self.several)), words)
-            for seed in self.seeds
+            for seed in seeds
         ]
 
     def _start(self, opened: Open, unit: Unit, slot: int) -> None:
@@ -232,11 +233,10 @@ class Sweep:
         opened.running[slot] = Running(unit, job, time.time())
 
     def _pruning(self, unit: Unit) -> dict[str, object] | None:
-        if not self.settings.pruner or unit.seed != self.seeds[0]:
+        if not self.settings.pruner or (self.several and unit.seed != self.seeds[0]):
             return None
         return {
             "_target_": "vision_apps.sweeps.pruning.Pruning",
-            "sweep": str(self.folder.absolute()),
             "trial": unit.number,
             "metric": next(iter(self.objectives)),
             "pruner": self.settings.pruner,
@@ -252,7 +252,7 @@ class Sweep:
                     del opened.running[slot]
                     self._judge(opened, running.unit, running)
             if opened.number in self.open and not opened.waiting and not opened.running:
-                columns = zip(*(opened.values[seed] for seed in self.seeds), strict=True)
+                columns = zip(*opened.values.values(), strict=True)
                 self._tell(opened, TrialState.COMPLETE, [fmean(column) for column in columns])
 
     def _judge(self, opened: Open, unit: Unit, running: Running | None) -> None:

@@ -1,6 +1,5 @@
 """Giving up a run of a sweep that is worse than the others were at the same epoch."""
 
-import json
 from pathlib import Path
 
 import optuna
@@ -18,13 +17,18 @@ class Pruning(pl.Callback):
     checkpoint is complete.
 
     Args:
-        sweep: the sweep's folder, whose ``study.json`` says where the study is kept.
+        folder: of the run, somewhere below that of its sweep, whose ``study.json`` says where the study is
+            kept.
         pruner: its short name, as ``median``.
         options: arguments of its Optuna class.
     """
 
-    def __init__(self, sweep: str, trial: int, metric: str, pruner: str, options: dict[str, object]) -> None:
-        self.sweep, self.number, self.metric = Path(sweep), trial, metric
+    def __init__(
+        self, trial: int, metric: str, pruner: str, options: dict[str, object], folder: str = "."
+    ) -> None:
+        above = Path(folder).absolute().parents
+        self.sweep = next((path for path in above if (path / "study.json").is_file()), above[0])
+        self.number, self.metric = trial, metric
         self.pruner, self.options = pruner, options
         self._study: optuna.Study | None = None
         self._give_up = False
@@ -44,12 +48,10 @@ class Pruning(pl.Callback):
 
     def _report(self, value: float, epoch: int) -> bool:
         """Keep the value in the study; returns whether the pruner gives the run up."""
-        where = json.loads((self.sweep / "study.json").read_text())
-        with studies.explained(where["storage"]):
+        place, name = studies.where(self.sweep)
+        with studies.explained(place):
             if self._study is None:
-                self._study = optuna.load_study(
-                    study_name=where["study"], storage=studies.open_storage(where["storage"])
-                )
+                self._study = optuna.load_study(study_name=name, storage=studies.open_storage(place))
             storage = self._study._storage  # a Trial would ask the sampler for values
             trial_id = studies.trial_id(self._study, self.number)
             storage.set_trial_intermediate_value(trial_id, epoch, value)

@@ -86,6 +86,11 @@ def go_on(folder: Path, changes: Sequence[str]) -> None:
 def _run(folder: Path, record: Record, storage: str | None, changes: Sequence[str] = ()) -> None:
     chosen = settings.read(record["settings"], changes)
     searched = space.parse(record["fixed"], record["space"], [Path(path) for path in record["config_dirs"]])
+    if searched.varies_seed and chosen.seeds != 1:
+        raise ConfigError(
+            f"seeds: {chosen.seeds} are asked for each trial, and seed itself varies; leave one of them out: "
+            "runs of one trial are averaged (seeds=3), trials are compared (seed=0,1,2)"
+        )
     for sample in searched.samples():
         config = compose.compose([*searched.fixed, *sample], searched.dirs)
         targets.allow(config.allow_targets)

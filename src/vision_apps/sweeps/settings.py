@@ -4,10 +4,9 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-import yaml
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
+from vision_apps.core.config.overrides import value
 from vision_apps.core.config.suggest import instead_of
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.plain import Config
@@ -48,6 +47,8 @@ class Settings:
             trained to its end.
         objectives: metric to ``min`` or ``max``; null: what the task monitors. ``parameters``, ``seconds``
             and ``peak_memory`` can be named too.
+        choose_on_test: whether objectives may be figures of the test split, which measures nothing new
+            after that.
         storage: where Optuna keeps the study: an SQLAlchemy URL, or ``journal://FILE``; null: SQLite in the
             sweep's folder.
         study: its name there; null: the folder's. Machines that name the same one share the search.
@@ -67,6 +68,7 @@ class Settings:
     pruner: str | None = None
     pruner_options: Mapping[str, object] = dataclasses.field(default_factory=dict)
     objectives: Mapping[str, str] | None = None
+    choose_on_test: bool = False
     storage: str | None = None
     study: str | None = None
     max_time: str | None = None
@@ -111,25 +113,36 @@ FIELDS = tuple(field.name for field in dataclasses.fields(Settings))
 def read(content: Mapping[str, object], words: Sequence[str]) -> Settings:
     """Settings of the keys of a file in ``conf/sweep`` and of ``key=value`` words, which win; one
     `ConfigError` tells all unknown keys and values that cannot be."""
-    try:
-        changes = OmegaConf.from_dotlist(list(words))
-        merged: Config = OmegaConf.to_container(OmegaConf.merge(dict(content), changes))  # type: ignore[assignment]
-    except (OmegaConfBaseException, yaml.YAMLError) as error:
-        raise ConfigError(f"{' '.join(words)}: cannot be read: {str(error).splitlines()[0]}") from None
+    changes: Config = {}
+    for word in words:
+        *path, name = word.partition("=")[0].split(".")
+        node = changes
+        for part in path:
+            node = node.setdefault(part, {})
+        node[name] = value(word)
+    merged: Config = OmegaConf.to_container(OmegaConf.merge(dict(content), changes))  # type: ignore[assignment]
     problems = [
         f"{name}: a sweep has no such setting{instead_of(name, FIELDS)}"
         for name in merged.keys() - set(FIELDS)
     ]
-    for name, value in merged.items():
-        if name in _CHECKS and value is not None:
+    for name, given in merged.items():
+        if name in _CHECKS and given is not None:
             fits, expected = _CHECKS[name]
-            if not fits(value):
-                problems.append(f"{name}: {value!r}, expected {expected}")
+            if not fits(given):
+                problems.append(f"{name}: {given!r}, expected {expected}")
     if problems:
         raise ConfigError("\n".join(sorted(problems)))
     if isinstance(merged.get("seeds"), list):
         merged["seeds"] = tuple(merged["seeds"])
-    result = Settings(**{name: value for name, value in merged.items() if value is not None})
+    result = Settings(**{name: given for name, given in merged.items() if given is not None})
+    tested = [name for name in result.objectives or () if name.startswith("test/")]
+    if tested and not result.choose_on_test:
+        instead = f"{{{tested[0].replace('test/', 'val/', 1)}: {(result.objectives or {})[tested[0]]}}}"
+        raise ConfigError(
+            f"objectives: {', '.join(tested)}: what is chosen by figures of the test split is no longer "
+            f"measured by it; choose by validation, as in objectives={instead}, or say that this is meant: "
+            "choose_on_test=true"
+        )
     if result.pruner and result.objectives and len(result.objectives) > 1:
         raise ConfigError(
             f"pruner: {result.pruner} needs one objective, there are {len(result.objectives)} "
@@ -167,10 +180,12 @@ _CHECKS: dict[str, _Check] = {
         lambda value: isinstance(value, dict) and value and set(value.values()) <= {"min", "max"},
         "metric: min or max, as in objectives={val/loss: min, parameters: min}",
     ),
-    "fail_fast": (lambda value: isinstance(value, bool), "true or false"),
+    **dict.fromkeys(
+        ("fail_fast", "choose_on_test"), (lambda value: isinstance(value, bool), "true or false")
+    ),
     "max_time": (
         lambda value: isinstance(value, str) and re.fullmatch(r"(\d+:)?\d{1,2}:\d{2}:\d{2}", value),
-        "[DD:]HH:MM:SS as in max_time='01:30:00'",
+        "[DD:]HH:MM:SS as in max_time=01:30:00, in a file between quotes",
     ),
     "unfinished": _one_of(*UNFINISHED),
     "launcher": _one_of(*LAUNCHERS),

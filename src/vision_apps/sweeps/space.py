@@ -7,6 +7,7 @@
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,9 +23,11 @@ from optuna.distributions import (
 )
 
 from vision_apps.core.config import compose, options
+from vision_apps.core.config.overrides import readable
 from vision_apps.core.errors import ConfigError
 
 _SCALARS = (bool, int, float, str)
+_PLACES = ("run.dir", "run.root")  # that the sweep gives its runs
 Values = Mapping[str, CategoricalChoiceType]  # of one trial: key to value
 
 
@@ -42,6 +45,12 @@ class Axis(NamedTuple):
         """The key without its ``+``."""
         return self.key.lstrip("+")
 
+    def spelled(self, value: CategoricalChoiceType) -> object:
+        """A value for Hydra; of a range the nearest one, because steps are added in floating point."""
+        if self.points and not self.choices and isinstance(value, float):
+            return min(self.points, key=lambda point: abs(point - value))  # type: ignore[operator]
+        return self.choices.get(value, value)
+
 
 class Space(NamedTuple):
     """What all runs have in common, and what differs."""
@@ -54,6 +63,11 @@ class Space(NamedTuple):
     def distributions(self) -> dict[str, BaseDistribution]:
         """Key to what Optuna draws from."""
         return {axis.name: axis.distribution for axis in self.axes}
+
+    @property
+    def varies_seed(self) -> bool:
+        """Whether the seed is one of the values that are tried."""
+        return any(axis.name == "seed" for axis in self.axes)
 
     @property
     def combinations(self) -> int | None:
@@ -69,7 +83,7 @@ class Space(NamedTuple):
 
     def words(self, values: Values) -> list[str]:
         """The overrides of one trial, without what is fixed."""
-        return [f"{axis.key}={axis.choices.get(values[axis.name], values[axis.name])}" for axis in self.axes]
+        return [f"{axis.key}={axis.spelled(values[axis.name])}" for axis in self.axes]
 
     def samples(self) -> list[list[str]]:
         """Overrides of a few trials that between them take every option of every group that is varied: what
@@ -99,6 +113,8 @@ def parse(words: Sequence[str], axes: Mapping[str, str], config_dirs: Sequence[P
     groups = options.groups(dirs)
     parsed = [_parse(word, dirs) for word in (*ours, *words)]
     simple = [_simple(override, groups) for override in parsed]
+    if place := next((word for word in words if word.startswith("run.dir=")), None):
+        raise ConfigError(f"{place}: the runs of a sweep lie in its folder, which dir=FOLDER chooses")
     fixed, varied = [], []
     for word in compose.expand(simple, dirs):
         override = _parse(word, dirs)
@@ -119,7 +135,7 @@ def _parse(word: str, dirs: Sequence[Path]) -> Override:
     if "=" not in word and not word.startswith("~"):
         compose.expand([word], dirs)  # says what is wrong with it
     try:
-        return OverridesParser.create().parse_override(word)
+        return OverridesParser.create().parse_override(readable(word))
     except HydraException as error:
         raise ConfigError(f"{word}: cannot be read: {str(error).splitlines()[0]}") from error
 
@@ -139,30 +155,81 @@ def _text(value: object) -> str:
 
 def _axis(override: Override) -> Axis:
     key, _, text = str(override.input_line).partition("=")
+    if key.lstrip("+") in _PLACES:
+        raise ConfigError(f"{key}={text}: the runs of a sweep lie in its folder, which dir=FOLDER chooses")
     value = override.value()
     log = "log" in getattr(value, "tags", ())
+    if unknown := sorted(set(getattr(value, "tags", ())) - {"log"}):
+        raise ConfigError(f"{key}={text}: the tag {unknown[0]} means nothing here; expected log")
+    if getattr(value, "shuffle", False):
+        raise ConfigError(f"{key}={text}: the sampler chooses the order; leave shuffle() out")
     if isinstance(value, ChoiceSweep):
-        choices: dict[CategoricalChoiceType, str] = {
-            item if isinstance(item, _SCALARS) else _text(item): _text(item) for item in value.list
-        }
-        return Axis(key, text, CategoricalDistribution(list(choices)), choices, list(choices))
+        if log:
+            raise ConfigError(
+                f"{key}={text}: a logarithmic scale is one of interval(...), not of single values"
+            )
+        return Axis(key, text, *_choices(f"{key}={text}", value.list))
     if isinstance(value, RangeSweep):
-        points = list(value.range())
-        if not points:
-            raise ConfigError(f"{key}={text}: the range holds no value; its end is excluded")
-        return Axis(key, text, _between(points[0], points[-1], log, value.step), {}, points)
+        return _range_axis(key, text, value, log)
     if isinstance(value, IntervalSweep):
-        if value.start is None or value.end is None or not value.start <= value.end:
+        low, high = value.start, value.end
+        if (
+            low is None
+            or high is None
+            or not low <= high
+            or not math.isfinite(low)
+            or not math.isfinite(high)
+        ):
             raise ConfigError(f"{key}={text}: expected interval(low, high) with low <= high")
-        if log and value.start <= 0:
-            raise ConfigError(f"{key}={text}: a logarithmic scale begins above 0")
-        return Axis(key, text, _between(value.start, value.end, log), {}, None)
+        _require_positive(f"{key}={text}", low, log)
+        return Axis(key, text, _between(low, high, log), {}, None)
     raise ConfigError(f"{key}={text}: a sweep takes a,b, choice(...), range(...) or interval(...)")
+
+
+def _choices(
+    word: str, items: Sequence[object]
+) -> tuple[BaseDistribution, dict[CategoricalChoiceType, str], list[CategoricalChoiceType]]:
+    """Optuna takes 1, 1.0 and true for one value, and they are three."""
+    values: list[CategoricalChoiceType] = [x if isinstance(x, _SCALARS) else _text(x) for x in items]
+    if len({(type(value), value) for value in values}) < len(values):
+        raise ConfigError(
+            f"{word}: the same value twice; every value is tried once, and seeds=2 runs it twice"
+        )
+    spelled = [_text(item).lower() if isinstance(item, bool) else _text(item) for item in items]
+    if len(set(values)) < len(values):
+        values = list(spelled)
+    return CategoricalDistribution(values), dict(zip(values, spelled, strict=True)), values
+
+
+def _range_axis(key: str, text: str, value: RangeSweep, log: bool) -> Axis:
+    """In the order that was asked for; Optuna knows the least, the greatest and the step."""
+    points: list[CategoricalChoiceType] = list(value.range())
+    if not points:
+        raise ConfigError(f"{key}={text}: the range holds no value; its end is excluded")
+    ends = [value.start or 0, value.stop, value.step]
+    step = 1 if len(points) == 1 else abs(value.step)
+    if any(isinstance(end, float) for end in ends):  # 0.1 + 0.2 is meant to be 0.3
+        first, size = Decimal(str(ends[0])), Decimal(str(ends[2]))
+        points = [float(first + number * size) for number in range(len(points))]
+    low, high = min(points), max(points)  # type: ignore[type-var]
+    _require_positive(f"{key}={text}", low, log)  # type: ignore[arg-type]
+    if log and len(points) > 1 and not (isinstance(step, int) and step == 1):
+        listed = ",".join(map(str, points))
+        raise ConfigError(
+            f"{key}={text}: a logarithmic scale has no steps; use choice({listed}), or "
+            f"tag(log,interval({low},{high})), around it int(...) for whole numbers"
+        )
+    return Axis(key, text, _between(low, high, log, step), {}, points)  # type: ignore[arg-type]
+
+
+def _require_positive(word: str, low: float, log: bool) -> None:
+    if log and low <= 0:
+        raise ConfigError(f"{word}: a logarithmic scale begins above 0")
 
 
 def _between(low: float, high: float, log: bool, step: float | None = None) -> BaseDistribution:
     if isinstance(low, int) and isinstance(high, int):
-        return IntDistribution(low, high, log=log, step=1 if log or step is None else abs(int(step)))
+        return IntDistribution(low, high, log=log, step=1 if log or step is None else int(step))
     return FloatDistribution(low, high, log=log, step=None if log else step)
 
 

@@ -22,7 +22,7 @@ from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError
 from vision_apps.sweeps.settings import PRUNERS, SAMPLERS, Settings
 
-JOURNAL = "journal://"
+JOURNAL, SQLITE = "journal://", "sqlite:///"
 _LOCKED_SECONDS = 30  # that SQLite waits for another writer
 _TRIES = 5  # to open an empty database
 _WITHOUT_SEED_OFFSET = ("qmc",)  # its sequence is counted in the study
@@ -34,7 +34,7 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 def place(path: Path) -> str:
     """URL of the storage of a study in the SQLite file ``path``."""
-    return f"sqlite:///{path.absolute()}"
+    return f"{SQLITE}{path.absolute()}"
 
 
 @contextlib.contextmanager
@@ -198,10 +198,22 @@ def remember(folder: Path, storage: str, name: str) -> None:
     path.write_text(json.dumps({"storage": storage, "study": name}, indent=2) + "\n")
 
 
+def where(folder: Path) -> tuple[str, str]:
+    """Storage and name of a sweep's study, as `remember` wrote them. A file that lies in the folder is that
+    one, wherever it was when it was written down: the folder may have been moved or copied. `OSError`,
+    `ValueError` or `KeyError` where nothing was written down."""
+    known = json.loads((folder / "study.json").read_text())
+    storage, name = str(known["storage"]), str(known["study"])
+    scheme = next((start for start in (JOURNAL, SQLITE) if storage.startswith(start)), None)
+    if scheme is not None:
+        own = folder.absolute() / Path(storage.removeprefix(scheme)).name
+        storage = f"{scheme}{own}" if own.is_file() else storage
+    return storage, name
+
+
 def recalled(folder: Path) -> str | None:
-    """The storage as `remember` wrote it; None where the sweep ended before."""
+    """The storage as `where` says; None where the sweep ended before it was written down."""
     try:
-        storage: str = json.loads((folder / "study.json").read_text())["storage"]
+        return where(folder)[0]
     except (OSError, ValueError, KeyError):
         return None
-    return storage

@@ -50,7 +50,9 @@ def prepare(
     words = [*space.fixed, *unit.words]
     config, choices = compose.compose_with_choices(words, space.dirs)
     config.run.dir = str(path)
-    config.seed = unit.seed
+    seed = [] if space.varies_seed else [f"seed={unit.seed}"]
+    if seed:
+        config.seed = unit.seed
     if pruning:
         config.callbacks.pruning = dict(pruning)
     engine.prepare(
@@ -59,7 +61,7 @@ def prepare(
         title=unit.title + (f" seed={unit.seed}" if several else ""),
         group=group,
         trial=unit.number,
-        command=[sys.executable, "-m", "vision_apps", "train", *words, f"seed={unit.seed}"],
+        command=[sys.executable, "-m", "vision_apps", "train", *words, *seed],
     )
 
 

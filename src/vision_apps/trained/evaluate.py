@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 import torch
 
-from vision_apps.core import assembly, checkpoint_io, hardware, report
+from vision_apps.core import assembly, checkpoint_io, hardware, known_data, report
 from vision_apps.core.config import check, overrides
 from vision_apps.core.config.instantiate import build
 from vision_apps.core.errors import CheckpointError
@@ -85,8 +85,10 @@ def test(place: str, changes: list[str]) -> dict[str, float]:
     folder = trained.run or RunFolder(trained.beside("test"))
     check.check(config)
     settings = hardware.resolve(config)
-    data = assembly.build_data(config)
+    data = known_data.build(config, trained.run, trained.checkpoint)
     data.batch_type = module.batch_type
+    if trained.run is not None:
+        known_data.compare(trained.run, data, ("test",))
     wanted = ("_target_", "accelerator")
     node = {name: value for name, value in config["trainer"].items() if name in wanted}
     trainer: pl.Trainer = build(

@@ -138,8 +138,7 @@ TOY = Path(__file__).parents[1] / "conf"
         (
             ["model.width=[1"],
             "model.width=[1: cannot be read: no viable alternative at input '[1'; quote text that has any "
-            "of ,=[]{}() "
-            "or spaces: 'key=\"a, b\"'",
+            "of ,[]{}()'\"$: 'key=\"a, b\"'",
         ),
         (
             ["hydra/launcher=slurm"],

@@ -1,10 +1,14 @@
-"""``key=value`` changes to a saved configuration."""
+"""``key=value``, and such changes to a saved configuration."""
 
 import copy
+import re
 
 import pytest
+from omegaconf import OmegaConf
 
+from vision_apps.cli.arguments import Words
 from vision_apps.core.config import overrides
+from vision_apps.core.config.compose import compose
 from vision_apps.core.errors import ConfigError
 
 SAVED = {"seed": 0, "trainer": {"max_epochs": 10, "limit": None}, "data": {"augment": {"flip": {"p": 0.5}}}}
@@ -79,3 +83,54 @@ def test_value_that_cannot_be_read() -> None:
 )
 def test_rounded(text: str, shown: str) -> None:
     assert overrides.rounded(text, 4) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("10:00:00", "10:00:00"),  # YAML 1.1 reads 36000
+        ("1:00:00:00", "1:00:00:00"),
+        ("on", "on"),
+        ("no", "no"),
+        ("0o17", "0o17"),
+        ("1_000", 1000),
+        ("'photos #2'", "photos #2"),
+        ("photos #2", "photos #2"),
+        ("b\u00fccher/~x;y", "b\u00fccher/~x;y"),
+        ("sqlite:///a.db?mode=ro&x=1", "sqlite:///a.db?mode=ro&x=1"),
+        ("a: b", "a: b"),
+        ('"a, b"', "a, b"),
+        ("photos/a-b_c.d", "photos/a-b_c.d"),
+        ("{val/loss: min, parameters: min}", {"val/loss": "min", "parameters": "min"}),
+        ("sqlite:///study.db", "sqlite:///study.db"),
+        ("2026-01-02", "2026-01-02"),
+        ("", ""),
+    ],
+)
+def test_the_grammar_of_the_command_line_of_a_new_run(text: str, value: object) -> None:
+    found = overrides.value(f"key={text}")
+    assert (found, type(found)) == (value, type(value))
+    composed = compose([f"+trainer.default_root_dir={text}"])
+    assert OmegaConf.to_container(composed.trainer)["default_root_dir"] == value
+
+
+@pytest.mark.parametrize("text", ["photos (2)", "a {b", "'half", "[1"])
+def test_what_it_refuses(text: str) -> None:
+    with pytest.raises(
+        ConfigError, match=f"^key={re.escape(text)}: cannot be read: .*; quote text that has any of"
+    ):
+        overrides.value(f"key={text}")
+    with pytest.raises(ConfigError, match=r"cannot be read: .*; quote text that has any of"):
+        compose([f"+trainer.default_root_dir={text}"])
+
+
+def test_several_values_are_a_sweep() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^seed=1,2: several values are a sweep; a list is written seed=\[1,2\]"
+    ):
+        overrides.value("seed=1,2")
+
+
+def test_quotes_around_what_no_grammar_reads() -> None:
+    assert Words(["dir='my sweep #2'"]).pop("dir") == "my sweep #2"
+    assert Words(["resume=runs/a (1)/x"]).pop("resume") == "runs/a (1)/x"

@@ -304,12 +304,12 @@ def test_splits_are_held_out_of_all(tmp_path: Path) -> None:
         return {split: {item.path for item in own} for split, own in data.annotations.items()}
 
     found = names(test_fraction=0.2, val_fraction=0.1)
-    assert [len(found[split]) for split in ("train", "val", "test")] == [14, 2, 4]
+    assert [len(found[split]) for split in ("train", "val", "test")] == [16, 1, 3]
     assert len(set.union(*found.values())) == 20
     # the test pictures are the same whatever is held out for validation, and others for another seed
     assert names(test_fraction=0.2, val_fraction=0.3)["test"] == found["test"]
-    assert names(test_fraction=0.2, val_fraction=0.1, seed=1)["test"] != found["test"]
-    with pytest.raises(DataError, match="1 pictures are too few to hold some of them out for val"):
+    assert names(test_fraction=0.2, val_fraction=0.1, split_seed=1)["test"] != found["test"]
+    with pytest.raises(DataError, match="2 pictures are too few to hold some of them out for val"):
         Given(tmp_path, {"train": items[:2]}).prepare_data()
 
 

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from vision_apps.core.config import options
-from vision_apps.core.config.overrides import keys
+from vision_apps.core.config.overrides import keys, readable, unreadable
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError, require_no
 from vision_apps.core.plain import Choices
@@ -99,7 +99,7 @@ def expand(overrides: Sequence[str], dirs: Sequence[Path]) -> list[str]:
             names = ",".join(_full_name(name, group, task, dirs, problems) for name in _names(text))
             if names:
                 word = f"{plus}{group}=" + (f"[{names}]" if text.startswith("[") else names)
-        expanded.append(word)
+        expanded.append(readable(word))
     require_no(problems)
     return expanded
 
@@ -185,11 +185,7 @@ def explain(error: Exception, overrides: Sequence[str], dirs: Sequence[Path]) ->
     from hydra.errors import OverrideParseException
 
     if isinstance(error, OverrideParseException):
-        reason = str(error.message).split("\nSee https")[0].strip()
-        return ConfigError(
-            f"{error.override}: cannot be read: {reason}; quote text that has any of ,=[]{{}}() or spaces: "
-            "'key=\"a, b\"'"
-        )
+        return ConfigError(unreadable(str(error.override), error))
     if isinstance(error, yaml.YAMLError):
         return ConfigError(f"a configuration file is not valid YAML: {error}")
     problems = list(_unknown_keys(overrides, dirs))

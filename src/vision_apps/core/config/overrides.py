@@ -1,12 +1,9 @@
-"""``key=value`` changes to a saved configuration."""
+"""``key=value``, read alike in every command, and such changes to a saved configuration."""
 
 import copy
 import json
+import re
 from collections.abc import Iterator, Sequence
-
-import yaml
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError
@@ -29,6 +26,9 @@ CHANGEABLE = {
     "data.*_json data.proposals_cache data.download data.workers data.eval_batch_size data.on_corrupt "
     "data.in_memory",
 }
+
+_TEXT = re.compile(r"[^,\[\]{}()'\"\\$]*")
+_READ = re.compile(r"[A-Za-z0-9_/.:+%*@?| \t-]*")  # what Hydra takes without quotes
 
 
 def keys(config: Config, prefix: str = "") -> Iterator[str]:
@@ -54,7 +54,7 @@ def apply(config: Config, changes: Sequence[str]) -> Config:
     changed = copy.deepcopy(config)
     known = list(keys(config))
     for change in changes:
-        key, equals, text = change.partition("=")
+        key, equals, _ = change.partition("=")
         if not equals:
             raise ConfigError(f"{change}: expected key=value, for instance trainer.max_epochs=20")
         if key not in known:
@@ -65,15 +65,44 @@ def apply(config: Config, changes: Sequence[str]) -> Config:
             node = node[part]
         if isinstance(node[name], dict):
             raise ConfigError(f"{key}: a saved run keeps its {key}; start a new run to use another")
-        node[name] = _value(change, text)
+        node[name] = value(change)
     return changed
 
 
-def _value(change: str, text: str) -> object:
-    """Read as on the command line of a new run; plain YAML takes ``1e-3`` for a text."""
+def readable(word: str) -> str:
+    """The word for Hydra's grammar, which refuses ``data.root=photos #2`` and any letter with an accent. A
+    value that has nothing of a list, mapping, function, quote or reference is text as it stands."""
+    key, equals, text = word.partition("=")
+    return f"{key}='{text}'" if equals and _TEXT.fullmatch(text) and not _READ.fullmatch(text) else word
+
+
+def value(word: str) -> object:
+    """The value of ``key=value`` in the grammar of the command line of a new run: Hydra's, after `readable`.
+    `ConfigError` where it cannot be read, or is several."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    key, _, text = word.partition("=")
     try:
-        node = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))
-    except (yaml.YAMLError, OmegaConfBaseException) as error:
-        raise ConfigError(f"{change}: cannot be read: {str(error).splitlines()[0]}") from None
-    assert isinstance(node, dict)
-    return node["value"]
+        override = OverridesParser.create().parse_override(readable(f"value={text}"))
+        if override.is_sweep_override():
+            raise ConfigError(
+                f"{word}: several values are a sweep; a list is written {key}=[{text}], a text with a comma "
+                f"\"{key}='{text}'\""
+            )
+        return override.value()
+    except HydraException as error:
+        raise ConfigError(unreadable(word, error)) from error
+
+
+def unreadable(word: str, error: Exception) -> str:
+    """What is said of a word that Hydra's grammar refuses."""
+    reason = str(getattr(error, "message", error)).split("\nSee https")[0].strip().splitlines()[0]
+    return f"{word}: cannot be read: {reason}; quote text that has any of ,[]{{}}()'\"$: 'key=\"a, b\"'"
+
+
+def unquoted(text: str) -> str:
+    """The text of a word that is read before any grammar: a quoted one as Hydra reads it."""
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        return str(value(f"value={text}"))
+    return text

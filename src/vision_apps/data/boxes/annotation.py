@@ -44,6 +44,14 @@ class Annotation(NamedTuple):
 class Annotations(list[Annotation]):
     """The pictures of a split."""
 
+    @property
+    def pictures(self) -> list[str]:
+        return [item.path for item in self]
+
+    @property
+    def classes(self) -> None:
+        """A picture has several."""
+
     def take(self, rows: Tensor) -> "Annotations":
         """Those with these numbers, int64 [n], in their order."""
         return Annotations(self[row] for row in rows.tolist())

@@ -38,7 +38,7 @@ class BoxData(ResizedData):
 
     A subclass reads its format in ``read``. The rest is the same for all: pictures that are missing, boxes
     that cannot be used, splits, resizing to one size, padding to the largest number of objects. Within a
-    split the order is drawn by ``seed``.
+    split the order is drawn by ``split_seed``.
 
     Args:
         root: folder of the data.
@@ -46,7 +46,8 @@ class BoxData(ResizedData):
         resize_mode: ``letterbox`` keeps the aspect and fills the rest with grey, ``stretch`` does not.
         only: ``single`` leaves out pictures with more than one object.
         in_memory: decode once and keep all samples of a split: 3 bytes for every pixel.
-        val_fraction, test_fraction: of all pictures, held out by ``seed`` where the data has no such split.
+        val_fraction, test_fraction: of all training pictures, held out by their names and ``split_seed``
+            where the data has no such split, as `data.splits.draw` says.
         on_bad_box: what a box does that is no number, reversed or outside its picture. ``refuse`` stops,
             ``drop`` leaves it out. Boxes of no size are always left out; both are counted and named.
         proposals: selective search in its mode ``single``, ``fast`` or ``quality``; computed once and kept.
@@ -118,12 +119,7 @@ class BoxData(ResizedData):
                     raise self.problem(f"no picture is left for {split}")
         if "train" not in kept:
             raise self.problem("there are no pictures to train on")
-        everything = len(kept["train"])
-        for split in ("test", "val"):  # the test does not depend on how much is held out for validation
-            if split not in kept:
-                wanted = everything * self.fractions[split]
-                kept["train"], kept[split] = self.hold_out(kept["train"], wanted, split)
-        return {split: self.shuffled(kept[split]) for split in SPLITS}
+        return self.split_up(kept, self.fractions)
 
     def _present(self, items: list[Annotation]) -> list[Annotation]:
         """Those whose picture is there and whose size is known."""

@@ -97,7 +97,7 @@ class CIFAR10(_Cifar):
     Args:
         root: the folder that holds the unpacked archive, or the unpacked folder itself.
         download: fetch and unpack the official archive when it is not there.
-        val_images: held out of the training images, chosen by ``seed``.
+        val_images: held out of the training images, chosen by ``split_seed``.
     """
 
     title = "CIFAR-10"

@@ -29,6 +29,14 @@ class LabelledFiles:
     def __len__(self) -> int:
         return len(self.files)
 
+    @property
+    def pictures(self) -> list[str]:
+        return [os.fsdecode(path) for path in self.files]
+
+    @property
+    def classes(self) -> list[int] | None:
+        return None if self.labels is None else self.labels.tolist()
+
     def take(self, rows: Tensor) -> "LabelledFiles":
         """The files with these numbers, int64 [n], in their order."""
         return LabelledFiles(self.files[rows.numpy()], None if self.labels is None else self.labels[rows])
@@ -68,16 +76,16 @@ class ImageFolder(FileData):
     ``root/test/<class>/``.
 
     Where there are no class folders, the pictures themselves lie in ``root`` or in the split folders; labels
-    are then not offered. A split without a folder of its own is held out of the training pictures. Within a
-    split, the order is drawn by ``seed``, so that the first n pictures are of all classes.
+    are then not offered. A split without a folder of its own is drawn from the training pictures by their
+    names and ``split_seed``, as `data.splits.draw` says. So is the order within a split: the first n pictures
+    are of all classes.
 
     Args:
         image_size: side in pixels of the square that is cut out of the middle.
         resize: length in pixels that the short side is scaled to first; ``image_size`` if null.
         train_size: side of the training squares where augmentation (a random resized crop) cuts them to
             ``image_size``; ``image_size`` if null.
-        val_fraction, test_fraction: of the training pictures, held out by ``seed`` where the split has no
-            folder.
+        val_fraction, test_fraction: of all training pictures, held out where the split has no folder.
         extensions: of the files to read, in lower case.
     """
 
@@ -158,8 +166,7 @@ class ImageFolder(FileData):
         for split, listing in found.items():
             if not len(listing):
                 raise self.problem(f"{self.split_folders()[split].absolute()} holds no pictures")
-        found = self.with_held_out(found, self.fractions)
-        return {split: self.shuffled(listing) for split, listing in found.items()}
+        return self.split_up(found, self.fractions)
 
     def _list(self, folder: Path) -> LabelledFiles:
         if self.class_folders is None:

@@ -15,13 +15,14 @@ from vision_apps.data.files import FolderData
 
 class SmallImages(FolderData):
     """A public set whose images all fit in memory: the official test images, and ``val_images`` held out of
-    the official training images by ``seed``."""
+    the official training images by ``split_seed``."""
 
     fields = ("images", "labels")
     fact_names = ("num_classes", "class_names", "class_counts", "image_size", "mean", "std")
 
     def __init__(self, root: str, *, download: bool = False, val_images: int = 5000, **loader: Any) -> None:
         super().__init__(root, **loader)
+        self.drawn = ("val",)
         self.download = download
         self.val_images = val_images
 
@@ -76,5 +77,11 @@ class SmallImages(FolderData):
                 f"data.val_images: {self.val_images} of {count} training images cannot be held out; "
                 f"expected 1 to {count - 1}"
             )
-        train, val = split_indices(count, self.val_images, self.seed)
+        train, val = split_indices(count, self.val_images, self.split_seed)
         return {"train": train, "val": val}
+
+    def sample_names(self, split: Split) -> list[str]:
+        """Which official image each sample is, counted from 0."""
+        part = "test" if split == "test" else "train"
+        rows = range(len(self.samples(split))) if split == "test" else self._rows[split].tolist()
+        return [f"{part}/{row:05d}" for row in rows][: self.limits[split]]

@@ -31,7 +31,7 @@ class MNIST(SmallImages):
         download: fetch the official files when they are not there.
         image_size: side in pixels of what batches hold: 28, or more for a border of black pixels (LeNet-5
             takes 32).
-        val_images: held out of the training images, chosen by ``seed``.
+        val_images: held out of the training images, chosen by ``split_seed``.
     """
 
     title = "MNIST"

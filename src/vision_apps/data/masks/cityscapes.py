@@ -8,10 +8,10 @@ from torchvision import datasets
 
 from vision_apps.core.conventions import IGNORE_INDEX, Size
 from vision_apps.core.data import Split
-from vision_apps.core.seeding import permutation
 from vision_apps.data.files import held_out_fractions
 from vision_apps.data.masks.coding import MaskCoding
 from vision_apps.data.masks.data import MaskData, Pairs, fake_pair
+from vision_apps.data.splits import place
 
 # of cityscapesScripts' labels.py, in order of "trainId"
 _CLASSES = [known for known in datasets.Cityscapes.classes if not known.ignore_in_eval]
@@ -24,7 +24,8 @@ class Cityscapes(MaskData):
     ``root/gtFine/<split>/<city>/*_gtFine_labelIds.png``.
 
     The official validation pictures are the test split, since the masks of the official test pictures are
-    not public. To choose a checkpoint, whole training cities are held out by ``seed`` until they are
+    not public. To choose a checkpoint, whole training cities are held out by ``split_seed`` until
+    they are
     ``val_fraction`` of the pictures: pictures of one drive resemble each other.
     """
 
@@ -56,14 +57,14 @@ class Cityscapes(MaskData):
         names = sorted(cities)
         if len(names) < 2:
             raise self.problem("train needs at least 2 cities, one of them to hold out for val")
-        order = permutation(len(names), self.seed, len(names))
         wanted = self.fractions["val"] * sum(map(len, cities.values()))
         held: list[tuple[Path, Path]] = []
-        kept = [names[index] for index in order.tolist()]
+        kept = sorted(names, key=lambda name: place(name, self.split_seed))
         while len(kept) > 1 and len(held) < wanted:
             held += cities[kept.pop()]
         train = [pair for name in sorted(kept) for pair in cities[name]]
         test = [pair for pairs in self._cities("val").values() for pair in pairs]
+        self.drawn = ("val",)
         return {"train": Pairs.of(train), "val": Pairs.of(held), "test": Pairs.of(test)}
 
     def _cities(self, split: str) -> dict[str, list[tuple[Path, Path]]]:

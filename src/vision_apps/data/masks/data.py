@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
@@ -48,6 +49,14 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def pictures(self) -> list[str]:
+        return [os.fsdecode(path) for path in self.images]
+
+    @property
+    def classes(self) -> None:
+        """A picture has several."""
 
     def take(self, rows: Tensor) -> "Pairs":
         """The pairs with these numbers, int64 [n], in their order."""
@@ -105,7 +114,8 @@ class MaskData(ResizedData):
     """Pictures with the class of every pixel.
 
     A subclass lists the pairs of each split, names the classes and says what the numbers in its files mean.
-    Within a split the order is drawn by ``seed``.
+    Within a split the order is drawn by ``split_seed``. So are splits that are missing, ``fractions`` of the
+    training pictures.
 
     Args:
         root: folder of the data.
@@ -118,11 +128,12 @@ class MaskData(ResizedData):
     to_measure = ("truths", "files")
     fact_names = ("num_classes", "class_names", "image_size", "resize_mode", "mean", "std", "palette")
     classes: ClassVar[Mapping[str, Sequence[int]]]  # name to colour, where the files do not say
+    fractions: Mapping[Split, float] = MappingProxyType({})  # of the training pictures, for missing splits
     complete: ClassVar[bool] = False  # every picture and mask that lies there belongs to a pair
 
     @abstractmethod
     def list_pairs(self) -> dict[Split, Pairs]:
-        """The pairs of every split, in any order that does not change."""
+        """The pairs of every split that there is, in any order."""
 
     @property
     def class_names(self) -> list[str]:
@@ -146,7 +157,7 @@ class MaskData(ResizedData):
     @cached_property
     def pairs(self) -> dict[Split, Pairs]:
         """The pairs of every split in the order of its samples."""
-        return {split: self.shuffled(pairs) for split, pairs in self.list_pairs().items()}
+        return self.split_up(self.list_pairs(), self.fractions)
 
     def existing(self, files: Sequence[tuple[Path, Path]], where: str) -> Pairs:
         """The files as pairs, if all are there. `DataError`, which names the first that are not, pictures and

@@ -51,8 +51,8 @@ class MaskFolder(MaskData):
         void_color: the colour that is ignored in RGB masks.
         images, masks: names of the two folders.
         mask_suffix: what a mask's name has after its picture's, for instance ``_mask``.
-        val_fraction, test_fraction: of the training pictures, held out by ``seed`` where there is no such
-            split.
+        val_fraction, test_fraction: of all training pictures, held out by their names and ``split_seed``
+            where there is no such split, as `data.splits.draw` says.
     """
 
     title = "pictures with masks"
@@ -97,7 +97,7 @@ class MaskFolder(MaskData):
             found["train"] = self._matched(images, masks)
         if "train" not in found:
             raise self.problem(f"found {' and '.join(found)} without train")
-        return self.with_held_out(found, self.fractions)
+        return found
 
     def _of_split(self, split: Split) -> Pairs | None:
         for name in SPLIT_NAMES[split]:

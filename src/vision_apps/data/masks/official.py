@@ -13,7 +13,8 @@ from vision_apps.data.masks.data import MaskData, Pairs, fake_pair
 
 class OfficialSplits(MaskData):
     """Pictures and masks in the layout of an archive, with two lists of names. Below ``root``, or in the
-    archive's folder there; ``val_fraction`` of the training list is held out by ``seed``."""
+    archive's folder there; ``val_fraction`` of the training list is held out by name and
+    ``split_seed``."""
 
     inside: ClassVar[str]  # folder that the archive is unpacked to, below ``root``
     parts: ClassVar[tuple[str, ...]]  # folders in it
@@ -32,6 +33,10 @@ class OfficialSplits(MaskData):
     def directory(self) -> Path:
         return self.root if (self.root / self.parts[0]).is_dir() else self.root / self.inside
 
+    @property
+    def base(self) -> Path:
+        return self.directory
+
     def prepare_data(self) -> None:
         if self.download and not all((self.directory / part).is_dir() for part in self.parts):
             self.fetch()
@@ -46,11 +51,7 @@ class OfficialSplits(MaskData):
         """Picture and mask of a name in the lists."""
 
     def list_pairs(self) -> dict[Split, Pairs]:
-        listed: dict[Split, Pairs] = {
-            "train": self._listed(self.train_list),
-            "test": self._listed(self.test_list),
-        }
-        return self.with_held_out(listed, self.fractions)
+        return {"train": self._listed(self.train_list), "test": self._listed(self.test_list)}
 
     def _listed(self, file: str) -> Pairs:
         path = self.directory / file

@@ -20,7 +20,7 @@ class OxfordPet(OfficialSplits):
     """``images/*.jpg``, ``annotations/trimaps/*.png`` and ``annotations/{trainval,test}.txt`` in ``root`` or
     in ``root/oxford-iiit-pet``.
 
-    The official test split; ``val_fraction`` of trainval is held out by ``seed``.
+    The official test split; ``val_fraction`` of trainval is held out by ``split_seed``.
 
     Args:
         root: the folder that holds ``oxford-iiit-pet``, or that folder itself.

@@ -23,7 +23,7 @@ class VOCSegmentation(OfficialSplits):
     Args:
         root: the folder that holds ``VOCdevkit``, or the folder of the year itself.
         download: fetch and unpack the official archive when it is not there.
-        val_fraction: of the training pictures, held out by ``seed``.
+        val_fraction: of the training pictures, held out by ``split_seed``.
     """
 
     title = "VOC 2012"
