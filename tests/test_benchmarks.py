@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 from vision_apps.core import assembly
 from vision_apps.core.config import check, compose, targets
+from vision_apps.core.fields import required
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -35,4 +36,4 @@ def test_a_row_of_correctness_is_checked_and_built(name: str, monkeypatch: pytes
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     data = assembly.build_data(plain)
     module = assembly.build_module(plain, data.facts, trainable=False)
-    assert set(module.batch_type._fields) <= set(data.fields)
+    assert required(module.batch_type) <= set(data.fields)

@@ -18,16 +18,13 @@ from PIL import Image
 from torch import Tensor
 from toy import ToyModule, ToyPresentation
 
-from vision_apps.cli import main
 from vision_apps.core import checkpoint_io, hardware
 from vision_apps.core.errors import CheckpointError, ConfigError, DataError, RunError
 from vision_apps.core.fields import ImageInputs
 from vision_apps.data.images import read_image
-from vision_apps.prediction import predict as prediction
 from vision_apps.prediction import progress, video
-from vision_apps.prediction.inputs import Input
 from vision_apps.prediction.ours import NOTES, Ours
-from vision_apps.prediction.outputs import ROWS, Names
+from vision_apps.prediction.outputs import ROWS
 from vision_apps.prediction.predict import predict
 from vision_apps.prediction.video import Footage, VideoFile
 from vision_apps.trained import evaluate
@@ -239,19 +236,6 @@ def test_rows_of_an_earlier_call_stay_where_a_later_one_fails(
     assert [row["file"] for row in answers(Path("out"))] == ["a.png"]
 
 
-def test_names_are_found_in_linear_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each name is looked for on the disk once, also of many files that are called alike."""
-    looked: list[str] = []
-    original = Ours.may_write
-    monkeypatch.setattr(Ours, "may_write", lambda self, name: looked.append(name) or original(self, name))
-    inputs = [Input(f"frames/{number}/rgb.png", "picture") for number in range(500)]
-    ours = Ours(tmp_path)
-    names = Names(inputs, tmp_path, ours)
-    ours.close()
-    assert [names[0], names[1], names[499]] == ["rgb.png", "rgb-2.png", "rgb-500.png"]
-    assert len(looked) == len(set(looked)) == 501  # and the rows'
-
-
 def test_settings_of_the_module_can_be_changed(run: Path) -> None:
     trained = evaluate.load(str(run))
     assert trained.module().poison is None  # type: ignore[attr-defined]
@@ -399,42 +383,3 @@ def test_the_settings_of_the_machine(run: Path, monkeypatch: pytest.MonkeyPatch)
     )
     predict(str(run), [picture("a.png", 10)], "out")
     assert kept == [True] and layouts == [True]
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ("--batch 0", "--batch: 0; expected auto or a number from 1, as in --batch 16"),
-        ("--batch many", "--batch: many; expected auto or a number from 1, as in --batch 16"),
-        ("--batch", "--batch: expected auto or a number from 1, as in --batch 16"),
-        ("--every -2", "--every: -2; expected a number from 1, as in --every 5"),
-        ("--seconds inf", "--seconds: inf; expected a number above 0, as in --seconds 10"),
-        ("--bach 3", "--bach: no such option; did you mean '--batch'?; see --help"),
-    ],
-)
-def test_options(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["predict", "runs/x", "a.png", *words.split()]) == 2
-    assert capsys.readouterr().err == f"error: {message}\n"
-
-
-def test_options_reach_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(prediction, "predict", lambda *rest: given.append(rest))
-    words = [
-        "--batch=8",
-        "module.tile=64",
-        "--with",
-        "question=how many?",
-        "--every",
-        "3",
-        "--seconds",
-        "2.5",
-        "--out",
-        "o",
-    ]
-    assert main(["predict", "runs/x", "a.mp4", *words]) == 0
-    assert main(["predict", "runs/x", "a.png", "--batch", "auto"]) == 0
-    assert given == [
-        ("runs/x", ["a.mp4"], "o", ["module.tile=64"], 8, 3, 2.5, {"question": "how many?"}),
-        ("runs/x", ["a.png"], None, [], None, 1, None, {}),
-    ]

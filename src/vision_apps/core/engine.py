@@ -152,7 +152,8 @@ def replay(place: str, checkpoint: str | None, changes: Sequence[str] = ()) -> N
 
 def _changed(folder: RunFolder, changes: Sequence[str]) -> Config:
     config = overrides.apply(folder.read_config(), changes)
-    config["run"]["dir"] = str(folder.path)  # the folder may have been moved
+    if Path(config["run"]["dir"]).absolute() != folder.path.absolute():  # it was moved
+        config["run"]["dir"] = str(folder.path)
     return config
 
 
