@@ -131,8 +131,8 @@ def compared(model: str, rank: int) -> dict[str, Any]:
         error = (gradient - reference).abs().max() / reference.abs().max()
         found[case] = {"losses": losses, "alone": expected, "error": float(error)}
         assert reference.isfinite().all() and reference.any()
-    if options.application_of(model) == "segmentation":  # the last bit, which is the batch's, decides near ties
-        module.double()
+    if options.application_of(model) == "segmentation":
+        module.double()  # the last bit of single precision, which is the batch's, decides near ties
     found["figures"] = {}
     with alone():
         for size in (1, 7, MEASURED):
