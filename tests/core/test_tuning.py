@@ -31,6 +31,9 @@ def test_steepest_descent_over_the_logarithm() -> None:
     assert found is not None and rates[found] == pytest.approx(10**-2.5)
     assert steepest(rates, list(range(61))) is None
     assert steepest(rates[:1], [1.0]) is None
+    noisy = [value + 0.1 * (-1) ** (step // 2) * (step < 20) for step, value in enumerate(fall)]
+    found = steepest(rates, noisy)  # not where two batches differ
+    assert found is not None and abs(math.log10(rates[found]) + 2.5) < 0.3
 
 
 def test_smallest_of_the_fastest() -> None:

@@ -48,7 +48,6 @@ log = logging.getLogger(__name__)
 PartT = TypeVar("PartT")
 
 _NOT_FOR_USERS = (
-    r".*treespec, LeafSpec.*",  # Lightning's own use of a torch interface that changes its name
     # the module reports at the last batch of every epoch as well
     r"The number of training batches .* is smaller than the logging interval",
 )

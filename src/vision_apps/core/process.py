@@ -7,6 +7,7 @@ import logging
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from logging.handlers import MemoryHandler
 from pathlib import Path
@@ -91,6 +92,16 @@ def _of_lightning(error: BaseException) -> bool:
     return raised_in.startswith(("pytorch_lightning.", "lightning_fabric."))
 
 
+def quieten_lightning() -> list[logging.Logger]:
+    """Its loggers, which are told to keep to warnings: their notes on devices, tips and settings say nothing
+    that our header does not."""
+    libraries = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
+    for library in libraries:
+        library.setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=r".*treespec, LeafSpec.*")  # a torch interface that was renamed
+    return libraries
+
+
 @contextlib.contextmanager
 def log_file(folder: RunFolder, start: Start) -> Iterator[None]:
     """Everything that is logged in this process also goes to the run's ``log.txt``, of a resumed run from its
@@ -108,10 +119,7 @@ def log_file(folder: RunFolder, start: Start) -> Iterator[None]:
     terminal = logging.StreamHandler()
     terminal.setLevel(logging.WARNING)
     terminal.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-    roots = [logging.getLogger(name) for name in ("vision_apps", "pytorch_lightning", "lightning_fabric")]
-    for library in roots[1:]:
-        # its notes on devices, tips and settings say nothing that our header does not
-        library.setLevel(logging.WARNING)
+    roots = [logging.getLogger("vision_apps"), *quieten_lightning()]
     roots[0].addHandler(terminal)  # Lightning's have one of their own
     for root in roots:
         root.addHandler(handler)

@@ -6,13 +6,14 @@ import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import linear_regression
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from vision_apps.core import assembly, figures, hardware
+from vision_apps.core import assembly, figures, hardware, process
 from vision_apps.core.config import check
 from vision_apps.core.config.instantiate import build
 from vision_apps.core.data import VisionData
@@ -56,10 +57,14 @@ def smoothed(values: Sequence[float], keep: float = SMOOTHING) -> list[float]:
 
 def steepest(rates: Sequence[float], losses: Sequence[float]) -> int | None:
     """Where the loss falls fastest over the logarithm of the rate, before it is least (Smith 2017, section
-    3.3): the index of a step; None where it does not fall."""
+    3.3): the index of a step; None where it does not fall. A slope is that of a line through a fifth of the
+    steps: between two neighbours it would be the noise of their batches."""
+    half = max(1, len(losses) // 10)
     least = min(range(len(losses)), key=losses.__getitem__)
+    logs = [math.log(rate) for rate in rates]
     slopes = {
-        i: (losses[i + 1] - losses[i - 1]) / math.log(rates[i + 1] / rates[i - 1]) for i in range(1, least)
+        i: linear_regression(logs[i - half : i + half + 1], losses[i - half : i + half + 1]).slope
+        for i in range(half, min(least + 1, len(losses) - half))
     }
     best = min(slopes, key=slopes.__getitem__, default=None)
     return best if best is not None and slopes[best] < 0 else None
@@ -194,6 +199,7 @@ class Tuner:
         return assembly.prepared(self.config, self.settings.channels_last)
 
     def _train(self, data: VisionData, module: VisionModule, callback: pl.Callback, steps: int) -> None:
+        process.quieten_lightning()
         trainer: pl.Trainer = build(
             self.config["trainer"],
             callbacks=[callback],
