@@ -11,6 +11,7 @@ import pytest
 import pytorch_lightning  # noqa: F401 - its first import sets an environment variable, which no test may do
 import torch
 from omegaconf import OmegaConf
+from toy_run import assert_same_state
 
 from smallest import WORLD
 from vision_apps.core import assembly, checkpoint_io
@@ -90,21 +91,6 @@ def test_learns_answers_and_draws(assembled: tuple[dict[str, Any], Any, Any, Any
             assert field is None if other is None else torch.equal(field, other)
 
 
-def assert_same(one: Any, other: Any, where: str) -> None:
-    if isinstance(one, torch.Tensor):
-        torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True, msg=where)
-    elif isinstance(one, dict):
-        assert one.keys() == other.keys(), where
-        for key in one:
-            assert_same(one[key], other[key], f"{where}/{key}")
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(other), where
-        for index, (left, right) in enumerate(zip(one, other, strict=True)):
-            assert_same(left, right, f"{where}/{index}")
-    else:
-        assert one == other or (one != one and other != other), where
-
-
 @pytest.mark.parametrize("application", sorted(options.of_group("task")))
 def test_an_epoch_is_measured_as_if_it_were_the_first(application: str) -> None:
     """Nothing of the first evaluation is left in the second, which has other samples and less of them."""
@@ -127,8 +113,8 @@ def test_an_epoch_is_measured_as_if_it_were_the_first(application: str) -> None:
 
     first = measured(used, batch, example)
     expected = measured(fresh, batch)
-    assert_same(measured(used, batch), expected, "second")
-    assert_same(measured(used, batch, example), first, "third")
+    assert_same_state(measured(used, batch), expected, "second")
+    assert_same_state(measured(used, batch, example), first, "third")
     assert len(first[0]) > 1, "something is measured"
 
 
