@@ -22,7 +22,7 @@ import pytest
 import torch
 
 REPOSITORY = Path(__file__).parents[1]
-PATIENCE = 120  # s; only what is stuck takes so long, also on a busy machine
+PATIENCE = 600  # s; only what is stuck takes so long, also on a busy machine
 
 # One fake home per session, made before anything reads it; the workers of pytest-xdist inherit it. No
 # account, netrc or user configuration of the machine can reach a test or a process that a test starts.

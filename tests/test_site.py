@@ -80,7 +80,7 @@ def test_pages_opened_as_files_ask_for_nothing_outside(site: Path, tmp_path: Pat
 def test_the_search_finds_a_docstring_without_a_server(site: Path, tmp_path: Path) -> None:
     with chromium(tmp_path) as browser:
         browser.get((site / "index.html").as_uri())
-        wait = WebDriverWait(browser, 120)
+        wait = WebDriverWait(browser, 600)
         keys = ActionChains(browser).key_down(Keys.CONTROL).send_keys("k").key_up(Keys.CONTROL)
         wait.until(lambda _: keys.perform() or browser.switch_to.active_element.tag_name == "div")
         search = browser.switch_to.active_element.shadow_root
