@@ -144,9 +144,9 @@ def test_wrong_words(
     assert not Path("runs").exists()
 
 
-def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("VISION_APPS_CONF", str(toy_run.CONF))
+def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["tune", "batch", "task=toy", "trainer=cpu", "--most", "8", "--out", "tuned"]
+    words += ["--config-dir", str(toy_run.CONF)]
     assert main(words) == 0
     assert "data.batch_size=" in capsys.readouterr().out
     assert sorted(path.name for path in Path("tuned").iterdir()) == ["batch.csv", "batch.png"]

@@ -1,11 +1,11 @@
 """``vision-apps tune``: a learning rate or a batch size to begin with."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from vision_apps.cli import options
 from vision_apps.cli.output import announce
 from vision_apps.core.config import compose, targets
-from vision_apps.core.config.options import conf_dirs
 from vision_apps.core.config.suggest import instead_of
 from vision_apps.core.errors import ConfigError
 
@@ -19,6 +19,7 @@ vision-apps tune batch [group=name ...] [key=value ...] [--least N] [--most N] [
   batch    trains a few steps with batches of --least samples (2) and each double of it up to --most, and says
            which is the smallest that is as fast as any, and which no longer fits: data.batch_size=...
   --out    a new folder for the curve (lr.png, batch.png) and its table; by default below runs/tune
+  --config-dir DIR       a folder with more configurations
 
 Nothing is kept of what was trained; a schedule is left out, and one device is used."""
 
@@ -27,6 +28,7 @@ _TAKES = {
     "--most": "a number above 0",
     "--steps": "a number from 10, as in --steps 200",
     "--out": "a folder, as in --out tuned",
+    "--config-dir": "a folder, as in --config-dir conf",
 }
 
 
@@ -43,8 +45,7 @@ def tune(argv: Sequence[str]) -> None:
         given.number("--most", kind),
         given.number("--steps", int),
     )
-    dirs = conf_dirs()
-    config = compose.compose(words, dirs[1:])
+    config = compose.compose(words, [Path(folder) for folder in given.values.get("--config-dir", [])])
     targets.allow(config.allow_targets)
     announce()
     from vision_apps.core.tuning import Tuner

@@ -137,7 +137,7 @@ def _data(config: Config, choices: dict[str, Any], run: RunFolder | None) -> str
         for split, entry in _json(run, "data.json").items()
         if isinstance(entry, dict)
     ]
-    table = _table(("Split", "Samples", "Fingerprint (SHA-256 of 16 samples)"), rows)
+    table = _table(("Split", "Samples", "Fingerprint (SHA-256 of the names and of 16 samples)"), rows)
     return (
         f"Data set: {name or _class(node)} (`{node.get('_target_', _UNKNOWN)}`)\n\n"
         f"Licence: {_licence(node, name)}\n\n{table if rows else 'Fingerprint: not recorded.'}"
