@@ -110,6 +110,41 @@ def test_batch_sizes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     assert Path("tuned/batch.png").is_file()
 
 
+@pytest.mark.parametrize(("window", "size"), [(1, 8), (4, 8), (4, 32)])
+def test_samples_a_second_are_of_what_was_seen(
+    monkeypatch: pytest.MonkeyPatch, window: int, size: int
+) -> None:
+    """A batch takes a second. Of 50 pictures an epoch has 6 batches of 8, in windows of 4 and 2, or one of
+    32."""
+    seen: list[int] = []
+    step = ToyModule.training_step
+
+    def training_step(self: ToyModule, batch: ToyBatch, batch_idx: int) -> torch.Tensor:
+        seen.append(len(batch.images))
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(ToyModule, "training_step", training_step)
+    monkeypatch.setattr(tuning.time, "perf_counter", lambda: float(len(seen)))
+    Tuner(toy_run.configure(None, {"trainer.accumulate_grad_batches": window}), "tuned").batch(size, size)
+    (row,) = rows("tuned/batch.csv")
+    assert set(seen) == {size}
+    assert float(row["samples"]) == size
+
+
+def test_losses_of_steps_that_sum_several_batches() -> None:
+    """Rates so low that nothing moves: the loss of a step is the mean of its batches', in windows of 4 and of
+    2."""
+    still = {"optimizer": {**SGD}, "data.augment": {}, "model.dropout": 0.0}
+    Tuner(toy_run.configure(None, still), "single").rate(1e-30, 1e-29, 12)
+    Tuner(toy_run.configure(None, {**still, "trainer.accumulate_grad_batches": 4}), "summed").rate(
+        1e-30, 1e-29, 10
+    )
+    each = [float(row["loss"]) for row in rows("single/lr.csv")]
+    summed = [float(row["loss"]) for row in rows("summed/lr.csv")]
+    windows = [each[:4], each[4:6], each[6:10], each[10:12]]
+    assert summed[:4] == pytest.approx([sum(window) / len(window) for window in windows])
+
+
 def test_no_batch_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     def training_step(*_: object) -> None:
         raise torch.OutOfMemoryError("out of memory")

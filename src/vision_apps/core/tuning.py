@@ -82,10 +82,9 @@ class _Rising(pl.Callback):
         for group in trainer.optimizers[0].param_groups:
             group["lr"] = self.rates[trainer.global_step]
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, module: object, outputs: Any, batch: object, batch_idx: int
-    ) -> None:
-        self._window.append(float(outputs["loss"]))
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: object) -> None:
+        assert isinstance(module, VisionModule)
+        self._window.append(float(module.losses.latest["loss"]))  # Lightning's is a share of its window's
         if trainer.global_step == len(self.losses):  # gradients are being summed
             return
         self.losses.append(sum(self._window) / len(self._window))
@@ -96,19 +95,23 @@ class _Rising(pl.Callback):
 
 
 class _Clock(pl.Callback):
-    """Seconds of the steps after the first ones."""
+    """The batches after the first step, and their seconds: the last step of an epoch may have fewer of them
+    than the others."""
 
     def __init__(self) -> None:
-        self.began = self.ended = 0.0
+        self.batches = 0
+        self.seconds = 0.0
+        self._began: float | None = None
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
         device = trainer.strategy.root_device
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         now = time.perf_counter()
-        if trainer.global_step == WARM:
-            self.began = now
-        self.ended = now
+        if self._began is not None:
+            self.batches, self.seconds = self.batches + 1, now - self._began
+        elif trainer.global_step == WARM:
+            self._began = now
 
 
 class Tuner:
@@ -223,7 +226,7 @@ class Tuner:
 
     def _measure(self, data: VisionData, module: VisionModule, size: int) -> Throughput | None:
         """None where the memory does not hold a batch of this size."""
-        clock, window = _Clock(), self.config["trainer"].get("accumulate_grad_batches", 1)
+        clock = _Clock()
         data.batch_size = size
         cuda = torch.cuda.is_available()
         if cuda:
@@ -231,7 +234,7 @@ class Tuner:
         try:
             self._train(data, module, clock, WARM + TIMED)
             memory = hardware.peak_memory(torch.device("cuda" if cuda else "cpu"))
-            return Throughput(size, TIMED * window * size / (clock.ended - clock.began), memory)
+            return Throughput(size, clock.batches * size / clock.seconds, memory)
         except Exception as error:
             if not hardware.out_of_memory(error):
                 raise
