@@ -154,8 +154,8 @@ def test_names_that_collide(run: Path) -> None:
 
 
 def test_an_application_writes_files_of_its_own(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def files(self: Any, inputs: ImageInputs, answer: Any, name: str) -> dict[str, bytes]:
-        return {f"shapes/{name}.txt": str(tuple(inputs.images[0].shape)).encode()}
+    def files(self: Any, inputs: ImageInputs, answer: Any, name: str, file: str) -> dict[str, bytes]:
+        return {f"shapes/{name}.txt": f"{file} {tuple(inputs.images[0].shape)}".encode()}
 
     def closing(self: Any, rows: list[dict[str, Any]]) -> dict[str, bytes]:
         return {"all.json": json.dumps([row["file"] for row in rows]).encode()}
@@ -166,8 +166,8 @@ def test_an_application_writes_files_of_its_own(run: Path, monkeypatch: pytest.M
     names = [picture("a.png", 10), "broken.png", picture("b.png", 200)]
     out = predict(str(run), names, "out")
     assert {path.name: path.read_text() for path in (out / "shapes").iterdir()} == {
-        "a.txt": "(3, 10, 12)",
-        "b.txt": "(3, 10, 12)",
+        "a.txt": "a.png (3, 10, 12)",
+        "b.txt": "b.png (3, 10, 12)",
     }
     assert json.loads((out / "all.json").read_text()) == ["a.png", "b.png"]
     assert [(row.get("width"), row.get("height")) for row in answers(out)] == [
@@ -178,7 +178,7 @@ def test_an_application_writes_files_of_its_own(run: Path, monkeypatch: pytest.M
 
 
 def test_files_of_someone_else_are_never_overwritten(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def files(self: Any, inputs: ImageInputs, answer: Any, name: str) -> dict[str, bytes]:
+    def files(self: Any, inputs: ImageInputs, answer: Any, name: str, file: str) -> dict[str, bytes]:
         return {f"{folder}/{name}.txt": name.encode() for folder in ("masks", "shapes")}
 
     def closing(self: Any, rows: Any) -> dict[str, bytes]:

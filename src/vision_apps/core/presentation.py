@@ -45,12 +45,13 @@ class Presentation(Generic[BatchT, InputsT, AnswerT]):
         fields = {name: value.tolist() for name, value in answer._asdict().items() if value is not None}
         return [dict(zip(fields, values, strict=True)) for values in zip(*fields.values(), strict=True)]
 
-    def files(self, inputs: InputsT, answer: AnswerT, name: str) -> dict[str, bytes]:
+    def files(self, inputs: InputsT, answer: AnswerT, name: str, file: str) -> dict[str, bytes]:
         """What ``predict`` writes for one input beside its drawing: content by the path below its folder.
 
         Args:
             inputs, answer: batches of one.
-            name: of the picture, without an extension.
+            name: of what is written, without an extension.
+            file: the picture, as it was given.
         """
         return {}
 

@@ -83,7 +83,7 @@ class Outputs:
         if item.frame is not None:
             return Product(item, row | ({"video": name} if drawn else {}), drawn[0] if drawn else None)
         while True:
-            files = self.presentation.files(item.inputs, answer, Path(name).stem)
+            files = self.presentation.files(item.inputs, answer, Path(name).stem, source.name)
             if all(map(self._ours.may_write, files)):
                 break
             name = self._names.another(item.source)  # of all that is written for this picture

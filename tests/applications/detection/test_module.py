@@ -334,7 +334,9 @@ def test_files_of_predictions_are_read_back_by_our_readers(tmp_path: Path) -> No
     samples = zip(one_by_one(made.inputs(given)), one_by_one(answer), strict=True)
     for number, (inputs, one) in enumerate(samples):
         to_pil(inputs.images[0]).save(tmp_path / "images" / f"photo-{number}.png")
-        for name, content in made.presentation.files(inputs, one, f"photo-{number}").items():
+        written = made.presentation.files(inputs, one, f"photo-{number}", f"mine/photo-{number}.png")
+        for name, content in written.items():
+            assert f"<filename>photo-{number}.png</filename>".encode() in content
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_bytes(content)
         row = {"file": f"images/photo-{number}.png", "width": 64, "height": 64}

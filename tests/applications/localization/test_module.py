@@ -324,12 +324,16 @@ def test_files_about_a_picture_and_about_all(tmp_path: Path) -> None:
     rows, xml = [], []
     for number, module in enumerate((found, nothing)):
         answer = module(ImageInputs(images))
-        (content,) = module.presentation.files(ImageInputs(images), answer, f"p{number}").values()
+        written = module.presentation.files(
+            ImageInputs(images), answer, f"p{number}-2", f"photos/p{number}.jpg"
+        )
+        (content,) = written.values()
         xml.append(ET.fromstring(content))
         rows.append(
             module.presentation.describe(ImageInputs(images), answer)[0]
             | {"file": f"p{number}.jpg", "width": 80, "height": 40}
         )
+    assert [root.findtext("filename") for root in xml] == ["p0.jpg", "p1.jpg"]  # of the picture, no drawing
     assert [node.findtext("name") for node in xml[0].iter("object")] == ["square"]
     corners = [xml[0].findtext(f"object/bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax")]
     assert corners == ["20", "20", "60", "40"]

@@ -302,7 +302,7 @@ def test_what_is_written_for_a_picture() -> None:
     module, batch = application(), some_batch(count=1)
     inputs = ImageInputs(batch.images)
     answer = module(inputs)
-    files = module.presentation.files(inputs, answer, "park")
+    files = module.presentation.files(inputs, answer, "park", "park.jpg")
     assert set(files) == {"masks/park.png", "overlays/park.png"}
     (row,) = module.presentation.describe(inputs, answer)
     assert json.loads(json.dumps(row)) == row

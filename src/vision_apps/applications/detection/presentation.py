@@ -82,11 +82,13 @@ class ObjectPresentation(Presentation[DetectionBatch, DetectionInputs, Detection
         rows = zip(exact(found.boxes), exact(found.scores), found.labels.tolist(), strict=True)
         return [{"class": self.class_names[label], "score": score, "box": box} for box, score, label in rows]
 
-    def files(self, inputs: DetectionInputs, answer: DetectionAnswer, name: str) -> dict[str, bytes]:
+    def files(
+        self, inputs: DetectionInputs, answer: DetectionAnswer, name: str, file: str
+    ) -> dict[str, bytes]:
         """A VOC annotation file, in the folder where VOC has it."""
         (objects,) = (self._objects(found) for found in self._shown(answer))
         height, width = inputs.images.shape[-2:]
-        return {f"Annotations/{name}.xml": to_xml(f"{name}.png", width, height, objects)}
+        return {f"Annotations/{name}.xml": to_xml(file, width, height, objects)}
 
     def closing_files(self, rows: Iterable[Row]) -> dict[str, bytes]:
         """A COCO annotation file about all pictures, with scores."""

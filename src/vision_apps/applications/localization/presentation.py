@@ -48,11 +48,13 @@ class BoxPresentation(Presentation[LocalizationBatch, ImageInputs, LocalizationA
             for presence, probability, box, vector, k in zip(*columns, strict=True)
         ]
 
-    def files(self, inputs: ImageInputs, answer: LocalizationAnswer, name: str) -> dict[str, bytes]:
+    def files(
+        self, inputs: ImageInputs, answer: LocalizationAnswer, name: str, file: str
+    ) -> dict[str, bytes]:
         """A VOC annotation file, in the folder where VOC has it; without an object where there is none."""
         (row,) = self.describe(inputs, answer)
         height, width = inputs.images.shape[-2:]
-        return {f"Annotations/{name}.xml": to_xml(f"{name}.png", width, height, _objects(row))}
+        return {f"Annotations/{name}.xml": to_xml(file, width, height, _objects(row))}
 
     def closing_files(self, rows: Iterable[Row]) -> dict[str, bytes]:
         """A COCO annotation file about all pictures, with scores."""

@@ -70,7 +70,9 @@ class MaskPresentation(Presentation[SegmentationBatch, ImageInputs, Segmentation
         """The share of the picture of each class that is in it, the largest first."""
         return [{"shares": pictures.shares(mask, self.class_names)} for mask in answer.masks]
 
-    def files(self, inputs: ImageInputs, answer: SegmentationAnswer, name: str) -> dict[str, bytes]:
+    def files(
+        self, inputs: ImageInputs, answer: SegmentationAnswer, name: str, file: str
+    ) -> dict[str, bytes]:
         """``masks/<name>.png``, a palette PNG whose values are the classes, and ``overlays/<name>.png``."""
         mask = answer.masks[0]
         return {
