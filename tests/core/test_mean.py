@@ -22,10 +22,10 @@ def test_truth_values_count_as_one_and_zero() -> None:
     assert metric.compute() == 0.75
 
 
-def test_nothing_has_a_mean_of_zero() -> None:
+def test_nothing_has_no_mean() -> None:
     metric = Mean()
     metric.update(torch.zeros(0))
-    assert metric.compute() == 0
+    assert metric.compute() is None
 
 
 def test_states_of_processes_add_up() -> None:

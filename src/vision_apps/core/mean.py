@@ -6,7 +6,7 @@ from torchmetrics import Metric
 
 
 class Mean(Metric):
-    """The mean of all values; 0 when there are none, for instance no picture with an object."""
+    """The mean of all values; None when there are none, for instance no picture with an object."""
 
     # torchmetrics' MeanMetric adds up in single precision, which loses what is below 6e-8 of the sum, gives
     # NaN for nothing, and waits for the device in each update to look for NaN
@@ -25,5 +25,5 @@ class Mean(Metric):
         self.total += values.double().sum()
         self.count += values.numel()
 
-    def compute(self) -> Tensor:
-        return (self.total / self.count.clamp_min(1)).float()
+    def compute(self) -> Tensor | None:
+        return (self.total / self.count).float() if self.count else None

@@ -39,8 +39,8 @@ class Stage(Generic[BatchT, AnswerT]):
         return self._metrics[of]
 
     def compute(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Scalars to log, with ``<baseline>/`` before the names of a baseline's; and all that the network's
-        metrics computed, by name. Over all processes."""
+        """Scalars to log, with ``<baseline>/`` before the names of a baseline's and without what the data do
+        not define (None); and all that the network's metrics computed, by name. Over all processes."""
         scalars = self.losses.values()
         measured: dict[str, Any] = {}
         for of, metrics in self._metrics.items():

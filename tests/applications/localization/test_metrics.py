@@ -4,7 +4,9 @@ import torch
 from sklearn.metrics import average_precision_score
 
 from vision_apps.applications.localization import metrics as measures
+from vision_apps.applications.localization.module import Localization
 from vision_apps.applications.localization.types import LocalizationAnswer, MainObject, main_object
+from vision_apps.core.stage import Stage
 
 
 def some_boxes(count: int, seed: int) -> torch.Tensor:
@@ -68,14 +70,18 @@ def test_batches_add_up() -> None:
         torch.testing.assert_close(metric.compute(), parts[name].compute())
 
 
-def test_without_objects_the_scores_are_zero_and_not_undefined() -> None:
+def test_without_objects_only_presence_is_defined() -> None:
+    """An error of 0 would be the best there is, where nothing was measured."""
     metrics = measures.build()
     truth = MainObject(torch.zeros(2, 4), torch.tensor([-1, -1]))
     given = answer(some_boxes(2, 0), torch.tensor([0.1, 0.7]), torch.eye(2))
     measures.update(metrics, given, truth, torch.full((2, 2), 40))
-    found = {name: metric.compute().item() for name, metric in metrics.items()}
+    found = {name: metric.compute() for name, metric in metrics.items()}
     assert found.pop("presence_accuracy") == 0.5
-    assert set(found.values()) == {0.0}
+    assert set(found.values()) == {None} and set(found) == set(Localization.conditional)
+    stage = Stage(lambda: metrics, torch.device("cpu"))
+    stage.metrics()
+    assert stage.compute()[0] == {"presence_accuracy": 0.5}
 
 
 def test_the_largest_object_is_the_one_to_be_found() -> None:

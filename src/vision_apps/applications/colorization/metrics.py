@@ -119,8 +119,9 @@ class AbsoluteMean(Mean):
     """The absolute value of the mean. Of the differences between predicted and true colorfulness it is the
     dCF of DDColor and MultiColor; others take the mean of the absolute differences, which is larger."""
 
-    def compute(self) -> Tensor:
-        return super().compute().abs()
+    def compute(self) -> Tensor | None:
+        mean = super().compute()
+        return mean if mean is None else mean.abs()
 
 
 class AbHistogram(Metric):

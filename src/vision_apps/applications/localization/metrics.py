@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.classification import BinaryAccuracy, BinaryAveragePrecision
@@ -13,18 +12,18 @@ from vision_apps.networks.boxes import iou
 
 
 class PresenceAveragePrecision(BinaryAveragePrecision):
-    """Area under precision over recall of "there is an object"; 0 when no picture has one."""
+    """Area under precision over recall of "there is an object"; None when no picture has one."""
 
-    def compute(self) -> Tensor:  # type: ignore[override]  # its base class gives a curve
+    def compute(self) -> Tensor | None:  # type: ignore[override]  # its base class gives a curve
         targets = self.target if isinstance(self.target, list) else [self.target]
-        return super().compute() if any(bool(part.any()) for part in targets) else torch.zeros(())
+        return super().compute() if any(bool(part.any()) for part in targets) else None
 
 
 def build() -> dict[str, Metric]:
     """``presence_accuracy`` and ``presence_ap`` over all pictures. Over those with an object, whether or not
     the answer says that there is one: ``class_accuracy``; ``mean_iou``; ``loc_accuracy``, the share where
     the class is right and IoU > 0.5 (Russakovsky et al. 2015, section 4.2); ``box_mse``, the mean squared
-    error of x1, y1, x2, y2, each relative to the picture's width or height."""
+    error of x1, y1, x2, y2, each relative to the picture's width or height. None where no picture has one."""
     return {
         "loc_accuracy": Mean(),
         "mean_iou": Mean(),

@@ -56,6 +56,7 @@ class Localization(VisionModule[LocalizationBatch, ImageInputs, LocalizerOutputs
             image.
     """
 
+    conditional = ("loc_accuracy", "mean_iou", "class_accuracy", "box_mse", "presence_ap")  # on objects
     headline = ("loc_accuracy", "mean_iou", "class_accuracy", "presence_accuracy")
     mean_vector: Tensor
 
