@@ -2,7 +2,7 @@
 
 import pytest
 
-from vision_apps.core.class_names import class_name_problems, scalar_names
+from vision_apps.core.class_names import class_name_problems, renumbering, scalar_names
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,14 @@ def test_what_does_not_fit_is_told(count: int, names: int, least: int, most: int
 @pytest.mark.parametrize(("count", "least", "most"), [(2, 2, None), (1, 1, None), (254, 2, 254)])
 def test_what_fits_is_not(count: int, least: int, most: int | None) -> None:
     assert class_name_problems(count, ["a"] * count, least, most) == []
+
+
+def test_names_are_known_however_accents_are_spelled() -> None:
+    one, two = "cafe\u0301", "caf\u00e9"
+    assert renumbering([one, "tea"], [two, "tea"]) is None
+    assert renumbering(["tea", two], [one, "tea"]) == [1, 0]
+    assert renumbering([two, one], [one, two]) == [1, 0], "of both, each is its own"
+    assert renumbering([one, two], [one, two]) is None
 
 
 def test_names_that_loggers_take() -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from vision_apps.core.class_names import renumbering
 from vision_apps.core.data import TensorSamples
 from vision_apps.core.errors import DataError
-from vision_apps.core.fields import Boxes, Label, Mask, Pixels, RowsOf
+from vision_apps.core.fields import Boxes, Label, Mask, OfFile, Pixels, RowsOf
 from vision_apps.core.renumbering import Renumbered
 
 
@@ -17,6 +17,8 @@ class Batch(NamedTuple):
     images: Annotated[Tensor, Pixels()]
     labels: Annotated[Tensor, Label()]
     masks: Annotated[Tensor, Mask()]
+    truths: Annotated[Tensor, OfFile(255, classes=True)]
+    files: Annotated[Tensor, OfFile()]
     boxes: Annotated[Tensor, Boxes("kinds")]
     kinds: Annotated[Tensor, RowsOf("boxes")]
     scores: Annotated[Tensor, RowsOf("boxes")]
@@ -26,6 +28,8 @@ SAMPLE = {
     "images": torch.tensor([0, 1]),
     "labels": torch.tensor(1),
     "masks": torch.tensor([[0, 1], [255, 0]], dtype=torch.uint8),
+    "truths": torch.tensor([[1, 255, 0]], dtype=torch.uint8),
+    "files": torch.tensor([[1, 255, 0]], dtype=torch.uint8),
     "boxes": torch.tensor([[0.0, 1, 0, 1]]),
     "kinds": torch.tensor([1, 0, -1]),
     "scores": torch.tensor([1, 0, -1]),
@@ -53,6 +57,8 @@ def test_labels_boxes_and_masks(in_memory: bool) -> None:
         "images": [0, 1],
         "labels": 0,
         "masks": [[2, 0], [255, 2]],
+        "truths": [[0, 255, 2]],
+        "files": [[1, 255, 0]],
         "boxes": [[0, 1, 0, 1]],
         "kinds": [0, 2, -1],
         "scores": [1, 0, -1],

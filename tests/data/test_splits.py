@@ -116,6 +116,9 @@ def test_what_was_drawn_before_stays() -> None:
     # what it was trained on does not become a test where that has gone
     assert set(draw(names[2:], {"test": 1e-9}, 0, known=known)) == {"train"}
     assert draw([*names[2:], "new.png"], {"test": 1e-9}, 0, known=known)[-1] == "test"
+    one, two = "\u00e9.png", "e\u0301.png"  # the same name on two systems
+    for name in (one, two):
+        assert draw([name, *names], {"test": 1e-9}, 0, known={one: "val"})[0] == "val"
 
 
 RECORDED = {

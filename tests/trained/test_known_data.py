@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from vision_apps.cli import main
+from vision_apps.data.masks.folder import MaskFolder
 
 COLORS = {"apple": (220, 30, 30), "lime": (30, 220, 30), "plum": (30, 30, 220)}
 SMALL = (
@@ -109,6 +111,22 @@ def test_new_pictures_move_no_other(caplog: pytest.LogCaptureFixture) -> None:
     assert knows("run")["train"]["before"] == [earlier]
 
 
+def test_names_are_known_however_accents_are_spelled(caplog: pytest.LogCaptureFixture) -> None:
+    """As after an archive of another system: the same samples, the same classes, nothing to tell."""
+    pictures("photos", "apple", "lime")
+    Path("photos/apple").rename("photos/p\u00eache")
+    for path in sorted(Path("photos").rglob("*.png")):
+        path.rename(path.with_stem(f"\u00e9{path.stem}"))
+    trained("run", "photos")
+    before, kept = lists("run"), accuracy("run")
+    for path in sorted(Path("photos").rglob("*"), reverse=True):
+        path.rename(path.with_name(unicodedata.normalize("NFD", path.name)))
+    assert accuracy("run") == kept
+    assert main(["train", "resume=run", "trainer.max_epochs=2"]) in (None, 0)
+    assert "data: " not in caplog.text
+    assert [len(names) for names in lists("run").values()] == [len(names) for names in before.values()]
+
+
 @pytest.mark.usefixtures("drawn")
 def test_what_was_trained_on_is_never_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["test", "run", ELSEWHERE, "data.split_seed=1"]) == 2
@@ -146,6 +164,25 @@ def test_classes_are_known_by_their_names(capsys: pytest.CaptureFixture[str]) ->
         assert "raspberry of these data is not among apple, lime, plum, which it was trained with" in said
     assert main(["train", "resume=run", "data.root=without_apple", "trainer.max_epochs=7"]) in (None, 0)
     assert accuracy("run", "data.root=without_apple") > 0.9
+
+
+def test_masks_of_files_have_the_numbers_of_the_run_too() -> None:
+    """Of the same masks with other numbers every figure is the same, also in pixels of the files."""
+    MaskFolder.fake(Path("masks"), size=24, pictures=12)
+    words = ("model=unet", "data=folder", "data.root=masks", "data.image_size=32", "data.workers=0")
+    assert main(["train", "task=segmentation", *SMALL[2:5], *words, "run.dir=run"]) in (None, 0)
+    shutil.copytree("masks", "others")
+    Path("others/classes.txt").write_text("bar\nbackground\nsquare\n")
+    number = np.arange(256, dtype=np.uint8)
+    number[:3] = 1, 2, 0
+    for path in Path("others/masks").iterdir():
+        with Image.open(path) as mask:
+            Image.fromarray(number[np.array(mask)]).save(path)
+    figures = []
+    for root in ("masks", "others"):
+        assert main(["test", "run", f"data.root={root}"]) in (None, 0)
+        figures.append(json.loads(Path("run/test.json").read_text()))
+    assert figures[1] == pytest.approx(figures[0])
 
 
 def test_other_words_than_those_of_training(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from vision_apps.core.errors import DataError, some
+from vision_apps.core.spelling import alike
 
 _NAMED = 10  # classes in an error
 
@@ -26,13 +27,15 @@ def class_name_problems(
 def renumbering(own: Sequence[str], known: Sequence[str]) -> list[int] | None:
     """The number in ``known`` of each class in ``own``; None where they are numbered alike. `DataError` where
     one is not known."""
-    if unknown := [name for name in own if name not in known]:
+    places = {alike(name): number for number, name in enumerate(known)}
+    places |= {name: number for number, name in enumerate(known)}
+    if unknown := [name for name in own if alike(name) not in places]:
         raise DataError(
             f"data: a run knows its classes by name, and {some(unknown, _NAMED)} of these data "
             f"{'is' if len(unknown) == 1 else 'are'} not among {some(known, _NAMED)}, which it was trained "
             "with; call the classes as they were called there, or start a new run with these data"
         )
-    numbers = [known.index(name) for name in own]
+    numbers = [places.get(name, places[alike(name)]) for name in own]
     return None if numbers == list(range(len(known))) else numbers
 
 

@@ -15,6 +15,7 @@ from vision_apps.core.errors import ConfigError, CorruptSample
 from vision_apps.core.loader import BatchLoader, read_sample
 from vision_apps.core.renumbering import Renumbered
 from vision_apps.core.seeding import permutation, seed_batch
+from vision_apps.core.spelling import alike
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -181,7 +182,8 @@ class VisionData(pl.LightningDataModule):
         for split in splits:
             samples = self.samples(split)
             count, digest = len(samples), hashlib.sha256()
-            digest.update("\0".join(self.sample_names(split)).encode("utf-8", "surrogateescape"))
+            names = map(alike, self.sample_names(split))
+            digest.update("\0".join(names).encode("utf-8", "surrogateescape"))
             for index in sorted({count * part // _HASHED for part in range(_HASHED)} if count else ()):
                 try:
                     sample = read_sample(samples, index)

@@ -139,9 +139,11 @@ class OfFile(Stays):
 
     Args:
         empty: the value past the end of files that are smaller than the largest of their batch.
+        classes: whether its values are numbers of classes.
     """
 
     empty: int = 0
+    classes: bool = False
 
     @property
     def padding(self) -> float | None:  # type: ignore[override]

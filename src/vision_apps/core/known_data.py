@@ -13,6 +13,7 @@ from vision_apps.core.fields import kinds
 from vision_apps.core.plain import Config
 from vision_apps.core.renumbering import class_fields
 from vision_apps.core.run_folder import RunFolder
+from vision_apps.core.spelling import alike
 
 log = logging.getLogger(__name__)
 
@@ -55,13 +56,13 @@ def _require_same_words(own: Mapping[str, Any], known: Mapping[str, Any]) -> Non
 
 
 def held_out(folder: RunFolder) -> dict[str, Split]:
-    """The split of each sample that the run drew; nothing where it drew none."""
+    """The split of each sample that the run drew, by its `alike` name; nothing where it drew none."""
     known: dict[str, Split] = {}
     for split in SPLITS:
         path = folder.path / _LISTS / f"{split}.txt"
         if path.is_file():
             names = path.read_bytes().decode("utf-8", "surrogateescape").split("\n")
-            known |= dict.fromkeys(filter(None, names), split)
+            known |= dict.fromkeys(map(alike, filter(None, names)), split)
     return known
 
 
@@ -72,7 +73,7 @@ def compare(
     where a sample that it was trained on would be measured."""
     known = held_out(folder)
     for split in splits:
-        trained = [name for name in data.sample_names(split) if known.get(name) == "train"]
+        trained = [name for name in data.sample_names(split) if known.get(alike(name)) == "train"]
         if split != "train" and trained:
             raise DataError(
                 f"data: {split} has {len(trained)} samples that the run was trained on "
@@ -108,6 +109,7 @@ def keep(folder: RunFolder, data: VisionData, now: dict[str, dict[str, Any]]) ->
     (folder.path / _LISTS).mkdir(exist_ok=True)
     for split in SPLITS:
         gone = [name for name, own in known.items() if own == split]
-        names = dict.fromkeys([*data.sample_names(split), *gone])
-        text = "".join(f"{name}\n" for name in names)
+        own = data.sample_names(split)
+        there = set(map(alike, own))
+        text = "".join(f"{name}\n" for name in [*own, *(name for name in gone if name not in there)])
         (folder.path / _LISTS / f"{split}.txt").write_bytes(text.encode("utf-8", "surrogateescape"))

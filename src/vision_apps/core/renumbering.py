@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from vision_apps.core.fields import Boxes, Kind, Label, Mask, kinds
+from vision_apps.core.fields import Boxes, Kind, Label, Mask, OfFile, kinds
 
 
 class Renumbered(Dataset[Any]):
@@ -50,5 +50,9 @@ class Renumbered(Dataset[Any]):
 
 def class_fields(known: dict[str, Kind]) -> set[str]:
     """The fields that hold numbers of classes."""
-    own = {name for name, kind in known.items() if isinstance(kind, Label | Mask)}
+    own = {
+        name
+        for name, kind in known.items()
+        if isinstance(kind, Label | Mask) or (isinstance(kind, OfFile) and kind.classes)
+    }
     return own | {kind.present for kind in known.values() if isinstance(kind, Boxes) and kind.present}

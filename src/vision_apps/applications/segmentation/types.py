@@ -12,7 +12,7 @@ class SegmentationBatch(NamedTuple):
     masks: Annotated[Tensor, Mask()]  # uint8 [B, H, W], class 0..K-1, 255 = ignored
     sizes: Annotated[Tensor | None, Stays()] = None  # int64 [B, 2], height and width of the files
     # uint8 [B, h, w], the masks as they are in the files, to be measured with; 255 past a file's end
-    truths: Annotated[Tensor | None, OfFile(255)] = None
+    truths: Annotated[Tensor | None, OfFile(255, classes=True)] = None
 
 
 class TiledBatch(NamedTuple):
@@ -21,7 +21,7 @@ class TiledBatch(NamedTuple):
     images: Annotated[Tensor, Pixels()]
     masks: Annotated[Tensor, Mask()]
     sizes: Annotated[Tensor | None, Stays()] = None
-    truths: Annotated[Tensor | None, OfFile(255)] = None
+    truths: Annotated[Tensor | None, OfFile(255, classes=True)] = None
     files: Annotated[Tensor | None, OfFile()] = None  # uint8 [B, 3, h, w]
 
 
