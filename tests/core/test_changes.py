@@ -3,12 +3,15 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
 import toy_run
 import yaml
+from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from toy import ToyModule
 
 from vision_apps.core import checkpoint_io, engine, process
@@ -89,6 +92,10 @@ REFUSED = [
     ("data.batch_size=4", r"^data.batch_size: the run has trained with 8 and keeps it; 4 needs a new run"),
     ("model.width=16", r"^model.width: the run has trained with 4 and keeps it"),
     ("seed=3", r"^seed: the run has trained with 0"),
+    ("optimizer.betas=[0.9,2.0]", r"^optimizer: Invalid beta parameter at index 1: 2.0"),
+    ("scheduler.warmup=200", r"^scheduler.warmup: expected a share of all steps, from 0 to 1, got 200"),
+    ("trainer.devices=3", r"^data.batch_size: 8 samples cannot be shared by 3 processes"),
+    ("run.dir=elsewhere", r"^run: a run goes on in its own folder, run; leave run.dir and run.root out"),
     ("task.monitor=val/accuracy", r"^task.monitor: the run has trained with 'val/loss'"),
     ("optimizer.eps=0.1", r"^optimizer.eps: "),
     ("trainer.accumulate_grad_batches=2", r"^trainer.accumulate_grad_batches: "),
@@ -102,9 +109,11 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("change", "told"), REFUSED, ids=[change for change, _ in REFUSED])
-def test_refused_and_as_before(change: str, told: str) -> None:
+def test_refused_and_as_before(change: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     trained(trainer__max_epochs=2)
     before = contents(RUN)
+    start = "_call_children_scripts"
+    monkeypatch.setattr(_SubprocessScriptLauncher, start, lambda _: pytest.fail("a process was started"))
     with pytest.raises(ConfigError, match=told):
         engine.resume("run", [change])
     assert contents(RUN) == before
@@ -128,6 +137,24 @@ def test_refused_late_and_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not Path("run/wandb").exists()
     engine.resume("run", ["trainer.max_epochs=2"])
     assert toy_run.last(RUN)["epoch"] == 1
+
+
+def test_what_a_further_process_wrote_last_goes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained()
+    before = contents(RUN)
+    waited: list[str] = []
+    child = SimpleNamespace(kill=lambda: waited.append("kill"), wait=lambda: waited.append("wait"))
+
+    def fit(self: pl.Trainer, *_: object, **__: object) -> None:
+        self.strategy._launcher = SimpleNamespace(procs=[child])
+        (RUN / "error-rank-1.txt").write_text("of a process that failed")
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(pl.Trainer, "fit", fit)
+    with pytest.raises(ZeroDivisionError):
+        engine.resume("run", ["trainer.max_epochs=2"])
+    assert waited == ["kill", "wait"], "so that it cannot write later"
+    assert contents(RUN) == before
 
 
 def test_other_weights_are_told_by_their_shapes() -> None:

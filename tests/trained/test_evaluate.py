@@ -1,11 +1,13 @@
 """Where ``test`` and ``predict`` write, and which files they leave alone."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytorch_lightning  # noqa: F401 - its first import sets an environment variable, which no test may do
+import torch
 import toy_run
 from omegaconf import OmegaConf
 from PIL import Image
@@ -39,7 +41,10 @@ def made() -> set[str]:
     return {str(path) for path in Path().rglob("*") if path.is_file()}
 
 
-def test_a_checkpoint_outside_of_a_run_gets_nothing_beside_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_checkpoint_outside_of_a_run_gets_nothing_beside_it(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger("pytorch_lightning").setLevel(logging.INFO)  # as in a new process
     Path("downloads").mkdir()
     Path("downloads/config.yaml").write_text("of something else: 1")
     # it was trained on two devices; it is measured on one
@@ -48,6 +53,7 @@ def test_a_checkpoint_outside_of_a_run_gets_nothing_beside_it(capsys: pytest.Cap
     before = made()
 
     values = evaluate.test(place, [])
+    assert not caplog.records, "of devices and other products"
     assert json.loads(Path("mine-test/test.json").read_text()) == values
     assert "test.json and images/ in mine-test" in capsys.readouterr().out
     assert list(Path("mine-test/images").glob("test-sheet*.png"))
@@ -106,3 +112,36 @@ def test_predict_takes_allow_targets(monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["predict", place, "a.png", "allow_targets=[toy]", "--out", "out"]) in (None, 0)
     (row,) = Path("out/predictions.jsonl").read_text().splitlines()
     assert json.loads(row)["file"] == "a.png"
+
+
+def test_changes_have_their_effect_or_are_refused() -> None:
+    saved("run/checkpoints/best.ckpt")
+    Path("run/config.yaml").write_text("{}")
+    before = made()
+    changes = ["optimizer.lr=9", "data.limit_train=4", "model.width=4", "seed=3"]
+    with pytest.raises(ConfigError) as caught:
+        evaluate.test("run", changes)
+    told = sorted(str(caught.value).splitlines())
+    assert [line.partition(":")[0] for line in told] == [  # the width is the one that it has
+        *("data.limit_train", "optimizer.lr", "seed")
+    ]
+    assert told[1].startswith("optimizer.lr: 9 would change nothing: the run has trained with 0.001. What a")
+    assert made() == before
+
+
+def test_on_another_device_than_it_was_trained_on() -> None:
+    place = saved("mine.ckpt", trainer__accelerator="gpu", trainer__devices=[0, 1], trainer__strategy="ddp")
+    assert "test/loss" in evaluate.test(place, ["trainer.accelerator=cpu"])
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match=r"^trainer.accelerator: gpu, but torch sees no GPU here"):
+            evaluate.test(place, [])
+
+
+def test_a_test_that_was_limited_stays_so() -> None:
+    limited = saved("limited.ckpt", trainer__limit_test_batches=1, data__eval_batch_size=7)
+    one = evaluate.test(limited, [])
+    first = ["trainer.limit_test_batches=1.0", "data.limit_test=7"]
+    assert one == pytest.approx(evaluate.test(limited, first))
+    assert evaluate.test(limited, ["trainer.limit_test_batches=1.0"]) != pytest.approx(one)
+    with pytest.raises(ConfigError, match=r"^trainer.limit_test_batches: 0, so that there is nothing to te"):
+        evaluate.test(limited, ["trainer.limit_test_batches=0"])

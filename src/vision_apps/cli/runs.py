@@ -12,7 +12,7 @@ _TEST = """\
 vision-apps test RUN [key=value ...]
 
   RUN        a run folder or a checkpoint
-  key=value  changes to its saved configuration, as in data.root=elsewhere
+  key=value  changes to its saved configuration, of what a test is made with: as in data.root=elsewhere
 
 Scores the best weights on the test split, next to the baselines. The results go into the run, or into
 <name>-test here for a checkpoint outside of a run."""

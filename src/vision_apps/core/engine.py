@@ -35,6 +35,7 @@ from vision_apps.core.config import check, overrides, targets
 from vision_apps.core.config.instantiate import build
 from vision_apps.core.data import VisionData
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.loader import require_shares
 from vision_apps.core.metrics_logger import MetricsFile
 from vision_apps.core.module import VisionModule
 from vision_apps.core.past import Parts
@@ -150,7 +151,13 @@ def replay(place: str, checkpoint: str | None, changes: Sequence[str] = ()) -> N
 
 
 def _changed(folder: RunFolder, changes: Sequence[str]) -> Config:
-    config = overrides.apply(folder.read_config(), changes)
+    saved = folder.read_config()
+    config = overrides.apply(saved, changes)
+    if config["run"] != saved["run"]:
+        raise ConfigError(
+            f"run: a run goes on in its own folder, {folder.path}; leave run.dir and run.root out, or move "
+            "the folder and resume it where it is then"
+        )
     if Path(config["run"]["dir"]).absolute() != folder.path.absolute():  # it was moved
         config["run"]["dir"] = str(folder.path)
     return config
@@ -194,6 +201,9 @@ def _run(
         try:
             parts = Parts(data, started)
             trainer = _trainer(config, folder, data, loggers, settings, [going_on.Restored(), start, parts])
+            # before further processes are started
+            world = trainer.num_devices * trainer.num_nodes
+            require_shares(len(data.samples("train")), data.batch_size, world)
             if trainer.is_global_zero:
                 start.then(lambda: folder.write_config(config))
                 fingerprint = known_data.compare(folder, data)
@@ -208,8 +218,11 @@ def _run(
             except (Interrupted, Pruned):  # all processes stop
                 raise
             except BaseException:  # those that this one started would wait for it in a collective for ever
-                for child in getattr(trainer.strategy.launcher, "procs", []):
+                children = getattr(trainer.strategy.launcher, "procs", [])
+                for child in children:
                     child.kill()
+                for child in children:  # what one still writes is there before the folder is left as it was
+                    child.wait()
                 raise
             if trainer.is_global_zero:
                 report.footer(config, folder, trainer, values, parts.so_far(trainer))

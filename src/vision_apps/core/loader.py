@@ -78,6 +78,20 @@ def _collate(known: dict[str, Kind], items: list[dict[str, Tensor] | DataError])
     return _Loaded(default_collate(rows), corrupt)
 
 
+def require_shares(samples: int, batch_size: int, world_size: int) -> None:
+    """`ConfigError` where a batch cannot be shared by so many processes, `DataError` where all samples
+    cannot."""
+    if batch_size % world_size:
+        raise ConfigError(
+            f"data.batch_size: {batch_size} samples cannot be shared by {world_size} processes; "
+            f"it is the global batch: choose a multiple of {world_size}, or change trainer.devices"
+        )
+    if not samples:
+        raise DataError("data: there are no samples to train on or to measure with")
+    if samples < world_size:
+        raise DataError(f"data: {samples} samples cannot be shared by {world_size} processes")
+
+
 class BatchLoader:
     """Iterates over global batches of a data set and yields this rank's share as the application's batch
     type.
@@ -110,15 +124,7 @@ class BatchLoader:
         on_corrupt: str = "refuse",
         pin_memory: bool = False,
     ) -> None:
-        if batch_size % world_size:
-            raise ConfigError(
-                f"data.batch_size: {batch_size} samples cannot be shared by {world_size} processes; "
-                f"it is the global batch: choose a multiple of {world_size}, or change trainer.devices"
-            )
-        if not len(samples):
-            raise DataError("data: there are no samples to train on or to measure with")
-        if len(samples) < world_size:
-            raise DataError(f"data: {len(samples)} samples cannot be shared by {world_size} processes")
+        require_shares(len(samples), batch_size, world_size)
         self.samples = samples
         self.batch_type = batch_type
         self.batch_size = min(batch_size, len(samples) // world_size * world_size)

@@ -281,7 +281,10 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
         if self.optimizer is None:
             raise RuntimeError("this module was built to predict: it has no optimizer")
         decay = getattr(self.optimizer, "keywords", {}).get("weight_decay", 0.0)
-        optimizer = self.optimizer(parameter_groups(self, decay))
+        try:
+            optimizer = self.optimizer(parameter_groups(self, decay))
+        except ValueError as error:  # as torch says that a number is out of its range
+            raise ConfigError(f"optimizer: {error}") from error
         if self.scheduler is None:
             return optimizer
         steps = self.trainer.estimated_stepping_batches
@@ -290,5 +293,8 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
                 "scheduler: a schedule needs the length of the run; set trainer.max_epochs or "
                 "trainer.max_steps, or train at a constant rate with scheduler=constant"
             )
-        schedule = self.scheduler(optimizer, total_steps=int(steps))
+        try:
+            schedule = self.scheduler(optimizer, total_steps=int(steps))
+        except ValueError as error:
+            raise ConfigError(f"scheduler: {error}") from error
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,9 +1,8 @@
 """What may change when a run goes on, and how it comes into what was restored."""
 
 import copy
-import fnmatch
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytorch_lightning as pl
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from vision_apps.core.config.overrides import CHANGEABLE
+from vision_apps.core.config.overrides import CHANGEABLE, differences, is_among
 from vision_apps.core.config.trainer_settings import seconds, spelled
 from vision_apps.core.errors import CheckpointError, require_no, some
 from vision_apps.core.plain import Config
@@ -37,24 +36,14 @@ def _require_changeable(before: Config, after: Config) -> None:
         before: of the checkpoint with which the run goes on.
         after: with which it is to go on.
     """
-    allowed = [key for keys in CHANGEABLE.values() for key in keys.split()]
-    problems = []
-    for key, old, new in _differences(before, after):
-        if key in _OF_THE_FOLDER or any(fnmatch.fnmatchcase(key, pattern) for pattern in allowed):
-            continue
-        problems.append(f"{key}: the run has trained with {old!r} and keeps it; {new!r} needs a new run")
+    allowed = " ".join(CHANGEABLE.values())
+    problems = [
+        f"{key}: the run has trained with {old!r} and keeps it; {new!r} needs a new run"
+        for key, old, new in differences(before, after)
+        if key not in _OF_THE_FOLDER and not is_among(key, allowed)
+    ]
     if problems:
-        require_no([*problems, "a run that goes on may change: " + ", ".join(allowed)])
-
-
-def _differences(before: Config, after: Config, prefix: str = "") -> Iterator[tuple[str, object, object]]:
-    """Key, old and new value of what both have and differ in."""
-    for name in before.keys() & after.keys():
-        old, new = before[name], after[name]
-        if isinstance(old, dict) and isinstance(new, dict):
-            yield from _differences(old, new, f"{prefix}{name}.")
-        elif old != new:
-            yield prefix + name, old, new
+        require_no([*problems, "a run that goes on may change: " + ", ".join(allowed.split())])
 
 
 def _require_room(config: Config, checkpoint: Mapping[str, Any]) -> None:

@@ -6,11 +6,16 @@ from collections.abc import Callable
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from vision_apps.core.errors import ConfigError
+
 
 def _warmup(
     optimizer: Optimizer, total_steps: int, warmup: float, fall: Callable[[float], float]
 ) -> LambdaLR:
-    """Linear rise, then ``fall`` of the share of the rest that is done, in [0, 1]."""
+    """Linear rise, then ``fall`` of the share of the rest that is done, in [0, 1]. `ConfigError` where
+    ``warmup`` is no share."""
+    if not 0 <= warmup <= 1:
+        raise ConfigError(f"scheduler.warmup: expected a share of all steps, from 0 to 1, got {warmup:g}")
     rise = max(1, round(total_steps * warmup))
 
     def factor(step: int) -> float:

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 import torch
 
-from vision_apps.core import assembly, checkpoint_io, hardware, known_data, report
+from vision_apps.core import assembly, checkpoint_io, hardware, known_data, process, report
 from vision_apps.core.config import check, overrides
 from vision_apps.core.config.instantiate import build
-from vision_apps.core.errors import CheckpointError
+from vision_apps.core.errors import CheckpointError, ConfigError
 from vision_apps.core.module import VisionModule
 from vision_apps.core.picture_log import Pictures
 from vision_apps.core.run_folder import RunFolder
@@ -67,7 +67,8 @@ def test(place: str, changes: list[str]) -> dict[str, float]:
     """Test metrics of the best weights, written to ``test.json`` of the run, or for a checkpoint outside of a
     run into ``<checkpoint>-test`` here.
 
-    ``changes`` are ``key=value`` overrides of the saved configuration (``data.root=...``).
+    ``changes`` are ``key=value`` overrides of the saved configuration (``data.root=...``); `ConfigError`
+    where one has no part in a test.
     """
     trained = load(place)
     if trained.graph is not None:
@@ -82,18 +83,26 @@ def test(place: str, changes: list[str]) -> dict[str, float]:
         raise CheckpointError(
             f"{trained.path}: its config lacks {', '.join(missing)}: it was not written by a vision_apps run"
         )
+    overrides.require_measured(trained.checkpoint["config"], config)
+    config["trainer"] |= {"devices": 1}  # so that no sample is counted twice
     folder = trained.run or RunFolder(trained.beside("test"))
     check.check(config)
+    if config["trainer"].get("limit_test_batches") == 0:
+        raise ConfigError(
+            "trainer.limit_test_batches: 0, so that there is nothing to test; say how much, as in "
+            "trainer.limit_test_batches=1.0 for all"
+        )
+    wanted = ("_target_", "accelerator", "devices", "limit_test_batches")
+    node = {name: value for name, value in config["trainer"].items() if name in wanted}
+    hardware.require({"trainer": node})
     settings = hardware.resolve(config)
     data = known_data.build(config, trained.run, trained.checkpoint)
     data.batch_type = module.batch_type
     if trained.run is not None:
         known_data.compare(trained.run, data, ("test",))
-    wanted = ("_target_", "accelerator")
-    node = {name: value for name, value in config["trainer"].items() if name in wanted}
+    process.quieten_lightning()
     trainer: pl.Trainer = build(
         node,
-        devices=1,  # measured on one device, so that no sample is counted twice
         logger=False,
         callbacks=[Pictures(folder=folder.path)],
         precision=settings.precision,

@@ -43,6 +43,9 @@ def told(*words: str) -> list[str]:
             "+trainer.gradient_clip_algorithm=nrom",
             "trainer.gradient_clip_algorithm: expected norm or value, got nrom",
         ),
+        ("test=maybe", "test: expected bool, got 'maybe'"),
+        ("keep_memory=7", "keep_memory: expected bool or 'auto', got 7"),
+        ("seed=first", "seed: expected int, got 'first'"),
         ("optimizer.lr=-1", "optimizer.lr: expected at least 0, got -1"),
         (
             "trainer.max_time='10:00:00'",

@@ -7,7 +7,7 @@ import copy
 import inspect
 import typing
 from collections.abc import Callable, Collection, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -25,6 +25,8 @@ FILLED = frozenset(
     {"network", "optimizer", "scheduler", "params", "total_steps", "folder", "record"}
     | {"run_name", "run_id", "run_group", "tags_of_run"}
 )
+_AUTO = bool | Literal["auto"]
+_OF_A_RUN = {"seed": int, "test": bool, "compile": bool, "channels_last": _AUTO, "keep_memory": _AUTO}
 _WITH_FACTS = ("module", "model", "data.augment")  # whose parameters the facts of the data fill
 # What the engine passes to the Trainer whatever stands there: where it is said instead.
 _ELSEWHERE = {
@@ -57,6 +59,9 @@ def find_problems(config: Config | DictConfig) -> Iterator[str]:
         return
     parts: Config = plain if isinstance(plain, dict) else {}  # type: ignore[assignment]
     module, data = _found(parts.get("module")), _found(parts.get("data"))
+    for name, kind in _OF_A_RUN.items():
+        if name in parts and not fits(parts[name], kind):
+            yield f"{name}: expected {spell(kind)}, got {parts[name]!r}"
     found = list(_walk(plain, "", {*FILLED, *getattr(data, "fact_names", ())}))
     task = parts.get("task")
     unfit = misfit(module, data, task.get("name", "") if isinstance(task, dict) else "")

@@ -1,12 +1,13 @@
 """``key=value``, read alike in every command, and such changes to a saved configuration."""
 
 import copy
+import fnmatch
 import json
 import re
 from collections.abc import Iterator, Sequence
 
 from vision_apps.core.config.suggest import nearest
-from vision_apps.core.errors import ConfigError
+from vision_apps.core.errors import ConfigError, require_no
 from vision_apps.core.plain import Config
 
 # Keys that take effect from where the run goes on. All others say what the run is: what an epoch is, what is
@@ -27,6 +28,10 @@ CHANGEABLE = {
     "data.in_memory",
 }
 
+# Keys that have a part in a test of a trained run.
+MEASURED_WITH = "data.* module.* trainer.accelerator trainer.limit_test_batches precision channels_last"
+_LEARNED_WITH = "data.augment data.augment.* data.seed data.limit_train data.limit_val"
+
 _TEXT = re.compile(r"[^,\[\]{}()'\"\\$]*")
 _READ = re.compile(r"[A-Za-z0-9_/.:+%*@?| \t-]*")  # what Hydra takes without quotes
 
@@ -37,6 +42,31 @@ def keys(config: Config, prefix: str = "") -> Iterator[str]:
         yield prefix + name
         if isinstance(value, dict):
             yield from keys(value, f"{prefix}{name}.")
+
+
+def differences(before: Config, after: Config, prefix: str = "") -> Iterator[tuple[str, object, object]]:
+    """Key, old and new value of what both have and differ in."""
+    for name in before.keys() & after.keys():
+        old, new = before[name], after[name]
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from differences(old, new, f"{prefix}{name}.")
+        elif old != new:
+            yield prefix + name, old, new
+
+
+def is_among(key: str, patterns: str) -> bool:
+    """Whether a dotted key is one of those that are named between spaces, as in ``seed data.*``."""
+    return any(fnmatch.fnmatchcase(key, pattern) for pattern in patterns.split())
+
+
+def require_measured(before: Config, after: Config) -> None:
+    """`ConfigError` that lists every changed key that has no part in a test of a trained run."""
+    require_no(
+        f"{key}: {new!r} would change nothing: the run has trained with {old!r}. What a test is made with "
+        f"may change: {', '.join(MEASURED_WITH.split())}"
+        for key, old, new in differences(before, after)
+        if not is_among(key, MEASURED_WITH) or is_among(key, _LEARNED_WITH)
+    )
 
 
 def rounded(value: str, digits: int) -> str:
