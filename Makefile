@@ -22,7 +22,7 @@ demo: $(READY)  ## train colorization on the embedded scenes: no data, no accoun
 test: $(READY)  ## every test
 	$(PYTEST)
 
-test-fast: $(READY)  ## the tests that take no more than about two seconds each
+test-fast: $(READY)  ## the tests that take no more than about half a second each
 	$(PYTEST) -m "not slow"
 
 lint: $(READY)  ## format, rules and types, as CI asks for them

@@ -48,6 +48,7 @@ def assemble(*words: str) -> tuple[dict[str, Any], Any, Any, Any]:
     return config, data, module, replaced(batch, lambda field: field[:2])
 
 
+@pytest.mark.slow
 def test_learns_answers_and_draws(assembled: tuple[dict[str, Any], Any, Any, Any]) -> None:
     config, data, module, batch = assembled
 
@@ -91,6 +92,7 @@ def test_learns_answers_and_draws(assembled: tuple[dict[str, Any], Any, Any, Any
             assert field is None if other is None else torch.equal(field, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("application", sorted(options.of_group("task")))
 def test_an_epoch_is_measured_as_if_it_were_the_first(application: str) -> None:
     """Nothing of the first evaluation is left in the second, which has other samples and less of them."""
@@ -118,6 +120,7 @@ def test_an_epoch_is_measured_as_if_it_were_the_first(application: str) -> None:
     assert len(first[0]) > 1, "something is measured"
 
 
+@pytest.mark.slow
 def test_the_example_is_a_batch(assembled: tuple[dict[str, Any], Any, Any, Any]) -> None:
     _, _, module, _ = assembled
     module.train()
@@ -127,6 +130,7 @@ def test_the_example_is_a_batch(assembled: tuple[dict[str, Any], Any, Any, Any])
     assert values(module.loss(module.training_outputs(example), example))["loss"].isfinite()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("application", sorted(options.of_group("task")))
 def test_a_run_leaves_what_test_and_predict_need(application: str, tmp_path: Path) -> None:
     from vision_apps.core import engine
@@ -177,6 +181,7 @@ def test_a_run_leaves_what_test_and_predict_need(application: str, tmp_path: Pat
     assert RunFolder.find(folder)[1] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("application", sorted(options.of_group("task")))
 def test_a_stopped_run_goes_on_bit_for_bit(
     application: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -29,6 +29,7 @@ def choices() -> Iterator[str]:
                 yield f"{group}={name}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", list(choices()))
 def test_every_file_composes_and_passes(line: str) -> None:
     check(compose(line.split()))
@@ -74,6 +75,7 @@ def is_ours(line: str) -> bool:
     return line.startswith(("python train.py", "vision-apps ")) and "..." not in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", sorted(set(commands())))
 def test_every_documented_command_composes(line: str) -> None:
     words = shlex.split(line.removeprefix("python train.py").removeprefix("vision-apps "))

@@ -56,6 +56,7 @@ def test_opens_with_source_size_and_licence() -> None:
         assert len(header) >= 2, f"{path.name}: no header"
 
 
+@pytest.mark.slow
 def test_facts_are_plain_and_fit_together(data: VisionData) -> None:
     facts = data.facts
     assert OmegaConf.to_container(OmegaConf.create(facts)) == facts  # plain values only
@@ -68,6 +69,7 @@ def test_facts_are_plain_and_fit_together(data: VisionData) -> None:
         assert len(set(facts["class_names"])) == facts["num_classes"]
 
 
+@pytest.mark.slow
 def test_every_split_offers_the_promised_fields(data: VisionData) -> None:
     train_size = getattr(data, "train_size", None) or data.facts["image_size"]
     for split in SPLITS:
@@ -85,10 +87,12 @@ def test_every_split_offers_the_promised_fields(data: VisionData) -> None:
             assert 0 <= values["labels"].min() <= values["labels"].max() < data.facts["num_classes"]
 
 
+@pytest.mark.slow
 def test_only_the_asked_fields_are_given(data: VisionData) -> None:
     assert set(whole_split(data, "val", ("images",))) == {"images"}
 
 
+@pytest.mark.slow
 def test_splits_are_disjoint(data: VisionData) -> None:
     size = data.facts["image_size"]
     seen: dict[bytes, str] = {}
@@ -100,6 +104,7 @@ def test_splits_are_disjoint(data: VisionData) -> None:
             assert seen.setdefault(key, split) == split, f"a picture of {seen[key]} is also in {split}"
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_samples(node: dict[str, Any]) -> None:
     first, again = (
         whole_split(build_data({"data": node | {"seed": 3}}), "train", ("images",))["images"]
@@ -108,6 +113,7 @@ def test_the_same_seed_gives_the_same_samples(node: dict[str, Any]) -> None:
     assert torch.equal(first, again)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ON_DISK, ids=[path.stem for path in ON_DISK])
 def test_another_split_seed_holds_others_out(path: Path, tmp_path: Path) -> None:
     node = node_of(path)
@@ -120,6 +126,7 @@ def test_another_split_seed_holds_others_out(path: Path, tmp_path: Path) -> None
     assert any(not torch.equal(val(), val(split_seed=seed)) for seed in (1, 2, 3))
 
 
+@pytest.mark.slow
 def test_augmented_batches_have_the_promised_size(data: VisionData) -> None:
     batch = next(iter(BatchLoader(data.load("train", ("images",)), ImageInputs, batch_size=4, shuffle=True)))
     for transform in data.augment.values():

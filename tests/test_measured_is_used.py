@@ -250,6 +250,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("application", sorted(options.of_group("task")))
 def test_what_is_measured_is_what_is_answered(application: str, tmp_path: Path) -> None:
     case = CASES[application]  # a new application comes with an independent reader of what it writes

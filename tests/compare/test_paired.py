@@ -75,6 +75,7 @@ def test_nothing_to_compare() -> None:
 STUDIES = 2000  # a share of .05 is known to .005 (one standard error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [3, 5, 10])
 @pytest.mark.parametrize("k", [2, 3, 10])
 def test_false_alarms_of_the_best_against_the_rest(k: int, n: int) -> None:

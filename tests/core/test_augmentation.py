@@ -32,6 +32,7 @@ def test_no_share_is_refused(until: float) -> None:
         share_of_run("Mosaic", until)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("toy")
 @pytest.mark.parametrize("accumulated", [1, 3])
 @pytest.mark.parametrize("batches", [6, 14], ids=lambda count: f"stopped after {count} batches")

@@ -134,6 +134,7 @@ def test_best_holds_the_weights_that_were_measured(changes: dict[str, Any]) -> N
     assert measured_again(FOLDER / "best.ckpt") == pytest.approx(min(losses), rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interval", [6, 4, 2])
 def test_goes_on_from_the_best(interval: int) -> None:
     """Which is saved right after its validation, within the epoch or at its end."""
@@ -144,6 +145,7 @@ def test_goes_on_from_the_best(interval: int) -> None:
     toy_run.assert_same_training(Path("whole"), Path("run"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [4, 6, 8])
 def test_a_run_that_its_steps_end(steps: int, capsys: pytest.CaptureFixture[str]) -> None:
     """It is saved, also before the first validation, and goes on in the midst of its epoch."""
@@ -226,6 +228,7 @@ def signals() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_signal(number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
     before = signal.getsignal(number)

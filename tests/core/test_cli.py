@@ -128,6 +128,7 @@ def test_train_composes_and_allows_what_the_task_names(
     assert capsys.readouterr().out == "loading torch and lightning ...\n"
 
 
+@pytest.mark.slow
 def test_a_sweep_is_one_run_for_each_combination(calls: list[Any]) -> None:
     assert main(["train", "-m", "task=toy", "seed=1,2", "model.width=3,4"]) == 0
     assert [(config.seed, config.model.width) for _, config, _ in calls] == [(1, 3), (1, 4), (2, 3), (2, 4)]

@@ -42,6 +42,7 @@ def measured(values: list[float | None], patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ToyModule, "conditional", ("loss",))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("values", "trained"),
     [
@@ -64,6 +65,7 @@ def test_ends_after_so_many_validations(
     )
 
 
+@pytest.mark.slow
 def test_goes_on_with_more_patience(capsys: pytest.CaptureFixture[str]) -> None:
     train("run", stopping(1, **{"trainer.max_epochs": 10}))
     assert epochs("run") == [0, 1]
@@ -74,6 +76,7 @@ def test_goes_on_with_more_patience(capsys: pytest.CaptureFixture[str]) -> None:
     assert epochs("run") == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_several_validations_an_epoch_and_none() -> None:
     train("often", stopping(2, **{"trainer.val_check_interval": 2, "trainer.max_epochs": 4}))
     assert [row[0] for row in toy_run.rows(Path("often")) if row[2] == "val/loss"] == [1, 3, 5]
@@ -83,6 +86,7 @@ def test_several_validations_an_epoch_and_none() -> None:
     assert toy_run.last(Path("never"))["global_step"] == 4
 
 
+@pytest.mark.slow
 def test_stopped_within_an_epoch_goes_on_there(tmp_path: Path) -> None:
     often = {"trainer.val_check_interval": 2, "trainer.max_epochs": 2}
     train("whole", stopping(50, **often))

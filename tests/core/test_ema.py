@@ -86,6 +86,7 @@ def test_every_step_of_the_average_buffers_too(accumulated: int) -> None:
                 assert value == current[name] == (n + 1) * accumulated, name
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("toy")
 def test_the_average_is_what_a_run_keeps() -> None:
     toy_run.train(Path("plain"))

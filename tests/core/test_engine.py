@@ -162,6 +162,7 @@ def test_pictures_of_several_sizes_are_drawn_as_they_are_measured(monkeypatch: p
     assert [row.shape[1] for row in rows] == [6, 7, 8, 6, 7, 8, 6, 7] and titles == ("picture",)
 
 
+@pytest.mark.slow
 def test_two_workers_read_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files read by workers train the same network as data in memory, and no worker is left."""
     monkeypatch.setattr(ToyData, "load", in_files(ToyData.load))

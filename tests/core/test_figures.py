@@ -66,6 +66,7 @@ def test_what_there_is_room_for(
     assert len(axes.texts) == (classes if numbers else 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [1, 2, 12, 30, 60])
 def test_figures_become_pixels(classes: int) -> None:
     names = [f"a rather long name {k}" for k in range(classes)]

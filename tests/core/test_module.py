@@ -100,6 +100,7 @@ def test_factors_of_a_schedule(schedule: Any) -> None:
     assert [usual(step) for step in range(100)] == [same(step) for step in range(100)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("toy")
 @pytest.mark.parametrize("accumulated", [1, 2, 3])
 def test_a_schedule_has_as_many_steps_as_the_optimiser(accumulated: int) -> None:
@@ -126,6 +127,7 @@ class TestLogging:
             "test/loss", "test/accuracy", "test/constant/accuracy",
         }  # fmt: skip
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("every", [1, 2, 4])
     @pytest.mark.parametrize("accumulate", [1, 2])
     def test_a_line_is_the_mean_since_the_line_before(

@@ -35,6 +35,7 @@ def stopped_and_resumed(run: Path, changes: dict[str, Any], batches: int, patch:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batches", [1, 5, 6, 11], ids=lambda count: f"after {count} batches")
 def test_from_any_moment(batches: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = trained(tmp_path / "whole", {"trainer.max_epochs": 2})
@@ -42,6 +43,7 @@ def test_from_any_moment(batches: int, tmp_path: Path, monkeypatch: pytest.Monke
     toy_run.assert_same_training(whole, again)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
 def test_settings_that_change_the_loop(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changes = {"trainer.max_epochs": 2, **SETTINGS[name]}

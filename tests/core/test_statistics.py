@@ -46,6 +46,7 @@ def test_quantiles_of_a_table() -> None:
 SIMULATED = 4000  # a share of .95 is known to .0034 (one standard error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [3, 5, 10])
 @pytest.mark.parametrize("kind", ["normal", "accuracy", "uniform"])
 def test_the_interval_covers_the_mean_as_often_as_it_says(n: int, kind: str) -> None:

@@ -67,6 +67,7 @@ def test_a_run_leaves_it_out_and_says_so(photos: None, capsys: pytest.CaptureFix
     assert f"broken files that were left out: 1, all in metrics.json: {BROKEN}\n" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_pixel_bomb_in_a_folder_is_refused_or_left_out(tmp_path: Path) -> None:
     for name in ("train", "val", "test"):
         fake_pictures(tmp_path / name, 3, 16, seed=0)

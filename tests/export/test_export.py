@@ -35,6 +35,7 @@ def answer(place: Path | str, *changes: str, size: tuple[int, int] = (8, 8)) -> 
 # ---- what is refused ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FORMATS)
 def test_where_it_is_written(kind: str) -> None:
     suffix = FORMATS[kind]
@@ -58,6 +59,7 @@ def test_where_it_is_written(kind: str) -> None:
     assert {path.name for path in Path().glob("mine*")} == {"mine.ckpt", f"mine{suffix}", f"mine{suffix}.md"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", GRAPHS)
 def test_a_graph_cannot_be_exported_again(kind: str) -> None:
     file = exported(kind)
@@ -165,6 +167,7 @@ def spoil(kind: str, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(writing, WRITERS[kind], write)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_file_that_answers_otherwise_is_removed(
     kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -204,6 +207,7 @@ def test_an_output_of_another_shape(monkeypatch: pytest.MonkeyPatch) -> None:
     assert here() == {"mine.ckpt"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
 def test_interrupted_while_writing(
@@ -224,6 +228,7 @@ def test_interrupted_while_writing(
     assert here() == {"mine.ckpt"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FORMATS)
 def test_interrupted_while_comparing(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """And what an earlier export wrote stays as it was."""
@@ -243,6 +248,7 @@ def test_interrupted_while_comparing(kind: str, monkeypatch: pytest.MonkeyPatch)
 # ---- what is in the file -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FORMATS)
 def test_changes_are_inside_of_the_file(kind: str) -> None:
     place = checkpoint("mine.ckpt")
@@ -267,6 +273,7 @@ def test_a_change_that_the_module_does_not_know() -> None:
     assert here() == {"mine.ckpt"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", GRAPHS)
 def test_any_size_where_the_network_takes_any(kind: str) -> None:
     file = exported(kind)
@@ -283,6 +290,7 @@ def test_any_size_where_the_network_takes_any(kind: str) -> None:
             torch.testing.assert_close(one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", GRAPHS)
 def test_one_size_where_the_network_takes_one(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     file = exported(kind, network="OneSize")
@@ -298,6 +306,7 @@ def test_one_size_where_the_network_takes_one(kind: str, capsys: pytest.CaptureF
     assert "chosen" in good and long == {"file": "long.png", "error": told}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", GRAPHS)
 def test_the_loss_is_no_part_of_a_graph(kind: str) -> None:
     file = exported(kind)

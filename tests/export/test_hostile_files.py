@@ -38,6 +38,7 @@ def described(good: Path) -> Described:
 # ---- bytes -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.1, 0.5, 0.9, 0.999])
 def test_truncated(share: float, suffix: str, good: Path) -> None:
@@ -55,6 +56,7 @@ def test_noise(seed: int, suffix: str) -> None:
     refused(f"bad{suffix}", r"is truncated, damaged or not what its name says: .")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_wrong_byte(suffix: str, good: Path) -> None:
     """Wherever it is, the file is read or refused, and nothing else happens."""
@@ -112,6 +114,7 @@ def test_no_description(suffix: str, described: Described) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '"text"', "null", "{}", "[" * 10_000, "NaN"])
 def test_a_description_that_cannot_be_read(text: str, suffix: str, described: Described) -> None:
@@ -138,6 +141,7 @@ TAKES = {"name": "images", "dtype": "uint8", "shape": ["batch", 3, "height", "wi
 GIVES = {"name": "scores", "dtype": "float32", "shape": ["batch", 2]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize(
     "change",
@@ -175,6 +179,7 @@ def test_a_description_that_lacks_something(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize(
     ("part", "node"),

@@ -23,6 +23,7 @@ def described(worded: Path, suffix: str, change: Change) -> str:
     return with_description(worded, json.dumps(content), suffix)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", GRAPHS)
 @pytest.mark.parametrize(
     ("change", "said"),

@@ -28,6 +28,7 @@ def answer(place: Path | str, inputs: Asked) -> Any:
         return evaluate.load(str(place)).predictor().answer(inputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FORMATS)
 def test_it_answers_as_the_network_does(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever the batch, the size and the length; traced are 3, 21 x 13 and 5."""
@@ -46,6 +47,7 @@ def test_it_answers_as_the_network_does(kind: str, capsys: pytest.CaptureFixture
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FORMATS)
 def test_it_predicts_as_the_run_does(kind: str) -> None:
     file = exported(kind, network="Reads", module="Asks")
@@ -60,6 +62,7 @@ def test_it_predicts_as_the_run_does(kind: str) -> None:
     assert all("chosen" in row for row in told[0])
 
 
+@pytest.mark.slow
 def test_other_programs_see_the_names() -> None:
     import onnxruntime
 
@@ -80,6 +83,7 @@ def test_other_programs_see_the_names() -> None:
     torch.testing.assert_close(found[0], expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", GRAPHS)
 def test_one_length_where_the_network_takes_one(kind: str) -> None:
     """The pictures are of any size still; what is shorter is filled up, as in a batch."""
@@ -101,6 +105,7 @@ def test_one_length_where_the_network_takes_one(kind: str) -> None:
     assert "It takes `images`" not in card
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", GRAPHS)
 def test_what_is_given_is_what_is_taken(kind: str) -> None:
     file = exported(kind, network="Reads", module="Asks")

@@ -75,6 +75,7 @@ def test_a_file_with_a_setting_that_there_is_not() -> None:
         read({"trials": 5}, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "text"),
     [
@@ -140,6 +141,7 @@ def test_a_database_whose_tables_another_program_makes_now(monkeypatch: pytest.M
     assert len(opened) == 2
 
 
+@pytest.mark.slow
 def test_a_study_that_is_locked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(studies, "_LOCKED_SECONDS", 0.2)
     assert main(["sweep", *words_of("dir=s", "seed=1,2", "storage=sqlite:///study.db", "study=x")]) == 0
@@ -151,6 +153,7 @@ def test_a_study_that_is_locked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         other.close()
 
 
+@pytest.mark.slow
 def test_a_study_of_another_search(capsys: pytest.CaptureFixture[str]) -> None:
     shared = ["storage='journal://study.log'", "study=x"]
     assert main(["sweep", *words_of("dir=a", "seed=1,2", *shared)]) == 0
@@ -162,6 +165,7 @@ def test_a_study_of_another_search(capsys: pytest.CaptureFixture[str]) -> None:
     assert not list(Path("c").glob("trials/*"))
 
 
+@pytest.mark.slow
 def test_where_the_study_is_stays_with_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["vision-apps", "sweep", "storage=postgresql://me:secret@host/x"])
     assert main(["sweep", *words_of("dir=s", "seed=1,2", "storage=sqlite:///other.db")]) == 0
@@ -172,6 +176,7 @@ def test_where_the_study_is_stays_with_its_owner(monkeypatch: pytest.MonkeyPatch
     assert len(optuna.load_study(study_name="s", storage="sqlite:///other.db").trials) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moved", [False, True], ids=["copied", "moved"])
 @pytest.mark.parametrize("storage", [[], ["storage='journal://s/study.log'"]], ids=["SQLite", "journal"])
 def test_a_folder_that_was_moved_or_copied(moved: bool, storage: list[str]) -> None:
@@ -201,6 +206,7 @@ def test_a_run_reports_to_the_study_of_the_folder_that_it_lies_in(tmp_path: Path
     assert Pruning(**given, folder=str(run)).sweep == tmp_path / "s"
 
 
+@pytest.mark.slow
 def test_a_run_folder_that_was_left_half_written() -> None:
     """Killed between the folder and its configuration: it is made anew."""
     assert main(["sweep", *words_of("dir=s", "model.width=4,5", "n_trials=1", "sampler=grid")]) == 0

@@ -45,6 +45,7 @@ def results(folder: str = "s") -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 @LIGHT
 def test_a_grid_is_tried_once_each(capsys: pytest.CaptureFixture[str]) -> None:
     assert sweep("model.width=4,8", "optimizer.lr=0.1,0.2", "jobs=2") == 0
@@ -70,6 +71,7 @@ def test_a_grid_is_tried_once_each(capsys: pytest.CaptureFixture[str]) -> None:
     assert {line[1] for n in range(4) for line in stand_in.starts(Path(f"s/trials/{n:04d}"))} == {"None"}
 
 
+@pytest.mark.slow
 @LIGHT
 def test_failed_pruned_and_dead_trials_do_not_stop_it(capsys: pytest.CaptureFixture[str]) -> None:
     widths = [8, stand_in.FAILS, stand_in.PRUNED, stand_in.DIES, stand_in.NAN, stand_in.SILENT]
@@ -101,6 +103,7 @@ def test_fail_fast(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(load().get_trials(states=(TrialState.COMPLETE,))) == 0
 
 
+@pytest.mark.slow
 @LIGHT
 def test_seeds_are_runs_of_one_trial() -> None:
     assert sweep("model.width=8,9", "seeds=3", "seed=5", "jobs=2") == 0
@@ -131,6 +134,7 @@ def test_the_seed_is_a_value_as_any_other() -> None:
     assert [row["seed"] for row in results()] == ["3", "5"]
 
 
+@pytest.mark.slow
 @LIGHT
 def test_several_objectives() -> None:
     words = ["model.width=choice(2,4,8)", "objectives={val/loss: min, parameters: min}"]
@@ -141,6 +145,7 @@ def test_several_objectives() -> None:
     assert study.best_trials
 
 
+@pytest.mark.slow
 @LIGHT
 @pytest.mark.parametrize("sampler", ["tpe", "cma_es", "qmc", "random", "gp"])
 def test_samplers(sampler: str) -> None:
@@ -152,6 +157,7 @@ def test_samplers(sampler: str) -> None:
     assert len({tuple(trial.params.values()) for trial in load().trials}) == 6
 
 
+@pytest.mark.slow
 @LIGHT
 def test_goes_on_with_more_trials_and_with_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
     assert sweep("model.width=int(interval(1,9))", "n_trials=2") == 0
@@ -163,6 +169,7 @@ def test_goes_on_with_more_trials_and_with_nothing_else(capsys: pytest.CaptureFi
     assert "model.width=1,2: a sweep that goes on keeps its model" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @LIGHT
 def test_max_time_stops_and_keeps(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

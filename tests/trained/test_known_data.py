@@ -73,6 +73,7 @@ def drawn(noted: Path) -> None:
 ELSEWHERE = "data.root=photos"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("drawn")
 def test_the_lists_of_a_drawn_split_are_in_the_run() -> None:
     found = lists("run")
@@ -146,6 +147,7 @@ def test_seeds_are_tested_on_the_same_pictures() -> None:
     assert knows("run0") == knows("run1")
 
 
+@pytest.mark.slow
 def test_classes_are_known_by_their_names(capsys: pytest.CaptureFixture[str]) -> None:
     fruit("fruit", *COLORS)
     trained("run", "fruit", "trainer.max_epochs=6")

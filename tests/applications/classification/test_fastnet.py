@@ -84,6 +84,7 @@ def test_the_default_has_the_size_that_its_configuration_states() -> None:
     assert network(torch.empty(2, 3, 32, 32, device="meta")).shape == (2, 10)
 
 
+@pytest.mark.slow
 @given(size=st.integers(2, 70), blocks=st.integers(1, 4))
 def test_takes_the_sizes_that_it_says(size: int, blocks: int) -> None:
     smallest = 2**blocks + 1

@@ -285,6 +285,7 @@ class TwoTones(VisionData):
         return TensorSamples(images=images, labels=labels)
 
 
+@pytest.mark.slow
 def test_a_run_learns_and_logs() -> None:
     module = application(
         optimizer=lambda groups: torch.optim.Adam(groups, lr=0.05), class_counts=[16, 16, 16]

@@ -60,6 +60,7 @@ def test_every_parameter_gets_a_gradient(narrow: nn.Module) -> None:
     assert idle == []
 
 
+@pytest.mark.slow
 def test_eight_random_images_are_learned_by_heart(narrow: nn.Module) -> None:
     images, labels = torch.randn(8, 3, 32, 32), torch.arange(8) % 3
     optimizer = torch.optim.Adam(narrow.parameters(), lr=3e-3)
@@ -207,6 +208,7 @@ def copy_in_order(source: nn.Module, target: nn.Module) -> None:
     target.load_state_dict(dict(zip(names, values, strict=True)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [

@@ -58,6 +58,7 @@ def test_centres_are_spread_by_a_quarter_of_the_picture(deviations, monkeypatch)
     assert hinted > 30
 
 
+@pytest.mark.slow
 def test_centres_are_drawn_from_a_normal_distribution():
     """Of hints that are alone in their picture, whose squares seldom reach its edge."""
     torch.manual_seed(0)

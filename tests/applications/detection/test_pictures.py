@@ -64,6 +64,7 @@ def test_columns_stand_side_by_side() -> None:
     assert both.shape == (3, 10, 46) and (both[..., 20:26] == 255).all() and (both[..., 26:] == 7).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [1, 3, 60])
 def test_figures_of_any_number_of_classes(classes: int, random_tables: Any) -> None:
     found, truths = random_tables(4, classes=classes, images=30)

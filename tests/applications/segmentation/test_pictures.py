@@ -83,6 +83,7 @@ def test_shares_are_sorted_and_sum_to_one() -> None:
     assert list(pictures.shares(mask, NAMES)) == ["tree", "ground"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 12, 60])
 def test_figures_are_drawn_for_any_number_of_classes(classes: int) -> None:
     counts = torch.randint(0, 50, (classes, classes))

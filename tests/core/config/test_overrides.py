@@ -85,6 +85,7 @@ def test_rounded(text: str, shown: str) -> None:
     assert overrides.rounded(text, 4) == shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "value"),
     [

@@ -15,6 +15,7 @@ def told(*words: str) -> list[str]:
     return list(find_problems(compose(["task=classification", *words])))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("word", "problem"),
     [

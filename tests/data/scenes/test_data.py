@@ -86,6 +86,7 @@ def nearest_mean_color(colors_by_kind: bool) -> float:
     return float((torch.cdist(test_color, means).argmin(1) == test["labels"]).float().mean())
 
 
+@pytest.mark.slow
 def test_color_alone_does_not_tell_the_class() -> None:
     chance = 1 / len(KINDS)
     deviation = (chance * (1 - chance) / GUESSES) ** 0.5
