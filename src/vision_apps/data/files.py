@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
@@ -11,10 +11,12 @@ from torch import Tensor
 
 from vision_apps.core.conventions import Size, height_width
 from vision_apps.core.data import SPLITS, Split, VisionData
-from vision_apps.core.errors import CorruptSample, DataError, require_no
+from vision_apps.core.errors import CorruptSample, DataError, require_no, some
 from vision_apps.core.loader import BatchLoader
-from vision_apps.data.images import EXTENSIONS, MAX_PIXELS
+from vision_apps.core.spelling import alike
+from vision_apps.data.images import MAX_PIXELS
 from vision_apps.data.memory import Decoded, FileSamples, decode
+from vision_apps.data.on_disk import OnDisk
 from vision_apps.data.resizing import ResizeMode
 from vision_apps.data.splits import draw, place
 
@@ -25,8 +27,8 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # what the folders, lists and keys of a split are called; the first that is there is taken
 SPLIT_NAMES: dict[Split, tuple[str, ...]] = {
     "train": ("train", "training"),
-    "val": ("val", "valid", "validation"),
-    "test": ("test",),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
 }
 _NAMED = 10  # broken files in an error
 
@@ -126,7 +128,18 @@ class FileData(FolderData):
             splits[split] = listing.take(torch.tensor(order))
             self._in_splits[split] = [names[row] for row in order]
         self.drawn += tuple(asked)
+        self._tell_shared()
         return splits
+
+    def _tell_shared(self) -> None:
+        """Lists of splits may name a file twice: what is trained on says nothing when it is measured."""
+        train = set(self._in_splits["train"])
+        for split in SPLITS[1:]:
+            if shared := [name for name in self._in_splits.get(split, ()) if name in train]:
+                log.warning(
+                    "data: %d of %d samples of %s are trained on too: %s",
+                    *(len(shared), len(self._in_splits[split]), split, some(shared, 3)),
+                )
 
     @property
     def base(self) -> Path:
@@ -137,13 +150,13 @@ class FileData(FolderData):
         return self._in_splits[split][: self.limits[split]]
 
     def _named(self, listing: Listing) -> list[str]:
-        """Paths below ``base``, with / on every system."""
+        """Paths below ``base``, the same on every system."""
         start = os.path.join(self.base, "")
         below = (
             path.removeprefix(start) if path.startswith(start) else os.path.relpath(path, self.base)
             for path in listing.pictures
         )
-        return [path.replace(os.sep, "/") for path in below]
+        return [alike(path.replace(os.sep, "/")) for path in below]
 
     def leave_out(self, broken: Iterable[CorruptSample]) -> None:
         """Files that cannot be used, counted with those that the loaders meet. `DataError`, which names them,
@@ -207,27 +220,23 @@ def fraction_problems(**fractions: float) -> list[str]:
     ]
 
 
+def split_folders(root: Path) -> dict[Split, Path]:
+    """The folder below ``root`` of each split that has one, whatever its capitals."""
+    disk = OnDisk()
+    found: dict[Split, Path] = {}
+    for split, names in SPLIT_NAMES.items():
+        places = (disk.find(root / name) for name in names)
+        if place := next((place for place in places if place and os.path.isdir(place)), None):
+            found[split] = Path(place)
+    return found
+
+
 def held_out_fractions(val_fraction: float, test_fraction: float | None = None) -> dict[Split, float]:
     """The share of the training files that is held out for each split. `ConfigError` where a share is not
     between 0 and 0.5."""
     given = {"val": val_fraction} | ({} if test_fraction is None else {"test": test_fraction})
     require_no(fraction_problems(**{f"{split}_fraction": share for split, share in given.items()}))
     return dict(zip(SPLITS[1:], given.values(), strict=False))
-
-
-def pictures_below(folder: Path, extensions: Sequence[str] = EXTENSIONS) -> Iterator[str]:
-    """Paths of all files with these extensions, in no particular order; hidden files and folders are left
-    out."""
-    for where, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not is_hidden(name)]
-        for name in files:
-            if not is_hidden(name) and name.lower().endswith(tuple(extensions)):
-                yield os.path.join(where, name)
-
-
-def is_hidden(name: str) -> bool:
-    """Whether a file or folder is hidden or, as ``__MACOSX``, left in an archive by a file manager."""
-    return name.startswith((".", "__MACOSX"))
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import DataError
 from vision_apps.data import images
+from vision_apps.data.on_disk import pictures_below
 from vision_apps.prediction import video
 from vision_apps.prediction.takes import Takes
 
@@ -75,7 +76,7 @@ def _listed(words: list[str]) -> Iterator[str]:
             yield word
             continue
         try:
-            lines = Path(word[1:]).read_text().splitlines()
+            lines = Path(word[1:]).read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{word}: expected a text file with one input a line: {error}") from error
         yield from (line.strip() for line in lines if line.strip())
@@ -85,7 +86,7 @@ def _matches(word: str, takes: Takes) -> list[tuple[str, Kind]]:
     path = Path(word)
     if path.is_dir():
         known = (*images.EXTENSIONS, *video.EXTENSIONS)
-        paths = sorted(p for p in path.rglob("*") if p.suffix.lower() in known)
+        paths = sorted(map(Path, pictures_below(path, known)))
     elif path.is_file():
         paths = [path]
     elif WEBCAM.fullmatch(word):

@@ -128,7 +128,11 @@ def test_lists(tmp_path: Path) -> None:
         prepared(root)
     file = tmp_path / "cat_train.txt"
     file.write_text("000001 -1\n000002  1\n\n")
-    assert read_list(file) == ["000001", "000002"]
+    assert read_list(file) == ["000001 -1", "000002  1"]
+    (root / "ImageSets" / "Main" / "train.txt").write_text("p1 -1\np2  1\np3\n")
+    assert {Path(item.path).stem for own in prepared(root).annotations.values() for item in own} == {
+        *("p1", "p2", "p3", "p5")
+    }
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torchvision.ops import box_convert
 
 from vision_apps.core.errors import DataError
-from vision_apps.data.boxes.yolo import YoloFolder, label_file, read_labels
+from vision_apps.data.boxes.yolo import YoloFolder, label_files, read_labels
 
 NAMES = ["cat", "dog"]
 
@@ -53,13 +53,13 @@ def test_shares_become_pixels(tmp_path: Path) -> None:
     assert counts(data) == [12, 6, 6] and data.facts["class_names"] == ["circle", "square"]
     for item in data.annotations["train"]:
         sides = torch.tensor([item.width, item.height] * 2)
-        lines = read_labels(label_file(item.path), data.facts["class_names"]) if len(item.labels) else []
+        lines = read_labels(label_files(item.path)[0], data.facts["class_names"]) if len(item.labels) else []
         for box, (_, *corners) in zip(item.boxes, lines, strict=True):
             assert torch.allclose(torch.from_numpy(box), torch.tensor(corners) * sides, atol=1e-3)
             assert abs(box - box.round()).max() < 1e-3  # drawn on whole pixels
     # without a text file and with an empty one
     empty = [item for items in data.annotations.values() for item in items if not len(item.labels)]
-    assert {label_file(item.path).is_file() for item in empty} == {True, False}
+    assert {label_files(item.path)[0].is_file() for item in empty} == {True, False}
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,12 @@ def test_what_is_wrong_is_named(tmp_path: Path, line: str, text: str) -> None:
 
 
 def test_where_the_text_is() -> None:
-    assert label_file("/a/images/train/x.jpg") == Path("/a/labels/train/x.txt")
-    assert label_file("/images/b/images/x.png") == Path("/images/b/labels/x.txt")
-    assert label_file("/a/pictures/images.jpg") == Path("/a/pictures/images.txt")
+    assert label_files("/a/images/train/x.jpg")[0] == Path("/a/labels/train/x.txt")
+    assert label_files("/images/b/Images/x.png") == [
+        Path("/images/b/labels/x.txt"),
+        Path("/images/b/Images/x.txt"),
+    ]
+    assert label_files("/a/pictures/images.jpg") == [Path("/a/pictures/images.txt")]
 
 
 def test_descriptions_of_several_tools(tmp_path: Path) -> None:
@@ -125,7 +128,7 @@ def test_descriptions_of_several_tools(tmp_path: Path) -> None:
         ("train: images/train\n", "expected 'names' as a list, or as a mapping from 0, 1, ..., not None"),
         (
             "train: images/train\nnames: {1: a, 2: b}\n",
-            "expected 'names' as a list, or as a mapping from 0, 1, ..., not {1: 'a', 2: 'b'}",
+            "expected 'names' as a list, or as a mapping from 0, 1, ..., not {'1': 'a', '2': 'b'}",
         ),
         ("train: images/train\nnames: [a, b]\nnc: 3\n", "it says nc: 3 and names 2 classes"),
         ("train: images/train\nnames: [a, a]\n", "two classes have the same name: ['a', 'a']"),

@@ -13,6 +13,7 @@ from typing import Any
 
 from vision_apps.core.data import SPLITS, Split
 from vision_apps.core.errors import DataError, some
+from vision_apps.core.spelling import alike
 from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation
 from vision_apps.data.boxes.data import BoxData
 from vision_apps.data.boxes.fakes import CLASS_NAMES, fake_pictures
@@ -88,7 +89,7 @@ class CocoJson(BoxData):
         if self.images is not None:
             return self.root / self.images
         candidates = [self.root / "images" / split, self.root / "images", self.root / split, file.parent]
-        return next((place for place in candidates if (place / first).is_file()), candidates[1])
+        return next((place for place in candidates if self.disk.find(place / first)), candidates[1])
 
     def read(self) -> Annotated:
         names: list[str] | None = None
@@ -165,7 +166,7 @@ def read_json(file: Path) -> tuple[list[str], list[Annotation]]:
         _by_id(content, name, file) for name in ("images", "categories", "annotations")
     )
     order = {number: label for label, number in enumerate(sorted(categories))}
-    names = [str(_value(categories[number], "name", "category", file)) for number in order]
+    names = [alike(str(_value(categories[number], "name", "category", file))) for number in order]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(f"{file}: two categories are called {twice!r}")
@@ -180,6 +181,7 @@ def read_json(file: Path) -> tuple[list[str], list[Annotation]]:
         labels.append(order[category])
         crowds.append(bool(entry.get("iscrowd", 0)))
         areas.append(_area(entry, file))
+    _require_each_once(images, file)
     return names, [
         annotation(
             _value(image, "file_name", "image", file),
@@ -207,6 +209,21 @@ def _by_id(content: Mapping[str, object], name: str, file: Path) -> dict[Id, dic
     if name == "categories" and len({type(number) for number in found}) > 1:
         raise DataError(f"{file}: the ids of 'categories' are numbers and texts; expected one of both")
     return found
+
+
+def _require_each_once(images: Mapping[Id, Mapping[str, object]], file: Path) -> None:
+    """`DataError` where two entries are the same picture: each would say of the other's objects that they are
+    none."""
+    of_name: dict[str, list[Id]] = {}
+    for number, image in images.items():
+        of_name.setdefault(alike(str(_value(image, "file_name", "image", file))), []).append(number)
+    if twice := {name: numbers for name, numbers in of_name.items() if len(numbers) > 1}:
+        name, numbers = next(iter(twice.items()))
+        more = f" (so are {len(twice) - 1} more)" if len(twice) > 1 else ""
+        raise DataError(
+            f"{file}: {name} is in 'images' more than once, as {some(numbers, 3)}{more}; put all objects of "
+            "a picture under one of its ids and remove the others"
+        )
 
 
 def _value(entry: Mapping[str, object], key: str, kind: str, file: Path) -> object:

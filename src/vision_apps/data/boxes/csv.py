@@ -1,12 +1,14 @@
 """Boxes in CSV files: ``filename,x0,y0,x1,y1,class`` in pixels, y down, one object a line."""
 
 import csv
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError
+from vision_apps.core.spelling import alike
 from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation, label_of
 from vision_apps.data.boxes.data import BoxData
 from vision_apps.data.boxes.fakes import CLASS_NAMES, fake_pictures
@@ -96,7 +98,8 @@ class BoxCsv(BoxData):
     def _picture(self, row: Row, file: Path) -> Path:
         places = [self.images, self.images / file.stem, self.images / row.name, self.root]
         paths = [place / row.filename for place in places]
-        return next((path for path in paths if path.is_file()), paths[0])
+        found = (path for path in map(self.disk.find, paths) if path and os.path.isfile(path))
+        return Path(next(found, paths[0]))
 
     @classmethod
     def fake(cls, root: Path, *, size: int = 32) -> dict[str, object]:
@@ -158,7 +161,7 @@ def read_csv(file: Path) -> Iterator[Row]:
             raise DataError(f"{source}: expected numbers as corners, found {','.join(corners)!r}") from None
         if not name:
             raise DataError(f"{source}: the box has no class")
-        yield Row(filename, box, name, source)
+        yield Row(filename, box, alike(name), source)
 
 
 def _columns(heading: Sequence[str]) -> list[int] | None:

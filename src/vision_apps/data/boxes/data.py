@@ -28,6 +28,7 @@ from vision_apps.data.boxes.proposals import Mode
 from vision_apps.data.boxes.samples import BoxSamples, list_annotations
 from vision_apps.data.files import ResizedData, fraction_problems
 from vision_apps.data.leakage import leakage
+from vision_apps.data.on_disk import OnDisk
 from vision_apps.data.sizes import picture_sizes
 
 log = logging.getLogger(__name__)
@@ -87,6 +88,7 @@ class BoxData(ResizedData):
         self.proposals_limit = proposals_limit
         self.proposals_cache = Path(proposals_cache) if proposals_cache else self.root / ".proposals"
         self.bad_boxes: list[BadBox] = []  # of all splits, known after ``prepare_data``
+        self.disk = OnDisk()  # as it is when the files are read
 
     @abstractmethod
     def read(self) -> Annotated:
@@ -102,6 +104,8 @@ class BoxData(ResizedData):
         class_names, splits = self.read()
         if not any(splits.values()):
             raise self.problem("no picture is annotated")
+        for items in splits.values():
+            items[:] = [item._replace(path=self.disk.find(item.path) or item.path) for item in items]
         every = (item for items in splits.values() for item in items)
         sizes = self.sizes_of(item.path for item in every if not (item.height and item.width))
         for items in splits.values():
@@ -123,13 +127,7 @@ class BoxData(ResizedData):
 
     def _present(self, items: list[Annotation]) -> list[Annotation]:
         """Those whose picture is there and whose size is known."""
-        folders = {os.path.dirname(item.path) for item in items}
-        there = {
-            os.path.join(folder, name)
-            for folder in folders
-            if os.path.isdir(folder or ".")
-            for name in os.listdir(folder or ".")
-        }
+        there = {item.path for item in items if self.disk.find(item.path) == item.path}
         missing = [item for item in items if item.path not in there]
         if missing and self.on_corrupt == "refuse":
             count = "" if len(missing) == 1 else f" ({len(missing)} pictures are missing)"

@@ -14,12 +14,14 @@ from typing import Any, Literal, NoReturn
 
 from vision_apps.core.data import Split
 from vision_apps.core.errors import ConfigError, DataError
+from vision_apps.core.spelling import alike
 from vision_apps.data import public
 from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation, label_of
 from vision_apps.data.boxes.data import BoxData
 from vision_apps.data.boxes.fakes import CLASS_NAMES, fake_pictures
 from vision_apps.data.files import numbered_lines
 from vision_apps.data.images import EXTENSIONS
+from vision_apps.data.on_disk import is_hidden
 from vision_apps.data.public import VOC_CLASSES
 
 _PICTURES = ("JPEGImages", "images", "Images")
@@ -48,7 +50,7 @@ class Parsed:
             if None in corners:
                 raise DataError(f"{file}: object {number} has no <bndbox> with xmin, ymin, xmax, ymax")
             x1, y1, x2, y2 = (_number(corner or "", "bndbox", file) for corner in corners)
-            self.names.append(name)
+            self.names.append(alike(name))
             self.boxes.append([x1 - one_based, y1 - one_based, x2, y2])
             self.difficult.append((found.findtext("difficult") or "0").strip() == "1")
 
@@ -116,19 +118,20 @@ class VocFolder(BoxData):
         if not files.is_dir():
             raise self.problem(f"there is no folder {files.absolute()}")
         folder = next((devkit / name for name in _PICTURES if (devkit / name).is_dir()), files)
-        pictures = {
-            os.path.splitext(name)[0]: name
-            for name in sorted(os.listdir(folder))
-            if name.lower().endswith(EXTENSIONS)
-        }
+        pictures, written = _by_name(folder, EXTENSIONS), _by_name(files, (".xml",))
         if names is None:
-            names = sorted({path.stem for path in files.glob("*.xml")} | set(pictures))
+            names = sorted({*written, *pictures})
         found = []
-        for name in names:
-            file = files / f"{name}.xml"
-            parsed = Parsed(file, self.one_based) if file.is_file() else None
-            if parsed is None and name not in pictures:
-                raise self.problem(f"{name!r} is listed and has neither {file} nor a picture in {folder}")
+        for line in names:
+            # after a name that may have spaces, lists of one class have a column more
+            readings = [line, line.rpartition(" ")[0].rstrip(), line.split()[0]]
+            name = next((own for own in map(alike, readings) if own in written or own in pictures), None)
+            if name is None:
+                file = files / f"{readings[-1]}.xml"
+                raise self.problem(
+                    f"{readings[-1]!r} is listed and has neither {file} nor a picture in {folder}"
+                )
+            parsed = Parsed(files / written[name], self.one_based) if name in written else None
             # a file that was renamed still says its old name, so the XML's own name comes first
             picture = pictures.get(name) or (parsed.filename if parsed else "") or f"{name}.jpg"
             found.append((str(folder / picture), parsed))
@@ -233,8 +236,24 @@ class Voc(VocFolder):
 
 
 def read_list(file: Path) -> list[str]:
-    """Names in a list, one a line; a second column (-1, 0, 1 in the lists of one class) is not read."""
-    return [line.split()[0] for _, line in numbered_lines(file)]
+    """The lines of a list: a name each, after which lists of one class have a column more (-1, 0, 1)."""
+    return [line for _, line in numbered_lines(file)]
+
+
+def _by_name(folder: Path, extensions: tuple[str, ...]) -> dict[str, str]:
+    """Name without extension, in one spelling, to file, for those of a folder. `DataError` where two have the
+    same name."""
+    found: dict[str, str] = {}
+    for entry in sorted(os.listdir(folder)):
+        name, extension = os.path.splitext(entry)
+        if is_hidden(entry) or extension.lower() not in extensions:
+            continue
+        if found.setdefault(alike(name), entry) != entry:
+            raise DataError(
+                f"{folder}: {found[alike(name)]} and {entry} have the same name, and boxes that are called "
+                "so can only be of one of them; rename or remove the other"
+            )
+    return found
 
 
 def to_xml(

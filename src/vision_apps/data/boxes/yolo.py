@@ -13,10 +13,12 @@ import yaml
 
 from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError
+from vision_apps.core.spelling import alike
 from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation
 from vision_apps.data.boxes.data import BoxData
 from vision_apps.data.boxes.fakes import CLASS_NAMES, FakePicture, fake_pictures
-from vision_apps.data.files import SPLIT_NAMES, numbered_lines, pictures_below
+from vision_apps.data.files import SPLIT_NAMES, numbered_lines
+from vision_apps.data.on_disk import pictures_below
 
 _FARTHEST = 2.0  # shares: beyond, the numbers must be pixels
 
@@ -24,7 +26,8 @@ Line = tuple[int, float, float, float, float]  # class and corners, in shares
 
 
 class YoloFolder(BoxData):
-    """Boxes in YOLO's text files. A picture without one, or with an empty one, has no objects.
+    """Boxes in YOLO's text files. A picture without one, or with an empty one, has no objects; data none of
+    whose pictures has one are refused.
 
     A split that ``data.yaml`` does not name is held out of the training pictures.
 
@@ -54,11 +57,12 @@ class YoloFolder(BoxData):
                 pictures[split] = [path for one in entries for path in self._listed(str(one), content, split)]
         if "train" not in pictures:
             raise DataError(f"{self.description}: it has no 'train'")
+        labels = self._labels([path for own in pictures.values() for path in own])
         sizes = self.sizes_of(path for own in pictures.values() for path in own)
         return Annotated(
             names,
             {
-                split: [_read_picture(path, sizes.get(path, (0, 0)), names) for path in own]
+                split: [_read_picture(path, labels[path], sizes.get(path, (0, 0)), names) for path in own]
                 for split, own in pictures.items()
             },
         )
@@ -67,12 +71,38 @@ class YoloFolder(BoxData):
         if not self.description.is_file():
             raise self.problem(f"there is no file {self.description.absolute()}")
         try:
-            content = yaml.safe_load(self.description.read_text(encoding="utf-8"))
+            text = self.description.read_text(encoding="utf-8")
+            content = yaml.safe_load(text)
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise DataError(f"{self.description}: cannot be read as YAML: {error}") from error
         if not isinstance(content, dict):
             raise DataError(f"{self.description}: expected 'train', 'val' and 'names'")
+        if isinstance(content.get("names"), list | dict):  # as they are written: `no` is Norway, 010 no 8
+            content["names"] = yaml.load(text, Loader=yaml.BaseLoader)["names"]
         return content
+
+    def _labels(self, pictures: Sequence[str]) -> dict[str, Path | None]:
+        """The text file of each picture that has one. `DataError` where none has, or two share one."""
+        found: dict[str, Path | None] = {}
+        owners: dict[str, str] = {}
+        for path in dict.fromkeys(pictures):
+            own, *beside = label_files(path)
+            if beside and self.disk.find(own.parent) is None:
+                own = beside[0]
+            file = self.disk.find(own)
+            found[path] = None if file is None else Path(file)
+            if file is not None and owners.setdefault(file, path) != path:
+                raise DataError(
+                    f"{file}: {owners[file]} and {os.path.basename(path)} have the same name, and these "
+                    "boxes can only be of one of them; rename or remove the other"
+                )
+        if not owners:
+            tried = " nor ".join(map(str, label_files(pictures[0])))
+            raise self.problem(
+                f"none of {len(pictures)} pictures has a text file with its boxes; for {pictures[0]} there "
+                f"is no {tried}"
+            )
+        return found
 
     def _listed(self, entry: str, content: dict[str, object], split: Split) -> list[str]:
         """The pictures that an entry of the description stands for, sorted."""
@@ -81,16 +111,18 @@ class YoloFolder(BoxData):
         while inside.startswith("../"):
             inside = inside.removeprefix("../")
         places = [self.root / str(content.get("path") or "") / entry, self.root / entry, self.root / inside]
-        place = next((place for place in places if place.exists()), None)
-        if place is None:
+        found_at = next(filter(None, map(self.disk.find, places)), None)
+        if found_at is None:
             tried = ", ".join(dict.fromkeys(str(place) for place in places))
             raise self.problem(
                 f"{self.description.name} says {split}: {entry!r}, and none of {tried} is there"
             )
+        place = Path(found_at)
         if place.is_dir():
             found = sorted(pictures_below(place), key=os.path.split)
         else:
-            found = [str(place.parent / line) for _, line in numbered_lines(place)]
+            listed = [str(place.parent / line) for _, line in numbered_lines(place)]
+            found = [self.disk.find(path) or path for path in listed]
         if not found:
             raise self.problem(f"{place} holds no pictures")
         return found
@@ -117,40 +149,40 @@ def class_names(content: dict[str, object], file: Path) -> list[str]:
     """The class names that a ``data.yaml`` with this content has. `DataError` where ``names`` is no list and
     no mapping from 0, 1, ..., has a name twice or not ``nc`` of them."""
     names = content.get("names")
-    if isinstance(names, dict) and sorted(names) == list(range(len(names))):
-        names = [names[number] for number in range(len(names))]
+    if isinstance(names, dict) and sorted(names) == sorted(map(str, range(len(names)))):
+        names = [names[str(number)] for number in range(len(names))]
     if not isinstance(names, list) or not names:
         raise DataError(f"{file}: expected 'names' as a list, or as a mapping from 0, 1, ..., not {names!r}")
     if "nc" in content and content["nc"] != len(names):
         raise DataError(f"{file}: it says nc: {content['nc']} and names {len(names)} classes")
-    if len(set(map(str, names))) < len(names):
+    names = [alike(str(name)) for name in names]
+    if len(set(names)) < len(names):
         raise DataError(f"{file}: two classes have the same name: {names}")
-    return [str(name) for name in names]
+    return names
 
 
-def label_file(picture: str) -> Path:
-    """The text file with the boxes of a picture: in ``labels`` where the picture is in the last ``images`` of
-    its path, otherwise beside it."""
-    path = Path(picture)
-    parts = list(path.with_suffix(".txt").parts)
+def label_files(picture: str) -> list[Path]:
+    """Where the boxes of a picture are written: in ``labels`` in place of the last ``images`` of its path;
+    or, where there is no such folder, beside it."""
+    beside = Path(picture).with_suffix(".txt")
+    parts = list(beside.parts)
     for place in range(len(parts) - 2, -1, -1):
-        if parts[place] == "images":
+        if parts[place].lower() == "images":
             parts[place] = "labels"
-            break
-    return Path(*parts)
+            return [Path(*parts), beside]
+    return [beside]
 
 
-def _read_picture(path: str, size: tuple[int, int], names: Sequence[str]) -> Annotation:
-    file = label_file(path)
+def _read_picture(path: str, file: Path | None, size: tuple[int, int], names: Sequence[str]) -> Annotation:
     height, width = size
-    lines = read_labels(file, names) if file.is_file() else []
+    lines = read_labels(file, names) if file is not None else []
     return annotation(
         path,
         size,
         [[x1 * width, y1 * height, x2 * width, y2 * height] for _, x1, y1, x2, y2 in lines],
         [label for label, *_ in lines],
         image_id=Path(path).stem,
-        source=file,
+        source=file or path,
     )
 
 

@@ -1,5 +1,6 @@
 """Image folders: the user's own pictures, with classes as folders or without classes."""
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +14,14 @@ from PIL import Image
 from torch import Tensor
 
 from vision_apps.core.data import Split
-from vision_apps.core.errors import ConfigError
-from vision_apps.data.files import SPLIT_NAMES, FileData, held_out_fractions, is_hidden, pictures_below
+from vision_apps.core.errors import ConfigError, some
+from vision_apps.core.spelling import alike
+from vision_apps.data.files import FileData, held_out_fractions, split_folders
 from vision_apps.data.images import EXTENSIONS, read_image
+from vision_apps.data.on_disk import pictures_below, subfolders
 from vision_apps.data.resizing import resize_and_center_crop
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class LabelledSamples:
 
 class ImageFolder(FileData):
     """Pictures in ``root/<class>/`` or in ``root/train/<class>/``, ``root/val/<class>/``,
-    ``root/test/<class>/``.
+    ``root/test/<class>/``, whatever their capitals.
 
     Where there are no class folders, the pictures themselves lie in ``root`` or in the split folders; labels
     are then not offered. A split without a folder of its own is drawn from the training pictures by their
@@ -122,15 +127,21 @@ class ImageFolder(FileData):
     def split_folders(self) -> dict[Split, Path]:
         """The folder of each split that has one. Without any, ``root`` itself is for training. `DataError`
         where there are folders to measure with and none to train on."""
-        found: dict[Split, Path] = {}
-        for split, names in SPLIT_NAMES.items():
-            if folder := next((self.root / name for name in names if (self.root / name).is_dir()), None):
-                found[split] = folder
+        return self._found
+
+    @cached_property
+    def _found(self) -> dict[Split, Path]:
+        found = split_folders(self.root)
         if found and "train" not in found:
             given = " and ".join(f"{folder.name}/" for folder in found.values())
             raise self.problem(
                 f"found {given} without train/ (or training/); add the pictures to train on, or rename it "
                 "if it is a class"
+            )
+        if found and (others := {*subfolders(self.root)} - {folder.name for folder in found.values()}):
+            log.warning(
+                "data: beside %s, nothing is read of %s; train/, val/ and test/ are the splits",
+                *(some([f"{folder.name}/" for folder in found.values()], 3), some(sorted(others), 3)),
             )
         return found or {"train": self.root}
 
@@ -152,7 +163,7 @@ class ImageFolder(FileData):
         folder = self.split_folders()["train"]
         if not folder.is_dir():
             raise self.problem(f"there is no folder {folder.absolute()}")
-        names = _folders(folder)
+        names = subfolders(folder)
         empty = [name for name in names if not any(pictures_below(folder / name, self.extensions))]
         if len(empty) == len(names):
             return None
@@ -171,12 +182,14 @@ class ImageFolder(FileData):
     def _list(self, folder: Path) -> LabelledFiles:
         if self.class_folders is None:
             return LabelledFiles(np.array([os.fsencode(path) for path in self._pictures(folder)]), None)
-        if unknown := set(_folders(folder)) - set(self.class_folders):
+        own = {alike(name): name for name in subfolders(folder)}
+        classes = list(map(alike, self.class_folders))
+        if unknown := own.keys() - set(classes):
             names = ", ".join(sorted(unknown))
             raise self.problem(f"{folder.absolute()} has classes that training has not: {names}")
-        files = [self._pictures(folder / name) for name in self.class_folders]
-        labels = torch.arange(len(files)).repeat_interleave(torch.tensor([len(own) for own in files]))
-        return LabelledFiles(np.array([os.fsencode(path) for own in files for path in own]), labels)
+        files = [self._pictures(folder / own.get(name, name)) for name in classes]
+        labels = torch.arange(len(files)).repeat_interleave(torch.tensor([len(paths) for paths in files]))
+        return LabelledFiles(np.array([os.fsencode(path) for paths in files for path in paths]), labels)
 
     def _pictures(self, folder: Path) -> list[str]:
         return sorted(pictures_below(folder, self.extensions))
@@ -189,7 +202,7 @@ class ImageFolder(FileData):
     def facts(self) -> dict[str, object]:
         facts = super().facts | {"resize": self.resize or self.image_size}
         if self.class_folders is not None:
-            names = [self.display_name(folder) for folder in self.class_folders]
+            names = [alike(self.display_name(folder)) for folder in self.class_folders]
             labels = self.listings["train"].labels
             assert labels is not None  # there are class folders
             counts = torch.bincount(labels[: self.limits["train"]], minlength=len(names)).tolist()
@@ -211,10 +224,6 @@ class ImageFolder(FileData):
         fake_pictures(root / "circles", per_class, size, seed=0)
         fake_pictures(root / "squares" / "more", per_class, size, seed=1)
         return {"root": str(root), "image_size": size}
-
-
-def _folders(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not is_hidden(entry.name))
 
 
 def fake_pictures(

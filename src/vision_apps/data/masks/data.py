@@ -28,6 +28,7 @@ from vision_apps.data.masks.coding import (
     voc_colors,
 )
 from vision_apps.data.masks.doctor import findings, strays
+from vision_apps.data.on_disk import OnDisk
 from vision_apps.data.resizing import ResizeMode, resize_picture
 
 NAMED = 5  # files in an error that concerns many
@@ -164,12 +165,14 @@ class MaskData(ResizedData):
         masks apart."""
         if not files:
             raise self.problem(f"{where} holds no pictures")
-        for kind, paths in zip(("pictures", "masks"), zip(*files, strict=True), strict=True):
-            if missing := [path for path in paths if not path.is_file()]:
+        disk = OnDisk()
+        found = [(disk.find(image), disk.find(mask)) for image, mask in files]
+        for place, kind in enumerate(("pictures", "masks")):
+            if missing := [pair[place] for pair, own in zip(files, found, strict=True) if own[place] is None]:
                 raise self.problem(
                     f"{where}: {len(missing)} ({some(missing, NAMED)}) of {len(files)} {kind} are not there"
                 )
-        return Pairs.of(files)
+        return Pairs.of((str(image), str(mask)) for image, mask in found)
 
     @property
     def facts(self) -> dict[str, object]:

@@ -12,7 +12,8 @@ import numpy as np
 from vision_apps.core.conventions import IGNORE_INDEX, Size
 from vision_apps.core.data import SPLITS, Split
 from vision_apps.core.errors import ConfigError, CorruptSample, some
-from vision_apps.data.files import SPLIT_NAMES, held_out_fractions, pictures_below
+from vision_apps.core.spelling import alike
+from vision_apps.data.files import SPLIT_NAMES, held_out_fractions, split_folders
 from vision_apps.data.images import EXTENSIONS
 from vision_apps.data.masks.coding import (
     Colors,
@@ -24,6 +25,7 @@ from vision_apps.data.masks.coding import (
 )
 from vision_apps.data.masks.data import NAMED, MaskData, Pairs, fake_pair
 from vision_apps.data.masks.pair_lists import Classes, listed_pairs, read_classes
+from vision_apps.data.on_disk import OnDisk, pictures_below
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +93,7 @@ class MaskFolder(MaskData):
     def list_pairs(self) -> dict[Split, Pairs]:
         found = {split: pairs for split in SPLITS if (pairs := self._of_split(split)) is not None}
         if not found:
-            images, masks = (self.root / name for name in self.folders)
+            images, masks = self._places(self.root)
             if not images.is_dir():
                 raise self.problem(f"there is no {images.absolute()}, and no folder or list of a split")
             found["train"] = self._matched(images, masks)
@@ -101,15 +103,17 @@ class MaskFolder(MaskData):
 
     def _of_split(self, split: Split) -> Pairs | None:
         for name in SPLIT_NAMES[split]:
-            path, (images, masks) = (
-                self.root / f"{name}.txt",
-                (self.root / name / part for part in self.folders),
-            )
+            path = self.root / f"{name}.txt"
             if path.is_file():
                 return self.existing(listed_pairs(path, self.root), str(path.absolute()))
-            if images.is_dir():
-                return self._matched(images, masks)
-        return None
+        images, masks = self._places(split_folders(self.root).get(split, self.root / split))
+        return self._matched(images, masks) if images.is_dir() else None
+
+    def _places(self, folder: Path) -> tuple[Path, Path]:
+        """The folders of pictures and masks in it."""
+        disk = OnDisk()
+        images, masks = (Path(disk.find(folder / name) or folder / name) for name in self.folders)
+        return images, masks
 
     def _matched(self, images: Path, masks: Path) -> Pairs:
         if not masks.is_dir():
@@ -126,12 +130,12 @@ class MaskFolder(MaskData):
         return Pairs.of((path, found[name]) for name, path in pictures.items())
 
     def _by_name(self, folder: Path, suffix: str) -> dict[str, Path]:
-        """Path below ``folder`` without ``suffix`` and extension, to file; sorted."""
+        """Path below ``folder`` without ``suffix`` and extension, in one spelling, to file; sorted."""
         found: dict[str, Path] = {}
         for path in map(Path, sorted(pictures_below(folder), key=os.path.split)):
             if not path.stem.endswith(suffix):
                 continue
-            stem = str(path.relative_to(folder).with_suffix("")).removesuffix(suffix)
+            stem = alike(str(path.relative_to(folder).with_suffix("")).removesuffix(suffix))
             if stem in found:
                 raise self.problem(f"{path} and {found[stem].name} have the same name; remove one of them")
             found[stem] = path
