@@ -1,5 +1,6 @@
 """``metrics.csv``: one line per number, whatever happens."""
 
+import math
 from pathlib import Path
 
 from vision_apps.core import metrics_file
@@ -74,3 +75,15 @@ def test_summary() -> None:
     for step, value in enumerate((3.0, 1.0, 2.0)):
         logger.log_metrics({"val/loss": value}, step)
     assert metrics_file.summary(FILE) == {"val/loss": {"last": 2.0, "min": 1.0, "max": 3.0}}
+
+
+def test_not_a_number_is_never_the_best() -> None:
+    logger = MetricsFile(FILE)
+    for step, value in enumerate((math.nan, 2.0, 3.0, math.nan, 1.0, math.nan)):
+        logger.log_metrics({"val/AP": value, "val/none": math.nan}, step)
+    assert metrics_file.best(FILE, "val/AP", "max") == 3.0
+    assert metrics_file.best(FILE, "val/AP", "min") == 1.0
+    assert metrics_file.best(FILE, "val/none", "max") is None
+    summary = metrics_file.summary(FILE)
+    assert (summary["val/AP"]["min"], summary["val/AP"]["max"]) == (1.0, 3.0)
+    assert math.isnan(summary["val/AP"]["last"]) and math.isnan(summary["val/none"]["min"])

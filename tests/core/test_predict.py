@@ -63,7 +63,10 @@ def test_same_values_as_after_training(run: Path) -> None:
     values = evaluate.test(str(run), [])
     assert values == {name: pytest.approx(expected[name]) for name in values}
     assert {"test/loss", "test/accuracy", "test/constant/accuracy"} == set(values)
-    assert json.loads((run / "test.json").read_text()) == values
+    assert json.loads((run / "test.json").read_text()) == {"checkpoint": "best.ckpt", "changes": [], **values}
+    fewer = evaluate.test(str(run / "checkpoints" / "last.ckpt"), ["data.limit_test=2"])
+    of_others = {"checkpoint": "last.ckpt", "changes": ["data.limit_test=2"], **fewer}
+    assert json.loads((run / "test.json").read_text()) == of_others
 
 
 def test_checkpoint_alone_copied_elsewhere(run: Path) -> None:

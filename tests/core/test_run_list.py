@@ -29,6 +29,15 @@ def test_newest_first_and_not_what_lies_inside_of_a_run() -> None:
     assert runs(Path("nowhere")) == []
 
 
+def test_a_run_is_listed_once_whatever_links_lead_to_it() -> None:
+    made("study/0001-x", "2026-01-01T00:00:00+00:00")
+    Path("runs/a-link").symlink_to("study/0001-x", target_is_directory=True)
+    Path("runs/all").symlink_to("study", target_is_directory=True)
+    Path("runs/study/up").symlink_to("..", target_is_directory=True)
+    assert [run.folder.path for run in runs(Path("runs"))] == [Path("runs/study/0001-x")]
+    assert [run.folder.path for run in runs(Path("runs/a-link"))] == [Path("runs/a-link")]
+
+
 @pytest.mark.parametrize("content", ["", '{"id": "a', "[1]"])
 def test_a_cut_off_file_is_an_empty_record(content: str) -> None:
     folder = RunFolder.create("runs", "toy")

@@ -184,6 +184,7 @@ def test_masks_of_files_have_the_numbers_of_the_run_too() -> None:
     for root in ("masks", "others"):
         assert main(["test", "run", f"data.root={root}"]) in (None, 0)
         figures.append(json.loads(Path("run/test.json").read_text()))
+        assert figures[-1].pop("changes") == [f"data.root={root}"]
     assert figures[1] == pytest.approx(figures[0])
 
 

@@ -1,6 +1,6 @@
 """A run that ends where its monitored metric no longer improves."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 from pytorch_lightning import callbacks
@@ -13,7 +13,13 @@ class EarlyStopping(callbacks.EarlyStopping):
     A run that stopped goes on when it is resumed with more patience.
     """
 
-    def __init__(self, monitor: str, mode: str = "min", patience: int = 5, min_delta: float = 0.0) -> None:
+    def __init__(
+        self,
+        monitor: str,
+        mode: Literal["min", "max"] = "min",
+        patience: int = 5,
+        min_delta: float = 0.0,
+    ) -> None:
         super().__init__(
             monitor,
             min_delta,

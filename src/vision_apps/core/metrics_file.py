@@ -2,6 +2,7 @@
 loses at most a line when the process is killed, and is one pivot away from a table."""
 
 import csv
+import math
 import os
 from pathlib import Path
 
@@ -43,14 +44,23 @@ def series(path: Path) -> dict[str, tuple[list[int], list[float]]]:
 
 
 def best(path: Path, metric: str | None, mode: str) -> float | None:
-    """The best value so far, by ``min`` or ``max``; None before the first."""
+    """The best value so far, by ``min`` or ``max``; None before the first. NaN is never the best."""
     _, values = series(path).get(str(metric), ([], []))
-    return (min if mode == "min" else max)(values, default=None)
+    return (min if mode == "min" else max)(_numbers(values), default=None)
 
 
 def summary(path: Path) -> dict[str, dict[str, float]]:
-    """Metric to its ``last``, ``min`` and ``max`` value."""
+    """Metric to its ``last``, ``min`` and ``max`` value; the latter two are NaN where all are."""
     return {
-        name: {"last": values[-1], "min": min(values), "max": max(values)}
+        name: {
+            "last": values[-1],
+            "min": min(_numbers(values), default=math.nan),
+            "max": max(_numbers(values), default=math.nan),
+        }
         for name, (_, values) in series(path).items()
     }
+
+
+def _numbers(values: list[float]) -> list[float]:
+    """Without NaN, next to which Python's least and greatest depend on the order."""
+    return [value for value in values if not math.isnan(value)]

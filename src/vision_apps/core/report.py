@@ -31,7 +31,9 @@ def header(
     rate = (config["optimizer"] or {}).get("lr")
     print(f"task      {config['task']['name']} · {model}, {parameters:,} parameters")
     samples, epochs = len(data.samples("train")), config["trainer"].get("max_epochs")
-    print(f"data      {type(data).__name__} · {samples:,} training samples · batch {data.batch_size}")
+    batch = f"{data.batch_size}, more than there are: each step takes all"
+    batch = batch if data.batch_size > samples else str(data.batch_size)
+    print(f"data      {type(data).__name__} · {samples:,} training samples · batch {batch}")
     print(f"training  {epochs} epochs · lr {rate} · precision {settings.precision}")
     if settings.reasons:
         print(f"auto      {', '.join(settings.reasons)}")

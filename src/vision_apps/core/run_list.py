@@ -31,13 +31,18 @@ class Listed:
 
 
 def runs(root: Path) -> list[Listed]:
-    """Every run at or below ``root``, the newest first."""
-    found = [_listed(RunFolder(path)) for path in _folders(root)]
+    """Every run at or below ``root`` once, whatever links lead to it, the newest first."""
+    found = [_listed(RunFolder(path)) for path in _folders(root, set())]
     return sorted(found, key=lambda run: str(run.record.get("started", "")), reverse=True)
 
 
-def _folders(root: Path) -> Iterator[Path]:
-    """Run folders, also half-written ones; what is inside of one is not looked through."""
+def _folders(root: Path, seen: set[str]) -> Iterator[Path]:
+    """Run folders, also half-written ones; what is inside of one is not looked through. A folder comes before
+    the links to it."""
+    place = os.path.realpath(root)
+    if place in seen:
+        return
+    seen.add(place)
     try:
         entries = {entry.name: entry for entry in os.scandir(root)}
     except OSError:
@@ -45,9 +50,9 @@ def _folders(root: Path) -> Iterator[Path]:
     if "run.json" in entries or "config.yaml" in entries:
         yield root
         return
-    for name in sorted(entries):
+    for name in sorted(entries, key=lambda name: (entries[name].is_symlink(), name)):
         if not name.startswith(".") and entries[name].is_dir():
-            yield from _folders(root / name)
+            yield from _folders(root / name, seen)
 
 
 def _listed(folder: RunFolder) -> Listed:

@@ -64,8 +64,8 @@ def load(place: str) -> Trained:
 
 
 def test(place: str, changes: list[str]) -> dict[str, float]:
-    """Test metrics of the best weights, written to ``test.json`` of the run, or for a checkpoint outside of a
-    run into ``<checkpoint>-test`` here.
+    """Test metrics of the best weights, written with what was tested to ``test.json`` of the run, or for a
+    checkpoint outside of a run into ``<checkpoint>-test`` here.
 
     ``changes`` are ``key=value`` overrides of the saved configuration (``data.root=...``); `ConfigError`
     where one has no part in a test.
@@ -117,6 +117,6 @@ def test(place: str, changes: list[str]) -> dict[str, float]:
     values = {name: float(value) for name, value in trainer.callback_metrics.items()}
     report.table(values)
     folder.path.mkdir(parents=True, exist_ok=True)
-    folder.write_json("test.json", values)
+    folder.write_json("test.json", {"checkpoint": trained.path.name, "changes": changes, **values})
     print(f"test.json and images/ in {folder.path}")
     return values

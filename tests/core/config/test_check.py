@@ -8,13 +8,17 @@ import numpy as np
 import pytest
 import pytorch_lightning  # noqa: F401 - its first import sets an environment variable, which no test may do
 import torch
+import yaml
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights
 from toy import ToyData
 
 from vision_apps.core import assembly
-from vision_apps.core.config.check import accepted, check, find_problems, misfit
+from vision_apps.core.config.check import _OF_A_RUN, accepted, check, find_problems, misfit
+from vision_apps.core.config.compose import compose
+from vision_apps.core.config.options import conf_dirs
+from vision_apps.core.config.overrides import keys
 from vision_apps.core.config.types import fits, spell
 from vision_apps.core.errors import ConfigError
 
@@ -240,3 +244,40 @@ def test_the_data_that_would_fit_is_listed(
         "data: Blind offers images, but ToyModule takes ToyBatch, which also needs labels; data that fit: "
         "toy_pictures"
     ]
+
+
+@pytest.mark.parametrize(
+    ("word", "problem"),
+    [
+        # on a command line only true and false are no texts, and any text would be a yes
+        ("test=no", "test: expected bool, got 'no'"),
+        ("compile=off", "compile: expected bool, got 'off'"),
+        ("channels_last=no", "channels_last: expected bool or 'auto', got 'no'"),
+        ("keep_memory=0", "keep_memory: expected bool or 'auto', got 0"),
+        ("test=null", "test: expected bool, got None"),
+        ("seed=1.5", "seed: expected int, got 1.5"),
+        ("task.mode=MAX", "task.mode: expected 'min' or 'max', got 'MAX'"),
+        ("run.root=null", "run.root: expected str, got None"),
+        ("run.dir=20251128", "run.dir: expected str or null, got 20251128; write run.dir=./20251128"),
+        ("allow_targets=mine", "allow_targets: expected list of str, got 'mine'"),
+    ],
+)
+def test_what_holds_for_every_run(word: str, problem: str) -> None:
+    assert problem in find_problems(compose(["task=classification", word]))
+
+
+def test_the_precisions_are_those_of_the_trainer() -> None:
+    for good in ("auto", "32-true", "bf16-mixed", "16", "64"):
+        assert not list(find_problems(compose(["task=classification", f"precision={good}"])))
+    (problem,) = find_problems(compose(["task=classification", "precision=fp16"]))
+    assert problem.startswith("precision: expected ") and problem.endswith(", got 'fp16'")
+    (problem,) = find_problems(compose(["task=classification", "precision=null"]))
+    assert problem.endswith(", got None")
+
+
+def test_no_key_that_holds_for_every_run_is_left_unchecked() -> None:
+    config = yaml.safe_load((conf_dirs()[0] / "config.yaml").read_text())
+    config |= yaml.safe_load((conf_dirs()[0] / "task" / "classification.yaml").read_text())
+    of_groups = {"defaults", "data", "scheduler", "callbacks", "logger", "hydra", "module"}
+    own = {key for key in keys(config) if key.partition(".")[0] not in of_groups} - {"run", "task"}
+    assert own == {*_OF_A_RUN, "precision"}

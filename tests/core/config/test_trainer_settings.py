@@ -48,6 +48,7 @@ def told(*words: str) -> list[str]:
         ("keep_memory=7", "keep_memory: expected bool or 'auto', got 7"),
         ("seed=first", "seed: expected int, got 'first'"),
         ("optimizer.lr=-1", "optimizer.lr: expected at least 0, got -1"),
+        ("scheduler.final=-1", "scheduler.final: expected at least 0, got -1"),
         (
             "trainer.max_time='10:00:00'",
             "trainer.max_time: expected days:hours:minutes:seconds as in 00:01:30:00, got '10:00:00' "
@@ -87,7 +88,6 @@ def told(*words: str) -> list[str]:
             "strategy that is started as ddp is",
         ),
         ("trainer.profiler=sample", "trainer.profiler: expected simple, advanced, pytorch, got sample"),
-        ("run.dir=20251128", "run.dir: expected a folder, got 20251128 (int); write run.dir=./20251128"),
         (
             "scheduler._target_=torch.optim.lr_scheduler.CosineAnnealingLR",
             "scheduler: torch.optim.lr_scheduler.CosineAnnealingLR takes no total_steps, the run's length; "
@@ -116,6 +116,8 @@ def test_devices_on_the_cpu() -> None:
         ["trainer.limit_val_batches=0", "trainer.limit_train_batches=0.5", "trainer.limit_test_batches=3.0"],
         ["+trainer.overfit_batches=0", "+trainer.fast_dev_run=false", "+trainer.enable_checkpointing=true"],
         ["callbacks=[default,early_stop,ema,lr_monitor]", "run.dir=2025/11"],
+        ["scheduler.warmup=0", "scheduler.final=0"],
+        ["scheduler.warmup=1", "scheduler.final=1"],
         ["+callbacks.stats._target_=pytorch_lightning.callbacks.DeviceStatsMonitor"],
     ],
 )

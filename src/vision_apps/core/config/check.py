@@ -7,7 +7,8 @@ import copy
 import inspect
 import typing
 from collections.abc import Callable, Collection, Iterator
-from typing import Any, Literal, NamedTuple
+from types import NoneType
+from typing import Any, Literal, NamedTuple, Union
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -26,7 +27,21 @@ FILLED = frozenset(
     | {"run_name", "run_id", "run_group", "tags_of_run"}
 )
 _AUTO = bool | Literal["auto"]
-_OF_A_RUN = {"seed": int, "test": bool, "compile": bool, "channels_last": _AUTO, "keep_memory": _AUTO}
+# What no constructor takes, because it holds for the whole run; ``precision`` is as the Trainer takes it.
+_OF_A_RUN: dict[str, object] = {
+    "seed": int,
+    "test": bool,
+    "compile": bool,
+    "channels_last": _AUTO,
+    "keep_memory": _AUTO,
+    "resume": str | None,
+    "allow_targets": list[str],
+    "run.root": str,
+    "run.dir": str | None,
+    "task.name": str,
+    "task.monitor": str,
+    "task.mode": Literal["min", "max"],
+}
 _WITH_FACTS = ("module", "model", "data.augment")  # whose parameters the facts of the data fill
 # What the engine passes to the Trainer whatever stands there: where it is said instead.
 _ELSEWHERE = {
@@ -59,9 +74,7 @@ def find_problems(config: Config | DictConfig) -> Iterator[str]:
         return
     parts: Config = plain if isinstance(plain, dict) else {}  # type: ignore[assignment]
     module, data = _found(parts.get("module")), _found(parts.get("data"))
-    for name, kind in _OF_A_RUN.items():
-        if name in parts and not fits(parts[name], kind):
-            yield f"{name}: expected {spell(kind)}, got {parts[name]!r}"
+    yield from _of_the_run(parts)
     found = list(_walk(plain, "", {*FILLED, *getattr(data, "fact_names", ())}))
     task = parts.get("task")
     unfit = misfit(module, data, task.get("name", "") if isinstance(task, dict) else "")
@@ -69,6 +82,19 @@ def find_problems(config: Config | DictConfig) -> Iterator[str]:
         found = [problem for problem in found if not problem.startswith(_WITH_FACTS)]
     yield from (*found, *([unfit] if unfit else []), *trainer_settings.problems(parts))
     yield from _of_the_schedule(parts.get("scheduler"))
+
+
+def _of_the_run(config: Config) -> Iterator[str]:
+    precision = accepted(resolve("pytorch_lightning.Trainer")).parameters["precision"].annotation
+    known = [kind for kind in typing.get_args(precision) if kind is not NoneType]
+    for key, kind in {**_OF_A_RUN, "precision": Union[Literal["auto"], *known]}.items():
+        node: Any = config
+        *above, name = key.split(".")
+        for part in above:
+            node = node.get(part) if isinstance(node, dict) else None
+        if isinstance(node, dict) and node.get(name, "???") != "???" and not fits(node[name], kind):
+            hint = f"; write {key}=./{node[name]}" if above == ["run"] and node[name] is not None else ""
+            yield f"{key}: expected {spell(kind)}, got {node[name]!r}{hint}"
 
 
 def _of_the_schedule(node: object) -> Iterator[str]:

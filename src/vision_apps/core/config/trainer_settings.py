@@ -50,10 +50,12 @@ _RANGES = {
     "callbacks.checkpoint.every_steps": Range(1),
     "callbacks.checkpoint.every_minutes": Range(0),
     "callbacks.early_stop.patience": Range(1),
+    "callbacks.early_stop.min_delta": Range(0),
     "callbacks.pictures.every_n_epochs": Range(1),
     "callbacks.pictures.samples": Range(0),
     "optimizer.lr": Range(0),
     "optimizer.weight_decay": Range(0),
+    "scheduler.final": Range(0),
 }
 _FRACTIONS = ("limit_train_batches", "limit_val_batches", "limit_test_batches", "val_check_interval")
 
@@ -133,10 +135,6 @@ def problems(config: Config) -> Iterator[str]:
     trainer = config.get("trainer")
     if isinstance(trainer, dict) and trainer.get("_target_") == "pytorch_lightning.Trainer":
         yield from _of_the_trainer(trainer)
-    for key in ("run.dir", "run.root"):
-        place = _at(config, key)
-        if place is not None and not isinstance(place, str):
-            yield f"{key}: expected a folder, got {place} ({type(place).__name__}); write {key}=./{place}"
     for name, node in (config.get("callbacks") or {}).items():
         if isinstance(node, dict):
             yield from _of_a_callback(f"callbacks.{name}", node)
