@@ -198,6 +198,17 @@ def test_data_check_counts_and_opens(toy: None, capsys: pytest.CaptureFixture[st
     ]
 
 
+def test_data_check_overwrites_only_its_own(toy: None, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("train.png").write_text("mine")
+    for count in (5, 6):
+        assert main(["data", "check", "task=toy", f"data.count={count}", "out=."]) == 0
+        assert f"first {count} drawn in train-2.png" in capsys.readouterr().out
+    assert Path("train.png").read_text() == "mine"
+    assert sorted(path.name for path in Path().glob("*.png")) == [
+        *("test.png", "train-2.png", "train.png", "val.png")
+    ]
+
+
 def test_data_prior_counts_the_training_images(capsys: pytest.CaptureFixture[str]) -> None:
     small = ["data.train_images=8", "data.image_size=16", "data.batch_size=4"]
     assert main(["data", "prior", *small, "out=prior"]) == 0
@@ -215,6 +226,10 @@ def test_data_prior_counts_the_training_images(capsys: pytest.CaptureFixture[str
     assert (module.prior_path, module.rebalance) == ("prior", 0.5)
     assert main(["data", "prior", *small, "out=prior", "data.train_images=few"]) == 2
     assert "data.train_images: expected" in capsys.readouterr().err
+    before = Path("prior").read_bytes()
+    assert main(["data", "prior", *small, "out=prior"]) == 2
+    assert "data prior: out=prior exists already; choose another" in capsys.readouterr().err
+    assert Path("prior").read_bytes() == before
     assert main(["data", "prior", *small]) == 2
     assert capsys.readouterr().err == (
         "error: data prior: where to? Add out=prior.npy, and train with module.prior=prior.npy\n"

@@ -45,7 +45,8 @@ def test_the_check_names_the_broken_file(photos: None, capsys: pytest.CaptureFix
         "train         8 samples, 1 broken",
         "       first 7 drawn in drawn/train.png",
     ]
-    assert sorted(path.name for path in Path("drawn").iterdir()) == ["test.png", "train.png", "val.png"]
+    drawn = sorted(path.name for path in Path("drawn").iterdir())
+    assert drawn == [".data-check", "test.png", "train.png", "val.png"]
 
 
 def test_a_run_refuses_it(photos: None, capsys: pytest.CaptureFixture[str]) -> None:

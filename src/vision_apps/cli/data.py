@@ -7,6 +7,7 @@ same configuration again, for a shell.
 
 import ast
 import contextlib
+import io
 import shlex
 import sys
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from vision_apps.cli import arguments
 from vision_apps.cli.output import announce
 from vision_apps.core.config import compose, options, targets
 from vision_apps.core.config.suggest import instead_of
-from vision_apps.core.errors import ConfigError, CorruptSample, DataError
+from vision_apps.core.errors import ConfigError, CorruptSample, DataError, RunError
 from vision_apps.core.plain import Config
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def check_data(config: DictConfig, out: str | None) -> None:
     for split in SPLITS:
         samples = source.samples(split)
         broken |= _open_all(samples, split, source.workers)
-        _draw_first(samples, source.facts, folder / f"{split}.png")
+        _draw_first(samples, source.facts, folder, split)
     for name, value in source.facts.items():
         print(f"{name}: {value}")
     for finding in (*source.doctor(), *_of_the_network(plain, source)):
@@ -157,11 +158,13 @@ def _open_all(samples: "Samples", split: str, workers: int) -> dict[str, str]:
     return broken
 
 
-def _draw_first(samples: "Samples", facts: Config, path: Path) -> None:
-    """A sheet of the first pictures that can be read, with their boxes and masks."""
+def _draw_first(samples: "Samples", facts: Config, folder: Path, split: str) -> None:
+    """A sheet of the first pictures that can be read, with their boxes and masks: ``<split>.png``, with a
+    number where a file that this command did not write has the name."""
     from vision_apps.core.loader import read_sample
     from vision_apps.core.pictures import sheet, to_pil
     from vision_apps.data.drawn import drawn
+    from vision_apps.prediction.ours import Ours
 
     pictures: list[Tensor] = []
     for index in range(len(samples)):
@@ -170,6 +173,17 @@ def _draw_first(samples: "Samples", facts: Config, path: Path) -> None:
         with contextlib.suppress(CorruptSample):
             pictures.append(drawn(read_sample(samples, index), facts))
     if pictures:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        to_pil(sheet(pictures, per_line=_PER_LINE)).save(path)
-        print(f"       first {len(pictures)} drawn in {path}")
+        content = io.BytesIO()
+        to_pil(sheet(pictures, per_line=_PER_LINE)).save(content, "PNG")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            ours = Ours(folder, ".data-check")
+            name = ours.free(f"{split}.png")
+            ours.write(name, content.getvalue())
+            ours.close()
+        except OSError as error:
+            raise RunError(
+                f"{folder}: cannot be written: {error.strerror or error}; make room, or choose another "
+                "folder, as in out=check"
+            ) from error
+        print(f"       first {len(pictures)} drawn in {folder / name}")

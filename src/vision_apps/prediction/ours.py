@@ -19,12 +19,12 @@ class Ours:
     name. What was changed since is not ours any more. `OSError` where the folder cannot be read or written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, notes: str = NOTES) -> None:
         self.folder = folder
         self._states: dict[str, set[State]] = {}
-        notes = folder / NOTES
-        if notes.is_file():
-            for line in notes.read_text(encoding="utf-8", errors="replace").splitlines():
+        self._place = folder / notes
+        if self._place.is_file():
+            for line in self._place.read_text(encoding="utf-8", errors="replace").splitlines():
                 with contextlib.suppress(ValueError, TypeError):  # cut off, or not ours
                     name, size, changed = json.loads(line)
                     self._states.setdefault(name, set()).add((size, changed))
@@ -71,7 +71,7 @@ class Ours:
         state = (found.st_size, found.st_mtime_ns)
         self._states.setdefault(name, set()).add(state)
         if self._notes is None:
-            self._notes = open(self.folder / NOTES, "a", encoding="utf-8")  # noqa: SIM115 - closed by close
+            self._notes = open(self._place, "a", encoding="utf-8")  # noqa: SIM115 - closed by close
         self._notes.write(json.dumps([name, *state]) + "\n")
         self._notes.flush()
 

@@ -254,10 +254,10 @@ def test_the_data_that_would_fit_is_listed(
         ("compile=off", "compile: expected bool, got 'off'"),
         ("channels_last=no", "channels_last: expected bool or 'auto', got 'no'"),
         ("keep_memory=0", "keep_memory: expected bool or 'auto', got 0"),
-        ("test=null", "test: expected bool, got None"),
+        ("test=null", "test: expected bool, got null"),
         ("seed=1.5", "seed: expected int, got 1.5"),
         ("task.mode=MAX", "task.mode: expected 'min' or 'max', got 'MAX'"),
-        ("run.root=null", "run.root: expected str, got None"),
+        ("run.root=null", "run.root: expected str, got null"),
         ("run.dir=20251128", "run.dir: expected str or null, got 20251128; write run.dir=./20251128"),
         ("allow_targets=mine", "allow_targets: expected list of str, got 'mine'"),
     ],
@@ -272,7 +272,7 @@ def test_the_precisions_are_those_of_the_trainer() -> None:
     (problem,) = find_problems(compose(["task=classification", "precision=fp16"]))
     assert problem.startswith("precision: expected ") and problem.endswith(", got 'fp16'")
     (problem,) = find_problems(compose(["task=classification", "precision=null"]))
-    assert problem.endswith(", got None")
+    assert problem.endswith(", got null")
 
 
 def test_no_key_that_holds_for_every_run_is_left_unchecked() -> None:

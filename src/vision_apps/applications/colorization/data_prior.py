@@ -1,6 +1,7 @@
 """``vision-apps data prior``: how common each colour bin is among the training images of a data set."""
 
 import shlex
+from pathlib import Path
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -25,12 +26,14 @@ def run(config: DictConfig, out: str | None, command: str) -> None:
         command: words that choose the same data and network again.
 
     Raises:
-        ConfigError: no ``out``, or the configuration does not fit.
+        ConfigError: no ``out``, there is such a file, or the configuration does not fit.
         DataError: the data is missing, or its colours cannot be those of photos.
     """
     if not out:
         raise ConfigError("data prior: where to? Add out=prior.npy, and train with module.prior=prior.npy")
     check.check(config)
+    if Path(out).exists():
+        raise ConfigError(f"data prior: out={out} exists already; choose another name, or remove it")
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     plain["module"]["prior"] = None  # the file that is about to be made
     source = assembly.build_data(plain)

@@ -94,7 +94,8 @@ def _of_the_run(config: Config) -> Iterator[str]:
             node = node.get(part) if isinstance(node, dict) else None
         if isinstance(node, dict) and node.get(name, "???") != "???" and not fits(node[name], kind):
             hint = f"; write {key}=./{node[name]}" if above == ["run"] and node[name] is not None else ""
-            yield f"{key}: expected {spell(kind)}, got {node[name]!r}{hint}"
+            shown = "null" if node[name] is None else repr(node[name])
+            yield f"{key}: expected {spell(kind)}, got {shown}{hint}"
 
 
 def _of_the_schedule(node: object) -> Iterator[str]:
