@@ -23,8 +23,6 @@ def choices() -> Iterator[str]:
         for name in options.of_group(group):
             if group in options.BY_APPLICATION:
                 yield f"task={options.application_of(name)} {group}={name}"
-            elif group == "callbacks":
-                yield "" if name == "default" else f"+callbacks={name}"
             else:
                 yield f"{group}={name}"
 

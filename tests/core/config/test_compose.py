@@ -181,13 +181,27 @@ def test_a_file_that_is_not_yaml(dirs: list[Path]) -> None:
         compose(["experiment=wrong", "task=toy"], [TOY, *dirs])
 
 
-def test_callbacks_are_added_by_name() -> None:
+@pytest.mark.parametrize(
+    "word",
+    ["+callbacks=[ema,early_stop]", "callbacks=[ema,early_stop]", "callbacks=[default,ema,early_stop]"],
+)
+def test_callbacks_are_added_by_name(word: str) -> None:
     plain = compose(["task=toy"], [TOY])
-    added = compose(["task=toy", "+callbacks=[ema,early_stop]", "callbacks.early_stop.patience=2"], [TOY])
+    assert set(plain.callbacks) == {"pictures", "progress", "checkpoint", "finite"}
+    added = compose(["task=toy", word, "callbacks.early_stop.patience=2"], [TOY])
     assert set(added.callbacks) == {*plain.callbacks, "ema", "early_stop"}
     assert added.callbacks.early_stop.patience == 2
     assert added.callbacks.early_stop.monitor == "val/loss"
     assert "finite" not in compose(["task=toy", "~callbacks.finite"], [TOY]).callbacks
+
+
+def test_a_file_that_chooses_callbacks_takes_none_away(dirs: list[Path]) -> None:
+    content = "# @package _global_\ndefaults:\n  - override /callbacks: ema\n"
+    write(dirs[0] / "experiment" / "averaged.yaml", content)
+    assert set(compose(["experiment=averaged", "task=toy"], [TOY, *dirs]).callbacks) == {
+        *compose(["task=toy"], [TOY]).callbacks,
+        "ema",
+    }
 
 
 def test_own_configurations_come_from_the_environment_too(monkeypatch: pytest.MonkeyPatch) -> None:

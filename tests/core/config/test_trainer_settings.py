@@ -115,7 +115,7 @@ def test_devices_on_the_cpu() -> None:
         ["trainer.check_val_every_n_epoch=null", "trainer.val_check_interval=3"],
         ["trainer.limit_val_batches=0", "trainer.limit_train_batches=0.5", "trainer.limit_test_batches=3.0"],
         ["+trainer.overfit_batches=0", "+trainer.fast_dev_run=false", "+trainer.enable_checkpointing=true"],
-        ["callbacks=[default,early_stop,ema,lr_monitor]", "run.dir=2025/11"],
+        ["callbacks=[early_stop,ema,lr_monitor]", "run.dir=2025/11"],
         ["scheduler.warmup=0", "scheduler.final=0"],
         ["scheduler.warmup=1", "scheduler.final=1"],
         ["+callbacks.stats._target_=pytorch_lightning.callbacks.DeviceStatsMonitor"],
@@ -132,9 +132,9 @@ def test_what_is_supported(words: list[str]) -> None:
         ("LearningRateFinder", "use vision-apps tune lr"),
         (
             "StochasticWeightAveraging",
-            "use callbacks=[default,ema], whose average is what is measured and kept",
+            "use callbacks=ema, whose average is what is measured and kept",
         ),
-        ("EarlyStopping", "use callbacks=[default,early_stop]"),
+        ("EarlyStopping", "use callbacks=early_stop"),
         ("ModelPruning", "a class of yours that derives from it is, see allow_targets"),
     ],
 )

@@ -17,7 +17,7 @@ from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError, require_no
 from vision_apps.core.plain import Choices
 
-# `model=a`, `+callbacks=ema`, `callbacks=[default,ema]`; a key with dots or a package chooses no option
+# `model=a`, `+callbacks=ema`, `callbacks=[ema,early_stop]`; a key with dots or a package chooses no option
 _CHOICE = re.compile(r"^(\+?)([a-z_]+)=(.+)$")
 _NOUNS = {"task": "application", "data": "data set"}
 

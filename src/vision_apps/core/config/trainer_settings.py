@@ -84,16 +84,16 @@ _CALLBACKS = ("LearningRateMonitor", "DeviceStatsMonitor")
 _CALLBACKS_INSTEAD = {
     "BatchSizeFinder": "vision-apps tune batch",
     "LearningRateFinder": "vision-apps tune lr",
-    "EarlyStopping": "callbacks=[default,early_stop]",
-    "EMAWeightAveraging": "callbacks=[default,ema]",
+    "EarlyStopping": "callbacks=early_stop",
+    "EMAWeightAveraging": "callbacks=ema",
     "GradientAccumulationScheduler": "trainer.accumulate_grad_batches",
     "ModelCheckpoint": "callbacks.checkpoint",
     "OnExceptionCheckpoint": "callbacks.checkpoint",
     "RichProgressBar": "callbacks.progress",
-    "StochasticWeightAveraging": "callbacks=[default,ema], whose average is what is measured and kept",
+    "StochasticWeightAveraging": "callbacks=ema, whose average is what is measured and kept",
     "TQDMProgressBar": "callbacks.progress",
     "Timer": "trainer.max_time",
-    "WeightAveraging": "callbacks=[default,ema]",
+    "WeightAveraging": "callbacks=ema",
 }
 
 
