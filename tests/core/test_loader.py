@@ -16,6 +16,7 @@ from torch import Tensor
 from vision_apps.core.data import TensorSamples
 from vision_apps.core.errors import ConfigError, CorruptSample, DataError
 from vision_apps.core.loader import BatchLoader
+from vision_apps.core.seeding import permutation
 
 
 class Batch(NamedTuple):
@@ -297,3 +298,25 @@ def test_samples_that_are_no_tensors(workers: int) -> None:
         )
     mine = Uneven({"images": one}, DataError("rows.csv: line 3 has no label"))
     assert refusal(make(mine, workers=workers)) == "rows.csv: line 3 has no label"
+
+
+@pytest.mark.parametrize("samples", [22, 20, 3])
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_remainder_is_filled_up_with_others_of_the_epoch(samples: int, ranks: int) -> None:
+    loaders = [
+        make(numbers(samples), shuffle=True, remainder="fill", rank=rank, world_size=ranks)
+        for rank in range(ranks)
+    ]
+    for number in range(3):
+        shares = [epoch(loader, number) for loader in loaders]
+        batches = [flat(batch) for batch in zip(*shares, strict=True)]
+        whole = min(4, samples // ranks * ranks)
+        assert {len(batch) for batch in batches} == {whole}
+        assert len(batches) == len(loaders[0]) == -(-samples // whole)
+        seen = flat(batches)
+        assert set(seen) == set(range(samples))
+        first = permutation(samples, 0, number).tolist()
+        again = sorted(seen)
+        for sample in range(samples):
+            again.remove(sample)
+        assert again == sorted(first[: len(again)])

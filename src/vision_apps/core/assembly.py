@@ -54,6 +54,8 @@ def build_data(
     data.drawn_before = drawn_before or {}
     data.known_facts = facts
     data.prepare_data()
+    data.chosen = data.settle()
+    node |= data.chosen  # the record says what was used
     if unknown := data.facts.keys() - set(data.fact_names):
         raise ConfigError(
             f"data: {type(data).__name__} gives the facts {', '.join(sorted(unknown))}, which are not among "

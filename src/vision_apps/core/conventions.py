@@ -1,11 +1,13 @@
 """What all code that touches images and masks agrees on."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from vision_apps.core.errors import ConfigError
 
 IGNORE_INDEX = 255  # in masks: a pixel that is neither trained on nor counted
 Size = int | Sequence[int]  # px: the side of a square, or height and width
+Auto = Literal["auto"]  # a setting that is chosen when the data are known
 
 
 def height_width(size: Size, key: str = "image_size") -> tuple[int, int]:

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset, Subset
 
 from vision_apps.core.augmentation import is_over
 from vision_apps.core.errors import ConfigError, CorruptSample
-from vision_apps.core.loader import BatchLoader, read_sample
+from vision_apps.core.loader import BatchLoader, Remainder, read_sample
 from vision_apps.core.renumbering import Renumbered
 from vision_apps.core.seeding import permutation, seed_batch
 from vision_apps.core.spelling import alike
@@ -79,6 +79,9 @@ class VisionData(pl.LightningDataModule):
     Args:
         batch_size: the global batch: samples per optimisation step over all devices.
         eval_batch_size: likewise when measuring; by default ``batch_size``.
+        remainder: what becomes of the training samples of an epoch that make no whole batch: ``drop`` leaves
+            them out, ``fill`` completes them with others of the epoch.
+        least_steps: for ``trainer.max_epochs=auto``, which adds epochs until so many steps are taken.
         workers: reader processes per device; data in memory ignores them.
         augment: name to a function from batch to batch, applied to whole training batches on the device, and
             left out after its ``until``, a share of the run.
@@ -99,6 +102,8 @@ class VisionData(pl.LightningDataModule):
         *,
         batch_size: int = 64,
         eval_batch_size: int | None = None,
+        remainder: Remainder = "drop",
+        least_steps: int = 0,
         workers: int = 0,
         augment: Mapping[str, Transform | None] | None = None,
         seed: int = 0,
@@ -110,13 +115,16 @@ class VisionData(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self.batch_size = batch_size
-        self.eval_batch_size = eval_batch_size or batch_size
+        self.eval_batch_size = eval_batch_size
+        self.remainder = remainder
+        self.least_steps = least_steps
         self.workers = workers
         self.augment = {
             name: transform for name, transform in (augment or {}).items() if transform is not None
         }
         self.seed = seed
         self.split_seed = split_seed
+        self.chosen: dict[str, Any] = {}  # what ``auto`` became among the arguments
         self.drawn: tuple[Split, ...] = ()  # splits that no file gives, known after ``prepare_data``
         self.drawn_before: Mapping[str, Split] = {}  # of samples that a run saw: they stay there
         self.known_facts: Mapping[str, Any] | None = None  # of the run that is gone on with
@@ -126,6 +134,11 @@ class VisionData(pl.LightningDataModule):
         self.loaders: dict[Split, BatchLoader] = {}
         self._samples: dict[Split, Any] = {}
         self._position: dict[str, int] | None = None
+
+    def settle(self) -> dict[str, Any]:
+        """Choose what was given as ``auto`` by what the data are, known after ``prepare_data``; returns the
+        arguments with what they became."""
+        return {}
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -199,12 +212,14 @@ class VisionData(pl.LightningDataModule):
         trainer = self.trainer
         world = trainer.world_size if trainer else 1
         training = split == "train"
-        measured = -(-self.eval_batch_size // world) * world  # measuring does not depend on the batch size
+        asked = self.eval_batch_size or self.batch_size
+        measured = -(-asked // world) * world  # measuring does not depend on the batch size
         self.loaders[split] = BatchLoader(
             self.samples(split),
             self.batch_type,
             batch_size=self.batch_size if training else measured,
             shuffle=training,
+            remainder=self.remainder,
             seed=self.seed,
             workers=self.workers,
             rank=trainer.global_rank if trainer else 0,

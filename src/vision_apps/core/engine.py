@@ -26,6 +26,7 @@ from vision_apps.core import (
     known_data,
     metrics_file,
     process,
+    recipe,
     report,
 )
 from vision_apps.core import resume as going_on
@@ -197,6 +198,8 @@ def _run(
         )
         if checkpoint is not None and saved is not None:
             going_on.require_weights(module, saved, checkpoint)
+        settled = {f"data.{name}": value for name, value in data.chosen.items()} | recipe.settle(config, data)
+        settings = settings.with_reasons(settled)
         loggers = _loggers(config, folder)
         try:
             parts = Parts(data, started)

@@ -1,6 +1,7 @@
 """What this machine can do, and the fastest settings that do not change what is computed beyond rounding."""
 
 import ctypes
+import json
 import os
 import platform
 import sys
@@ -27,6 +28,11 @@ class Settings(NamedTuple):
     def chosen(self) -> Config:
         """As the configuration says them."""
         return {name: getattr(self, name) for name in ("precision", "channels_last", "keep_memory")}
+
+    def with_reasons(self, chosen: Config) -> "Settings":
+        """With more that was chosen, by dotted key."""
+        told = (f"{key}={json.dumps(value, separators=(',', ':'))}" for key, value in chosen.items())
+        return self._replace(reasons=(*self.reasons, *told))
 
 
 def cpu_has_bf16() -> bool:
@@ -72,7 +78,7 @@ def resolve(config: Config) -> Settings:
     )
     if precision == "auto":
         precision = "bf16-mixed" if fast else "32-true"
-        reasons.append(f"precision={precision}" + ("" if fast else " (no bf16 instructions here)"))
+        reasons.append(f"precision={precision}")
     if channels_last == "auto":
         channels_last = fast
         reasons.append(f"channels_last={str(channels_last).lower()}")

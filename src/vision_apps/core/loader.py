@@ -4,7 +4,7 @@ import functools
 import logging
 import weakref
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,6 +15,8 @@ from vision_apps.core.fields import Kind, kinds, padded
 from vision_apps.core.seeding import permutation
 
 log = logging.getLogger(__name__)
+
+Remainder = Literal["drop", "fill"]
 
 
 class _Loaded(NamedTuple):
@@ -92,6 +94,11 @@ def require_shares(samples: int, batch_size: int, world_size: int) -> None:
         raise DataError(f"data: {samples} samples cannot be shared by {world_size} processes")
 
 
+def training_batches(samples: int, batch_size: int, remainder: Remainder) -> int:
+    """How many batches an epoch of training has."""
+    return samples // batch_size if remainder == "drop" else -(-samples // batch_size)
+
+
 class BatchLoader:
     """Iterates over global batches of a data set and yields this rank's share as the application's batch
     type.
@@ -99,13 +106,14 @@ class BatchLoader:
     The order of an epoch is a permutation drawn from (seed, epoch), so ``state_dict`` is two integers and a
     resumed run sees exactly the batches that an uninterrupted one sees. Data in memory is indexed directly;
     files are read by ``workers`` processes. Samples of different lengths are filled up to the longest of
-    their batch. A training batch is always whole (the remainder of a permutation is left out; the next epoch
-    draws another), an evaluation sees every sample once.
+    their batch. A training batch is always whole, an evaluation sees every sample once.
 
     Args:
         samples: see ``core.data``: with ``__getitems__`` (in memory) or ``__getitem__`` (files).
         batch_type: NamedTuple whose fields are taken from the samples' fields of the same name.
         batch_size: samples per step over all ranks.
+        remainder: what becomes of the samples of an epoch that make no whole batch: ``drop`` leaves them out
+            (the next epoch draws others), ``fill`` completes them with the first of the epoch.
         rank, world_size: this process among those that share the global batch.
         on_corrupt: ``refuse`` raises at the first broken file, ``skip`` leaves it out, counts and names it.
     """
@@ -117,6 +125,7 @@ class BatchLoader:
         *,
         batch_size: int,
         shuffle: bool = False,
+        remainder: Remainder = "drop",
         seed: int = 0,
         workers: int = 0,
         rank: int = 0,
@@ -129,6 +138,7 @@ class BatchLoader:
         self.batch_type = batch_type
         self.batch_size = min(batch_size, len(samples) // world_size * world_size)
         self.shuffle = shuffle
+        self.remainder = remainder
         self.seed = seed
         self.workers = workers
         self.rank, self.world_size = rank, world_size
@@ -148,7 +158,7 @@ class BatchLoader:
 
     def __len__(self) -> int:
         if self.shuffle:
-            return len(self.samples) // self.batch_size
+            return training_batches(len(self.samples), self.batch_size, self.remainder)
         # a remainder that is too small to give every rank a sample joins the batch before it
         whole, rest = divmod(len(self.samples), self.batch_size)
         return whole + (rest >= self.world_size)
@@ -168,6 +178,7 @@ class BatchLoader:
         """This rank's sample numbers for every batch from the current one on."""
         if self.shuffle:
             order = permutation(len(self.samples), self.seed, self.epoch).tolist()
+            order += order[: max(0, len(self) * self.batch_size - len(order))]
         else:
             order = list(range(len(self.samples)))
             self.batch = 0

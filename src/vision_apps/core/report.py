@@ -36,7 +36,7 @@ def header(
     print(f"data      {type(data).__name__} · {samples:,} training samples · batch {batch}")
     print(f"training  {epochs} epochs · lr {rate} · precision {settings.precision}")
     if settings.reasons:
-        print(f"auto      {', '.join(settings.reasons)}")
+        print(f"auto      {' '.join(settings.reasons)}")
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             print(f"dashboard W&B {logger.mode}: {logger.reason}")

@@ -54,7 +54,7 @@ def _require_room(config: Config, checkpoint: Mapping[str, Any]) -> None:
     progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
     done, step = progress["processed"], checkpoint["global_step"]
     problems = []
-    if epochs is not None and 0 <= epochs < done:
+    if isinstance(epochs, int) and 0 <= epochs < done:
         problems.append(
             f"trainer.max_epochs: {epochs}, but {done} epochs are trained; to go on, choose more than {done}"
         )

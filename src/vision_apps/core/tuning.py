@@ -213,6 +213,7 @@ class Tuner:
             max_epochs=-1,
             max_steps=steps,
             max_time=None,
+            log_every_n_steps=1,
             limit_val_batches=0,
             val_check_interval=None,
             check_val_every_n_epoch=1,

@@ -9,15 +9,17 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 import torch
 from torch import Tensor
 
-from vision_apps.core.conventions import Size, height_width
+from vision_apps.core.conventions import Auto, Size, height_width
 from vision_apps.core.data import SPLITS, Split, VisionData
 from vision_apps.core.errors import CorruptSample, DataError, require_no, some
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.spelling import alike
+from vision_apps.data import auto
 from vision_apps.data.images import MAX_PIXELS
 from vision_apps.data.memory import Decoded, FileSamples, decode
 from vision_apps.data.on_disk import OnDisk
 from vision_apps.data.resizing import ResizeMode
+from vision_apps.data.sizes import picture_sizes
 from vision_apps.data.splits import draw, place
 
 log = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ SPLIT_NAMES: dict[Split, tuple[str, ...]] = {
     "test": ("test", "testing"),
 }
 _NAMED = 10  # broken files in an error
+_LOOKED_AT = 200  # pictures, before a size is chosen for all
 
 
 class Listing(Protocol):
@@ -89,11 +92,15 @@ class FileData(FolderData):
 
     Args:
         root: folder of the data.
+        batch_size: ``auto``: as `data.auto.batch_size` says.
         max_pixels: a larger picture is refused before it is decoded.
     """
 
-    def __init__(self, root: str, *, max_pixels: int = MAX_PIXELS, **loader: Any) -> None:
-        super().__init__(root, **loader)
+    def __init__(
+        self, root: str, *, batch_size: int | Auto = 64, max_pixels: int = MAX_PIXELS, **loader: Any
+    ) -> None:
+        super().__init__(root, batch_size=1 if batch_size == "auto" else batch_size, **loader)
+        self.autos = {"batch_size"} if batch_size == "auto" else set()  # arguments that `settle` chooses
         self.max_pixels = max_pixels
         self._in_splits: dict[Split, list[str]] = {}
         self._broken: dict[str, str] = {}  # files left out before any loader saw them, and why
@@ -101,6 +108,21 @@ class FileData(FolderData):
     def prepare_data(self) -> None:
         if not self.root.is_dir():
             raise self.problem("there is no such folder")
+
+    def settle(self) -> dict[str, Any]:
+        if "batch_size" in self.autos:
+            self.batch_size = auto.batch_size(len(self.sample_names("train")))
+        return {name: getattr(self, name) for name in sorted(self.autos)}
+
+    def some_sizes(self) -> list[tuple[int, int]]:
+        """Height and width of training pictures that are spread over the split. `DataError` where none of
+        them can be opened."""
+        names = self.sample_names("train")
+        paths = [os.path.join(self.base, name) for name in names[:: -(-len(names) // _LOOKED_AT)]]
+        sizes, broken = picture_sizes(paths, self.max_pixels)
+        if not sizes:
+            raise self.problem(f"none of {len(paths)} pictures can be opened, such as {broken[0]}")
+        return list(sizes.values())
 
     def split_up(
         self, found: Mapping[Split, AnyListing], fractions: Mapping[Split, float]
@@ -182,22 +204,37 @@ class FileData(FolderData):
 
 
 class ResizedData(FileData):
-    """Pictures that are brought to one size together with what lies over their pixels."""
+    """Pictures that are brought to one size together with what lies over their pixels.
+
+    Args:
+        image_size: ``auto``: as `data.auto.height_and_width` says, between ``size_limits``.
+        size_limits: the least and the largest longer side of it, pixels.
+    """
 
     def __init__(
         self,
         root: str,
         *,
-        image_size: Size = 320,
+        image_size: Size | Auto = 320,
+        size_limits: tuple[int, int] = (128, 320),
         resize_mode: ResizeMode = "letterbox",
         in_memory: bool = False,
         **files: Any,
     ) -> None:
         super().__init__(root, **files)
+        self.size_limits = size_limits
+        if image_size == "auto":
+            self.autos.add("image_size")
+            image_size = size_limits[1]  # until the pictures are known
         height, width = height_width(image_size, "data.image_size")
         self.image_size = height if height == width else [height, width]
         self.resize_mode = resize_mode
         self.in_memory = in_memory
+
+    def settle(self) -> dict[str, Any]:
+        if "image_size" in self.autos:
+            self.image_size = auto.height_and_width(self.some_sizes(), *self.size_limits)
+        return super().settle()
 
     def decoded(self, samples: FileSamples, split: Split) -> Decoded:
         """All samples that can be read; the others are left out, or refused. `ConfigError` where they take

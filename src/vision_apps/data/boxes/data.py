@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from vision_apps.core.conventions import Size, height_width, size_problems
+from vision_apps.core.conventions import Auto, Size, height_width, size_problems
 from vision_apps.core.data import SPLITS, Split, TensorSamples
 from vision_apps.core.errors import CorruptSample, DataError, require_no
 from vision_apps.data.boxes import doctor
@@ -43,7 +43,7 @@ class BoxData(ResizedData):
 
     Args:
         root: folder of the data.
-        image_size: of the results in pixels: a side, or height and width.
+        image_size: of the results in pixels: a side, height and width, or ``auto``.
         resize_mode: ``letterbox`` keeps the aspect and fills the rest with grey, ``stretch`` does not.
         only: ``single`` leaves out pictures with more than one object.
         in_memory: decode once and keep all samples of a split: 3 bytes for every pixel.
@@ -65,7 +65,7 @@ class BoxData(ResizedData):
         self,
         root: str,
         *,
-        image_size: Size = 320,
+        image_size: Size | Auto = 320,
         only: Literal["single"] | None = None,
         val_fraction: float = 0.1,
         test_fraction: float = 0.1,
@@ -75,7 +75,7 @@ class BoxData(ResizedData):
         proposals_cache: str | None = None,
         **files: Any,
     ) -> None:
-        problems = size_problems(image_size, "data.image_size")
+        problems = [] if image_size == "auto" else size_problems(image_size, "data.image_size")
         problems += fraction_problems(val_fraction=val_fraction, test_fraction=test_fraction)
         if proposals_limit < 1:
             problems.append(f"data.proposals_limit: expected at least 1, not {proposals_limit}")

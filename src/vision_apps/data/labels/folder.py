@@ -13,9 +13,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from vision_apps.core.conventions import Auto
 from vision_apps.core.data import Split
 from vision_apps.core.errors import ConfigError, some
 from vision_apps.core.spelling import alike
+from vision_apps.data import auto
 from vision_apps.data.files import FileData, held_out_fractions, split_folders
 from vision_apps.data.images import EXTENSIONS, read_image
 from vision_apps.data.on_disk import pictures_below, subfolders
@@ -86,10 +88,13 @@ class ImageFolder(FileData):
     are of all classes.
 
     Args:
-        image_size: side in pixels of the square that is cut out of the middle.
-        resize: length in pixels that the short side is scaled to first; ``image_size`` if null.
+        image_size: side in pixels of the square that is cut out of the middle; ``auto``: as
+            `data.auto.square_side` says, between ``size_limits``.
+        size_limits: the least and the largest ``image_size`` that ``auto`` chooses, pixels.
+        resize: length in pixels that the short side is scaled to first; ``image_size`` if null, an eighth
+            more if ``auto``.
         train_size: side of the training squares where augmentation (a random resized crop) cuts them to
-            ``image_size``; ``image_size`` if null.
+            ``image_size``; null and ``auto`` as for ``resize``.
         val_fraction, test_fraction: of all training pictures, held out where the split has no folder.
         extensions: of the files to read, in lower case.
     """
@@ -107,9 +112,10 @@ class ImageFolder(FileData):
         self,
         root: str,
         *,
-        image_size: int = 64,
-        resize: int | None = None,
-        train_size: int | None = None,
+        image_size: int | Auto = 64,
+        size_limits: tuple[int, int] = (128, 192),
+        resize: int | Auto | None = None,
+        train_size: int | Auto | None = None,
         val_fraction: float = 0.1,
         test_fraction: float = 0.1,
         extensions: Sequence[str] = EXTENSIONS,
@@ -117,11 +123,14 @@ class ImageFolder(FileData):
     ) -> None:
         super().__init__(root, **files)
         self.fractions = held_out_fractions(val_fraction, test_fraction)
-        if resize is not None and resize < image_size:
-            raise ConfigError(f"data.resize: expected at least data.image_size = {image_size}, not {resize}")
-        self.image_size = image_size
-        self.resize = resize
-        self.train_size = train_size
+        given = {"image_size": image_size, "resize": resize, "train_size": train_size}
+        self.autos |= {name for name, value in given.items() if value == "auto"}
+        self.size_limits = size_limits
+        self.image_size = size_limits[1] if image_size == "auto" else image_size
+        self.resize = None if resize == "auto" else resize
+        self.train_size = None if train_size == "auto" else train_size
+        if image_size != "auto":
+            self._require_larger()
         self.extensions = tuple(extension.lower() for extension in extensions)
 
     def split_folders(self) -> dict[Split, Path]:
@@ -148,6 +157,20 @@ class ImageFolder(FileData):
     def prepare_data(self) -> None:
         super().prepare_data()
         self.listings  # noqa: B018 - an empty or malformed folder is refused now, not when training starts
+
+    def settle(self) -> dict[str, Any]:
+        if "image_size" in self.autos:
+            self.image_size = auto.square_side(self.some_sizes(), *self.size_limits)
+        for name in self.autos & {"resize", "train_size"}:
+            setattr(self, name, self.image_size + self.image_size // 8)
+        self._require_larger()
+        return super().settle()
+
+    def _require_larger(self) -> None:
+        if self.resize is not None and self.resize < self.image_size:
+            raise ConfigError(
+                f"data.resize: expected at least data.image_size = {self.image_size}, not {self.resize}"
+            )
 
     @property
     def offers(self) -> tuple[str, ...]:

@@ -120,7 +120,7 @@ class MaskData(ResizedData):
 
     Args:
         root: folder of the data.
-        image_size: of the results in pixels: a side, or height and width.
+        image_size: of the results in pixels: a side, height and width, or ``auto``.
         resize_mode: ``letterbox`` keeps the aspect and fills the rest (grey, ignored), ``stretch`` does not.
         in_memory: decode once and keep all samples of a split: 4 bytes for every pixel.
     """

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vision_apps.core.conventions import IGNORE_INDEX, Size
+from vision_apps.core.conventions import IGNORE_INDEX, Auto, Size
 from vision_apps.core.data import SPLITS, Split
 from vision_apps.core.errors import ConfigError, CorruptSample, some
 from vision_apps.core.spelling import alike
@@ -69,7 +69,7 @@ class MaskFolder(MaskData):
         self,
         root: str,
         *,
-        image_size: Size = 128,
+        image_size: Size | Auto = 128,
         class_names: Sequence[str] | None = None,
         values: Mapping[int, int] | None = None,
         palette: Sequence[Sequence[int]] | None = None,

@@ -1,0 +1,41 @@
+"""How long a run trains and how often it tells, where the configuration leaves that to the data: ``auto``."""
+
+from vision_apps.core.data import VisionData
+from vision_apps.core.loader import training_batches
+from vision_apps.core.plain import Config
+
+EPOCHS = 10  # that `auto` trains at least
+_LOGGED = 50  # steps between two lines of the log, at most
+_POINTS = 30  # of a curve, where there are as many steps
+
+
+def settle(config: Config, data: VisionData) -> Config:
+    """Replace each ``auto`` of the trainer in ``config``; returns what was chosen, by dotted key.
+
+    Steps, and not epochs, decide what a network has learned: a small data set is seen more often.
+    """
+    trainer = config["trainer"]
+    steps = steps_per_epoch(config, data)
+    chosen: Config = {}
+    if trainer.get("max_epochs") == "auto":
+        asked = trainer.get("max_steps", -1)
+        least = asked if asked > 0 else data.least_steps
+        chosen["max_epochs"] = max(1 if asked > 0 else EPOCHS, -(-least // steps))
+    if trainer.get("log_every_n_steps") == "auto":
+        epochs = chosen.get("max_epochs", trainer.get("max_epochs"))
+        total = steps * epochs if epochs and epochs > 0 else trainer.get("max_steps", -1)
+        chosen["log_every_n_steps"] = min(_LOGGED, max(1, total // _POINTS)) if total > 0 else _LOGGED
+    trainer |= chosen
+    return {f"trainer.{name}": value for name, value in chosen.items()}
+
+
+def steps_per_epoch(config: Config, data: VisionData) -> int:
+    """Optimisation steps of one epoch, at least 1."""
+    trainer, samples = config["trainer"], len(data.samples("train"))
+    batches = training_batches(samples, min(data.batch_size, samples), data.remainder)
+    limit = trainer.get("limit_train_batches")
+    if isinstance(limit, int):
+        batches = min(batches, limit)
+    elif limit is not None:
+        batches = int(batches * limit)
+    return max(1, -(-batches // trainer.get("accumulate_grad_batches", 1)))

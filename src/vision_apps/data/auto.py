@@ -1,0 +1,36 @@
+"""What suits data that nobody has described: the size of pictures, the batch."""
+
+import math
+import statistics
+from collections.abc import Sequence
+
+_STEP = 32  # px: the coarsest stride of the networks
+_BATCHES = (32, 16, 8)  # samples, tried in this order
+_LEAST = 4
+_PER_EPOCH = 8  # steps at least: a small set moves the weights a few times before each validation
+
+
+def batch_size(samples: int) -> int:
+    """The largest usual batch of which an epoch has at least eight; 4 where none has."""
+    return next((batch for batch in _BATCHES if samples >= _PER_EPOCH * batch), _LEAST)
+
+
+def square_side(sizes: Sequence[tuple[int, int]], least: int, most: int) -> int:
+    """Side in pixels of squares that suit pictures of these heights and widths: the median short side, as a
+    multiple of 32 from ``least`` to ``most``."""
+    return _whole(statistics.median(min(size) for size in sizes), least, most)
+
+
+def height_and_width(sizes: Sequence[tuple[int, int]], least: int, most: int) -> int | list[int]:
+    """Height and width in pixels that suit pictures of these heights and widths: the median long side, as a
+    multiple of 32 from ``least`` to ``most``, and the other one of the median shape. One number where they
+    are the same."""
+    longest = _whole(statistics.median(max(size) for size in sizes), least, most)
+    ratio = statistics.median(height / width for height, width in sizes)
+    height, width = (longest, longest / ratio) if ratio > 1 else (longest * ratio, longest)
+    sides = [_STEP * math.ceil(side / _STEP) for side in (height, width)]  # a smaller one would shrink them
+    return sides[0] if sides[0] == sides[1] else sides
+
+
+def _whole(side: float, least: int, most: int) -> int:
+    return min(max(_STEP * round(side / _STEP), least), most)

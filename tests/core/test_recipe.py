@@ -1,0 +1,74 @@
+"""How long a run trains where the configuration says `auto`."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import toy_run
+
+from vision_apps.core import engine, recipe
+from vision_apps.core.run_folder import RunFolder
+
+
+def settled(samples: int, batch: int = 32, least: int = 0, remainder: str = "fill", **trainer: Any) -> Any:
+    data: Any = SimpleNamespace(
+        batch_size=batch, least_steps=least, remainder=remainder, samples=lambda split: range(samples)
+    )
+    config = {"trainer": {"max_epochs": "auto", "log_every_n_steps": "auto", **trainer}}
+    chosen = recipe.settle(config, data)
+    assert chosen == {f"trainer.{name}": config["trainer"][name] for name in chosen_names(chosen)}
+    return config["trainer"]["max_epochs"], config["trainer"]["log_every_n_steps"]
+
+
+def chosen_names(chosen: dict[str, Any]) -> list[str]:
+    return [key.removeprefix("trainer.") for key in chosen]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "epochs", "every"),
+    [
+        ({"samples": 3200}, 10, 33),  # 1,000 steps
+        ({"samples": 3200, "batch": 8}, 10, 50),  # 4,000 steps
+        ({"samples": 16, "batch": 4, "least": 300}, 75, 10),
+        ({"samples": 17, "batch": 4, "least": 300}, 60, 10),  # five batches, the last one filled
+        ({"samples": 17, "batch": 4, "least": 300, "remainder": "drop"}, 75, 10),
+        ({"samples": 3, "batch": 4, "least": 300}, 300, 10),  # one batch of three
+        ({"samples": 3200, "least": 300}, 10, 33),
+        ({"samples": 320, "least": 301}, 31, 10),  # whole epochs
+        ({"samples": 320, "limit_train_batches": 2}, 10, 1),
+        ({"samples": 320, "limit_train_batches": 0.5, "least": 100}, 20, 3),
+        ({"samples": 320, "accumulate_grad_batches": 4, "least": 100}, 34, 3),  # three steps of ten batches
+        ({"samples": 320, "max_steps": 25}, 3, 1),  # max_steps ends it, in the third epoch
+        ({"samples": 320, "max_epochs": 4}, 4, 1),
+        ({"samples": 320, "max_epochs": -1, "max_steps": 600}, -1, 20),
+        ({"samples": 320, "max_epochs": -1}, -1, 50),
+        ({"samples": 320, "max_epochs": None}, None, 50),
+        ({"samples": 320, "log_every_n_steps": 7}, 10, 7),
+    ],
+)
+def test_auto(arguments: dict[str, Any], epochs: int, every: int) -> None:
+    assert settled(**arguments) == (epochs, every)
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_run_records_and_prints_what_auto_became(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = toy_run.configure(
+        Path("run"),
+        {"trainer.max_epochs": "auto", "trainer.log_every_n_steps": "auto", "data.least_steps": 75},
+    )
+    engine.train(config)
+    trainer = RunFolder("run").read_config()["trainer"]
+    steps = toy_run.last(Path("run"))["global_step"]
+    assert steps >= 75 > steps - steps // trainer["max_epochs"]  # an epoch less would be too few
+    told = (
+        f"trainer.max_epochs={trainer['max_epochs']} trainer.log_every_n_steps={trainer['log_every_n_steps']}"
+    )
+    assert told in capsys.readouterr().out
+    again = toy_run.configure(Path("again"), dict(word.split("=") for word in told.split()))
+    again.trainer |= {name: int(again.trainer[name]) for name in ("max_epochs", "log_every_n_steps")}
+    engine.train(again)
+    toy_run.assert_same_training(Path("run"), Path("again"))
