@@ -68,7 +68,8 @@ def test_a_run_records_and_prints_what_auto_became(
         f"trainer.max_epochs={trainer['max_epochs']} trainer.log_every_n_steps={trainer['log_every_n_steps']}"
     )
     assert told in capsys.readouterr().out
-    again = toy_run.configure(Path("again"), dict(word.split("=") for word in told.split()))
-    again.trainer |= {name: int(again.trainer[name]) for name in ("max_epochs", "log_every_n_steps")}
+    again = toy_run.configure(
+        Path("again"), {key: int(value) for key, _, value in (word.partition("=") for word in told.split())}
+    )
     engine.train(again)
     toy_run.assert_same_training(Path("run"), Path("again"))
