@@ -58,28 +58,28 @@ def pictures(root: Path, count: int, height: int, width: int) -> None:
 
 def test_a_folder_of_pictures(tmp_path: Path) -> None:
     pictures(tmp_path, 50, 150, 400)
-    data = ImageFolder(str(tmp_path), image_size="auto", resize="auto", train_size="auto", batch_size="auto")
+    data = ImageFolder(str(tmp_path), image_size="auto", batch_size="auto")
     data.prepare_data()
-    chosen = {"image_size": 160, "resize": 180, "train_size": 180, "batch_size": 8}
+    chosen = {"image_size": 160, "batch_size": 8}
     assert data.settle() == chosen
     again = ImageFolder(str(tmp_path), **chosen)
     again.prepare_data()
     assert again.settle() == {}
     assert again.facts == data.facts
     for one in (data, again):
-        assert one.load("train", ("images",))[0]["images"].shape == (3, 180, 180)
+        assert one.load("train", ("images",))[0]["images"].shape == (3, 160, 160)
         assert one.load("test", ("images",))[0]["images"].shape == (3, 160, 160)
 
 
 def test_what_was_given_stays(tmp_path: Path) -> None:
     pictures(tmp_path, 50, 150, 400)
-    data = ImageFolder(str(tmp_path), image_size=64, resize="auto", batch_size=5)
+    data = ImageFolder(str(tmp_path), image_size=64, batch_size=5)
     data.prepare_data()
-    assert data.settle() == {"resize": 72}
+    assert data.settle() == {}
     assert (data.batch_size, data.image_size) == (5, 64)
-    narrow = ImageFolder(str(tmp_path), image_size="auto", resize=100)
+    narrow = ImageFolder(str(tmp_path), image_size="auto", resize=130)
     narrow.prepare_data()
-    with pytest.raises(ConfigError, match=r"data\.resize: expected at least data\.image_size = 160, not 100"):
+    with pytest.raises(ConfigError, match=r"data\.resize: expected at least data\.image_size = 160, not 130"):
         narrow.settle()
 
 

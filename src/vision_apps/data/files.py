@@ -103,6 +103,7 @@ class FileData(FolderData):
         self.autos = {"batch_size"} if batch_size == "auto" else set()  # arguments that `settle` chooses
         self.max_pixels = max_pixels
         self._in_splits: dict[Split, list[str]] = {}
+        self._trained: Listing | None = None
         self._broken: dict[str, str] = {}  # files left out before any loader saw them, and why
 
     def prepare_data(self) -> None:
@@ -117,8 +118,9 @@ class FileData(FolderData):
     def some_sizes(self) -> list[tuple[int, int]]:
         """Height and width of training pictures that are spread over the split. `DataError` where none of
         them can be opened."""
-        names = self.sample_names("train")
-        paths = [os.path.join(self.base, name) for name in names[:: -(-len(names) // _LOOKED_AT)]]
+        assert self._trained is not None  # after ``prepare_data``
+        every = self._trained.pictures[: self.limits["train"]]
+        paths = every[:: -(-len(every) // _LOOKED_AT)]
         sizes, broken = picture_sizes(paths, self.max_pixels)
         if not sizes:
             raise self.problem(f"none of {len(paths)} pictures can be opened, such as {broken[0]}")
@@ -150,6 +152,7 @@ class FileData(FolderData):
             splits[split] = listing.take(torch.tensor(order))
             self._in_splits[split] = [names[row] for row in order]
         self.drawn += tuple(asked)
+        self._trained = splits["train"]
         self._tell_shared()
         return splits
 

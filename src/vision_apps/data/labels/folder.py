@@ -91,10 +91,9 @@ class ImageFolder(FileData):
         image_size: side in pixels of the square that is cut out of the middle; ``auto``: as
             `data.auto.square_side` says, between ``size_limits``.
         size_limits: the least and the largest ``image_size`` that ``auto`` chooses, pixels.
-        resize: length in pixels that the short side is scaled to first; ``image_size`` if null, an eighth
-            more if ``auto``.
+        resize: length in pixels that the short side is scaled to first; ``image_size`` if null.
         train_size: side of the training squares where augmentation (a random resized crop) cuts them to
-            ``image_size``; null and ``auto`` as for ``resize``.
+            ``image_size``; ``image_size`` if null.
         val_fraction, test_fraction: of all training pictures, held out where the split has no folder.
         extensions: of the files to read, in lower case.
     """
@@ -114,8 +113,8 @@ class ImageFolder(FileData):
         *,
         image_size: int | Auto = 64,
         size_limits: tuple[int, int] = (128, 192),
-        resize: int | Auto | None = None,
-        train_size: int | Auto | None = None,
+        resize: int | None = None,
+        train_size: int | None = None,
         val_fraction: float = 0.1,
         test_fraction: float = 0.1,
         extensions: Sequence[str] = EXTENSIONS,
@@ -123,14 +122,14 @@ class ImageFolder(FileData):
     ) -> None:
         super().__init__(root, **files)
         self.fractions = held_out_fractions(val_fraction, test_fraction)
-        given = {"image_size": image_size, "resize": resize, "train_size": train_size}
-        self.autos |= {name for name, value in given.items() if value == "auto"}
         self.size_limits = size_limits
-        self.image_size = size_limits[1] if image_size == "auto" else image_size
-        self.resize = None if resize == "auto" else resize
-        self.train_size = None if train_size == "auto" else train_size
-        if image_size != "auto":
-            self._require_larger()
+        if image_size == "auto":
+            self.autos.add("image_size")
+            image_size = size_limits[0]  # until the pictures are known
+        self.image_size = image_size
+        self.resize = resize
+        self.train_size = train_size
+        self._require_larger()
         self.extensions = tuple(extension.lower() for extension in extensions)
 
     def split_folders(self) -> dict[Split, Path]:
@@ -161,8 +160,6 @@ class ImageFolder(FileData):
     def settle(self) -> dict[str, Any]:
         if "image_size" in self.autos:
             self.image_size = auto.square_side(self.some_sizes(), *self.size_limits)
-        for name in self.autos & {"resize", "train_size"}:
-            setattr(self, name, self.image_size + self.image_size // 8)
         self._require_larger()
         return super().settle()
 
