@@ -52,7 +52,7 @@ _ELSEWHERE = {
     "trainer.use_distributed_sampler": "data.batch_size=",
     "trainer.plugins": "precision=",
 }
-_AUTO = ("trainer.max_epochs", "trainer.log_every_n_steps")
+_SETTLED = ("trainer.max_epochs", "trainer.log_every_n_steps")  # `auto` is theirs, too
 
 
 def check(config: Config | DictConfig) -> None:
@@ -195,7 +195,7 @@ def _check_call(node: Config, key: str, filled: Collection[str]) -> Iterator[str
         elif parameter is None:
             if not anything:
                 yield f"{where}{name}: {title} has no parameter {name!r}{nearest(name, parameters)}"
-        elif f"{where}{name}" in _AUTO and value == "auto":
+        elif f"{where}{name}" in _SETTLED and value == "auto":
             continue  # chosen when the data are known
         elif value is None and (name in filled or parameter.default is None):
             continue  # left out
