@@ -14,6 +14,7 @@ from vision_apps.core.augmentation import is_over
 from vision_apps.core.errors import ConfigError, CorruptSample
 from vision_apps.core.loader import BatchLoader, Remainder, read_sample
 from vision_apps.core.renumbering import Renumbered
+from vision_apps.core.sampling import balanced
 from vision_apps.core.seeding import permutation, seed_batch
 from vision_apps.core.spelling import alike
 
@@ -81,6 +82,8 @@ class VisionData(pl.LightningDataModule):
         eval_batch_size: likewise when measuring; by default ``batch_size``.
         remainder: what becomes of the training samples of an epoch that make no whole batch: ``drop`` leaves
             them out, ``fill`` completes them with others of the epoch.
+        sampling: ``balanced`` draws an epoch's samples with replacement, each class as often as any other;
+            by default an epoch sees each sample once.
         least_steps: for ``trainer.max_epochs=auto``, which adds epochs until so many steps are taken.
         workers: reader processes per device; data in memory ignores them.
         augment: name to a function from batch to batch, applied to whole training batches on the device, and
@@ -103,6 +106,7 @@ class VisionData(pl.LightningDataModule):
         batch_size: int = 64,
         eval_batch_size: int | None = None,
         remainder: Remainder = "drop",
+        sampling: Literal["balanced"] | None = None,
         least_steps: int = 0,
         workers: int = 0,
         augment: Mapping[str, Transform | None] | None = None,
@@ -117,6 +121,7 @@ class VisionData(pl.LightningDataModule):
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.remainder = remainder
+        self.sampling = sampling
         self.least_steps = least_steps
         self.workers = workers
         self.augment = {
@@ -188,6 +193,24 @@ class VisionData(pl.LightningDataModule):
         which they are."""
         return []
 
+    @property
+    def training_classes(self) -> Tensor | None:
+        """Of each training sample its class, int64 [N], known after ``prepare_data``; none where a sample has
+        not one class."""
+        return None
+
+    def _weights(self) -> Tensor | None:
+        """Of each training sample, as ``sampling`` says."""
+        if self.sampling is None:
+            return None
+        classes = self.training_classes
+        if classes is None:
+            raise ConfigError(
+                f"data.sampling: {self.sampling} needs one class for each picture; {type(self).__name__} "
+                "has not; data.sampling=null sees every sample once"
+            )
+        return balanced(classes)
+
     def fingerprint(self, splits: Sequence[Split] = SPLITS) -> dict[str, dict[str, Any]]:
         """Per split its number of samples and a hash of their names and of some that are spread over it: runs
         with the same fingerprint saw the same data and the same splits."""
@@ -220,6 +243,7 @@ class VisionData(pl.LightningDataModule):
             batch_size=self.batch_size if training else measured,
             shuffle=training,
             remainder=self.remainder,
+            weights=self._weights() if training else None,
             seed=self.seed,
             workers=self.workers,
             rank=trainer.global_rank if trainer else 0,

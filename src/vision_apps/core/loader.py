@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from vision_apps.core.errors import ConfigError, CorruptSample, DataError
 from vision_apps.core.fields import Kind, kinds, padded
+from vision_apps.core.sampling import drawn
 from vision_apps.core.seeding import permutation
 
 log = logging.getLogger(__name__)
@@ -114,6 +115,8 @@ class BatchLoader:
         batch_size: samples per step over all ranks.
         remainder: what becomes of the samples of an epoch that make no whole batch: ``drop`` leaves them out
             (the next epoch draws others), ``fill`` completes them with the first of the epoch.
+        weights: of each sample, float [N]: an epoch draws them with replacement, as `sampling.drawn` has it;
+            by default it sees each once.
         rank, world_size: this process among those that share the global batch.
         on_corrupt: ``refuse`` raises at the first broken file, ``skip`` leaves it out, counts and names it.
     """
@@ -126,6 +129,7 @@ class BatchLoader:
         batch_size: int,
         shuffle: bool = False,
         remainder: Remainder = "drop",
+        weights: Tensor | None = None,
         seed: int = 0,
         workers: int = 0,
         rank: int = 0,
@@ -139,6 +143,7 @@ class BatchLoader:
         self.batch_size = min(batch_size, len(samples) // world_size * world_size)
         self.shuffle = shuffle
         self.remainder = remainder
+        self.weights = weights
         self.seed = seed
         self.workers = workers
         self.rank, self.world_size = rank, world_size
@@ -177,7 +182,7 @@ class BatchLoader:
     def indices(self) -> Iterator[list[int]]:
         """This rank's sample numbers for every batch from the current one on."""
         if self.shuffle:
-            order = permutation(len(self.samples), self.seed, self.epoch).tolist()
+            order = self._drawn().tolist()
             order += order[: max(0, len(self) * self.batch_size - len(order))]
         else:
             order = list(range(len(self.samples)))
@@ -187,6 +192,11 @@ class BatchLoader:
             start = batch * self.batch_size
             stop = len(order) if batch == last and not self.shuffle else start + self.batch_size
             yield order[start:stop][self.rank :: self.world_size]
+
+    def _drawn(self) -> Tensor:
+        if self.weights is not None:
+            return drawn(self.weights, self.seed, self.epoch)
+        return permutation(len(self.samples), self.seed, self.epoch)
 
     def __iter__(self) -> Iterator[Any]:
         # a generator: nothing happens before the first batch is asked for, when the epoch is known

@@ -167,6 +167,12 @@ class FileData(FolderData):
                 )
 
     @property
+    def training_classes(self) -> Tensor | None:
+        assert self._trained is not None  # after ``prepare_data``
+        classes = self._trained.classes
+        return None if classes is None else torch.tensor(classes)[: self.limits["train"]]
+
+    @property
     def base(self) -> Path:
         """The folder below which a file's name is its own, wherever the data lie."""
         return self.root

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as reference
+from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor, nn
 
 from vision_apps.applications.classification.cnn import Cnn
@@ -300,3 +301,52 @@ def test_a_run_learns_and_logs() -> None:
     assert scores["test/majority/accuracy"] == pytest.approx(1 / 3)
     assert scores["test/loss"] < math.log(3) / 2
     assert module.stage("test").figures["test/confusion"].dtype == torch.uint8
+
+
+# ---- weights of classes ---------------------------------------------------------------------------------
+
+
+def logits_and_labels(classes: int = 3) -> tuple[Tensor, LabelBatch]:
+    labels = torch.tensor([0, 0, 0, 2, 1, 2, 0])
+    return torch.randn(7, classes), LabelBatch(torch.zeros(7, 3, 8, 8, dtype=torch.uint8), labels)
+
+
+def test_balanced_weights_are_those_of_scikit_learn() -> None:
+    counts = [60, 30, 10]
+    module = application(class_counts=counts, class_weights="balanced")
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=np.repeat(np.arange(3), counts))
+    assert module.class_weights is not None
+    assert module.class_weights.tolist() == pytest.approx(expected.tolist())
+    assert "class_weights" not in module.state_dict()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_weights_count_in_training_alone(smoothing: float) -> None:
+    weights = [1.0, 0.5, 4.0]
+    module = application(class_weights=weights, label_smoothing=smoothing)
+    logits, batch = logits_and_labels()
+    expected = F.cross_entropy(logits, batch.labels, torch.tensor(weights), label_smoothing=smoothing)
+    assert float(values(module.train().loss(logits, batch))["loss"]) == pytest.approx(float(expected))
+    plain = F.cross_entropy(logits, batch.labels)
+    assert float(values(module.eval().loss(logits, batch))["loss"]) == pytest.approx(float(plain))
+
+
+def test_mixed_labels_are_weighted_by_their_shares() -> None:
+    module = application(class_weights=[1.0, 0.5, 4.0]).train()
+    logits, batch = logits_and_labels()
+    one_hot = batch._replace(labels=F.one_hot(batch.labels, 3).float())
+    found, expected = (float(values(module.loss(logits, one))["loss"]) for one in (one_hot, batch))
+    assert found == pytest.approx(expected)
+
+
+def test_a_class_without_images_and_wrong_weights() -> None:
+    module = application(class_counts=[5, 0, 15], class_weights="balanced")
+    assert module.class_weights is not None
+    assert module.class_weights.tolist() == pytest.approx([20 / 15, 0, 20 / 45])
+    for wrong in ([1.0, 2.0], [1.0, -1.0, 1.0], [0.0, 0.0, 0.0]):
+        with pytest.raises(ConfigError, match=r"class_weights: .*expected 3 weights of 0 or more.*kind 2"):
+            application(class_weights=wrong)
+    with pytest.raises(ConfigError, match="balanced, but the data do not count their classes"):
+        application(class_weights="balanced")
+    with pytest.raises(ConfigError, match="class_weights: even; expected balanced, a list, or null"):
+        application(class_weights="even")

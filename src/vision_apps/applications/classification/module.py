@@ -1,7 +1,7 @@
 """The application: a network that gives one score per class."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -42,10 +42,14 @@ class Classification(VisionModule[LabelBatch, ImageInputs, Logits, ClassAnswer])
             square is its middle.
         mean, std: of the data, 3 floats in [0, 1] units. What is used is kept in checkpoints.
         class_counts: training images of each class, where known: what the baseline answers with.
+        class_weights: of each class in the training loss; ``balanced``: n / (K n_k) of n training images, n_k
+            of them in class k (King and Zeng 2001). What is measured is not weighted.
         label_smoothing: share of each training label that is spread evenly over all classes (Szegedy et al.
             2016, section 7).
         flip_test: outside training, answer with the mean logits of the image and its mirror image.
     """
+
+    class_weights: Tensor | None
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class Classification(VisionModule[LabelBatch, ImageInputs, Logits, ClassAnswer])
         std: Sequence[float],
         resize: int | None = None,
         class_counts: Sequence[int] | None = None,
+        class_weights: Literal["balanced"] | Sequence[float] | None = None,
         label_smoothing: float = 0.0,
         flip_test: bool = False,
         optimizer: Callable[..., torch.optim.Optimizer] | None = None,
@@ -75,6 +80,9 @@ class Classification(VisionModule[LabelBatch, ImageInputs, Logits, ClassAnswer])
         self.num_classes = num_classes
         self.class_names = list(class_names)
         self.class_counts = class_counts
+        weights = _weights(class_weights, class_names, class_counts)
+        # made anew of what the configuration and the data say: it is no part of what was learned
+        self.register_buffer("class_weights", weights, persistent=False)
         self.label_smoothing = label_smoothing
         self.flip_test = flip_test
         self.fitted = (image_size, resize)
@@ -117,12 +125,18 @@ class Classification(VisionModule[LabelBatch, ImageInputs, Logits, ClassAnswer])
         return ClassAnswer(main_logits(outputs).float().softmax(dim=1))
 
     def loss(self, outputs: Logits, batch: LabelBatch) -> dict[str, Part]:
-        # smoothing regularises training; measured is the plain cross-entropy, comparable between runs
-        smoothing = self.label_smoothing if self.training else 0.0
+        # smoothing and weights shape training; measured is the plain cross-entropy, comparable between runs
+        smoothing, weights = (self.label_smoothing, self.class_weights) if self.training else (0.0, None)
+        counted: Tensor | int = len(batch.labels)
+        if weights is not None:
+            labels = batch.labels
+            counted = weights[labels].sum() if labels.ndim == 1 else (labels * weights).sum()
 
         def cross_entropy(logits: Tensor) -> dict[str, Part]:
-            total = F.cross_entropy(logits.float(), batch.labels, label_smoothing=smoothing, reduction="sum")
-            return {"loss": Part(total, len(logits))}
+            total = F.cross_entropy(
+                logits.float(), batch.labels, weights, label_smoothing=smoothing, reduction="sum"
+            )
+            return {"loss": Part(total, counted)}
 
         return with_auxiliary(outputs, cross_entropy)
 
@@ -164,3 +178,28 @@ class Classification(VisionModule[LabelBatch, ImageInputs, Logits, ClassAnswer])
             torch.randint(256, shape, generator=generator, dtype=torch.uint8),
             torch.randint(self.num_classes, (2,), generator=generator),
         )
+
+
+def _weights(
+    asked: Literal["balanced"] | Sequence[float] | None,
+    class_names: Sequence[str],
+    class_counts: Sequence[int] | None,
+) -> Tensor | None:
+    """Float32 [K]. A class without images has none that could be weighted: 0."""
+    if asked is None:
+        return None
+    key, classes = "module.class_weights", len(class_names)
+    if isinstance(asked, str):
+        require_no([] if asked == "balanced" else [f"{key}: {asked}; expected balanced, a list, or null"])
+        require_no([] if class_counts else [f"{key}: balanced, but the data do not count their classes"])
+        counts = torch.tensor(class_counts, dtype=torch.float32)
+        return torch.where(counts > 0, counts.sum() / (classes * counts), 0)
+    weights = torch.tensor(list(asked), dtype=torch.float32)
+    if len(weights) != classes or weights.min() < 0 or not weights.any():
+        require_no(
+            [
+                f"{key}: {list(asked)}; expected {classes} weights of 0 or more, not all 0: one for each of "
+                f"{', '.join(class_names)}; or {key}=balanced"
+            ]
+        )
+    return weights

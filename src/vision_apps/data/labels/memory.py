@@ -51,12 +51,15 @@ class SmallImages(FolderData):
 
     @property
     def facts(self) -> dict[str, object]:
-        labels = self._training["labels"][self._rows["train"][: self.limits["train"]]]
         return super().facts | {
             "num_classes": len(self.names),
             "class_names": list(self.names),
-            "class_counts": torch.bincount(labels, minlength=len(self.names)).tolist(),
+            "class_counts": torch.bincount(self.training_classes, minlength=len(self.names)).tolist(),
         }
+
+    @property
+    def training_classes(self) -> Tensor:
+        return self._training["labels"][self._rows["train"][: self.limits["train"]]]
 
     def load(self, split: Split, fields: tuple[str, ...]) -> TensorSamples | Part:
         values = self.read("test") if split == "test" else self._training
