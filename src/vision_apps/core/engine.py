@@ -26,6 +26,7 @@ from vision_apps.core import (
     known_data,
     metrics_file,
     process,
+    published,
     recipe,
     report,
 )
@@ -74,8 +75,7 @@ def train(config: DictConfig, choices: Choices | None = None) -> dict[str, float
     start = Start()
     if process.rank():
         folder = RunFolder(config.run.dir)
-        folder.wait()
-        return _run(folder.read_config(), folder, start)
+        return _run(folder.wait(), folder, start)
     folder = prepare(config, choices)
     with start.or_no_folder(folder):
         return _run(folder.read_config(), folder, start)
@@ -190,6 +190,8 @@ def _run(
         if settings.keep_memory:
             hardware.keep_freed_memory()
         saved = checkpoint_io.load(checkpoint) if checkpoint is not None else None
+        if saved is None:
+            published.settle(config, folder)
         data, module = assembly.prepared(
             config,
             settings.channels_last,
@@ -200,6 +202,9 @@ def _run(
             going_on.require_weights(module, saved, checkpoint)
         settled = {f"data.{name}": value for name, value in data.chosen.items()} | recipe.settle(config, data)
         settings = settings.with_reasons(settled)
+        begins = published.starts_from(module.network)
+        if checkpoint is not None and saved is not None:
+            begins = f"{checkpoint.name}, step {saved['global_step']:,}"
         loggers = _loggers(config, folder)
         try:
             parts = Parts(data, started)
@@ -211,7 +216,7 @@ def _run(
                 start.then(lambda: folder.write_config(config))
                 fingerprint = known_data.compare(folder, data)
                 start.then(lambda: known_data.keep(folder, data, fingerprint))
-                report.header(config, folder, module, data, settings, loggers)
+                report.header(config, folder, module, data, settings, loggers, begins)
                 for logger in loggers:
                     logger.log_hyperparams(config)
             try:

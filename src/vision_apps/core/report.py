@@ -25,7 +25,9 @@ def header(
     data: VisionData,
     settings: Settings,
     loggers: Sequence[Logger],
+    begins: str,
 ) -> None:
+    """``begins``: what the weights are before the first step."""
     parameters = sum(p.numel() for p in module.network.parameters())
     model = type(module.network).__name__
     rate = (config["optimizer"] or {}).get("lr")
@@ -35,6 +37,7 @@ def header(
     batch = batch if data.batch_size > samples else str(data.batch_size)
     print(f"data      {type(data).__name__} · {samples:,} training samples · batch {batch}")
     print(f"training  {epochs} epochs · lr {rate} · precision {settings.precision}")
+    print(f"starts from {begins}")
     if settings.reasons:
         print(f"auto      {' '.join(settings.reasons)}")
     for logger in loggers:

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -180,16 +180,17 @@ class RunFolder:
             "or a checkpoint (.ckpt) in one"
         )
 
-    def wait(self, seconds: float = 300.0) -> None:
-        """Wait until the first process of the run has written its configuration here; `RunError` where it
-        does not within ``seconds``."""
+    def wait(self, ready: Callable[[Config], bool] = bool, seconds: float = 300.0) -> Config:
+        """The configuration that the first process of the run writes here, once it is ``ready``; `RunError`
+        where it is not within ``seconds``."""
         patience = time.monotonic() + seconds
-        while not (self.path / "config.yaml").is_file():
+        while not ((self.path / "config.yaml").is_file() and ready(config := self.read_config())):
             if time.monotonic() > patience:
                 raise RunError(
                     f"run.dir: {self.path} was not made by the first process within {seconds:.0f} s"
                 )
             time.sleep(0.1)
+        return config
 
     def write_config(self, config: Config) -> None:
         self.write("config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))

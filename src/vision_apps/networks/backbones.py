@@ -1,6 +1,7 @@
 """From pixels to feature maps, finest first: what localizers, detectors and segmenters are built on."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import timm
@@ -8,7 +9,8 @@ from torch import Tensor, nn
 from torchvision.ops import Conv2dNormActivation as Layer  # without a bias, with batch norm and ReLU
 
 from vision_apps.core.errors import RunError
-from vision_apps.networks.published import timm_name
+from vision_apps.networks.same_padding import in_whole_numbers
+from vision_apps.networks.timm_weights import at_hand, weights_of
 
 
 class Backbone(nn.Module):
@@ -63,9 +65,12 @@ class Timm(Backbone):
     """Any network of timm that can give its features, by name. `ConfigError` where timm has no such network,
     or no such weights of it; `RunError` where it has no such levels, or the weights cannot be had.
 
+    Attributes:
+        starts_from: what its weights are before training, in words.
+
     Args:
         name: as in ``timm.list_models()``.
-        weights: null, DEFAULT or a tag such as ``a1_in1k``.
+        weights: a word of `timm_weights`: null, auto, pip, DEFAULT, a tag such as ``a1_in1k``, or a file.
         levels: which of the network's levels, counted from 0 at the finest.
     """
 
@@ -76,24 +81,46 @@ class Timm(Backbone):
         levels: Sequence[int] = (2, 3, 4),
     ) -> None:
         super().__init__()
-        tagged = timm_name("model.backbone.name", name, weights, "model.backbone.weights")
+        chosen = weights_of(name, weights, "model.backbone.weights", "model.backbone.name")
+        build = partial(timm.create_model, chosen.tagged, features_only=True, out_indices=tuple(levels))
         try:
-            network: Any = timm.create_model(
-                tagged, pretrained=weights is not None, features_only=True, out_indices=tuple(levels)
+            network: Any = (
+                build() if chosen.overlay is None else chosen.put_in(partial(build, pretrained=True))
             )
         except Exception as error:  # many: no such tag, no network, a level that it has not
             raise RunError(
-                f"model.backbone: timm cannot make {tagged} with levels {list(levels)}"
+                f"model.backbone: timm cannot make {chosen.tagged} with levels {list(levels)}"
                 f"{' and its weights' if weights else ''} ({type(error).__name__}: {error}). Choose others, "
                 "or start from random numbers: model.backbone.weights=null"
             ) from error
+        in_whole_numbers(network)
         self.network = network
         self.channels = network.feature_info.channels()
         self.strides = network.feature_info.reduction()
-        if weights is not None:  # what the weights were trained with goes before the data's
-            self.mean: list[float] = list(network.pretrained_cfg["mean"])
-            self.std: list[float] = list(network.pretrained_cfg["std"])
+        self.starts_from = chosen.told
+        if chosen.mean and chosen.std:  # what the weights were trained with goes before the data's
+            self.mean: list[float] = chosen.mean
+            self.std: list[float] = chosen.std
+
+    @staticmethod
+    def weights_at_hand(key: str, name: str = "resnet18", **_: object) -> str | None:
+        """The word for the best weights that this machine has or gets at once."""
+        return at_hand(name, key, f"{key.rpartition('.')[0]}.name")
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
         maps: list[Tensor] = self.network(pixels)
         return maps
+
+
+class Features(nn.Module):
+    """A network of another library under the name that it has in every backbone, so that what one application
+    has learned is found by another."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """[B, 3, H, W] -> what the network gives."""
+        features: Tensor = self.network(pixels)
+        return features

@@ -1,7 +1,7 @@
 """Weights that others publish: named, chosen and fetched, with errors that say what to type instead."""
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
 from vision_apps.core.errors import ConfigError, RunError
+from vision_apps.core.published import RANDOM
 
 
 class PublishedNetwork(nn.Module):
@@ -17,15 +18,24 @@ class PublishedNetwork(nn.Module):
     Attributes:
         mean, std: of the images that the weights were trained on, 3 floats in [0, 1] units; None without
             weights (the data's own are used then).
+        starts_from: what its weights are before training, in words.
     """
 
     def __init__(
-        self, model: nn.Module, mean: Sequence[float] | None = None, std: Sequence[float] | None = None
+        self,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        starts_from: str = RANDOM,
     ) -> None:
         super().__init__()
-        self.model = model
         self.mean = None if mean is None else list(mean)
         self.std = None if std is None else list(std)
+        self.starts_from = starts_from
+
+
+def told(entry: WeightsEnum, name: str) -> str:
+    """One of torchvision's published sets of weights, in words."""
+    return f"published weights of {name} (torchvision's {entry.name})"
 
 
 def unknown(key: str, value: str, names: Iterable[str], what: str) -> ConfigError:
@@ -48,46 +58,6 @@ def chosen(key: str, weights: str, published: type[WeightsEnum], name: str) -> W
     if weights not in known:
         raise unknown(key, weights, known, f"a set of published weights of {name}")
     return published[weights]
-
-
-def timm_name(key: str, name: str, weights: str | None, weights_key: str = "model.weights") -> str:
-    """What timm calls the network ``name`` with ``weights``: null, ``DEFAULT``, or a tag such as ``a1_in1k``.
-    `ConfigError` where there is no such network, or no such tag of it.
-
-    Args:
-        key, weights_key: where the two stand in the configuration, for the error.
-    """
-    import timm
-
-    names = timm.list_models()
-    if name not in names:
-        raise unknown(key, name, names, f"a network of timm (a tag goes to {weights_key})")
-    if weights is None:
-        return name
-    tags = [tagged.removeprefix(f"{name}.") for tagged in timm.list_pretrained(f"{name}.*")]
-    known = ["DEFAULT", *tags] if tags else []
-    if weights not in known:
-        raise unknown(weights_key, weights, known, f"a set of published weights of {name}")
-    return name if weights == "DEFAULT" else f"{name}.{weights}"
-
-
-def timm_pretrained(
-    build: Callable[[], nn.Module], tagged: str, weights: str
-) -> tuple[nn.Module, Sequence[float], Sequence[float]]:
-    """What ``build`` makes with the published weights of timm's network ``tagged``, and the mean and std that
-    it was trained with. `RunError` where the weights cannot be had."""
-    import timm
-
-    published = timm.get_pretrained_cfg(tagged)
-    assert published is not None  # `timm_name` found the tag
-    try:
-        return build(), published.mean, published.std
-    except Exception as error:  # what a failed download raises depends on the hub's HTTP library
-        raise RunError(
-            f"model.weights={weights}: cannot get the weights of {tagged} from "
-            f"{published.hf_hub_id or published.url} ({type(error).__name__}: {error}). Once read they are "
-            "kept in the folder that HF_HOME names; or start from random numbers: model.weights=null"
-        ) from error
 
 
 def download(entry: WeightsEnum, key: str, name: str) -> dict[str, Tensor]:

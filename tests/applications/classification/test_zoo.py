@@ -33,11 +33,12 @@ def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Publish:
 
 
 def same_values(ours: nn.Module, theirs: nn.Module, without: str) -> None:
-    state = theirs.state_dict()
-    compared = [name for name in ours.state_dict() if not name.startswith(without)]
-    assert compared
-    for name in compared:
-        assert torch.equal(ours.state_dict()[name], state[name]), name
+    """Of a network of ours and one of theirs, but for what the name ``without`` begins."""
+    body, head = ours.backbone.network.state_dict(), ours.head.state_dict()
+    for name, value in theirs.state_dict().items():
+        if not name.startswith(without):
+            found = body[name] if name in body else head[name.rpartition(".")[2]]
+            assert torch.equal(found, value), name
 
 
 # heads are linear, or a convolution (squeezenet); some layers know their version (mnasnet)
@@ -49,11 +50,11 @@ def test_torchvision_weights_come_with_a_new_head(publish: Publish, name: str, h
     source = torchvision.models.get_model(name, weights=None)
     publish(name, source.state_dict())
     network = Torchvision(name, 7, weights="DEFAULT", image_size=64)
-    same_values(network.model, source, without=head)
+    same_values(network, source, without=head)
     assert network(torch.zeros(2, 3, 64, 64)).shape == (2, 7)
     assert (network.mean, network.std, network.image_size) == (*IMAGENET, 64)
     whole = Torchvision(name, 1000, weights="DEFAULT")
-    same_values(whole.model, source, without="nothing")
+    same_values(whole, source, without="nothing")
     assert whole.image_size == 224
 
 
@@ -67,7 +68,7 @@ def test_densenet_s_old_names_are_read(publish: Publish) -> None:
     assert "features.denseblock1.denselayer1.norm.1.weight" in old
     publish("densenet121", old)
     network = Torchvision("densenet121", 7, weights="DEFAULT", image_size=32)
-    same_values(network.model, source, without="classifier.")
+    same_values(network, source, without="classifier.")
 
 
 def test_googlenet_sees_what_its_published_weights_were_trained_on(publish: Publish) -> None:
@@ -92,7 +93,7 @@ def test_a_vision_transformer_s_positions_are_interpolated(publish: Publish) -> 
     nn.init.constant_(source.encoder.pos_embedding, 0.25)
     publish("vit_b_32", source.state_dict())
     network = Torchvision("vit_b_32", 7, weights="DEFAULT", image_size=64)
-    positions = network.model.encoder.pos_embedding
+    positions = network.backbone.network.encoder.pos_embedding
     assert positions.shape == (1, 5, 768)  # a class token and 2 x 2 patches
     torch.testing.assert_close(positions, torch.full_like(positions, 0.25))
     assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 7)
@@ -132,11 +133,11 @@ def test_timm_weights_come_with_a_new_head(hub: Path) -> None:
     source = timm.create_model("resnet10t", pretrained=False)
     save_file(source.state_dict(), hub)
     network = Timm("resnet10t", 7, weights="DEFAULT", image_size=32)
-    same_values(network.model, source, without="fc.")
+    same_values(network, source, without="fc.")
     assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
     published = timm.get_pretrained_cfg("resnet10t")
     assert (network.mean, network.std) == (list(published.mean), list(published.std))
-    same_values(Timm("resnet10t", 1000, weights="c3_in1k").model, source, without="nothing")
+    same_values(Timm("resnet10t", 1000, weights="c3_in1k"), source, without="nothing")
 
 
 def test_timm_networks_of_one_size_are_built_for_the_data_s() -> None:
@@ -187,6 +188,6 @@ def test_a_failed_download_names_the_file_and_the_place(
         assert part in str(caught.value)
     monkeypatch.setattr("timm.models._hub.hf_hub_download", refuse)
     with pytest.raises(
-        RunError, match=r"timm/resnet10t\.c3_in1k .*no route to host.*HF_HOME.*model.weights=null"
+        RunError, match=r"timm/resnet10t\.c3_in1k\) .*no route to host.*HF_HOME.*model.weights=null"
     ):
         Timm("resnet10t", 5, weights="DEFAULT", image_size=32)

@@ -10,6 +10,7 @@ from torchvision import models
 from vision_apps.applications.detection import torchvision_models as published
 from vision_apps.applications.detection.torchvision_models import TorchvisionDense, TorchvisionFasterRcnn
 from vision_apps.core.errors import RunError
+from vision_apps.networks.backbones import Small
 
 K = 3
 
@@ -110,3 +111,17 @@ def test_weights_that_cannot_be_downloaded(monkeypatch: pytest.MonkeyPatch) -> N
     text = str(caught.value)
     assert "cannot get the weights of ssdlite320" in text and "no route to host" in text
     assert "Put that file at" in text and "model.weights=null" in text
+
+
+def test_the_backbone_is_named_as_in_the_classifier() -> None:
+    found = TorchvisionDense("fcos_resnet50_fpn", K)
+    names = [name for name in found.backbone.state_dict() if not name.endswith("num_batches_tracked")]
+    assert names[0] == "network.conv1.weight" and len(names) == 265
+    assert set(names) <= {f"network.{name}" for name in models.resnet50().state_dict()}
+    assert found.starts_from == "random numbers"
+
+
+def test_the_backbone_of_an_ssd_is_the_one_that_it_was_given() -> None:
+    backbone = Small(16, 2)
+    found = published.Ssd(K, 64, backbone)
+    assert found.backbone is backbone

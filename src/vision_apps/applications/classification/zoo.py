@@ -1,7 +1,7 @@
 """Any classifier of torchvision or timm by name, with or without its published weights."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,24 +10,38 @@ from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
 from vision_apps.core.errors import ConfigError, RunError
-from vision_apps.networks.published import (
-    PublishedNetwork,
-    chosen,
-    download,
-    timm_name,
-    timm_pretrained,
-    unknown,
-)
+from vision_apps.core.published import RANDOM
+from vision_apps.networks.backbones import Features
+from vision_apps.networks.published import PublishedNetwork, chosen, download, told, unknown
+from vision_apps.networks.same_padding import in_whole_numbers
+from vision_apps.networks.timm_weights import at_hand, not_had, weights_of
 
 
 class ZooNetwork(PublishedNetwork):
-    """A classifier of another library."""
+    """A classifier of another library: its ``backbone``, and the last layer as its ``head``. A network whose
+    answer is no single last layer has all of it in the backbone.
 
-    image_size: int  # side of the square input, pixels
+    Attributes:
+        image_size: side of the square input, pixels.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        image_size: int,
+        mean: Sequence[float] | None,
+        std: Sequence[float] | None,
+        starts_from: str,
+    ) -> None:
+        super().__init__(mean, std, starts_from)
+        body, self.head = without_last(model, image_size)
+        self.backbone = Features(body)
+        self.image_size = image_size
 
     def forward(self, images: Tensor) -> Tensor:
         """[B, 3, image_size, image_size] -> logits [B, K]."""
-        return self.model(images)
+        logits: Tensor = self.head(self.backbone(images))
+        return logits
 
 
 class Torchvision(ZooNetwork):
@@ -73,15 +87,15 @@ class Torchvision(ZooNetwork):
 
         build = partial(models.get_model, name, weights=None, num_classes=num_classes, **arguments)
         model = build_for(build, name, size, native)
-        mean, std = None, None
+        mean, std, starts_from = None, None, RANDOM
         if weights is not None:
             load_published(model, self._state(entry, name, size), name)
             # these two were trained on inputs in [-1, 1]: what torchvision's transform_input undoes the
             # normalisation for
             scaled = name in ("googlenet", "inception_v3")
             mean, std = ([0.5] * 3, [0.5] * 3) if scaled else (preset.mean, preset.std)
-        super().__init__(model, mean, std)
-        self.image_size = size
+            starts_from = told(entry, name)
+        super().__init__(model, size, mean, std, starts_from)
 
     @staticmethod
     def _state(entry: WeightsEnum, name: str, image_size: int) -> dict[str, Tensor]:
@@ -103,9 +117,9 @@ class Timm(ZooNetwork):
 
     Args:
         name: as ``timm.list_models`` has it, for instance ``convnext_tiny``.
-        weights: None starts from random numbers, ``DEFAULT`` is timm's choice, a tag such as ``a1_in1k`` a
-            named set. The last layer starts from random numbers when ``num_classes`` differs from the
-            published one.
+        weights: a word of `timm_weights`: None, ``auto``, ``pip``, ``DEFAULT``, a tag such as ``a1_in1k`` or
+            a file. The last layer starts from random numbers when ``num_classes`` differs from the published
+            one.
         image_size: side of the data's images, pixels; by default what the network was made for. Networks that
             are made for one size are built for this one.
         input_size: side that the images are brought to before the network, instead of ``image_size``.
@@ -122,18 +136,44 @@ class Timm(ZooNetwork):
         import timm
         from timm.models import PretrainedCfg
 
-        tagged = timm_name("model.name", name, weights)
-        published = timm.get_pretrained_cfg(tagged) or PretrainedCfg()
+        found = weights_of(name, weights)
+        published = timm.get_pretrained_cfg(found.tagged) or PretrainedCfg()
         native = published.input_size[-1]
         size = input_size or image_size or native
         arguments: dict[str, Any] = {"img_size": size} if published.fixed_input_size else {}
-        build = partial(timm.create_model, tagged, num_classes=num_classes, **arguments)
+        build = partial(timm.create_model, found.tagged, num_classes=num_classes, **arguments)
         model = build_for(build, name, size, native)
-        mean, std = None, None
-        if weights is not None:
-            model, mean, std = timm_pretrained(partial(build, pretrained=True), tagged, weights)
-        super().__init__(model, mean, std)
-        self.image_size = size
+        if found.overlay is not None:
+            try:
+                model = found.put_in(partial(build, pretrained=True))
+            except Exception as error:  # what a failed download raises depends on the hub's HTTP library
+                raise not_had(found, weights, error) from error
+        in_whole_numbers(model)
+        super().__init__(model, size, found.mean, found.std, found.told)
+
+    @staticmethod
+    def weights_at_hand(key: str, name: str, **_: object) -> str | None:
+        """The word for the best weights that this machine has or gets at once."""
+        return at_hand(name, key, f"{key.rpartition('.')[0]}.name")
+
+
+def without_last(model: nn.Module, image_size: int) -> tuple[nn.Module, nn.Module]:
+    """A classifier without its last layer, and that layer; the whole and nothing, where the two together
+    would not give [B, K]."""
+    of_timm = getattr(model, "get_classifier", None)
+    linear = {layer: name for name, layer in model.named_modules() if type(layer) is nn.Linear}
+    last: Any = of_timm() if of_timm else next(reversed(linear), None)
+    if last not in linear:
+        return model, nn.Identity()
+    model.set_submodule(linear[last], nn.Identity())
+    training = model.training
+    with torch.no_grad():
+        features = model.eval()(torch.zeros(1, 3, image_size, image_size))
+    model.train(training)
+    if features.shape == (1, last.in_features):
+        return model, last
+    model.set_submodule(linear[last], last)
+    return model, nn.Identity()
 
 
 def build_for(build: Callable[[], nn.Module], name: str, image_size: int, native: int) -> nn.Module:

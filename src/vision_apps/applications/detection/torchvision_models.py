@@ -21,8 +21,9 @@ from vision_apps.applications.detection.torchvision_regions import TwoStageDetec
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import ConfigError
-from vision_apps.networks.backbones import Backbone
-from vision_apps.networks.published import chosen, download
+from vision_apps.core.published import RANDOM
+from vision_apps.networks.backbones import Backbone, Features
+from vision_apps.networks.published import chosen, download, told
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +98,10 @@ class Ssd(DenseDetector):
         super().__init__(model, num_classes, None, score_threshold, nms_iou, max_detections)
         _keep_normalisation(self, backbone)
 
+    @property
+    def backbone(self) -> nn.Module:
+        return cast(_Named, self.model.backbone).backbone
+
 
 class _Published(TorchvisionDetector[Outputs]):
     """A detector of torchvision by name.
@@ -125,10 +130,18 @@ class _Published(TorchvisionDetector[Outputs]):
                 f"model.name: {name} is none of {', '.join(self.names)}{nearest(name, self.names)}"
             )
         shift = int(name.startswith(("ssd", "fasterrcnn")))
-        model, published = _build(name, num_classes, shift, class_names, weights, weights_backbone)
+        model, published, self.starts_from = _build(
+            name, num_classes, shift, class_names, weights, weights_backbone
+        )
         super().__init__(model, num_classes, input_size, score_threshold, nms_iou, max_detections)
         self.register_buffer("frozen", torch.tensor(published is not None))
         _keep_normalisation(self, published)
+
+    @property
+    def backbone(self) -> nn.Module:
+        """What a classifier of the same name is, without its head."""
+        features = self.model.get_submodule("backbone")
+        return Features(getattr(features, "body", features))
 
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
@@ -192,8 +205,8 @@ def _build(
     class_names: Sequence[str],
     weights: str | None,
     weights_backbone: str | None,
-) -> tuple[nn.Module, nn.Module | None]:
-    """The model, and the published one that it starts from.
+) -> tuple[nn.Module, nn.Module | None, str]:
+    """The model, the published one that it starts from, and that in words.
 
     It is the same model with and without weights, so that a checkpoint fits where nothing is downloaded: all
     its batch norms are ordinary ones, into which torchvision's frozen ones are written.
@@ -201,15 +214,18 @@ def _build(
     outputs = num_classes + shift
     model = models.get_model(name, weights=None, weights_backbone=None, num_classes=outputs)
     if weights is None and weights_backbone is None:
-        return model, None
+        return model, None, RANDOM
     entry = of_backbone = None
     if weights is not None:
         entry = chosen("model.weights", weights, models.get_model_weights(name), name)
         download(entry, "model.weights", name)  # to be read below from where it lies
-    elif weights_backbone is not None:
+        starts_from = told(entry, name)
+    else:
+        assert weights_backbone is not None
         part = next(part for part in ("vgg16", "mobilenet_v3_large", "resnet50") if part in name)
         of_backbone = chosen("model.weights_backbone", weights_backbone, models.get_model_weights(part), part)
         download(of_backbone, "model.weights_backbone", part)
+        starts_from = told(of_backbone, part)
     names = entry.meta["categories"] if entry else []
     published = models.get_model(
         name, weights=entry, weights_backbone=of_backbone, num_classes=len(names) or outputs, progress=False
@@ -218,7 +234,7 @@ def _build(
     _take_over(model, published, pairs, outputs, len(names))
     if entry:
         log.info("%d of %d classes start from published ones", len(pairs) - shift, num_classes)
-    return model, published
+    return model, published, starts_from
 
 
 def _take_over(

@@ -8,15 +8,12 @@ from torch import Tensor, nn
 
 from vision_apps.applications.segmentation.mirror import window
 from vision_apps.core.errors import ConfigError, RunError
+from vision_apps.core.published import RANDOM
 from vision_apps.networks.auxiliary import AuxiliaryLogits, Logits
-from vision_apps.networks.published import (
-    PublishedNetwork,
-    chosen,
-    download,
-    timm_name,
-    timm_pretrained,
-    unknown,
-)
+from vision_apps.networks.backbones import Features
+from vision_apps.networks.published import PublishedNetwork, chosen, download, told, unknown
+from vision_apps.networks.same_padding import in_whole_numbers
+from vision_apps.networks.timm_weights import at_hand, not_had, weights_of
 
 AUXILIARY = 0.5  # weight of the auxiliary loss: torchvision's reference training
 _STRIDE = 32  # px: what pictures are a multiple of for segmentation_models_pytorch
@@ -54,13 +51,14 @@ class Torchvision(PublishedNetwork):
         model: Any = models.get_model(
             name, weights=None, weights_backbone=None, num_classes=num_classes, **arguments
         )
-        entry = None
+        entry, starts_from = None, RANDOM
         if weights is not None:
             entry = chosen("model.weights", weights, models.get_model_weights(name), name)
             state = download(entry, "model.weights", name)
             own = model.state_dict()
             fitting = {key: value for key, value in state.items() if own[key].shape == value.shape}
             model.load_state_dict(fitting, strict=False)
+            starts_from = told(entry, name)
         elif weights_backbone is not None:
             backbone = name.partition("_")[2]
             entry = chosen(
@@ -78,8 +76,14 @@ class Torchvision(PublishedNetwork):
                     "model.weights_backbone=null"
                 )
             model.backbone.load_state_dict({key: plain[key] for key in own})
+            starts_from = told(entry, backbone)
         preset = entry and entry.transforms()
-        super().__init__(model, preset and preset.mean, preset and preset.std)
+        super().__init__(preset and preset.mean, preset and preset.std, starts_from)
+        self.model = model
+
+    @property
+    def backbone(self) -> Features:
+        return Features(self.model.backbone)
 
     def forward(self, pixels: Tensor) -> Logits:
         """[B, 3, H, W] -> logits [B, K, H, W]."""
@@ -98,7 +102,8 @@ class Smp(PublishedNetwork):
     Args:
         name: of the architecture, for instance ``unet``, ``fpn``, ``deeplabv3plus``, ``segformer``.
         encoder: as ``timm.list_models()`` has it, for instance ``resnet18``.
-        weights: of the encoder: null, ``DEFAULT`` or a tag such as ``a1_in1k``.
+        weights: of the encoder, a word of `timm_weights`: null, auto, pip, ``DEFAULT``, a tag such as
+            ``a1_in1k``, or a file.
     """
 
     def __init__(
@@ -109,12 +114,12 @@ class Smp(PublishedNetwork):
 
         if name not in ARCHITECTURES:
             raise unknown("model.name", name, ARCHITECTURES, "an architecture of segmentation_models_pytorch")
-        tagged = timm_name("model.encoder", encoder, weights)
+        found = weights_of(encoder, weights, name_key="model.encoder")
 
         build = partial(
             smp.create_model,
             name,
-            encoder_name=f"tu-{tagged}",
+            encoder_name=f"tu-{found.tagged}",
             classes=num_classes,
             **({"dynamic_img_size": True} if name == "dpt" else {}),
         )
@@ -130,13 +135,26 @@ class Smp(PublishedNetwork):
                 f"model.encoder: {encoder} does not fit model.name={name} ({reason}); "
                 f"try model.encoder={fitting}"
             ) from error
-        mean, std = None, None
-        if weights is not None:
-            model, mean, std = timm_pretrained(partial(build, encoder_weights=True), tagged, weights)
+        if found.overlay is not None:
+            try:
+                model = found.put_in(partial(build, encoder_weights=True))
+            except Exception as error:  # what a failed download raises depends on the hub's HTTP library
+                raise not_had(found, weights, error) from error
+        in_whole_numbers(model)
         if name == "dpt":  # the transformer's last norm and classes are read by nobody
             model.encoder.model.norm, model.encoder.model.head = nn.Identity(), nn.Identity()
-        super().__init__(model, mean, std)
+        super().__init__(found.mean, found.std, found.told)
+        self.model = model
         self.least = _LEAST.get(name, 1)
+
+    @staticmethod
+    def weights_at_hand(key: str, encoder: str = "resnet18", **_: object) -> str | None:
+        """The word for the best weights that this machine has or gets at once."""
+        return at_hand(encoder, key, f"{key.rpartition('.')[0]}.encoder")
+
+    @property
+    def backbone(self) -> Features:
+        return Features(self.model.encoder.model)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """[B, 3, H, W] -> logits [B, K, H, W]; the picture is mirrored up to a multiple of the stride."""
