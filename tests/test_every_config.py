@@ -12,7 +12,7 @@ from vision_apps.cli import COMMANDS, arguments
 from vision_apps.cli.sweep import settings_and_space
 from vision_apps.core.config import options
 from vision_apps.core.config.check import check
-from vision_apps.core.config.compose import compose
+from vision_apps.core.config.compose import compose, compose_with_choices
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -51,6 +51,50 @@ def test_every_name_begins_with_its_application(group: str) -> None:
 def test_every_file_says_what_it_is(group: str) -> None:
     silent = [path.name for path in options.of_group(group).values() if not options.description(path)]
     assert not silent, f"conf/{group}: the first line should be a comment in {', '.join(silent)}"
+
+
+def own_data() -> Iterator[tuple[str, str]]:
+    """Applications with published weights, and each of their data sets that a user brings."""
+    for application in options.applications():
+        if f"{application}_pretrained" in options.of_group("model"):
+            for name, path in options.of_application("data", application).items():
+                if options.description(path).startswith("Your own"):
+                    yield application, name
+
+
+@pytest.mark.parametrize(("application", "data"), list(own_data()))
+def test_own_data_start_from_published_weights_where_nobody_names_a_model(
+    application: str, data: str, tmp_path: Path
+) -> None:
+    pretrained = f"{application}_pretrained"
+    (tmp_path / "data").mkdir()
+    (tmp_path / "experiment").mkdir()
+    mine = tmp_path / "data" / f"{application}_mine.yaml"
+    mine.write_text(f"defaults:\n  - {data}\n  - _self_\nroot: mine\n")
+    (tmp_path / "experiment" / "silent.yaml").write_text(
+        "# @package _global_\n"
+        f"defaults:\n  - override /task: {application}\n  - override /data: {application}_mine\n"
+    )
+    other = next(name for name in options.of_application("model", application) if name != pretrained)
+    (tmp_path / "experiment" / "naming.yaml").write_text(
+        "# @package _global_\n"
+        f"defaults:\n  - override /task: {application}\n  - override /model: {other}\n"
+        f"  - override /data: {application}_mine\n"
+    )
+
+    def model(*words: str) -> str | None:
+        config, chosen = compose_with_choices(words, [tmp_path])
+        check(config)
+        assert "defaults" not in config.data
+        return chosen["model"]
+
+    task = f"task={application}"
+    assert model(task, f"data={data}") == model(task, "data=mine") == model("experiment=silent") == pretrained
+    assert (
+        model(task, f"data={data}", f"model={other}") == model(f"model={other}", task, "data=mine") == other
+    )
+    assert model("experiment=naming") == model("experiment=silent", f"model={other}") == other
+    assert model(task) != pretrained
 
 
 def commands() -> Iterator[str]:

@@ -20,6 +20,7 @@ CONFIGS = sorted((Path(__file__).parents[1] / "conf" / "data").glob("*.yaml"))
 def node_of(path: Path) -> dict[str, Any]:
     node = OmegaConf.to_container(OmegaConf.load(path))
     assert isinstance(node, dict)
+    node.pop("defaults", None)  # they choose the model
     return node | {"batch_size": 4, "eval_batch_size": 4, "workers": 0}
 
 
