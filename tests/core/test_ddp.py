@@ -76,6 +76,26 @@ def test_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "freeze", ["backbone.1", {"backbone": 0.5, "backbone.1": 0.25}], ids=["kept", "thawed"]
+)
+def test_frozen_parts(freeze: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What thaws is learned by both alike from its first step on; none waits for what is frozen. So it is
+    when they go on in the middle."""
+    monkeypatch.setenv("PYTHONPATH", toy_run.environment()["PYTHONPATH"])
+    parts = {**PLAIN, "model": {"_target_": "toy_parts.PlainParts"}, "freeze": freeze, "scheduler": None}
+    engine.train(toy_run.configure(Path("alone"), parts | recorded(Path("one"))))
+    engine.train(toy_run.configure(Path("two"), parts | TWO | recorded(Path("both"))))
+    wait_for_children()
+    assert_two_train_as_one(*records(Path("both")), *records(Path("one")))
+    whole = toy_run.last(Path("two"))
+    engine.resume("two/checkpoints/previous.ckpt", [])
+    wait_for_children()
+    for part in ("state_dict", "optimizer_states"):
+        toy_run.assert_same_state(whole[part], toy_run.last(Path("two"))[part])
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["basic", "submitit_local"])
 def test_in_a_sweep(launcher: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The children of each job train with this job's configuration, not with the sweep's command line: one

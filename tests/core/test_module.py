@@ -14,7 +14,8 @@ from vision_apps.core import engine
 from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.core.fields import Pixels, Text
 from vision_apps.core.losses import values
-from vision_apps.core.module import VisionModule, parameter_groups
+from vision_apps.core.module import VisionModule
+from vision_apps.core.rates import parameter_groups
 from vision_apps.core.schedules import warmup_cosine, warmup_linear
 
 

@@ -1,5 +1,6 @@
 """A learning rate and a batch size to begin with."""
 
+import contextlib
 import csv
 import math
 from pathlib import Path
@@ -86,6 +87,25 @@ def test_a_loss_that_falls_nowhere_is_told() -> None:
     config = toy_run.configure(None, {"optimizer": {**SGD, "maximize": True}})
     with pytest.raises(RunError, match=r"the loss falls at no rate from 0.1 to 10"):
         Tuner(config).rate(0.1, 10.0, 12)
+
+
+def test_frozen_as_the_run_begins_and_at_its_shares_of_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What thaws later is frozen in all steps; a backbone's own rate is not what is looked for."""
+    model = {"_target_": "toy_parts.PartsNet"}
+    changes = {"model": model, "freeze": {"backbone.0": 0.1}, "optimizer.backbone_lr": 1e-7}
+    seen: list[tuple[torch.Tensor, set[float]]] = []
+    step = ToyModule.training_step
+
+    def noted(self: ToyModule, batch: ToyBatch, batch_idx: int) -> torch.Tensor:
+        rates = {round(group["lr"], 9) for group in self.trainer.optimizers[0].param_groups[2:]}
+        seen.append((self.network.get_parameter("backbone.0.0.weight").detach().clone(), rates))
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(ToyModule, "training_step", noted)
+    with contextlib.suppress(RunError):  # whether the loss falls is not the question
+        Tuner(toy_run.configure(None, changes)).rate(1e-3, 1.0, 12)
+    assert len(seen) == 12
+    assert all(torch.equal(weight, seen[0][0]) and rates == {1e-7} for weight, rates in seen)
 
 
 def test_batch_sizes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -109,7 +109,7 @@ def environment(**more: str) -> dict[str, str]:
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(source), str(HERE)]),
         "OMP_NUM_THREADS": "1",
-        "VISION_APPS_ALLOW": "toy,toy_ranks",
+        "VISION_APPS_ALLOW": "toy,toy_parts,toy_ranks",
         **more,
     }
 

@@ -1,17 +1,20 @@
 """From a configuration to objects, and from a checkpoint back to a module."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
+from vision_apps.core import published, starting
+from vision_apps.core.config import fine_tuning
 from vision_apps.core.config.check import accepted
 from vision_apps.core.config.instantiate import build
 from vision_apps.core.config.targets import resolve, resolve_network
 from vision_apps.core.data import Split, VisionData
 from vision_apps.core.errors import CheckpointError, ConfigError, UserError
+from vision_apps.core.freezing import freeze_for_good
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.module import VisionModule
 from vision_apps.core.plain import Config
@@ -92,11 +95,19 @@ def build_module(
     """
     model = untrained(config["model"]) if trained else config["model"]
     network: nn.Module = build(with_facts(model, facts, "model"))
-    training = {
-        name: build(config[name]) if config.get(name) else None for name in ("optimizer", "scheduler")
-    }
     node = with_facts(config["module"], facts, "module")
-    return build(node, network=network, **(training if trainable else {}))
+    if not trainable:
+        module: VisionModule = build(node, network=network)
+        return module
+    optimizer, scheduler = config.get("optimizer"), config.get("scheduler")
+    module = build(
+        node,
+        network=network,
+        optimizer=build(fine_tuning.without_rates(optimizer)) if optimizer else None,
+        scheduler=build(scheduler) if scheduler else None,
+    )
+    module.rates = fine_tuning.rates(optimizer)
+    return module
 
 
 def prepared(
@@ -104,12 +115,23 @@ def prepared(
     channels_last: bool,
     trained: bool = False,
     make_data: Callable[[], VisionData] | None = None,
+    settle: Callable[[], None] = lambda: None,
 ) -> tuple[VisionData, VisionModule]:
     """The data (of `build_data`, or as ``make_data`` gives them) and the module of a training, from the run's
-    seed on; with what is measured before a new run unless weights will follow (``trained``)."""
+    seed on; with what is measured before a new run unless weights will follow (``trained``). ``settle``
+    settles in ``config`` which published weights there are, if they are needed."""
     seed_everything(config["seed"])
+    init = None if trained else config.get("init")
+    source = starting.read(init) if init else None
+    if not trained and source is None:
+        settle()
     data = make_data() if make_data else build_data(config)
-    module = build_module(config, data.facts_of_run, trainable=True, trained=trained)
+    taken = None
+    if source:
+        module, taken = _begun(config, data.facts_of_run, source, settle)
+    else:
+        module = build_module(config, data.facts_of_run, trainable=True, trained=trained)
+        module.starts_from = {"weights": published.starts_from(module.network)}
     data.batch_type = module.batch_type
     if not trained and module.prepare_samples:
         loader = BatchLoader(
@@ -121,11 +143,66 @@ def prepared(
             on_corrupt=data.on_corrupt,
         )
         module.prepare(next(iter(loader)))
+    if source and taken:  # after what is measured: what a network has measured belongs to its weights
+        starting.take(module, source, taken)
+    freeze_for_good(module.network, fine_tuning.shares(config.get("freeze")))
     if channels_last:
         module.network.to(memory_format=torch.channels_last)
     if config["compile"]:
         module.network.compile()
     return data, module
+
+
+def _begun(
+    config: Config, facts: Mapping[str, Any], source: starting.Source, settle: Callable[[], None]
+) -> tuple[VisionModule, starting.Taken]:
+    """The module of a run that begins with another's weights, and which of them it takes. Published weights
+    are chosen and had only where those leave something open that they would fill."""
+    module = build_module(config, facts, trainable=True, trained=True)
+
+    def of_source() -> dict[str, str]:
+        return starting.names_below_backbone(described(source.checkpoint, str(source.path)).network)
+
+    taken = starting.fitting(module, source, of_source, lambda: _of_words(config, facts, module, source))
+    starting.require_any(module, source, taken)
+    if untrained(config["model"]) != config["model"] and starting.unfilled(module, taken):
+        settle()
+        module = build_module(config, facts, trainable=True)
+    else:
+        config["model"] = published.settled(config["model"], needed=False)
+    rest = published.starts_from(module.network)
+    module.starts_from = starting.record_of(source, taken, rest)
+    return module, taken
+
+
+def _of_words(
+    config: Config, facts: Mapping[str, Any], module: VisionModule, source: starting.Source
+) -> set[str]:
+    """The module's tensors in layers whose shape depends on how many words there are, of those that the
+    source has others of: found by building the network for one more."""
+    own, theirs = starting.words(facts), source.words
+    more = {name: [*value, "one more"] for name, value in own.items() if value != theirs.get(name)}
+    if not more:
+        return set()
+    if "class_names" in more and "num_classes" in facts:
+        more["num_classes"] = facts["num_classes"] + 1
+    with torch.random.fork_rng(devices=[]):
+        node = with_facts(_without(untrained(config["model"]), more), {**facts, **more}, "model")
+        other = {starting.NETWORK + name: value for name, value in build(node).state_dict().items()}
+    state = module.state_dict()
+    layers = {
+        name.rpartition(".")[0]
+        for name, value in state.items()
+        if name in other and other[name].shape != value.shape
+    }
+    return {name for name in state if name.rpartition(".")[0] in layers}
+
+
+def _without(node: Any, names: Collection[str]) -> Any:
+    """A copy of a model's node that leaves these parameters to the facts."""
+    if not isinstance(node, dict):
+        return node
+    return {name: _without(value, names) for name, value in node.items() if name not in names}
 
 
 # How our networks, torchvision and timm call the weights to start from, and what means "none".

@@ -33,10 +33,11 @@ from vision_apps.core import (
 from vision_apps.core import resume as going_on
 from vision_apps.core.checkpoint import Interrupted, Pruned
 from vision_apps.core.checkpoint_io import AtomicCheckpointIO
-from vision_apps.core.config import check, overrides, targets
+from vision_apps.core.config import check, fine_tuning, overrides, targets
 from vision_apps.core.config.instantiate import build
 from vision_apps.core.data import VisionData
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.freezing import Freezing
 from vision_apps.core.loader import require_shares
 from vision_apps.core.metrics_logger import MetricsFile
 from vision_apps.core.module import VisionModule
@@ -106,6 +107,10 @@ def resume(place: str, changes: list[str]) -> dict[str, float]:
     """Go on with a run where its newest readable checkpoint left it; ``changes`` are plain ``key=value``
     overrides of its saved configuration (``trainer.max_epochs=20`` trains longer), of the keys that may
     change. Whatever is refused leaves the folder as it was."""
+    if any(change.partition("=")[0] == "init" for change in changes):
+        raise ConfigError(
+            f"init: resume={place} goes on with that run's own weights; leave one of the two out"
+        )
     folder, path = RunFolder.find(place)
     config = _changed(folder, changes)
     names = (checkpoint_io.LAST, checkpoint_io.PREVIOUS, checkpoint_io.BEST)
@@ -190,33 +195,34 @@ def _run(
         if settings.keep_memory:
             hardware.keep_freed_memory()
         saved = checkpoint_io.load(checkpoint) if checkpoint is not None else None
-        if saved is None:
-            published.settle(config, folder)
         data, module = assembly.prepared(
             config,
             settings.channels_last,
             trained=saved is not None,
             make_data=lambda: known_data.build(config, folder, saved),
+            settle=lambda: published.settle(config, folder),
         )
         if checkpoint is not None and saved is not None:
             going_on.require_weights(module, saved, checkpoint)
+            module.starts_from = {"weights": f"{checkpoint.name}, step {saved['global_step']:,}"}
         settled = {f"data.{name}": value for name, value in data.chosen.items()} | recipe.settle(config, data)
         settings = settings.with_reasons(settled)
-        begins = published.starts_from(module.network)
-        if checkpoint is not None and saved is not None:
-            begins = f"{checkpoint.name}, step {saved['global_step']:,}"
         loggers = _loggers(config, folder)
         try:
             parts = Parts(data, started)
-            trainer = _trainer(config, folder, data, loggers, settings, [going_on.Restored(), start, parts])
+            freezing = Freezing(fine_tuning.shares(config.get("freeze")))
+            own = [freezing, going_on.Restored(), start, parts]
+            trainer = _trainer(config, folder, data, loggers, settings, own)
             # before further processes are started
             world = trainer.num_devices * trainer.num_nodes
             require_shares(len(data.samples("train")), data.batch_size, world)
             if trainer.is_global_zero:
+                if checkpoint is None:
+                    start.then(lambda: folder.note(starts_from=dict(module.starts_from)))
                 start.then(lambda: folder.write_config(config))
                 fingerprint = known_data.compare(folder, data)
                 start.then(lambda: known_data.keep(folder, data, fingerprint))
-                report.header(config, folder, module, data, settings, loggers, begins)
+                report.header(config, folder, module, data, settings, loggers)
                 for logger in loggers:
                     logger.log_hyperparams(config)
             try:

@@ -11,7 +11,8 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from vision_apps.core import losses
+from vision_apps.core import losses, rates
+from vision_apps.core.config.fine_tuning import Rates
 from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.core.exportable import Exportable
 from vision_apps.core.fields import AnswerT, BatchT, InputsT, required
@@ -21,17 +22,6 @@ from vision_apps.core.presentation import Presentation
 from vision_apps.core.stage import Metrics, Stage
 
 OutputsT = TypeVar("OutputsT")
-
-
-def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Trainable parameters in two groups: matrices and kernels decay, norms, biases and scalars (fewer than
-    two dimensions) do not (Goyal et al. 2017, section 5.3; He et al. 2019, section 3.1)."""
-    trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return [group for group in groups if group["params"]]
 
 
 class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, AnswerT]):
@@ -56,6 +46,8 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
     conditional: tuple[str, ...] = ()  # metrics that not all data define, and that are then not logged
     presentation: Presentation[BatchT, InputsT, AnswerT]
     exportable: Exportable[InputsT, AnswerT] | None  # none: only weights can be exported
+    rates = Rates()  # of the network's backbone
+    starts_from: Mapping[str, Any] = MappingProxyType({})  # what a new run's record says of its weights
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -206,7 +198,7 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
         if line or trainer.is_last_batch:
             # of all processes already
             self.log_dict({f"train/{name}": value for name, value in self.losses.means().items()})
-            self.log("lr", trainer.optimizers[0].param_groups[0]["lr"])
+            self.log_dict(rates.current(trainer.optimizers[0]))
         if line:
             self.losses.restart()
         stretch = self._stretch(batch_idx)
@@ -282,9 +274,11 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
             raise RuntimeError("this module was built to predict: it has no optimizer")
         decay = getattr(self.optimizer, "keywords", {}).get("weight_decay", 0.0)
         try:
-            optimizer = self.optimizer(parameter_groups(self, decay))
+            optimizer = self.optimizer(rates.parameter_groups(self, decay, self.network, self.rates))
         except ValueError as error:  # as torch says that a number is out of its range
             raise ConfigError(f"optimizer: {error}") from error
+        if self.rates.given:
+            rates.set_rates(optimizer, self.rates, optimizer.defaults["lr"])
         if self.scheduler is None:
             return optimizer
         steps = self.trainer.estimated_stepping_batches
@@ -293,8 +287,10 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
                 "scheduler: a schedule needs the length of the run; set trainer.max_epochs or "
                 "trainer.max_steps, or train at a constant rate with scheduler=constant"
             )
+        before = [group["lr"] for group in optimizer.param_groups]
         try:
             schedule = self.scheduler(optimizer, total_steps=int(steps))
         except ValueError as error:
             raise ConfigError(f"scheduler: {error}") from error
+        rates.require_followed(optimizer, self.rates, before)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

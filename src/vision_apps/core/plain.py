@@ -25,6 +25,7 @@ class Record(TypedDict, total=False):
     group: str
     trial: int
     command: list[str]
+    starts_from: dict[str, Any]  # its weights; where they are another run's, how many of how many it took
     resumed: list[Resumed]
     status: str  # pruned or failed
     error: str

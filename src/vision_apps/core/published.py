@@ -28,17 +28,18 @@ def settle(config: Config, folder: RunFolder) -> None:
         folder.write_config(config)
 
 
-def settled(node: Any, key: str = "model") -> Any:
+def settled(node: Any, key: str = "model", *, needed: bool = True) -> Any:
     """A copy of a model's node in which the targets that can choose weights have chosen: a class says so by
-    ``weights_at_hand(key, **arguments)``, which gives the word that it would be built with."""
+    ``weights_at_hand(key, **arguments)``, which gives the word that it would be built with. Where none are
+    ``needed``, none are chosen."""
     if isinstance(node, list):
-        return [settled(item, f"{key}[{index}]") for index, item in enumerate(node)]
+        return [settled(item, f"{key}[{index}]", needed=needed) for index, item in enumerate(node)]
     if not isinstance(node, dict):
         return node
-    inner = {name: settled(value, f"{key}.{name}") for name, value in node.items()}
+    inner = {name: settled(value, f"{key}.{name}", needed=needed) for name, value in node.items()}
     if (choose := _chooser(node)) is not None:
         arguments = {name: value for name, value in inner.items() if name not in (*KEYWORDS, _KEY)}
-        inner[_KEY] = choose(f"{key}.{_KEY}", **arguments)
+        inner[_KEY] = choose(f"{key}.{_KEY}", **arguments) if needed else None
     return inner
 
 

@@ -6,8 +6,9 @@ from typing import cast
 import pytorch_lightning as pl
 from pytorch_lightning.loggers.logger import Logger
 
-from vision_apps.core import metrics_file
+from vision_apps.core import metrics_file, starting
 from vision_apps.core.command import command
+from vision_apps.core.config import fine_tuning
 from vision_apps.core.config.trainer_settings import seconds, spelled
 from vision_apps.core.data import VisionData
 from vision_apps.core.hardware import Settings
@@ -25,19 +26,22 @@ def header(
     data: VisionData,
     settings: Settings,
     loggers: Sequence[Logger],
-    begins: str,
 ) -> None:
-    """``begins``: what the weights are before the first step."""
     parameters = sum(p.numel() for p in module.network.parameters())
     model = type(module.network).__name__
-    rate = (config["optimizer"] or {}).get("lr")
+    optimizer = config["optimizer"] or {}
+    rates = {"lr": optimizer.get("lr"), **fine_tuning.rates(optimizer)._asdict()}
+    told = " · ".join(f"{name} {value}" for name, value in rates.items() if value or name == "lr")
+    frozen = fine_tuning.told(config.get("freeze"))
     print(f"task      {config['task']['name']} · {model}, {parameters:,} parameters")
     samples, epochs = len(data.samples("train")), config["trainer"].get("max_epochs")
     batch = f"{data.batch_size}, more than there are: each step takes all"
     batch = batch if data.batch_size > samples else str(data.batch_size)
     print(f"data      {type(data).__name__} · {samples:,} training samples · batch {batch}")
-    print(f"training  {epochs} epochs · lr {rate} · precision {settings.precision}")
-    print(f"starts from {begins}")
+    print(f"training  {epochs} epochs · {told} · precision {settings.precision}")
+    print(f"starts from {starting.told(module.starts_from)}")
+    if frozen:
+        print(f"frozen    {frozen}")
     if settings.reasons:
         print(f"auto      {' '.join(settings.reasons)}")
     for logger in loggers:

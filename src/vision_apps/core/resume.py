@@ -10,12 +10,14 @@ import pytorch_lightning as pl
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
+from vision_apps.core.config.fine_tuning import Rates
 from vision_apps.core.config.overrides import CHANGEABLE, differences, is_among
 from vision_apps.core.config.trainer_settings import seconds, spelled
 from vision_apps.core.errors import CheckpointError, require_no, some
 from vision_apps.core.plain import Config
 
 _OF_THE_FOLDER = ("run.dir",)  # it may have been moved
+_GROUPING = [f"optimizer.{name}" for name in Rates._fields]  # may have another value, and neither come nor go
 
 
 def require_possible(config: Config, checkpoint: Mapping[str, Any], source: str) -> None:
@@ -37,11 +39,15 @@ def _require_changeable(before: Config, after: Config) -> None:
         after: with which it is to go on.
     """
     allowed = " ".join(CHANGEABLE.values())
-    problems = [
-        f"{key}: the run has trained with {old!r} and keeps it; {new!r} needs a new run"
-        for key, old, new in differences(before, after)
-        if key not in _OF_THE_FOLDER and not is_among(key, allowed)
-    ]
+    problems = []
+    for key, old, new in differences(before, after):
+        if key in _GROUPING and None in (old, new):
+            problems.append(
+                f"{key}: {old!r} to {new!r} would share the parameters out anew, and what the optimiser "
+                "knows of them is kept by their places; it needs a new run"
+            )
+        elif key not in _OF_THE_FOLDER and not is_among(key, allowed):
+            problems.append(f"{key}: the run has trained with {old!r} and keeps it; {new!r} needs a new run")
     if problems:
         require_no([*problems, "a run that goes on may change: " + ", ".join(allowed.split())])
 

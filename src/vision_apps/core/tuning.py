@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import linear_regression
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytorch_lightning as pl
 import torch
@@ -15,12 +15,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from vision_apps.core import assembly, figures, hardware, process
 from vision_apps.core.config import check
+from vision_apps.core.config.fine_tuning import shares
 from vision_apps.core.config.instantiate import build
 from vision_apps.core.data import VisionData
 from vision_apps.core.errors import ConfigError, RunError
+from vision_apps.core.freezing import Freezing
 from vision_apps.core.module import VisionModule
 from vision_apps.core.pictures import to_pil
 from vision_apps.core.plain import Config
+from vision_apps.core.rates import set_rates
 from vision_apps.core.run_folder import new_folder
 
 DIVERGED = 4.0  # times the least smoothed loss: fastai's bound
@@ -79,8 +82,8 @@ class _Rising(pl.Callback):
         self._window: list[float] = []
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
-        for group in trainer.optimizers[0].param_groups:
-            group["lr"] = self.rates[trainer.global_step]
+        optimizer, rates = trainer.optimizers[0], cast(VisionModule, trainer.lightning_module).rates
+        set_rates(optimizer, rates, self.rates[trainer.global_step])
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: object) -> None:
         assert isinstance(module, VisionModule)
@@ -128,6 +131,8 @@ class Tuner:
         hardware.require(config)
         self.config: Config = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
         self.config["scheduler"] = None  # the rate is constant, or what is tried
+        # as the run begins: what thaws later stays frozen
+        self.config["freeze"] = [name for name, share in shares(self.config.get("freeze")).items() if share]
         self.settings = hardware.resolve(self.config)
         self._out = out
         if out is not None and Path(out).exists():
@@ -205,7 +210,7 @@ class Tuner:
         process.quieten_lightning()
         trainer: pl.Trainer = build(
             self.config["trainer"],
-            callbacks=[callback],
+            callbacks=[Freezing(shares(self.config["freeze"])), callback],
             devices=1,
             num_nodes=1,
             strategy="auto",

@@ -259,6 +259,11 @@ def test_the_data_that_would_fit_is_listed(
         ("task.mode=MAX", "task.mode: expected 'min' or 'max', got 'MAX'"),
         ("run.root=null", "run.root: expected str, got null"),
         ("run.dir=20251128", "run.dir: expected str or null, got 20251128; write run.dir=./20251128"),
+        ("init=20251128", "init: expected str or null, got 20251128"),
+        (
+            "freeze={backbone: no}",
+            "freeze: expected str, list of str, dict of float or null, got {'backbone': 'no'}",
+        ),
         ("allow_targets=mine", "allow_targets: expected list of str, got 'mine'"),
     ],
 )
@@ -278,6 +283,6 @@ def test_the_precisions_are_those_of_the_trainer() -> None:
 def test_no_key_that_holds_for_every_run_is_left_unchecked() -> None:
     config = yaml.safe_load((conf_dirs()[0] / "config.yaml").read_text())
     config |= yaml.safe_load((conf_dirs()[0] / "task" / "classification.yaml").read_text())
-    of_groups = {"defaults", "data", "scheduler", "callbacks", "logger", "hydra", "module"}
+    of_groups = {"defaults", "data", "optimizer", "scheduler", "callbacks", "logger", "hydra", "module"}
     own = {key for key in keys(config) if key.partition(".")[0] not in of_groups} - {"run", "task"}
     assert own == {*_OF_A_RUN, "precision"}

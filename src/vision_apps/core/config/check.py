@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, Union
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from vision_apps.core.config import options, trainer_settings
+from vision_apps.core.config import fine_tuning, options, trainer_settings
 from vision_apps.core.config.instantiate import KEYWORDS
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.config.targets import resolve
@@ -35,6 +35,8 @@ _OF_A_RUN: dict[str, object] = {
     "channels_last": _AUTO,
     "keep_memory": _AUTO,
     "resume": str | None,
+    "init": str | None,
+    "freeze": str | list[str] | dict[str, float] | None,
     "allow_targets": list[str],
     "run.root": str,
     "run.dir": str | None,
@@ -82,6 +84,7 @@ def find_problems(config: Config | DictConfig) -> Iterator[str]:
     if unfit:  # another data set has other facts, too
         found = [problem for problem in found if not problem.startswith(_WITH_FACTS)]
     yield from (*found, *([unfit] if unfit else []), *trainer_settings.problems(parts))
+    yield from fine_tuning.problems(parts)
     yield from _of_the_schedule(parts.get("scheduler"))
 
 
@@ -183,6 +186,8 @@ def _check_call(node: Config, key: str, filled: Collection[str]) -> Iterator[str
     try:
         target = resolve(node["_target_"])
         parameters, required, anything = accepted(target)
+        if key == "optimizer":
+            parameters = parameters | accepted(fine_tuning.Rates).parameters
     except ConfigError as error:
         yield f"{where}_target_: {error}"
         return

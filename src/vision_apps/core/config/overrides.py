@@ -15,8 +15,9 @@ from vision_apps.core.plain import Config
 CHANGEABLE = {
     "how long it trains": "trainer.max_epochs trainer.max_steps trainer.max_time trainer.min_epochs "
     "trainer.min_steps callbacks.early_stop.patience callbacks.early_stop.min_delta",
-    "how weights move": "optimizer.lr optimizer.weight_decay optimizer.momentum optimizer.betas scheduler.* "
-    "trainer.gradient_clip_val trainer.gradient_clip_algorithm",
+    "how weights move": "optimizer.lr optimizer.backbone_lr optimizer.layer_decay optimizer.weight_decay "
+    "optimizer.momentum optimizer.betas scheduler.* trainer.gradient_clip_val "
+    "trainer.gradient_clip_algorithm",
     "where and how it computes": "trainer.accelerator trainer.devices trainer.num_nodes trainer.strategy "
     "trainer.deterministic trainer.benchmark trainer.detect_anomaly trainer.profiler precision "
     "channels_last keep_memory compile",

@@ -1,0 +1,94 @@
+"""Networks with parts: what is frozen, has a rate of its own, or is taken from another run."""
+
+from typing import Any, ClassVar
+
+import pytorch_lightning as pl
+from torch import Tensor, nn
+from toy import ToyData
+
+
+class PartsNet(nn.Module):
+    """Two layers to freeze, each a convolution with batch normalisation, dropout, and a head."""
+
+    def __init__(self, num_classes: int, width: int = 4, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.backbone = nn.Sequential(layer(3, width, dropout), layer(width, width, dropout))
+        self.head = nn.Linear(width, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.backbone(images).mean((2, 3)))
+        return logits
+
+
+def layer(inputs: int, outputs: int, dropout: float) -> nn.Module:
+    return Layer(
+        nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU(), nn.Dropout(dropout)
+    )
+
+
+class Layer(nn.Sequential):
+    """One of a backbone's."""
+
+
+class Wrapped(nn.Module):
+    """The same backbone under another name, which it offers as a property, and another head."""
+
+    def __init__(self, num_classes: int, width: int = 4, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.inner = nn.ModuleDict({"features": PartsNet(num_classes, width, dropout).backbone})
+        self.neck = nn.Conv2d(width, width, 1)
+        self.top = nn.Linear(width, num_classes)
+
+    @property
+    def backbone(self) -> nn.Module:
+        return self.inner["features"]
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.top(self.neck(self.backbone(images)).mean((2, 3)))
+        return logits
+
+
+class PlainParts(nn.Module):
+    """Two layers and a head with nothing random and nothing that depends on how a batch is shared."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.backbone = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 8), nn.Tanh(), nn.Linear(8, 8))
+        self.head = nn.Linear(8, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.backbone(images))
+        return logits
+
+
+class NamedData(ToyData):
+    """Pictures whose classes have names."""
+
+    fact_names = ("num_classes", "image_size", "class_names")
+
+    def __init__(self, class_names: list[str], **rest: Any) -> None:
+        super().__init__(**rest)
+        self.class_names = class_names
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"num_classes": len(self.class_names), "image_size": 8, "class_names": list(self.class_names)}
+
+
+def state_below(state: dict[str, Any], prefix: str) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if name.startswith(prefix)}
+
+
+class Watch(pl.Callback):
+    """Of each step: the weights after it, which parameters had a gradient, which parts were training."""
+
+    seen: ClassVar[list[tuple[dict[str, Tensor], dict[str, bool], dict[str, bool]]]] = []
+
+    def on_train_start(self, *_: Any) -> None:
+        self.seen.clear()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        state = {name: value.clone() for name, value in pl_module.state_dict().items()}
+        learned = {name: p.grad is not None for name, p in pl_module.named_parameters()}
+        modes = {name: part.training for name, part in pl_module.named_modules()}
+        self.seen.append((state, learned, modes))
