@@ -108,6 +108,11 @@ def test_layers_of_other_backbones() -> None:
     assert max(numbers.values()) > 8
     assert list(numbers.values()) == sorted(numbers.values())
 
+    def test_a_head_that_stands_still(self) -> None:
+        engine.train(toy_run.configure(RUN, {**PARTS, "optimizer.lr": 0.0, "optimizer.backbone_lr": 0.01}))
+        logged = {name: value for _, _, name, value in toy_run.rows(RUN)}
+        assert logged["lr"] == 0 < logged["lr_backbone"]
+
 
 @pytest.mark.usefixtures("toy")
 class TestRuns:

@@ -17,7 +17,7 @@ def test_a_batch_that_the_data_cannot_fill_is_told(
     capsys: pytest.CaptureFixture[str], size: int, told: str
 ) -> None:
     data: Any = SimpleNamespace(batch_size=size, samples=lambda split: range(20))
-    module: Any = SimpleNamespace(network=nn.Linear(2, 1))
+    module: Any = SimpleNamespace(network=nn.Linear(2, 1), starts_from={"weights": "random numbers"})
     config = {"task": {"name": "toy"}, "optimizer": {"lr": 0.1}, "trainer": {"max_epochs": 1}}
     settings = Settings("32-true", False, False, ())
     folder: Any = SimpleNamespace(path="runs/toy")

@@ -58,9 +58,8 @@ def current(optimizer: Optimizer) -> dict[str, float]:
 def require_followed(optimizer: Optimizer, rates: Rates, before: list[float]) -> None:
     """`ConfigError` where a schedule has given all groups one rate instead of scaling those that they had
     ``before``."""
-    factors = [
-        group.get("initial_lr", own) / own for group, own in zip(optimizer.param_groups, before, strict=True)
-    ]
+    pairs = zip(optimizer.param_groups, before, strict=True)
+    factors = [group.get("initial_lr", own) / own for group, own in pairs if own] or [1.0]
     if rates.given and max(factors) > 1.001 * min(factors):
         raise ConfigError(
             "scheduler: it sets one rate for all parameters, and the backbone would not keep its own; choose "
