@@ -35,9 +35,8 @@ def header(
     frozen = fine_tuning.told(config.get("freeze"))
     print(f"task      {config['task']['name']} · {model}, {parameters:,} parameters")
     samples, epochs = len(data.samples("train")), config["trainer"].get("max_epochs")
-    batch = f"{data.batch_size}, more than there are: each step takes all"
-    batch = batch if data.batch_size > samples else str(data.batch_size)
-    print(f"data      {type(data).__name__} · {samples:,} training samples · batch {batch}")
+    more = ", more than there are: each step takes all" if data.batch_size > samples else ""
+    print(f"data      {type(data).__name__} · {samples:,} training samples · batch {data.batch_size}{more}")
     print(f"training  {epochs} epochs · {told} · precision {settings.precision}")
     print(f"starts from {starting.told(module.starts_from)}")
     if frozen:

@@ -28,9 +28,7 @@ class OnDisk:
 
     def _find(self, path: str) -> str | None:
         folder, name = os.path.split(path)
-        if not name:  # the root, or a path that ends in a separator
-            return path if os.path.isdir(path) else None
-        if name in (os.curdir, os.pardir):
+        if name in ("", os.curdir, os.pardir):  # empty: the root, or a path that ends in a separator
             return path if os.path.isdir(path) else None
         where: str | None = folder
         if not self._listed(folder) and folder:
@@ -68,8 +66,7 @@ def _loose(name: str) -> str:
 def pictures_below(folder: str | Path, extensions: Sequence[str] = EXTENSIONS) -> Iterator[str]:
     """Paths of all files with these extensions, in no particular order; nothing where there is no such
     folder. Hidden files and folders are left out; links to folders are followed, but not to one that they are
-    in.
-    `DataError` where a folder cannot be read, or a link leads nowhere."""
+    in. `DataError` where a folder cannot be read, or a link leads nowhere."""
     if os.path.isdir(folder):
         yield from _below(os.fspath(folder), tuple(extensions), frozenset())
 

@@ -32,10 +32,8 @@ log = logging.getLogger(__name__)
 
 PIP, BEST = "pip", "DEFAULT"
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
-_ANSWER, _PATIENCE = (
-    3.0,
-    4.0,
-)  # s for the hub to answer, and in all: finding its address has no limit of its own
+_ANSWER = 3.0  # s for the hub to answer
+_PATIENCE = 4.0  # s in all: finding its address has no limit of its own
 _FILES = ("model.safetensors", "pytorch_model.bin")  # in the order in which timm looks for them
 
 
@@ -57,6 +55,18 @@ class Weights(NamedTuple):
             if isinstance(kept := getattr(part, "pretrained_cfg", None), dict):
                 kept.pop("state_dict", None)
         return network
+
+    def fetched(self, build: Callable[..., nn.Module], word: str | None) -> nn.Module:
+        """As `put_in`. `RunError` where the weights, which the configuration's ``word`` stands for, cannot be
+        had."""
+        try:
+            return self.put_in(build)
+        except Exception as error:  # what a failed download raises depends on the hub's HTTP library
+            raise RunError(
+                f"model.weights={word}: cannot get the {self.told} ({type(error).__name__}: {error}). Once "
+                "read they are kept in the folder that HF_HOME names, where a broken file can be removed; or "
+                "start from random numbers: model.weights=null"
+            ) from error
 
 
 def weights_of(
@@ -214,15 +224,6 @@ def _of_file(path: Path, name: str, key: str, name_key: str) -> dict[str, Any]:
         )
     rows = values.get(f"{layers[0]}.weight") if layers else None
     return {"state_dict": values, "num_classes": 0 if rows is None else len(rows)}
-
-
-def not_had(weights: Weights, word: str | None, error: Exception) -> RunError:
-    """The error for published weights that could not be read."""
-    return RunError(
-        f"model.weights={word}: cannot get the {weights.told} ({type(error).__name__}: {error}). Once read "
-        "they are kept in the folder that HF_HOME names, where a broken file can be removed; or start from "
-        "random numbers: model.weights=null"
-    )
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from vision_apps.core.published import RANDOM
 from vision_apps.networks.backbones import Features
 from vision_apps.networks.published import PublishedNetwork, chosen, download, told, unknown
 from vision_apps.networks.same_padding import in_whole_numbers
-from vision_apps.networks.timm_weights import at_hand, not_had, weights_of
+from vision_apps.networks.timm_weights import at_hand, weights_of
 
 
 class ZooNetwork(PublishedNetwork):
@@ -144,10 +144,7 @@ class Timm(ZooNetwork):
         build = partial(timm.create_model, found.tagged, num_classes=num_classes, **arguments)
         model = build_for(build, name, size, native)
         if found.overlay is not None:
-            try:
-                model = found.put_in(partial(build, pretrained=True))
-            except Exception as error:  # what a failed download raises depends on the hub's HTTP library
-                raise not_had(found, weights, error) from error
+            model = found.fetched(partial(build, pretrained=True), weights)
         in_whole_numbers(model)
         super().__init__(model, size, found.mean, found.std, found.told)
 

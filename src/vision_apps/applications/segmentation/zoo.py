@@ -13,7 +13,7 @@ from vision_apps.networks.auxiliary import AuxiliaryLogits, Logits
 from vision_apps.networks.backbones import Features
 from vision_apps.networks.published import PublishedNetwork, chosen, download, told, unknown
 from vision_apps.networks.same_padding import in_whole_numbers
-from vision_apps.networks.timm_weights import at_hand, not_had, weights_of
+from vision_apps.networks.timm_weights import at_hand, weights_of
 
 AUXILIARY = 0.5  # weight of the auxiliary loss: torchvision's reference training
 _STRIDE = 32  # px: what pictures are a multiple of for segmentation_models_pytorch
@@ -136,10 +136,7 @@ class Smp(PublishedNetwork):
                 f"try model.encoder={fitting}"
             ) from error
         if found.overlay is not None:
-            try:
-                model = found.put_in(partial(build, encoder_weights=True))
-            except Exception as error:  # what a failed download raises depends on the hub's HTTP library
-                raise not_had(found, weights, error) from error
+            model = found.fetched(partial(build, encoder_weights=True), weights)
         in_whole_numbers(model)
         if name == "dpt":  # the transformer's last norm and classes are read by nobody
             model.encoder.model.norm, model.encoder.model.head = nn.Identity(), nn.Identity()
