@@ -72,7 +72,7 @@ def test_data_of_several_objects_a_picture_have_no_class(tmp_path: Path) -> None
 def test_a_folder_knows_the_class_of_each_picture(tmp_path: Path) -> None:
     data = ImageFolder(**ImageFolder.fake(tmp_path), sampling="balanced", limit_train=9)  # type: ignore[arg-type]
     data.prepare_data()
-    classes = data.training_classes
+    classes = data.classes_of("train")
     assert classes is not None
     listed = [data.load("train", ("labels",))[row]["labels"] for row in range(9)]
     assert classes.tolist() == [int(label) for label in listed]

@@ -133,6 +133,7 @@ def prepared(
         module = build_module(config, data.facts_of_run, trainable=True, trained=trained)
         module.starts_from = {"weights": published.starts_from(module.network)}
     data.batch_type = module.batch_type
+    found = [] if trained else [*data.obstacles()]
     if not trained and module.prepare_samples:
         loader = BatchLoader(
             data.samples("train"),
@@ -142,7 +143,10 @@ def prepared(
             seed=data.seed,
             on_corrupt=data.on_corrupt,
         )
-        module.prepare(next(iter(loader)))
+        batch = next(iter(loader))
+        module.prepare(batch)
+        found += module.check(batch)
+    module.warnings = found
     if source and taken:  # after what is measured: what a network has measured belongs to its weights
         starting.take(module, source, taken)
     freeze_for_good(module.network, fine_tuning.shares(config.get("freeze")))

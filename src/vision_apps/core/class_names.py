@@ -1,7 +1,7 @@
 """The names of classes, as every application takes them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from vision_apps.core.errors import DataError, some
 from vision_apps.core.spelling import alike
@@ -37,6 +37,27 @@ def renumbering(own: Sequence[str], known: Sequence[str]) -> list[int] | None:
         )
     numbers = [places.get(name, places[alike(name)]) for name in own]
     return None if numbers == list(range(len(known))) else numbers
+
+
+def not_taught(
+    counts: Mapping[str, Sequence[int]], class_names: Sequence[str], things: str, remedy: str
+) -> Iterator[str]:
+    """A line where some classes cannot be learned, because ``train`` has nothing of them.
+
+    Args:
+        counts: of each split how many ``things`` (their name in the plural) each class has there.
+    """
+    missing = [label for label, number in enumerate(counts["train"]) if not number]
+    if not missing:
+        return
+    asked = []
+    for split, numbers in counts.items():
+        if found := sum(numbers[label] for label in missing):
+            asked.append(f", and {split} has {found} ({found / sum(numbers):.0%} of its {things})")
+    count = f"{len(missing)} of {len(class_names)} classes"
+    named = some([class_names[label] for label in missing], _NAMED)
+    told = f"train has no {things} of {count} ({named}), which are not learned"
+    yield f"labels: {told}{''.join(asked)}; {remedy}"
 
 
 def scalar_names(class_names: Sequence[str]) -> list[str]:

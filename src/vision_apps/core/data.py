@@ -11,9 +11,11 @@ from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
 from vision_apps.core.augmentation import is_over
+from vision_apps.core.class_names import not_taught
 from vision_apps.core.errors import ConfigError, CorruptSample
+from vision_apps.core.fields import kinds
 from vision_apps.core.loader import BatchLoader, Remainder, read_sample
-from vision_apps.core.renumbering import Renumbered
+from vision_apps.core.renumbering import Renumbered, class_fields
 from vision_apps.core.sampling import balanced
 from vision_apps.core.seeding import permutation, seed_batch
 from vision_apps.core.spelling import alike
@@ -169,7 +171,35 @@ class VisionData(pl.LightningDataModule):
 
     def doctor(self) -> Iterator[str]:
         """What looks wrong in the data on disk, a line each: for ``vision-apps data check``."""
-        yield from ()
+        yield from self.obstacles()
+
+    def obstacles(self) -> Iterator[str]:
+        """What keeps these data from teaching, known after ``prepare_data`` without opening a picture, a line
+        each with what mends it: told before the first step of a new run."""
+        names = self.facts.get("class_names")
+        if names is None or not class_fields(kinds(self.batch_type)) or self.classes_of("train") is None:
+            return
+        counts: dict[str, list[int]] = {
+            split: classes.bincount(minlength=len(names)).tolist()
+            for split in SPLITS
+            if (classes := self.classes_of(split)) is not None
+        }
+        if len(present := [name for name, number in zip(names, counts["train"], strict=True) if number]) == 1:
+            yield (
+                f"labels: all {sum(counts['train'])} training samples (100%) are of one class, {present[0]}: "
+                f"there is nothing to tell it from; {self.more_to_train}"
+            )
+        else:
+            yield from not_taught(counts, names, "samples", self.more_to_train)
+
+    @property
+    def more_to_train(self) -> str:
+        """What gives training samples that it has not, for `obstacles`."""
+        if self.limits["train"] is not None:
+            return f"data.limit_train={self.limits['train']} leaves some out, data.limit_train=null takes all"
+        if self.drawn:
+            return f"add some, or draw other splits: data.split_seed={self.split_seed + 1}"
+        return "add some to train, or move them there"
 
     @classmethod
     def fake(cls, root: Path) -> dict[str, Any]:
@@ -193,17 +223,16 @@ class VisionData(pl.LightningDataModule):
         which they are."""
         return []
 
-    @property
-    def training_classes(self) -> Tensor | None:
-        """Of each training sample its class, int64 [N], known after ``prepare_data``; none where a sample has
-        not one class."""
+    def classes_of(self, split: Split) -> Tensor | None:
+        """Of each sample of a split its class, int64 [N], known after ``prepare_data``; none where a sample
+        has not one class, or files would have to be read to know."""
         return None
 
     def _weights(self) -> Tensor | None:
         """Of each training sample, as ``sampling`` says."""
         if self.sampling is None:
             return None
-        classes = self.training_classes
+        classes = self.classes_of("train")
         if classes is None:
             raise ConfigError(
                 f"data.sampling: {self.sampling} needs one class for each picture; {type(self).__name__} "

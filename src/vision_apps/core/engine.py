@@ -218,11 +218,14 @@ def _run(
             require_shares(len(data.samples("train")), data.batch_size, world)
             if trainer.is_global_zero:
                 if checkpoint is None:
-                    start.then(lambda: folder.note(starts_from=dict(module.starts_from)))
+                    record = {"starts_from": dict(module.starts_from), "warnings": [*module.warnings] or None}
+                    start.then(lambda: folder.note(**record))
                 start.then(lambda: folder.write_config(config))
                 fingerprint = known_data.compare(folder, data)
                 start.then(lambda: known_data.keep(folder, data, fingerprint))
                 report.header(config, folder, module, data, settings, loggers)
+                for warning in module.warnings:
+                    log.warning(warning)
                 for logger in loggers:
                     logger.log_hyperparams(config)
             try:

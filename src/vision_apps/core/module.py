@@ -1,7 +1,7 @@
 """What every application is: a ``LightningModule`` of which only the science differs."""
 
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar
@@ -48,6 +48,7 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
     exportable: Exportable[InputsT, AnswerT] | None  # none: only weights can be exported
     rates = Rates()  # of the network's backbone
     starts_from: Mapping[str, Any] = MappingProxyType({})  # what a new run's record says of its weights
+    warnings: Sequence[str] = ()  # and of what cannot be learned
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -169,7 +170,9 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
         before a new run."""
 
     def check(self, batch: BatchT) -> list[str]:
-        """What ``vision-apps data check`` has to say of a training batch: findings that need the network."""
+        """What the network cannot learn of a training batch, a line each with its share, the key and what
+        mends it: told by ``vision-apps data check``, and before the first step of a new run of the samples
+        that ``prepare`` is given."""
         return []
 
     # ---- what all applications share -----------------------------------------------------------------------

@@ -103,7 +103,7 @@ class FileData(FolderData):
         self.autos = {"batch_size"} if batch_size == "auto" else set()  # arguments that `settle` chooses
         self.max_pixels = max_pixels
         self._in_splits: dict[Split, list[str]] = {}
-        self._trained: Listing | None = None
+        self._files: dict[Split, Listing] = {}
         self._broken: dict[str, str] = {}  # files left out before any loader saw them, and why
 
     def prepare_data(self) -> None:
@@ -118,8 +118,7 @@ class FileData(FolderData):
     def some_sizes(self) -> list[tuple[int, int]]:
         """Height and width of training pictures that are spread over the split. `DataError` where none of
         them can be opened."""
-        assert self._trained is not None  # after ``prepare_data``
-        every = self._trained.pictures[: self.limits["train"]]
+        every = self._files["train"].pictures[: self.limits["train"]]
         paths = every[:: -(-len(every) // _LOOKED_AT)]
         sizes, broken = picture_sizes(paths, self.max_pixels)
         if not sizes:
@@ -152,7 +151,7 @@ class FileData(FolderData):
             splits[split] = listing.take(torch.tensor(order))
             self._in_splits[split] = [names[row] for row in order]
         self.drawn += tuple(asked)
-        self._trained = splits["train"]
+        self._files = dict(splits)
         self._tell_shared()
         return splits
 
@@ -166,11 +165,9 @@ class FileData(FolderData):
                     *(len(shared), len(self._in_splits[split]), split, some(shared, 3)),
                 )
 
-    @property
-    def training_classes(self) -> Tensor | None:
-        assert self._trained is not None  # after ``prepare_data``
-        classes = self._trained.classes
-        return None if classes is None else torch.tensor(classes)[: self.limits["train"]]
+    def classes_of(self, split: Split) -> Tensor | None:
+        classes = self._files[split].classes
+        return None if classes is None else torch.tensor(classes)[: self.limits[split]]
 
     @property
     def base(self) -> Path:

@@ -69,8 +69,9 @@ class Made(Detector[Seen]):
         side = images.shape[-1]
         return [torch.tensor([[0, 0, side, side / 2]])] * len(images)
 
-    def unmatched(self, target: Target, size: tuple[int, int]) -> Tensor:
-        return (target.boxes[:, 2:] - target.boxes[:, :2]).amin(1) < 8
+    def unmatched(self, targets: list[Target], size: tuple[int, int]) -> Tensor:
+        boxes = torch.cat([target.boxes for target in targets])
+        return (boxes[:, 2:] - boxes[:, :2]).amin(1) < 8
 
 
 def module(network: nn.Module | None = None, **arguments: Any) -> Detection:
@@ -243,7 +244,7 @@ def test_a_positive_now_and_then_is_enough(caplog: pytest.LogCaptureFixture) -> 
 
 def test_objects_that_nothing_can_match_are_found() -> None:
     (finding,) = module().check(batch())
-    assert "1 of 2 objects (50%)" in finding and "Made" in finding and "6 x 40 px" in finding
+    assert "1 of 2 (50%)" in finding and "Made" in finding and "6 x 40 px" in finding
     assert module(image_size=256).check(batch()) == []
     assert module(Detector()).check(batch()) == []  # a network that cannot tell
 

@@ -225,12 +225,12 @@ def test_which_objects_nothing_can_be_matched_to() -> None:
     target = Target(
         torch.tensor([[10.0, 10, 26, 26], [30, 30, 33, 33], [0, 30, 64, 34]]), torch.zeros(3).long(), NONE
     )
-    assert fast().unmatched(target, (64, 64)).tolist() == [False, True, True]
-    assert faster().unmatched(target, (64, 64)).tolist() == [False] * 3
-    assert fast(proposer=External("fast")).unmatched(target, (64, 64)).tolist() == [False] * 3
+    assert fast().unmatched([target], (64, 64)).tolist() == [False, True, True]
+    assert faster().unmatched([target], (64, 64)).tolist() == [False] * 3
+    assert fast(proposer=External("fast")).unmatched([target], (64, 64)).tolist() == [False] * 3
     inside = target._replace(boxes=torch.tensor([[12.0, 12, 14, 14], [10, 10, 26, 26], [11, 11, 14, 14]]))
     detector = faster()
-    lost = detector.unmatched(inside, (64, 64))
+    lost = detector.unmatched([inside], (64, 64))
     outputs = detector(torch.zeros(1, 3, 64, 64), [inside])
     owners = detector.proposer.match(outputs.rpn.anchors, inside)
     assert lost.tolist() == [number not in owners.tolist() for number in range(3)]

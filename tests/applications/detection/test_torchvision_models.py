@@ -179,7 +179,7 @@ def test_an_ignored_region_teaches_nothing(name: str) -> None:
     heads = outputs.heads | {"cls_logits": logits}
     values(detector.loss(outputs._replace(heads=heads), targets))["classes"].backward()
     taught = logits.grad.abs().sum(dim=2) > 0
-    owners = [detector._match(outputs, targets[0].boxes) >= 0] * 2
+    owners = [detector._match(outputs.anchors, outputs.levels, targets[0].boxes) >= 0] * 2
     assert torch.equal(taught, torch.stack(owners)) and taught.any()
 
 
@@ -308,13 +308,13 @@ def test_unmatched_objects_of_fcos() -> None:
     boxes = torch.tensor([[3.0, 3, 6, 6], [7, 7, 10, 10], [0, 0, 60, 60]])
     target = Target(boxes, torch.zeros(3).long(), EMPTY)
     detector = fcos().train()
-    assert detector.unmatched(target, (64, 64)).tolist() == [True, False, False]
+    assert detector.unmatched([target], (64, 64)).tolist() == [True, False, False]
     assert detector.training
-    assert ssd().unmatched(target, (64, 64)).tolist() == [False] * 3
-    assert fcos().unmatched(Target(EMPTY, EMPTY[:, 0].long(), EMPTY), (64, 64)).shape == (0,)
+    assert ssd().unmatched([target], (64, 64)).tolist() == [False] * 3
+    assert fcos().unmatched([Target(EMPTY, EMPTY[:, 0].long(), EMPTY)], (64, 64)).shape == (0,)
     # two alike: each point learns the first
     twice = Target(boxes[[1, 1]], torch.zeros(2).long(), EMPTY)
-    assert detector.unmatched(twice, (64, 64)).tolist() == [False, True]
+    assert detector.unmatched([twice], (64, 64)).tolist() == [False, True]
 
 
 def test_three_background_boxes_are_learned_for_each_matched_one() -> None:

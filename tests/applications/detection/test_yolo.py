@@ -220,10 +220,10 @@ def test_what_cannot_be_found() -> None:
     """With distances of up to 16 px to each side, a box of 32 x 32 is the largest."""
     boxes = torch.tensor([[0.0, 0, 32, 32], [0, 0, 63, 8], [0, 0, 65, 8], [0, 0, 64, 64], [5, 5, 5.1, 5.1]])
     target = Target(boxes, torch.zeros(5).long(), boxes[:0])
-    assert small(reg_max=2).unmatched(target, (64, 96)).tolist() == [False, False, True, True, False]
-    assert small(2, reg_max=2).unmatched(target, (64, 96)).tolist() == [False] * 5
+    assert small(reg_max=2).unmatched([target], (64, 96)).tolist() == [False, False, True, True, False]
+    assert small(2, reg_max=2).unmatched([target], (64, 96)).tolist() == [False] * 5
     long = target._replace(boxes=boxes * 100)
-    assert small(dfl=False).unmatched(long, (6400, 9600)).tolist() == [False] * 5
+    assert small(dfl=False).unmatched([long], (6400, 9600)).tolist() == [False] * 5
 
 
 def test_degenerate_objects_are_no_objects() -> None:

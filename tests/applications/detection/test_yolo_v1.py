@@ -161,8 +161,8 @@ def test_of_two_objects_in_a_cell_the_larger_is_learnt() -> None:
     net = YoloV1(2, 16, Small(8))
     boxes = torch.tensor([[3.0, 3, 5, 5], [2, 2, 6, 6], [9, 1, 12, 3]])
     target = Target(boxes, torch.zeros(3).long(), NONE)
-    assert net.unmatched(target, (16, 16)).tolist() == [True, False, False]
-    assert net.unmatched(Target(NONE, NONE[:, 0].long(), NONE), (16, 16)).shape == (0,)
+    assert net.unmatched([target], (16, 16)).tolist() == [True, False, False]
+    assert net.unmatched([Target(NONE, NONE[:, 0].long(), NONE)], (16, 16)).shape == (0,)
 
 
 @settings(deadline=None, max_examples=40)

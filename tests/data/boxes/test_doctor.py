@@ -43,7 +43,7 @@ def changed(items: list[Annotation], change: Callable[[np.ndarray], np.ndarray])
 def findings(items: list[Annotation]) -> list[str]:
     """Beyond the counts and the pictures that are empty on purpose."""
     splits = {"train": items, "val": right(8, 1), "test": right(8, 2)}
-    lines = list(doctor.findings(splits, [*items, *splits["val"], *splits["test"]], NAMES, 200))
+    lines = list(doctor.findings(splits, [*items, *splits["val"], *splits["test"]], NAMES, 200, "add some"))
     assert len(lines) >= 6
     return [line for line in lines[6:] if "have no object" not in line]
 
@@ -112,7 +112,30 @@ def test_labels_that_count_from_one() -> None:
 def test_classes_that_cannot_be_learned() -> None:
     train = [item._replace(labels=np.minimum(item.labels, 1)) for item in right()]
     splits = {"train": train, "val": right(8, 1), "test": right(8, 2)}
-    assert list(doctor.unknown_to_training(splits, NAMES)) == ["labels: train has no object of owl"]
+    (line,) = doctor.obstacles(splits, NAMES, "add some")
+    owls = [sum((item.labels == 2).sum() for item in splits[split]) for split in ("val", "test")]
+    every = [sum(len(item.labels) for item in splits[split]) for split in ("val", "test")]
+    told = [
+        f"and {split} has {own} ({own / all_:.0%} of its objects)"
+        for split, own, all_ in zip(("val", "test"), owls, every, strict=True)
+    ]
+    assert line == (
+        "labels: train has no objects of 1 of 3 classes (owl), which are not learned, "
+        f"{', '.join(told)}; add some"
+    )
+    assert list(doctor.obstacles({"train": right()}, NAMES, "add some")) == []
+
+
+def test_boxes_that_are_all_one_part_of_their_pictures() -> None:
+    def whole(width: int, height: int) -> Annotation:
+        return annotation("a", (height, width), [[0, 0, width, height]], [0], image_id=0, source="a.xml")
+
+    pictures = [whole(100 + number, 300 - number) for number in range(6)]
+    (line,) = doctor.one_place(pictures)
+    assert "all 6 of train (100%) are the same part" in line and "task=classification" in line
+    assert list(doctor.one_place(pictures[:4])) == []  # too few to say anything
+    other = annotation("b", (100, 100), [[0, 0, 100, 90]], [0], image_id=1, source="b.xml")
+    assert list(doctor.one_place([*pictures, other])) == []
 
 
 def test_boxes_that_cannot_be_used() -> None:
@@ -165,7 +188,9 @@ def test_objects_that_fitting_makes_too_small() -> None:
         "a", (500, 1000), [[0, 0, 20, 100], [0, 0, 40, 100]], [0, 0], image_id=0, source="a.xml"
     )
     assert list(doctor.vanishing([item], 100)) == [
-        "boxes: 1 of 2 are narrower than 3 px once pictures are resized; a larger data.image_size keeps them"
+        "boxes: 1 of 2 (50%) are narrower than 3 px once pictures are resized; data.image_size=160 keeps them"
     ]
+    assert list(doctor.vanishing([item], 160)) == []
+    assert list(doctor.vanishing([item], 100, least=0.5)) == []
     assert list(doctor.vanishing([item], 200)) == []
     assert list(doctor.vanishing([], 200)) == []

@@ -33,6 +33,8 @@ from vision_apps.core.losses import Part, mean
 from vision_apps.core.mean import Mean
 from vision_apps.core.module import VisionModule
 
+MOSTLY_GREY = 0.5  # share of pictures without colour from which on it is told
+
 
 class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAnswer]):
     """Learns the colours of images from their lightness (Zhang et al. 2016).
@@ -222,6 +224,16 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
             images = batch.images.split(64)
             prior = count_prior(images, self.neighbours, self.color_network.stride, count)
         self.prior.copy_(prior)
+
+    def check(self, batch: ColorBatch) -> list[str]:
+        grey = torch.cat([is_grey(rgb_to_ab(images)) for images in batch.images.split(64)])
+        share = float(grey.float().mean())
+        if share < MOSTLY_GREY:
+            return []
+        return [
+            f"pictures: {int(grey.sum())} of {len(grey)} ({share:.0%}) have no colour and teach none; take "
+            "them out of data.root, or begin with colours that another run has learned: init=RUN"
+        ]
 
     def _prior(self) -> Tensor:
         """Uniform until ``prepare`` has counted."""

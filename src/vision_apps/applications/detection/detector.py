@@ -1,5 +1,7 @@
 """What a detection network is, and what one that can be exported is besides."""
 
+import math
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -21,6 +23,7 @@ class Detector(nn.Module, Generic[Outputs]):
 
     mean: Sequence[float]  # set where published weights were trained with them: RGB in [0, 1]
     std: Sequence[float]
+    max_detections: int = sys.maxsize  # of a picture
 
     if TYPE_CHECKING:  # so that calls are checked as well
 
@@ -53,10 +56,21 @@ class Detector(nn.Module, Generic[Outputs]):
         the detector needs none."""
         return None
 
-    def unmatched(self, target: Target, size: tuple[int, int]) -> Tensor:
-        """Which of the objects of a picture of ``size`` (height, width) training matches to nothing, so that
-        they are not learned: bool [n]."""
-        return torch.zeros(len(target.boxes), dtype=torch.bool, device=target.boxes.device)
+    def unmatched(self, targets: list[Target], size: tuple[int, int]) -> Tensor:
+        """Which of the n objects of all pictures of ``size`` (height, width) training matches to nothing, so
+        that they are not learned: bool [n]."""
+        count = sum(len(target.boxes) for target in targets)
+        return torch.zeros(count, dtype=torch.bool, device=targets[0].boxes.device)
+
+    def sides(self, size: tuple[int, int]) -> tuple[float, float]:
+        """The shortest and the longest object that its levels are made for in pictures of ``size``: roots of
+        areas, px."""
+        return 0, math.inf
+
+    def measured(self, roots: Tensor, size: tuple[int, int]) -> str | None:
+        """The settings, as they are typed, with which the levels are made for objects of these roots of areas
+        [n], px, in pictures of ``size``; none where other settings have to be found by hand."""
+        return None
 
 
 class ExportableDetector(Detector[Outputs]):

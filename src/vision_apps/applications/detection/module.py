@@ -12,6 +12,7 @@ from torchvision.ops import clip_boxes_to_image
 from vision_apps.applications.detection.coco_ap import NAMES
 from vision_apps.applications.detection.detector import Detector, ExportableDetector, Outputs
 from vision_apps.applications.detection.errors import split_errors
+from vision_apps.applications.detection.learnable import findings
 from vision_apps.applications.detection.mean_boxes import answer_with, mean_boxes
 from vision_apps.applications.detection.metrics import DetectionMetrics, panoptic_quality, tables_of
 from vision_apps.applications.detection.presentation import ObjectPresentation
@@ -233,18 +234,11 @@ class Detection(VisionModule[DetectionBatch, DetectionInputs, Outputs, Detection
         return panoptic_quality(split, len(batch.images))
 
     def check(self, batch: DetectionBatch) -> list[str]:
-        targets = self.targets(batch)
-        boxes = torch.cat([target.boxes for target in targets])
-        lost = torch.cat([self.network.unmatched(target, self.size) for target in targets])
-        if not lost.any():
-            return []
-        width, height = (boxes[lost][0, 2:] - boxes[lost][0, :2]).tolist()
-        return [
-            f"{int(lost.sum())} of {len(boxes)} objects ({float(lost.float().mean()):.0%}) can be matched to "
-            f"nothing that {type(self.network).__name__} predicts with, such as one of {width:.0f} x "
-            f"{height:.0f} px in its input: it does not learn to find them; choose other anchors, windows, "
-            "levels or image_size"
-        ]
+        limits = {
+            "model.max_detections": self.network.max_detections,
+            "module.max_detections": self.max_detections,
+        }
+        return [*findings(self.network, self.targets(batch), self.size, limits)]
 
     def example(self) -> DetectionBatch:
         """Two pictures of noise, an object in the first, none in the second."""

@@ -209,15 +209,32 @@ class RegionDetector(Detector[RegionOutputs]):
         pictures = zip(boxes.split(lengths), scores.split(lengths), strict=True)
         return [suppress(picture, marks, *limits) for picture, marks in pictures]
 
-    def unmatched(self, target: Target, size: tuple[int, int]) -> Tensor:
-        """Which of the objects of a picture of ``size`` no anchor learns, and no window shows as a positive
-        does; none where the proposals come with the data. bool [n]."""
-        fixed = self.proposer.fixed(size, target.boxes.device)
+    def unmatched(self, targets: list[Target], size: tuple[int, int]) -> Tensor:
+        """Which of the objects no anchor learns, and no window shows as a positive does; none where the
+        proposals come with the data. bool [n]."""
+        fixed = self.proposer.fixed(size, targets[0].boxes.device)
         if fixed is None:
-            return super().unmatched(target, size)
+            return super().unmatched(targets, size)
         if isinstance(self.proposer, Rpn):
-            return _without(self.proposer.match(fixed, target), len(target.boxes))
-        return box_iou(target.boxes, fixed).amax(dim=1) < self.positive_iou
+            rpn = self.proposer
+            return torch.cat([_without(rpn.match(fixed, target), len(target.boxes)) for target in targets])
+        boxes = torch.cat([target.boxes for target in targets])
+        return box_iou(boxes, fixed).amax(dim=1) < self.positive_iou
+
+    def sides(self, size: tuple[int, int]) -> tuple[float, float]:
+        """Of anchors from half the smallest to twice the largest; windows are held against each object."""
+        if not isinstance(self.proposer, Rpn):
+            return super().sides(size)
+        scales = self.proposer.scales
+        return min(scales) * min(self.strides) / 2, max(scales) * max(self.strides) * 2
+
+    def measured(self, roots: Tensor, size: tuple[int, int]) -> str | None:
+        """Anchors from those of the data, where there is one level."""
+        if not isinstance(self.proposer, Rpn) or len(self.strides) > 1:
+            return None
+        shares = torch.linspace(0.1, 0.9, len(self.proposer.scales))
+        scales = roots.float().quantile(shares.to(roots.device)) / self.strides[0]
+        return f"model.proposer.scales=[{','.join(f'{scale:.1f}' for scale in scales.tolist())}] fits them"
 
 
 def _without(matched: Tensor, objects: int) -> Tensor:

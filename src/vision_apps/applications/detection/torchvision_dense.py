@@ -5,13 +5,16 @@ see them. Losses come out in training and in evaluation. Where torchvision count
 the shift happens here and nowhere else.
 """
 
+import math
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from itertools import chain
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 from torchvision.models.detection.fcos import FCOS
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.retinanet import RetinaNet
@@ -23,6 +26,7 @@ from vision_apps.applications.detection.objects import within
 from vision_apps.applications.detection.types import Detections, Target
 from vision_apps.core.conventions import height_width
 from vision_apps.core.losses import Part, ratio
+from vision_apps.networks.boxes import area
 
 EXCUSED = 1e4  # a logit whose loss and gradient are exactly 0
 PADDED = 32  # px: pyramids expect sides that this divides
@@ -121,6 +125,7 @@ class TorchvisionDetector(Detector[Outputs]):
         for name, value in given.items():
             if value is not None:
                 setattr(getattr(model, "roi_heads", model), name, value)
+        self.max_detections = cast(int, getattr(model, "roi_heads", model).detections_per_img)
 
 
 class DenseDetector(TorchvisionDetector[DenseOutputs]):
@@ -133,32 +138,38 @@ class DenseDetector(TorchvisionDetector[DenseOutputs]):
         """Torchvision's class of our class 0."""
         return int(isinstance(self.model, SSD))
 
+    @property
+    def _padded(self) -> bool:
+        return not isinstance(self.model, SSD)
+
     def forward(
         self, pixels: Tensor, targets: list[Target] | None = None, proposals: list[Tensor] | None = None
     ) -> DenseOutputs:
         model = self.model
-        images, frame = inside(pixels, self.input_size, padded=not isinstance(model, SSD))
+        images, frame = inside(pixels, self.input_size, self._padded)
         maps = list(model.backbone(images.tensors).values())
         found = model.head(maps)
+        anchors, levels = self._anchors(images, maps)
+        return DenseOutputs({name: values.float() for name, values in found.items()}, anchors, levels, frame)
+
+    def _anchors(self, images: ImageList, maps: list[Tensor]) -> tuple[Tensor, list[int]]:
+        """Of one picture float32 [N, 4], in pixels inside, and how many each level has; of the maps only
+        their shapes count."""
+        model = self.model
         # anchors are of the features' type; in bfloat16 they would lie up to a pixel off
-        flat = [torch.empty_like(features, dtype=torch.float32) for features in maps]
+        flat = [images.tensors.new_empty(features.shape, dtype=torch.float32) for features in maps]
         anchors = model.anchor_generator(images, flat)[0]
         cells = [features.shape[-2] * features.shape[-1] for features in maps]
         if isinstance(model, SSD):
             of_cell = model.anchor_generator.num_anchors_per_location()
         else:
             of_cell = [len(anchors) // sum(cells)] * len(cells)
-        return DenseOutputs(
-            {name: values.float() for name, values in found.items()},
-            anchors,
-            [number * count for number, count in zip(cells, of_cell, strict=True)],
-            frame,
-        )
+        return anchors, [number * count for number, count in zip(cells, of_cell, strict=True)]
 
     def loss(self, outputs: DenseOutputs, targets: list[Target]) -> dict[str, Part]:
         """torchvision's own. What lies in an ignored region and belongs to no object has no loss."""
         rows = as_targets(targets, outputs.frame, self.shift)
-        matched = [self._match(outputs, row["boxes"]) for row in rows]
+        matched = [self._match(outputs.anchors, outputs.levels, row["boxes"]) for row in rows]
         heads = outputs.heads
         if any(len(target.ignored) for target in targets):
             excused = torch.stack(
@@ -186,14 +197,13 @@ class DenseDetector(TorchvisionDetector[DenseOutputs]):
             }
         return {**named, "positives": Part(positives, len(rows), weight=0)}
 
-    def _match(self, outputs: DenseOutputs, boxes: Tensor) -> Tensor:
+    def _match(self, anchors: Tensor, levels: Sequence[int], boxes: Tensor) -> Tensor:
         """The object of each anchor: int64 [N], -1 for background, -2 for neither."""
         if not len(boxes):
-            return torch.full_like(outputs.anchors[:, 0], -1, dtype=torch.int64)
+            return torch.full_like(anchors[:, 0], -1, dtype=torch.int64)
         if isinstance(self.model, FCOS):
-            radius = self.model.center_sampling_radius
-            return match_points(outputs.anchors, outputs.levels, boxes, radius)
-        return self.model.proposal_matcher(box_iou(boxes, outputs.anchors))
+            return match_points(anchors, levels, boxes, self.model.center_sampling_radius)
+        return self.model.proposal_matcher(box_iou(boxes, anchors))
 
     @torch.no_grad()
     def detect(self, outputs: DenseOutputs) -> list[Detections]:
@@ -207,17 +217,39 @@ class DenseDetector(TorchvisionDetector[DenseOutputs]):
             rows = model.postprocess_detections(of_level, [anchors] * len(sizes), sizes)
         return as_detections(rows, outputs.frame, self.shift)
 
-    @torch.no_grad()
-    def unmatched(self, target: Target, size: tuple[int, int]) -> Tensor:
+    def unmatched(self, targets: list[Target], size: tuple[int, int]) -> Tensor:
         """Objects that FCOS has no point for, or only such as learn a smaller one: bool [n]. The others give
         the best anchor to every object."""
-        if not isinstance(self.model, FCOS) or not len(target.boxes):
-            return super().unmatched(target, size)
-        training = self.training
-        outputs = self.eval()(target.boxes.new_zeros(1, 3, *size))
-        self.train(training)
-        owners = self._match(outputs, scaled(target.boxes, outputs.frame))
-        return torch.bincount(owners[owners >= 0], minlength=len(target.boxes)) == 0
+        if not isinstance(self.model, FCOS):
+            return super().unmatched(targets, size)
+        anchors, levels, frame = self._looked_at(size, targets[0].boxes.device)
+        lost = []
+        for target in targets:
+            owners = self._match(anchors, levels, scaled(target.boxes, frame))
+            lost.append(torch.bincount(owners[owners >= 0], minlength=len(target.boxes)) == 0)
+        return torch.cat(lost)
+
+    def sides(self, size: tuple[int, int]) -> tuple[float, float]:
+        """From half of the smallest anchor to twice the largest; of FCOS from half a cell of the finest
+        level on."""
+        anchors, _, frame = self._looked_at(size, torch.device("cpu"))
+        roots = area(anchors).sqrt() / math.sqrt(frame.scale[0] * frame.scale[1])
+        longest = math.inf if isinstance(self.model, FCOS) else 2 * float(roots.max())
+        return float(roots.min()) / 2, longest
+
+    def _looked_at(self, size: tuple[int, int], device: torch.device) -> tuple[Tensor, list[int], Frame]:
+        """The anchors in a picture of this size, those of each level, and the frame. Nothing is computed of
+        the picture: on the meta device tensors have only their shapes."""
+        images, frame = inside(torch.zeros(1, 3, *size, device=device), self.input_size, self._padded)
+        backbone = self.model.backbone
+        shapes = {
+            name: value.to("meta")
+            for name, value in chain(backbone.named_parameters(), backbone.named_buffers())
+        }
+        training = backbone.training
+        maps = functional_call(backbone.eval(), shapes, (images.tensors.to("meta"),))
+        backbone.train(training)
+        return *self._anchors(images, list(maps.values())), frame
 
 
 def match_points(points: Tensor, levels: Sequence[int], boxes: Tensor, radius: float) -> Tensor:

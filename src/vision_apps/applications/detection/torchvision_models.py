@@ -1,6 +1,7 @@
 """Detectors of torchvision by name, with or without their published weights, and its SSD on any backbone."""
 
 import logging
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Self, cast
@@ -101,6 +102,14 @@ class Ssd(DenseDetector):
     @property
     def backbone(self) -> nn.Module:
         return cast(_Named, self.model.backbone).backbone
+
+    def measured(self, roots: Tensor, size: tuple[int, int]) -> str:
+        """Default boxes from those of the data."""
+        shares = roots.float().cpu().quantile(torch.tensor([0.1, 0.9])) / math.sqrt(size[0] * size[1])
+        smallest = max(0.01, float(shares[0]))
+        return (
+            f"model.smallest={smallest:.2f} model.largest={max(2 * smallest, float(shares[1])):.2f} fits them"
+        )
 
 
 class _Published(TorchvisionDetector[Outputs]):

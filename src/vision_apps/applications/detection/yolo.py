@@ -155,14 +155,19 @@ class Yolo(ExportableDetector[PointOutputs]):
         boxes = self.boxes(outputs.sides, outputs.points, outputs.strides)
         return Candidates(clip_boxes_to_image(boxes, outputs.size), outputs.logits.sigmoid())
 
-    def unmatched(self, target: Target, size: tuple[int, int]) -> Tensor:
+    def unmatched(self, targets: list[Target], size: tuple[int, int]) -> Tensor:
         """Objects that no box covers by half, so much longer are they than the distances of the coarsest
         level can tell: bool [n]. Each object has a point, however small it is."""
         if not self.dfl:
-            return super().unmatched(target, size)
-        sides = target.boxes[:, 2:] - target.boxes[:, :2]
+            return super().unmatched(targets, size)
+        boxes = torch.cat([target.boxes for target in targets])
+        sides = boxes[:, 2:] - boxes[:, :2]
         longest = 2 * self.reg_max * max(self.strides)
         return (sides.clamp(max=longest) / sides).prod(dim=1) < 0.5
+
+    def sides(self, size: tuple[int, int]) -> tuple[float, float]:
+        """From half a cell of the finest level on; what is too long is `unmatched`."""
+        return min(self.strides) / 2, math.inf
 
 
 class _Head(nn.Module):

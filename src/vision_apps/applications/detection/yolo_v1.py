@@ -146,14 +146,15 @@ class YoloV1(ExportableDetector[GridOutputs]):
         scores = outputs.confidences.clamp(0, 1).unsqueeze(-1) * outputs.classes.clamp(0, 1).unsqueeze(2)
         return Candidates(boxes, scores.flatten(1, 2))
 
-    def unmatched(self, target: Target, size: tuple[int, int]) -> Tensor:
+    def unmatched(self, targets: list[Target], size: tuple[int, int]) -> Tensor:
         """Objects whose cell belongs to a larger one: a cell learns one object. bool [n]."""
-        matched = torch.zeros(len(target.boxes), dtype=torch.bool, device=target.boxes.device)
         rows, columns = (-(-side // self.stride) for side in size)
-        objects = pad([target])
+        objects = pad(targets)
         occupied, owners = cells_of(objects.boxes, objects.present, (rows, columns), self.stride)
-        matched[owners[occupied]] = True
-        return ~matched
+        picture, _ = occupied.nonzero(as_tuple=True)
+        matched = torch.zeros_like(objects.present)
+        matched[picture, owners[occupied]] = True
+        return torch.cat([~row[: len(target.boxes)] for row, target in zip(matched, targets, strict=True)])
 
 
 def decode(outputs: GridOutputs, stride: int) -> Tensor:

@@ -36,6 +36,7 @@ from vision_apps.networks.boxes import iou
 from vision_apps.networks.pixels import PixelNormalization
 
 MEASURED = 500  # training pictures that the mean box is taken of: its standard error is then below 0.02
+SEVERAL = 0.01  # share of the pictures with more than one object from which on it is told
 _NO_ANSWER = (0.25, 0.25, 0.5, 0.5, 0.5)  # until something is measured: the middle of the picture, undecided
 
 
@@ -186,6 +187,17 @@ class Localization(VisionModule[LocalizationBatch, ImageInputs, LocalizerOutputs
         if there.any():
             self.mean_vector.copy_(vectors[there].mean(0))
         self.mean_vector[BOX] = there.float().mean()
+
+    def check(self, batch: LocalizationBatch) -> list[str]:
+        more = (batch.box_labels >= 0).sum(1) > 1
+        share = float(more.float().mean())
+        if share < SEVERAL:
+            return []
+        return [
+            f"objects: {int(more.sum())} of {len(more)} pictures ({share:.0%}) have more than one, of which "
+            "only the largest is learned and answered; task=detection finds all, data.only=single leaves "
+            "such pictures out"
+        ]
 
     def baselines(self, batch: LocalizationBatch) -> dict[str, LocalizationAnswer]:
         """``mean_box``: the mean box and the shares of the classes in training, whatever the picture.

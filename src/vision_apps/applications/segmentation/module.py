@@ -11,6 +11,7 @@ from torchmetrics import MetricCollection
 from vision_apps.applications.segmentation import losses, tiles
 from vision_apps.applications.segmentation.border import border_weights
 from vision_apps.applications.segmentation.fitting import restored_masks
+from vision_apps.applications.segmentation.learnable import count_classes, findings
 from vision_apps.applications.segmentation.metrics import MaskAgreement, image_miou
 from vision_apps.applications.segmentation.presentation import MaskPresentation
 from vision_apps.applications.segmentation.types import (
@@ -223,7 +224,7 @@ class Segmentation(VisionModule[SegmentationBatch, ImageInputs, Logits, Segmenta
     def prepare(self, batch: SegmentationBatch) -> None:
         """Count the classes, where they stand, and from it the balanced weights."""
         masks, classes = batch.masks, self.num_classes
-        counts = torch.stack([torch.bincount(mask.flatten(), minlength=256)[:classes] for mask in masks])
+        counts = count_classes(masks, classes)
         totals = counts.sum(1, keepdim=True)  # ignored pixels are none
         self.pixels.copy_(counts.sum(0))
         self.pixels_where_present.copy_(((counts > 0) * totals).sum(0))
@@ -241,6 +242,9 @@ class Segmentation(VisionModule[SegmentationBatch, ImageInputs, Logits, Segmenta
             times = (small == k).sum(0)
             self.places.copy_(torch.where(times > most, k, self.places.to(masks.device)))
             most = torch.maximum(most, times)
+
+    def check(self, batch: SegmentationBatch) -> list[str]:
+        return [*findings(count_classes(batch.masks, self.num_classes), self.class_names)]
 
     # ---- scores and pictures -------------------------------------------------------------------------------
 

@@ -210,10 +210,17 @@ class BoxData(ResizedData):
             skip_broken=self.on_corrupt == "skip",
         )
 
+    def obstacles(self) -> Iterator[str]:
+        if "box_labels" not in self.batch_type._fields:  # type: ignore[attr-defined] # pictures alone
+            return
+        seen = {split: items[: self.limits[split]] for split, items in self.annotations.items()}
+        yield from doctor.obstacles(seen, self.annotated.class_names, self.more_to_train)
+        yield from doctor.vanishing(seen["train"], max(height_width(self.image_size)), doctor.NEARLY_NONE)
+
     def doctor(self) -> Iterator[str]:
         raw = [item for items in self.annotated.splits.values() for item in items]
-        longest = max(height_width(self.image_size))
-        yield from doctor.findings(self.annotations, raw, self.annotated.class_names, longest)
+        longest, names = max(height_width(self.image_size)), self.annotated.class_names
+        yield from doctor.findings(self.annotations, raw, names, longest, self.more_to_train)
         paths: dict[str, Sequence[str]] = {
             split: [item.path for item in items] for split, items in self.annotations.items()
         }

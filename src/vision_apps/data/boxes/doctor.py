@@ -4,20 +4,24 @@ Every suspicion compares what the numbers would mean if they had been written an
 the reading that is in use fails for many boxes and the other one fails for none, or nearly none.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from vision_apps.core.class_names import not_taught
 from vision_apps.core.data import Split
 from vision_apps.core.errors import some
 from vision_apps.data.boxes.annotation import ROUNDING, Annotation, clean
 
-_MANY, _NEARLY_NONE = 0.1, 0.01  # shares of the boxes
+_MANY, NEARLY_NONE = 0.1, 0.01  # shares of the boxes
 _FEWEST = 5  # boxes, below which shares say nothing
 _NAMED = 3  # pictures in a line
 _LISTED = 20  # boxes that get a line of their own
 _TINY = 3.0  # px, a side after resizing
+_STEP = 32  # px, between sizes that are proposed
+_SAME = 0.005  # of the picture's side: boxes that differ by less are one
 
 
 def findings(
@@ -25,6 +29,7 @@ def findings(
     raw: Sequence[Annotation],
     class_names: Sequence[str],
     longest: float,
+    more: str,
 ) -> Iterator[str]:
     """Counts of each split, then everything that is suspicious, a line each.
 
@@ -32,18 +37,34 @@ def findings(
         splits: what is trained on.
         raw: all pictures, boxes as they stand in the files.
         longest: longer side in px of the size that pictures are brought to.
+        more: as for `obstacles`.
     """
     for split, items in splits.items():
         yield counts(split, items)
         yield histogram(split, items, class_names)
     yield from coordinates(raw)
     yield from label_offset(raw, class_names)
-    yield from unknown_to_training(splits, class_names)
     yield from unusable(raw)
     yield from duplicates(raw)
     yield from twice(splits)
     yield from empty_pictures(splits)
     yield from vanishing(raw, longest)
+    yield from obstacles(splits, class_names, more)
+
+
+def obstacles(
+    splits: Mapping[Split, Sequence[Annotation]], class_names: Sequence[str], more: str
+) -> Iterator[str]:
+    """What training cannot learn from these boxes.
+
+    Args:
+        more: what gives training objects that it has not.
+    """
+    counts: dict[str, list[int]] = {
+        split: _of_classes(items, len(class_names)) for split, items in splits.items()
+    }
+    yield from not_taught(counts, class_names, "objects", more)
+    yield from one_place(splits["train"])
 
 
 def counts(split: str, items: Sequence[Annotation]) -> str:
@@ -87,7 +108,7 @@ def coordinates(items: Sequence[Annotation]) -> Iterator[str]:
         ),
     }
     for name, other in readings.items():
-        if _wrong(other, frames).mean() <= _NEARLY_NONE:
+        if _wrong(other, frames).mean() <= NEARLY_NONE:
             yield (
                 f"coordinates: {wrong:.0%} of the boxes are reversed or stand out of their pictures; nearly "
                 f"all would fit if the files have {name}"
@@ -106,13 +127,19 @@ def label_offset(items: Iterable[Annotation], class_names: Sequence[str]) -> Ite
         )
 
 
-def unknown_to_training(
-    splits: Mapping[Split, Sequence[Annotation]], class_names: Sequence[str]
-) -> Iterator[str]:
-    """Classes that cannot be learned."""
-    learned = {label for item in splits["train"] for label in item.labels.tolist()}
-    if missing := [name for label, name in enumerate(class_names) if label not in learned]:
-        yield f"labels: train has no object of {', '.join(missing)}"
+def one_place(items: Sequence[Annotation]) -> Iterator[str]:
+    """Boxes that are all the same part of their pictures: where an object is cannot be learned from them."""
+    boxes, frames = _together(items)
+    if len(boxes) < _FEWEST:
+        return
+    shares = boxes / np.hstack([frames, frames])
+    if (np.ptp(shares, axis=0) < _SAME).all():
+        corners = ", ".join(f"{share:.2f}" for share in shares.mean(0))
+        yield (
+            f"boxes: all {len(boxes)} of train (100%) are the same part of their pictures ({corners}): where "
+            "an object is cannot be learned from them; draw boxes that fit, or learn only what is there: "
+            "task=classification"
+        )
 
 
 def unusable(items: Iterable[Annotation]) -> Iterator[str]:
@@ -158,18 +185,25 @@ def empty_pictures(splits: Mapping[Split, Sequence[Annotation]]) -> Iterator[str
             yield f"pictures: {len(found)} of {split} have no object and train as empty: {named}"
 
 
-def vanishing(items: Sequence[Annotation], longest: float) -> Iterator[str]:
-    """Objects that resizing makes too small to be seen."""
+def vanishing(items: Sequence[Annotation], longest: float, least: float = 0) -> Iterator[str]:
+    """Objects that resizing makes too small to be seen, where they are more than the share ``least``."""
     boxes, frames = _together(items)
     if not len(boxes):
         return
     sides = (boxes[:, 2:] - boxes[:, :2]).min(1) * longest / frames.max(1)
-    small = ((sides > 0) & (sides < _TINY)).sum()
-    if small:
+    small = (sides > 0) & (sides < _TINY)
+    if small.any() and small.mean() > least:
+        # of which all but that share are wide enough
+        needed = longest * _TINY / np.quantile(sides[sides > 0], least, method="higher")
         yield (
-            f"boxes: {small} of {len(boxes)} are narrower than {_TINY:g} px once pictures are resized; "
-            "a larger data.image_size keeps them"
+            f"boxes: {small.sum()} of {len(boxes)} ({small.mean():.0%}) are narrower than {_TINY:g} px once "
+            f"pictures are resized; data.image_size={_STEP * math.ceil(needed / _STEP)} keeps them"
         )
+
+
+def _of_classes(items: Iterable[Annotation], count: int) -> list[int]:
+    """How many objects of each class there are."""
+    return np.bincount([label for item in items for label in item.labels.tolist()], minlength=count).tolist()
 
 
 def _together(items: Sequence[Annotation]) -> tuple[np.ndarray, np.ndarray]:

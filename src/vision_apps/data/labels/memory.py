@@ -54,15 +54,16 @@ class SmallImages(FolderData):
         return super().facts | {
             "num_classes": len(self.names),
             "class_names": list(self.names),
-            "class_counts": torch.bincount(self.training_classes, minlength=len(self.names)).tolist(),
+            "class_counts": torch.bincount(self.classes_of("train"), minlength=len(self.names)).tolist(),
         }
 
-    @property
-    def training_classes(self) -> Tensor:
-        return self._training["labels"][self._rows["train"][: self.limits["train"]]]
+    def classes_of(self, split: Split) -> Tensor:
+        if split == "test":
+            return self._tested["labels"][: self.limits[split]]
+        return self._training["labels"][self._rows[split][: self.limits[split]]]
 
     def load(self, split: Split, fields: tuple[str, ...]) -> TensorSamples | Part:
-        values = self.read("test") if split == "test" else self._training
+        values = self._tested if split == "test" else self._training
         samples = TensorSamples(**{name: values[name] for name in fields})
         # train and val share one copy of 150 MB
         return samples if split == "test" else Part(samples, self._rows[split].tolist())
@@ -70,6 +71,10 @@ class SmallImages(FolderData):
     @cached_property
     def _training(self) -> dict[str, Tensor]:
         return self.read("train")
+
+    @cached_property
+    def _tested(self) -> dict[str, Tensor]:
+        return self.read("test")
 
     @cached_property
     def _rows(self) -> dict[str, Tensor]:
