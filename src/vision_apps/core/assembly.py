@@ -106,7 +106,6 @@ def build_module(
         optimizer=build(fine_tuning.without_rates(optimizer)) if optimizer else None,
         scheduler=build(scheduler) if scheduler else None,
     )
-    module.rates = fine_tuning.rates(optimizer)
     return module
 
 
@@ -132,6 +131,9 @@ def prepared(
     else:
         module = build_module(config, data.facts_of_run, trainable=True, trained=trained)
         module.starts_from = {"weights": published.starts_from(module.network)}
+    if not trained:
+        module.chosen = fine_tuning.settle(config, starting.backbone_has_learned(module, taken))
+    module.rates = fine_tuning.rates(config.get("optimizer"))
     data.batch_type = module.batch_type
     found = [] if trained else [*data.obstacles()]
     if not trained and module.prepare_samples:

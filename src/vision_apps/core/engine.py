@@ -205,12 +205,12 @@ def _run(
         if checkpoint is not None and saved is not None:
             going_on.require_weights(module, saved, checkpoint)
             module.starts_from = {"weights": f"{checkpoint.name}, step {saved['global_step']:,}"}
-        settled = {f"data.{name}": value for name, value in data.chosen.items()} | recipe.settle(config, data)
-        settings = settings.with_reasons(settled)
+        of_data = {f"data.{name}": value for name, value in data.chosen.items()}
+        settings = settings.with_reasons({**of_data, **recipe.settle(config, data), **module.chosen})
         loggers = _loggers(config, folder)
         try:
             parts = Parts(data, started)
-            freezing = Freezing(fine_tuning.shares(config.get("freeze")))
+            freezing = Freezing(fine_tuning.shares(config.get("freeze")), config.get("batch_norm"))
             own = [freezing, going_on.Restored(), start, parts]
             trainer = _trainer(config, folder, data, loggers, settings, own)
             # before further processes are started

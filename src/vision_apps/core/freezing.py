@@ -1,4 +1,5 @@
-"""Parts of a network that keep their weights, for the whole run or the beginning of it."""
+"""Parts of a network that keep their weights, for the whole run or the beginning of it, and the statistics of
+batch normalisation that are kept."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
@@ -6,10 +7,12 @@ from typing import Any, NamedTuple, cast
 import pytorch_lightning as pl
 from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
+from vision_apps.core.config.fine_tuning import FIXED
 from vision_apps.core.errors import ConfigError
-from vision_apps.core.parts import parameters, part
+from vision_apps.core.parts import backbone, parameters, part
 
 
 class Frozen(NamedTuple):
@@ -56,10 +59,13 @@ class Freezing(pl.Callback):
 
     Args:
         freeze: part to the share of the run after which it thaws.
+        batch_norm: ``fixed``: that of the backbone normalises with the statistics it came with; its scale and
+            shift are learned all the same. The few pictures of a small batch would give others each time.
     """
 
-    def __init__(self, freeze: Mapping[str, float]) -> None:
+    def __init__(self, freeze: Mapping[str, float], batch_norm: str | None = None) -> None:
         self.freeze = freeze
+        self.fixed = batch_norm == FIXED
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         ends = [name for name, share in self.freeze.items() if 0 < share < 1]
@@ -72,6 +78,8 @@ class Freezing(pl.Callback):
         self._known = frozen(cast(nn.Module, pl_module.network), self.freeze)
         self._steps = trainer.estimated_stepping_batches
         self._modes = {module: module.training for module in self._known.modules}
+        learned = backbone(cast(nn.Module, pl_module.network)) if self.fixed else None
+        self._norms = [part for part in learned.modules() if isinstance(part, _BatchNorm)] if learned else []
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         def over(share: float) -> bool:
@@ -80,6 +88,8 @@ class Freezing(pl.Callback):
         # in every step, since whatever measures or draws between two of them sets the modes as it needs them
         for module, share in self._known.modules.items():
             module.training = self._modes[module] and over(share)
+        for norm in self._norms:
+            norm.training = False
         changed = [p for p, share in self._known.parameters.items() if p.requires_grad != over(share)]
         for parameter in changed:
             parameter.requires_grad_(not parameter.requires_grad)

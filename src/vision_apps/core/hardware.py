@@ -31,7 +31,10 @@ class Settings(NamedTuple):
 
     def with_reasons(self, chosen: Config) -> "Settings":
         """With more that was chosen, by dotted key."""
-        told = (f"{key}={json.dumps(value, separators=(',', ':'))}" for key, value in chosen.items())
+        told = (
+            f"{key}={value if isinstance(value, str) else json.dumps(value, separators=(',', ':'))}"
+            for key, value in chosen.items()
+        )
         return self._replace(reasons=(*self.reasons, *told))
 
 

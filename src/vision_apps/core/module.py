@@ -47,6 +47,7 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
     presentation: Presentation[BatchT, InputsT, AnswerT]
     exportable: Exportable[InputsT, AnswerT] | None  # none: only weights can be exported
     rates = Rates()  # of the network's backbone
+    chosen: Mapping[str, Any] = MappingProxyType({})  # by dotted key, where the configuration said auto
     starts_from: Mapping[str, Any] = MappingProxyType({})  # what a new run's record says of its weights
     warnings: Sequence[str] = ()  # and of what cannot be learned
 

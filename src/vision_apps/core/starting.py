@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from vision_apps.core import checkpoint_io
 from vision_apps.core.errors import CheckpointError, ConfigError, some
+from vision_apps.core.module import VisionModule
 from vision_apps.core.parts import BACKBONE, backbone
+from vision_apps.core.published import RANDOM
 from vision_apps.core.run_folder import RunFolder
 
 NETWORK, PIXELS = "network.", "normalize."  # of a module: what goes with weights; all else is of its own data
@@ -158,6 +160,13 @@ def left_parts(taken: Taken) -> dict[str, str]:
 def _ends(name: str) -> Iterable[int]:
     """Where the parts of a dotted name end, the outermost first."""
     return [*(i for i, letter in enumerate(name) if letter == "."), len(name)]
+
+
+def backbone_has_learned(module: VisionModule, taken: Taken | None) -> bool:
+    """Whether its weights are published ones or, in part, another run's."""
+    below = names_below_backbone(module.network).values()
+    rest = module.starts_from.get("rest", module.starts_from["weights"])
+    return bool(below) and (rest != RANDOM or any(name in below for name in (taken.names if taken else ())))
 
 
 def unfilled(module: nn.Module, taken: Taken) -> bool:

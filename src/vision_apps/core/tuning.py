@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vision_apps.core import assembly, figures, hardware, process
 from vision_apps.core.config import check
-from vision_apps.core.config.fine_tuning import shares
+from vision_apps.core.config.fine_tuning import BACKBONE_LR, shares, slower
 from vision_apps.core.config.instantiate import build
 from vision_apps.core.data import VisionData
 from vision_apps.core.errors import ConfigError, RunError
@@ -82,8 +82,11 @@ class _Rising(pl.Callback):
         self._window: list[float] = []
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
-        optimizer, rates = trainer.optimizers[0], cast(VisionModule, trainer.lightning_module).rates
-        set_rates(optimizer, rates, self.rates[trainer.global_step])
+        module, lr = cast(VisionModule, trainer.lightning_module), self.rates[trainer.global_step]
+        rates = module.rates
+        if rates.backbone_lr and BACKBONE_LR in module.chosen:  # it follows
+            rates = rates._replace(backbone_lr=slower(lr))
+        set_rates(trainer.optimizers[0], rates, lr)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: object) -> None:
         assert isinstance(module, VisionModule)
@@ -210,7 +213,7 @@ class Tuner:
         process.quieten_lightning()
         trainer: pl.Trainer = build(
             self.config["trainer"],
-            callbacks=[Freezing(shares(self.config["freeze"])), callback],
+            callbacks=[Freezing(shares(self.config["freeze"]), self.config["batch_norm"]), callback],
             devices=1,
             num_nodes=1,
             strategy="auto",

@@ -23,11 +23,16 @@ class ZooNetwork(PublishedNetwork):
 
     Attributes:
         image_size: side of the square input, pixels.
+
+    Args:
+        new_head: no weights come for the last layer. It starts from zeros: the scores of random numbers would
+            move a backbone that has learned away from what it knows before they mean anything.
     """
 
     def __init__(
         self,
         model: nn.Module,
+        new_head: bool,
         image_size: int,
         mean: Sequence[float] | None,
         std: Sequence[float] | None,
@@ -35,6 +40,9 @@ class ZooNetwork(PublishedNetwork):
     ) -> None:
         super().__init__(mean, std, starts_from)
         body, self.head = without_last(model, image_size)
+        if new_head and isinstance(self.head, nn.Linear):
+            nn.init.zeros_(self.head.weight)
+            nn.init.zeros_(self.head.bias)
         self.backbone = Features(body)
         self.image_size = image_size
 
@@ -52,8 +60,7 @@ class Torchvision(ZooNetwork):
     Args:
         name: as ``torchvision.models.list_models`` has it, for instance ``efficientnet_b0``.
         weights: None starts from random numbers, ``DEFAULT`` is the best published set, ``IMAGENET1K_V1`` a
-            named one. The last layer starts from random numbers when ``num_classes`` differs from the
-            published one.
+            named one. The last layer starts from zeros when ``num_classes`` differs from the published one.
         image_size: side of the data's images, pixels; by default what the network was made for. A vision
             transformer's position embeddings are interpolated to it.
         input_size: side that the images are brought to before the network, instead of ``image_size``.
@@ -95,7 +102,8 @@ class Torchvision(ZooNetwork):
             scaled = name in ("googlenet", "inception_v3")
             mean, std = ([0.5] * 3, [0.5] * 3) if scaled else (preset.mean, preset.std)
             starts_from = told(entry, name)
-        super().__init__(model, size, mean, std, starts_from)
+        new_head = weights is None or num_classes != len(entry.meta["categories"])
+        super().__init__(model, new_head, size, mean, std, starts_from)
 
     @staticmethod
     def _state(entry: WeightsEnum, name: str, image_size: int) -> dict[str, Tensor]:
@@ -118,8 +126,7 @@ class Timm(ZooNetwork):
     Args:
         name: as ``timm.list_models`` has it, for instance ``convnext_tiny``.
         weights: a word of `timm_weights`: None, ``auto``, ``pip``, ``DEFAULT``, a tag such as ``a1_in1k`` or
-            a file. The last layer starts from random numbers when ``num_classes`` differs from the published
-            one.
+            a file. The last layer starts from zeros when ``num_classes`` differs from the published one.
         image_size: side of the data's images, pixels; by default what the network was made for. Networks that
             are made for one size are built for this one.
         input_size: side that the images are brought to before the network, instead of ``image_size``.
@@ -146,7 +153,8 @@ class Timm(ZooNetwork):
         if found.overlay is not None:
             model = found.fetched(partial(build, pretrained=True), weights)
         in_whole_numbers(model)
-        super().__init__(model, size, found.mean, found.std, found.told)
+        classes = None if found.overlay is None else found.overlay.get("num_classes", published.num_classes)
+        super().__init__(model, num_classes != classes, size, found.mean, found.std, found.told)
 
     @staticmethod
     def weights_at_hand(key: str, name: str, **_: object) -> str | None:

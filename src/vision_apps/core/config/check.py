@@ -36,6 +36,7 @@ _OF_A_RUN: dict[str, object] = {
     "keep_memory": _AUTO,
     "resume": str | None,
     "init": str | None,
+    "batch_norm": Literal["auto", "fixed", "batch"],
     "freeze": str | list[str] | dict[str, float] | None,
     "allow_targets": list[str],
     "run.root": str,
@@ -54,7 +55,11 @@ _ELSEWHERE = {
     "trainer.use_distributed_sampler": "data.batch_size=",
     "trainer.plugins": "precision=",
 }
-_SETTLED = ("trainer.max_epochs", "trainer.log_every_n_steps")  # `auto` is theirs, too
+_SETTLED = (
+    "trainer.max_epochs",
+    "trainer.log_every_n_steps",
+    fine_tuning.BACKBONE_LR,
+)  # `auto` is theirs, too
 
 
 def check(config: Config | DictConfig) -> None:

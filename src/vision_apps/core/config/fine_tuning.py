@@ -1,9 +1,14 @@
-"""The keys with which a run builds on what is known: ``init``, ``freeze``, and the backbone's own rates."""
+"""The keys with which a run builds on what is known: ``init``, ``freeze``, ``batch_norm``, and the backbone's
+own rates."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from vision_apps.core.errors import ConfigError
 from vision_apps.core.plain import Config
+
+AUTO, FIXED, BATCH = "auto", "fixed", "batch"  # words of batch_norm
+BACKBONE_LR = "optimizer.backbone_lr"
 
 
 class Rates(NamedTuple):
@@ -27,6 +32,29 @@ class Rates(NamedTuple):
         """The rate of a layer, ``depth`` layers before the backbone's last, where the head has ``lr``."""
         decay = 1.0 if self.layer_decay is None else self.layer_decay
         return (lr * decay if self.backbone_lr is None else self.backbone_lr) * decay**depth
+
+
+def slower(lr: float) -> float:
+    """The rate of a backbone that has learned before, where the head has ``lr``."""
+    return float(f"{lr / 10:.12g}")  # as one would write it: 0.0003, not 0.00030000000000000003
+
+
+def settle(config: Config, learned: bool) -> Config:
+    """Replace each ``auto`` of what a backbone does that has ``learned`` before, or has not; returns what was
+    chosen for one that has, by dotted key. `ConfigError` where statistics are to be kept that nobody has."""
+    optimizer, chosen = config.get("optimizer") or {}, {}
+    if config.get("batch_norm") == AUTO:
+        chosen["batch_norm"] = config["batch_norm"] = FIXED if learned else BATCH
+    elif config.get("batch_norm") == FIXED and not learned:
+        raise ConfigError(
+            "batch_norm: fixed keeps the statistics of a backbone that has learned before, and this one has "
+            "not; choose weights for it, init=RUN, or batch_norm=batch"
+        )
+    if optimizer.get("backbone_lr") == AUTO:
+        lr, own = optimizer.get("lr"), learned and optimizer.get("layer_decay") is None
+        optimizer["backbone_lr"] = slower(lr) if own and isinstance(lr, int | float) else None
+        chosen[BACKBONE_LR] = optimizer["backbone_lr"]
+    return chosen if learned else {}
 
 
 def rates(optimizer: Config | None) -> Rates:
