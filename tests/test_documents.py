@@ -87,7 +87,7 @@ def smallest(words: list[str]) -> list[str]:
     if words[0] == "sweep":
         if {"sweep=colorization", "sweep=rates"} & set(words):  # which vary the size of the batch
             small.remove("data.batch_size=4")
-        words = [re.sub(r"^(n_trials|seeds)=.*", r"\1=2", word) for word in words]
+        words = [re.sub(r"^(n_trials|seeds|folds)=.*", r"\1=2", word) for word in words]
         small += ["n_trials=2"] if "sweep=colorization" in words else []
     if not any(word.startswith(("data=", "experiment=")) for word in words):
         return [*words, *small, *WORLD]

@@ -20,7 +20,8 @@ vision-apps compare RUN|SWEEP|FOLDER ... [--last N] [--metric NAME] [--by NAME:m
   --out     a folder for index.html (a page that needs no network), table.csv, table.md and runs.csv
   --format  text, csv or markdown: what is printed
 
-Runs that differ in nothing but the seed are one row: mean ± standard deviation [95 % interval]."""
+Runs that differ in nothing but the seed, or the fold that they hold out, are one row: mean ± standard
+deviation [95 % interval]. Those of folds are corrected for the training samples that they share."""
 
 _RUNS = """\
 vision-apps runs [FOLDER] [FILTER ...] [--last N] [--format text|csv]
@@ -33,7 +34,7 @@ vision-apps runs [FOLDER] [FILTER ...] [--last N] [--format text|csv]
 
 Status is finished, running, stopped (it can be resumed), pruned or failed."""
 
-_WIDTH = 110  # characters where the output is no terminal
+WIDTH = 110  # characters where the output is no terminal
 
 
 _LAST = {"--last": "how many, as in --last 20"}
@@ -61,7 +62,7 @@ def compare(argv: Sequence[str]) -> None:
     found = reading.gather(given.words or ["runs"], last)
     result = comparison.compare(found, metrics, given.value("--by") or "")
     if form == "text":
-        print(tables.text(result, shutil.get_terminal_size((_WIDTH, 0)).columns))
+        print(tables.text(result, shutil.get_terminal_size((WIDTH, 0)).columns))
     else:
         print(tables.csv_of_rows(result) if form == "csv" else tables.markdown(result), end="")
     if (out := given.value("--out")) is not None:

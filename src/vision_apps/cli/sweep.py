@@ -1,5 +1,6 @@
 """``vision-apps sweep``: from words to a search, and on with one."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from vision_apps.cli import arguments
+from vision_apps.cli.compare import WIDTH
 from vision_apps.cli.output import announce
 from vision_apps.core.config import options
 from vision_apps.core.config.suggest import instead_of
@@ -14,6 +16,7 @@ from vision_apps.core.errors import ConfigError
 from vision_apps.core.plain import Config
 
 if TYPE_CHECKING:
+    from vision_apps.sweeps.controller import Sweep
     from vision_apps.sweeps.settings import Settings
     from vision_apps.sweeps.space import Space
 
@@ -45,13 +48,23 @@ def sweep(argv: Sequence[str]) -> None:
     if resumed is not None:
         from vision_apps.sweeps import search
 
-        search.go_on(Path(resumed), words.overrides)
+        _tell_folds(search.go_on(Path(resumed), words.overrides))
         return
     place = words.pop("dir")
     chosen, searched = settings_and_space(words)  # a wrong word is told before torch is imported
     from vision_apps.sweeps import search
 
-    search.begin(chosen, searched, place)
+    _tell_folds(search.begin(chosen, searched, place))
+
+
+def _tell_folds(swept: "Sweep") -> None:
+    """What cross-validation is for: the test figures, every sample measured once."""
+    if not swept.folds or not any(known.is_file() for known in swept.folder.rglob("metrics.json")):
+        return
+    from vision_apps.compare import comparison, reading, tables
+
+    found = comparison.compare(reading.gather([str(swept.folder)]))
+    print("\n" + tables.text(found, shutil.get_terminal_size((WIDTH, 0)).columns), flush=True)
 
 
 def usage() -> str:
@@ -76,7 +89,7 @@ def settings_and_space(words: arguments.Words) -> tuple["Settings", "Space"]:
     given = [word for word in words.overrides if word not in ours]
     said = {_key(word) for word in given}
     fixed = [word for word in content.get("overrides") or [] if _key(word) not in said]
-    searched = space.parse([*fixed, *given], content.get("space") or {}, words.config_dirs)
+    searched = space.parse([*fixed, *given], content.get("space") or {}, words.config_dirs, chosen.several)
     return chosen.for_space(searched.combinations), searched
 
 

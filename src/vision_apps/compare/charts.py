@@ -31,7 +31,7 @@ Figure = dict[str, Any]  # as Plotly's JSON
 
 
 class Look(NamedTuple):
-    """Of a run's curve: runs that differ only in the seed share it."""
+    """Of a run's curve: runs that differ only in the seed or fold share it."""
 
     color: str
     dash: str

@@ -1,4 +1,4 @@
-"""Runs as configurations: what differs in nothing but the seed is one."""
+"""Runs as configurations: what differs in nothing but the seed, or the fold held out, is one."""
 
 import math
 from collections import Counter
@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
-from vision_apps.compare import paired, settings
+from vision_apps.compare import folds, paired, settings
 from vision_apps.compare.paired import Pair
 from vision_apps.compare.reading import Gathered, Run
 from vision_apps.core.config.suggest import instead_of
@@ -25,9 +25,19 @@ class Row:
 
     label: str
     settings: dict[str, str]  # of those that differ
-    runs: list[Run]  # finished, one per seed
+    runs: list[Run]  # finished, one per seed and fold
     started: int  # how many there are, with the unfinished ones
     summaries: dict[str, Summary]
+
+    @property
+    def folds(self) -> int | None:
+        """How many folds the samples were cut into; none without cross-validation."""
+        return self.runs[0].folds
+
+    @property
+    def repeats(self) -> int:
+        """How many values a mean is of: seeds; or folds, each with the mean of its seeds."""
+        return len({run.repeat for run in self.runs})
 
     @property
     def seconds(self) -> float | None:
@@ -60,16 +70,23 @@ class Comparison:
     notes: list[str] = field(default_factory=list)
 
     @property
+    def unit(self) -> str:
+        """What the runs of a configuration differ by: ``seed`` or ``fold``; ``run`` where it is now this, now
+        that."""
+        folded = {bool(row.folds) for row in self.rows}
+        return "run" if len(folded) > 1 else "fold" if True in folded else "seed"
+
+    @property
     def settings(self) -> list[str]:
         """The keys that differ."""
         return list(self.of_runs[0]) if self.of_runs else []
 
 
 def compare(gathered: Gathered, metrics: Sequence[str] = (), by: str | None = None) -> Comparison:
-    """Group runs by what differs but the seed, and summarise ``metrics``, by default the best value of the
-    monitored metric and everything that was tested. ``by``: ``<metric>:min`` or ``<metric>:max``, what the
-    best configuration is chosen by; by default the best value of the monitored metric. `ConfigError` where no
-    run has such a metric."""
+    """Group runs by what differs but the seed and the fold, and summarise ``metrics``, by default the best
+    value of the monitored metric and everything that was tested. ``by``: ``<metric>:min`` or
+    ``<metric>:max``, what the best configuration is chosen by; by default the best value of the monitored
+    metric. `ConfigError` where no run has such a metric."""
     runs = gathered.runs
     of_runs = settings.differing(runs)
     notes: list[str] = []
@@ -92,7 +109,8 @@ def compare(gathered: Gathered, metrics: Sequence[str] = (), by: str | None = No
         notes=notes,
     )
     sign = 1 if judge_mode == "min" else -1
-    means = {id(row): fmean(_by_seed(row, judge).values() or [math.nan]) for row in result.rows}
+    notes += folds.notes(result.rows, shown)
+    means = {id(row): fmean(_by_repeat(row, judge).values() or [math.nan]) for row in result.rows}
     result.rows.sort(key=lambda row: (math.isnan(means[id(row)]), sign * means[id(row)]))
     if (
         judge.endswith("/loss")
@@ -104,7 +122,7 @@ def compare(gathered: Gathered, metrics: Sequence[str] = (), by: str | None = No
         )
     if len(result.rows) > 1:
         best = result.rows[0]
-        result.tests = _tests(result.rows, shown, notes)
+        result.tests = _tests(result.rows, shown, notes, result.unit)
         if judge.startswith("test/"):
             notes.append(
                 f"{best.label} is the best of {len(result.rows)} by the test split, which chose it: "
@@ -182,46 +200,65 @@ def _rows(
         finished = _one_per_seed([run for run in members if run.finished], notes)
         if finished:
             own = dict(zip(names, values, strict=True))
-            row = Row(_name(finished), own, finished, len({run.seed for run in members}), {})
-            columns = {metric: _by_seed(row, metric).values() for metric in metrics}
-            row.summaries = {metric: summarize(list(known)) for metric, known in columns.items() if known}
+            row = Row(_name(finished), own, finished, len({(run.seed, run.repeat) for run in members}), {})
+            columns = {metric: list(_by_repeat(row, metric).values()) for metric in metrics}
+            row.summaries = {
+                metric: _summary(row, metric, known) for metric, known in columns.items() if known
+            }
             rows.append(row)
     return rows
 
 
+def _summary(row: Row, metric: str, values: list[float]) -> Summary:
+    found = summarize(values, row.folds)
+    return found._replace(low=None, high=None) if folds.share_test_samples(row.runs, metric) else found
+
+
 def _one_per_seed(runs: Sequence[Run], notes: list[str]) -> list[Run]:
-    """Of ``runs``, the newest first, one per seed, sorted by it. A run that was done again with the same seed
-    is no further evidence."""
-    by_seed: dict[str, Run] = {}
+    """Of ``runs``, the newest first, one per seed and fold, sorted by them. A run that was done again with
+    the same is no further evidence."""
+    by_seed: dict[tuple[str, str], Run] = {}
     for run in runs:
-        kept = by_seed.setdefault(str(run.seed), run)
+        kept = by_seed.setdefault((str(run.seed), run.repeat), run)
         if kept is not run:
-            notes.append(
-                f"{run.label} has the settings and the seed of {kept.label}, which is newer: it is in no mean"
-            )
-    return sorted(by_seed.values(), key=lambda run: (not isinstance(run.seed, int), run.seed, run.label))
+            what = "the settings, the seed and the fold" if run.folds else "the settings and the seed"
+            notes.append(f"{run.label} has {what} of {kept.label}, which is newer: it is in no mean")
+    return sorted(
+        by_seed.values(), key=lambda run: (not isinstance(run.seed, int), run.seed, run.fold, run.label)
+    )
 
 
 def _name(runs: Sequence[Run]) -> str:
     if len(runs) == 1:
         return runs[0].label
-    # what a sweep calls its runs ends with the seed where it has several
-    common, *others = {str(run.record.get("title") or "").removesuffix(f" seed={run.seed}") for run in runs}
+    # what a sweep calls its runs ends with the seed where it has several, and with the fold
+    common, *others = {
+        str(run.record.get("title") or "").removesuffix(f" fold={run.fold}").removesuffix(f" seed={run.seed}")
+        for run in runs
+    }
     return common if common and not others else f"{runs[0].label} +{len(runs) - 1}"
 
 
 def _baselines(runs: Sequence[Run], notes: list[str]) -> dict[str, dict[str, float]]:
-    seen: dict[str, list[float]] = {}
+    """Where all runs have the same; of cross-validation the mean over folds, where all runs of each have."""
+    seen: dict[str, dict[str, list[float]]] = {}
     for run in runs:
         for name, number in run.final.items() if run.finished else ():
             if name.startswith("test/") and is_baseline(name):
-                seen.setdefault(name, []).append(number)
+                seen.setdefault(name, {}).setdefault(run.repeat if run.folds else "", []).append(number)
     agreed: dict[str, dict[str, float]] = {}
     differing = set()
-    for name, numbers in seen.items():
+    for name, of_folds in seen.items():
         stage, baseline, metric = name.split("/", 2)
-        if all(math.isclose(number, numbers[0], rel_tol=_SAME, abs_tol=1e-9) for number in numbers):
-            agreed.setdefault(baseline, {})[f"{stage}/{metric}"] = numbers[0]
+        one_kind = len({fold.partition(" of ")[2] for fold in of_folds}) == 1
+        if one_kind and all(
+            math.isclose(number, numbers[0], rel_tol=_SAME, abs_tol=1e-9)
+            for numbers in of_folds.values()
+            for number in numbers
+        ):
+            agreed.setdefault(baseline, {})[f"{stage}/{metric}"] = fmean(
+                numbers[0] for numbers in of_folds.values()
+            )
         else:
             differing.add(baseline)
     if differing:
@@ -232,21 +269,28 @@ def _baselines(runs: Sequence[Run], notes: list[str]) -> dict[str, dict[str, flo
     return agreed
 
 
-def _tests(rows: Sequence[Row], metrics: Sequence[str], notes: list[str]) -> dict[str, dict[str, Pair]]:
+def _tests(
+    rows: Sequence[Row], metrics: Sequence[str], notes: list[str], unit: str
+) -> dict[str, dict[str, Pair]]:
     """Every configuration against the first."""
     first, *others = rows
     tests = {}
     for metric in metrics:
-        of_rows = [(row, values) for row in rows if len(values := _by_seed(row, metric)) > 1]
+        of_rows = [
+            (row, values)
+            for row in rows
+            if len(values := _by_repeat(row, metric)) > 1 and not folds.share_test_samples(row.runs, metric)
+        ]
         if not of_rows or of_rows[0][0] is not first:
             continue
-        found = zip(of_rows[1:], paired.against_first([values for _, values in of_rows]), strict=True)
+        tested = paired.against_first([values for _, values in of_rows], [row.folds for row, _ in of_rows])
+        found = zip(of_rows[1:], tested, strict=True)
         pairs = {row.label: pair for (row, _), pair in found if pair is not None}
         if pairs:
             tests[metric] = pairs
     without = [row.label for row in others if not any(row.label in pairs for pairs in tests.values())]
     if without and any(len(row.runs) > 1 for row in rows):
-        notes.append(f"fewer than two seeds in common with {first.label}, so no test: {', '.join(without)}")
+        notes.append(f"fewer than two {unit}s in common with {first.label}, so no test: {', '.join(without)}")
     elif without:
         notes.append(
             "one seed each: whether these configurations differ by more than the seed cannot be said; "
@@ -255,11 +299,16 @@ def _tests(rows: Sequence[Row], metrics: Sequence[str], notes: list[str]) -> dic
     least = min((pair.n for pairs in tests.values() for pair in pairs.values()), default=paired.FEW)
     if least < paired.FEW:
         notes.append(
-            f"with {least} seeds only differences that are large against their spread can be told from "
+            f"with {least} {unit}s only differences that are large against their spread can be told from "
             "chance: a large p-value is no proof that there is none"
         )
     return tests
 
 
-def _by_seed(row: Row, metric: str) -> dict[str, float]:
-    return {str(run.seed): known for run in row.runs if (known := value(run, metric)) is not None}
+def _by_repeat(row: Row, metric: str) -> dict[str, float]:
+    """Seed to value, or fold to the mean of its seeds."""
+    found: dict[str, list[float]] = {}
+    for run in row.runs:
+        if (known := value(run, metric)) is not None:
+            found.setdefault(run.repeat, []).append(known)
+    return {repeat: fmean(values) for repeat, values in found.items()}

@@ -106,8 +106,8 @@ def _results(comparison: Comparison) -> _Part:
     if comparison.rows:
         about = _about(
             f"A row for each configuration, the best by {comparison.by} first: mean ± standard deviation",
-            "over seeds, below it Student's 95 % interval of the mean. Time is the mean, peak memory the",
-            "largest of its runs.",
+            f"over {comparison.unit}s, below it the 95 % interval of the mean. Time is the mean, peak memory",
+            "the largest of its runs.",
         )
         body.append(about + _table(tables.results(comparison), "Settings that differ, results and cost"))
     if len(pruned) > 1:
@@ -123,7 +123,7 @@ def _tests(comparison: Comparison) -> _Part | None:
         return None
     about = _about(
         f"Each configuration minus {comparison.rows[0].label}, the best by {comparison.by}, over the",
-        "seeds that both have: mean difference, Student's interval and paired t-test"
+        f"{comparison.unit}s that both have: mean difference, interval and paired t-test"
         f"{tables.corrected(comparison)}.",
     )
     return _Part("tests", "Paired tests", about + _table(cells, "Paired tests"))

@@ -1,4 +1,4 @@
-"""Configurations against one of them, paired by seed."""
+"""Configurations against one of them, paired by seed or fold."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,16 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vision_apps.core.statistics import quantile
+from vision_apps.core.statistics import quantile, variance_of_mean
 
-FEW = 5  # with fewer seeds only differences that are large against their spread are found
+FEW = 5  # with fewer seeds or folds only differences that are large against their spread are found
 _ROUNDING = 1e-9  # relative; differences that are equal but for rounding have no spread
 
 
 class Pair(NamedTuple):
-    """One configuration against another one, over the seeds that both have."""
+    """One configuration against another one, over the seeds or folds that both have."""
 
-    n: int  # seeds
+    n: int  # of them
     difference: float  # mean of theirs minus the other's
     # of the difference; these intervals of all pairs together cover the truth in 95 of 100 comparisons
     low: float | None  # None where the differences do not vary, as the p-values
@@ -24,9 +24,14 @@ class Pair(NamedTuple):
     holm: float | None  # corrected for having looked at all pairs
 
 
-def against_first(values: Sequence[Mapping[str, float]]) -> list[Pair | None]:
+def against_first(
+    values: Sequence[Mapping[str, float]], folds: Sequence[int | None] | None = None
+) -> list[Pair | None]:
     """All configurations but the first (each seed to value) against the first, paired by seed: mean
     difference, Student's paired t-test and interval.
+
+    Of cross-validated configurations the keys are folds, and ``folds`` says of each configuration how many
+    its samples were cut into: the test is the corrected resampled t-test (`statistics.variance_of_mean`).
 
     The first may be the one that turned out best: which pair is looked at was then chosen by the values, and
     the chance to find a difference by luck is that of all pairs among the configurations. P-values (Holm
@@ -41,10 +46,14 @@ def against_first(values: Sequence[Mapping[str, float]]) -> list[Pair | None]:
     first, second = np.triu_indices(len(values), 1)  # the first one's pairs come first
     common = there[first] & there[second]
     n = common.sum(1)
+    cut = [(folds or [None] * len(values))[i] for i in second.tolist()]  # keys in common are of as many folds
+    share = np.array(
+        [variance_of_mean(count, k) if count else np.nan for count, k in zip(n, cut, strict=True)]
+    )
     with np.errstate(invalid="ignore", divide="ignore"):
         differences = np.where(common, table[second] - table[first], 0.0)
         mean = differences.sum(1) / n
-        error = np.sqrt((np.where(common, differences - mean[:, None], 0.0) ** 2).sum(1) / (n - 1) / n)
+        error = np.sqrt((np.where(common, differences - mean[:, None], 0.0) ** 2).sum(1) / (n - 1) * share)
     # not so where n is below 2 or a value is not finite, which make the error NaN
     varies = error > _ROUNDING * np.abs(differences).max(1, initial=0.0)
     p, corrected = np.ones((2, len(n)))

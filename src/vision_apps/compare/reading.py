@@ -32,6 +32,23 @@ class Run(Listed):
         return self.config.get("seed")
 
     @property
+    def folds(self) -> int | None:
+        """How many folds the samples were cut into; none without cross-validation."""
+        return (self.config.get("data") or {}).get("folds")
+
+    @property
+    def fold(self) -> int:
+        """The one that the run held out; 0 without cross-validation."""
+        return (self.config.get("data") or {}).get("fold") or 0
+
+    @property
+    def repeat(self) -> str:
+        """What makes the run one of several with the same settings: its seed, or the fold it held out."""
+        if not self.folds:
+            return str(self.seed)
+        return f"fold {self.fold} of {self.folds}, split_seed {self.config['data'].get('split_seed', 0)}"
+
+    @property
     def finished(self) -> bool:
         return self.status == "finished"
 

@@ -9,12 +9,14 @@ from vision_apps.core.config.overrides import rounded
 from vision_apps.core.plain import Config
 
 MISSING = "–"  # the setting does not exist in this run
+BY_FOLD = "by fold"
 # A choice stands for all the keys of its group.
 _GROUPS = ("model", "data", "optimizer", "scheduler", "trainer")
 # Where a run is kept and what is shown of it: two runs that differ in nothing else are the same.
 _NO_SETTINGS = (
     "run",
     "seed",
+    "data.fold",
     "resume",
     "allow_targets",
     "logger",
@@ -57,7 +59,22 @@ def of_runs(runs: Sequence[Run]) -> list[dict[str, str]]:
     seeds = [spell(run.seed) for run in runs]
     keys = dict.fromkeys(key for one in flat for key in one)
     own = [key for key in keys if not key.endswith(".seed") or [one.get(key) for one in flat] != seeds]
-    return [{key: one.get(key, MISSING) for key in own} for one in flat]
+    found = [{key: one.get(key, MISSING) for key in own} for one in flat]
+    _join_folds(runs, found)
+    return found
+
+
+def _join_folds(runs: Sequence[Run], found: Sequence[dict[str, str]]) -> None:
+    """What ``auto`` became may differ between the folds of a trial: `BY_FOLD` stands for it in all."""
+    trials: dict[tuple[object, ...], list[dict[str, str]]] = defaultdict(list)
+    for run, one in zip(runs, found, strict=True):
+        if run.folds and run.record.get("trial") is not None:
+            trials[run.sweep, run.record["trial"]].append(one)
+    for members in trials.values():
+        for key in members[0]:
+            if _differ(one[key] for one in members):
+                for one in members:
+                    one[key] = BY_FOLD
 
 
 def _of(run: Run) -> dict[str, str]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
-from vision_apps.compare.comparison import BEST, Comparison, value
+from vision_apps.compare.comparison import BEST, Comparison, Row, value
 from vision_apps.compare.settings import MISSING, choices, in_short
 from vision_apps.core.statistics import Summary
 
@@ -33,15 +33,17 @@ def time(seconds: float | None) -> str:
 def results(comparison: Comparison) -> Cells:
     """A row per configuration, then the baselines."""
     titles = [in_short(name, "")[0] for name in comparison.settings]
-    cells = [["run", *titles, "seeds", *comparison.metrics, "time", "peak memory", "parameters"]]
+    cells = [
+        ["run", *titles, f"{comparison.unit}s", *comparison.metrics, "time", "peak memory", "parameters"]
+    ]
     for row in comparison.rows:
-        finished, memory, count = len(row.runs), row.largest("peak_memory"), row.largest("parameters")
-        known = [_told(row.summaries.get(metric), finished) for metric in comparison.metrics]
+        memory, count = row.largest("peak_memory"), row.largest("parameters")
+        known = [_told(row.summaries.get(metric), row.repeats) for metric in comparison.metrics]
         cells.append(
             [
                 row.label,
                 *_values(row.settings),
-                str(finished) if finished == row.started else f"{finished} of {row.started}",
+                _runs(row),
                 *known,
                 time(row.seconds),
                 MISSING if memory is None else f"{memory / 2**20:,.0f} MiB",
@@ -55,11 +57,21 @@ def results(comparison: Comparison) -> Cells:
     return cells
 
 
-def _told(summary: Summary | None, seeds: int) -> str:
+def _runs(row: Row) -> str:
+    """How many seeds or folds there are, and of how many."""
+    every = max(row.started, row.folds or 0)
+    of_seeds = f" of {every}" if len(row.runs) < every else ""
+    if not row.folds:
+        return f"{len(row.runs)}{of_seeds}"
+    seeds = len({run.seed for run in row.runs})
+    return f"{row.repeats}" + (f" × {seeds} seeds" if seeds > 1 else of_seeds)
+
+
+def _told(summary: Summary | None, repeats: int) -> str:
     """With its own n where it is not that of the row."""
     if summary is None:
         return MISSING
-    return summary.spread if summary.n == seeds else str(summary)
+    return summary.spread if summary.n == repeats else str(summary)
 
 
 def _values(of: dict[str, str]) -> list[str]:
@@ -70,13 +82,14 @@ def unfinished(comparison: Comparison, pruned: bool = False) -> Cells:
     """What is in no mean: the failures first, or what was given up; the titles alone where there is none."""
     titles = [in_short(name, "")[0] for name in comparison.settings]
     own = {id(run): one for run, one in zip(comparison.runs, comparison.of_runs, strict=True)}
-    cells = [["run", "status", *titles, "seed", f"{BEST}{comparison.monitor} so far", "error"]]
+    cells = [["run", "status", *titles, comparison.unit, f"{BEST}{comparison.monitor} so far", "error"]]
     for run in comparison.unfinished:
         if (run.status == "pruned") != pruned:
             continue
         error = " ".join(str(run.record.get("error", "")).split())
         best = number(run.best)
-        cells.append([run.label, run.status, *_values(own[id(run)]), str(run.seed), best, cut(error, _ERROR)])
+        which = str(run.fold if run.folds else run.seed)
+        cells.append([run.label, run.status, *_values(own[id(run)]), which, best, cut(error, _ERROR)])
     if not any(row[-1] for row in cells[1:]):
         cells = [row[:-1] for row in cells]
     return cells
@@ -88,7 +101,7 @@ def tested(comparison: Comparison, metrics: Sequence[str]) -> Cells:
     titles = [
         "metric",
         "run",
-        "seeds",
+        f"{comparison.unit}s",
         "difference",
         "95 % interval",
         "p",
@@ -159,7 +172,9 @@ def _document(
     broken, pruned = unfinished(comparison), unfinished(comparison, pruned=True)
     tests = tested(comparison, on_paper(comparison))
     best = comparison.rows[0].label if comparison.rows else ""
-    against = f"paired by seed, each minus {best}, the best by {comparison.by}{corrected(comparison)}"
+    against = (
+        f"paired by {comparison.unit}, each minus {best}, the best by {comparison.by}{corrected(comparison)}"
+    )
     left_out = [f"left out: {path} {reason}" for path, reason in comparison.left_out]
     notes = [f"note: {note}" for note in comparison.notes]
     parts = [
@@ -180,12 +195,18 @@ def csv_of_rows(comparison: Comparison) -> str:
     columns = [name for metric in comparison.metrics for name in (metric, *(f"{metric} {p}" for p in parts))]
     lines: list[dict[str, object]] = []
     for row in comparison.rows:
-        line: dict[str, object] = {"run": row.label, **row.settings, "seeds": len(row.runs)}
+        line: dict[str, object] = {
+            "run": row.label,
+            **row.settings,
+            "seeds": len({run.seed for run in row.runs}),
+        }
+        line |= {"folds": row.repeats} if row.folds else {}
         for metric, known in row.summaries.items():
             line |= {metric: known.mean, **{f"{metric} {part}": getattr(known, part) for part in parts}}
         lines.append(line | {"seconds": row.seconds} | {name: row.largest(name) for name in _COST})
     lines += [{"run": f"baseline {name}", **values} for name, values in comparison.baselines.items()]
-    return csv_text(["run", *comparison.settings, "seeds", *columns, "seconds", *_COST], lines)
+    repeats = ["seeds", "folds"] if any(row.folds for row in comparison.rows) else ["seeds"]
+    return csv_text(["run", *comparison.settings, *repeats, *columns, "seconds", *_COST], lines)
 
 
 def csv_of_runs(comparison: Comparison) -> str:
@@ -194,12 +215,13 @@ def csv_of_runs(comparison: Comparison) -> str:
     tests = dict.fromkeys(name for run in comparison.runs for name in run.final if name.startswith("test/"))
     metrics = [*best, *tests, *(name for name in comparison.metrics if name not in (*best, *tests))]
     chosen = choices(comparison.runs)
-    first = ("run", "label", "status", "error", "task", "started", "group", "trial", "seed")
+    fold = ["fold"] if any(run.folds for run in comparison.runs) else []
+    first = ("run", "label", "status", "error", "task", "started", "group", "trial", "seed", *fold)
     names = [*first, *dict.fromkeys([*chosen[0], *comparison.settings]), *metrics, "seconds", *_COST]
     lines = [
         {"run": run.folder.path, "label": run.label, "status": run.status, "task": run.task}
         | {name: run.record.get(name) for name in ("error", "started", "group", "trial")}
-        | {"seed": run.seed, **choice, **own}
+        | {"seed": run.seed, "fold": run.fold if run.folds else None, **choice, **own}
         | {metric: value(run, metric) for metric in metrics}
         | {name: run.metrics.get(name) for name in ("seconds", *_COST)}
         for run, choice, own in zip(comparison.runs, chosen, comparison.of_runs, strict=True)

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset, Subset
 
 from vision_apps.core.augmentation import is_over
 from vision_apps.core.class_names import not_taught
-from vision_apps.core.errors import ConfigError, CorruptSample
+from vision_apps.core.errors import ConfigError, CorruptSample, require_no
 from vision_apps.core.fields import kinds
 from vision_apps.core.loader import BatchLoader, Remainder, read_sample
 from vision_apps.core.renumbering import Renumbered, class_fields
@@ -93,6 +93,8 @@ class VisionData(pl.LightningDataModule):
         seed: of the order of an epoch and of augmentation.
         split_seed: of splits that are drawn and of the order of their samples; apart from ``seed``, so that
             runs with different seeds are tested on the same samples.
+        folds: into how many the samples are cut for cross-validation; null: no folds.
+        fold: which of them this run holds out, from 0.
         limit_train, limit_val, limit_test: use only the first so many samples.
         on_corrupt: what a broken file does: ``refuse`` stops, ``skip`` leaves it out and counts it.
     """
@@ -100,6 +102,10 @@ class VisionData(pl.LightningDataModule):
     fields: ClassVar[tuple[str, ...]] = ()  # that its samples may have
     to_measure: ClassVar[tuple[str, ...]] = ()  # those of them that training does without
     fact_names: ClassVar[tuple[str, ...]] = ()  # that `facts` may have
+    why_no_folds: ClassVar[str | None] = (  # none where ``load`` heeds ``folds``
+        "its samples are no files of which folds could be drawn; runs with other seeds are what it has: "
+        "vision-apps sweep seeds=5, or data.folds=null"
+    )
     batch_type: type  # set by the engine from the application's module
 
     def __init__(
@@ -114,11 +120,14 @@ class VisionData(pl.LightningDataModule):
         augment: Mapping[str, Transform | None] | None = None,
         seed: int = 0,
         split_seed: int = 0,
+        folds: int | None = None,
+        fold: int | None = None,
         limit_train: int | None = None,
         limit_val: int | None = None,
         limit_test: int | None = None,
         on_corrupt: Literal["refuse", "skip"] = "refuse",
     ) -> None:
+        require_no(self.fold_problems(folds, fold))
         super().__init__()
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
@@ -131,6 +140,7 @@ class VisionData(pl.LightningDataModule):
         }
         self.seed = seed
         self.split_seed = split_seed
+        self.folds, self.fold = folds, fold
         self.chosen: dict[str, Any] = {}  # what ``auto`` became among the arguments
         self.drawn: tuple[Split, ...] = ()  # splits that no file gives, known after ``prepare_data``
         self.drawn_before: Mapping[str, Split] = {}  # of samples that a run saw: they stay there
@@ -141,6 +151,26 @@ class VisionData(pl.LightningDataModule):
         self.loaders: dict[Split, BatchLoader] = {}
         self._samples: dict[Split, Any] = {}
         self._position: dict[str, int] | None = None
+
+    @classmethod
+    def fold_problems(cls, folds: int | None, fold: int | None) -> list[str]:
+        """What is wrong with these arguments, a text for each."""
+        if folds is None:
+            return (
+                []
+                if fold is None
+                else [f"data.fold: {fold} of how many? Say data.folds=5, or data.fold=null"]
+            )
+        if cls.why_no_folds:
+            return [f"data.folds: {folds}, and the data are {cls.__name__}: {cls.why_no_folds}"]
+        if folds < 2:
+            return [f"data.folds: {folds}; expected at least 2"]
+        if fold is None:
+            return [
+                f"data.folds: a run holds one of {folds} folds out; say which, as in data.fold=0, or train "
+                f"all {folds}: vision-apps sweep folds={folds}, with the other words as they are"
+            ]
+        return [] if 0 <= fold < folds else [f"data.fold: {fold}; expected 0 to {folds - 1}"]
 
     def settle(self) -> dict[str, Any]:
         """Choose what was given as ``auto`` by what the data are, known after ``prepare_data``; returns the

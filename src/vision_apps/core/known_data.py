@@ -18,7 +18,7 @@ from vision_apps.core.spelling import alike
 log = logging.getLogger(__name__)
 
 _LISTS = "splits"  # a folder of the run
-_DRAWING = ("split_seed", "val_fraction", "test_fraction", "val_images")
+_DRAWING = ("split_seed", "folds", "fold", "val_fraction", "test_fraction", "val_images")
 _NAMED = 3  # samples in an error
 
 
@@ -78,7 +78,7 @@ def compare(
             raise DataError(
                 f"data: {split} has {len(trained)} samples that the run was trained on "
                 f"({some(trained, _NAMED)}): its splits were drawn otherwise. Leave data.split_seed, "
-                "data.val_fraction and data.test_fraction as they were; the lists are in "
+                "data.fold, data.val_fraction and data.test_fraction as they were; the lists are in "
                 f"{folder.path / _LISTS}"
             )
     before, now = folder.mapping("data.json"), data.fingerprint(splits)

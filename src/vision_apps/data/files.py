@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
@@ -15,6 +15,7 @@ from vision_apps.core.errors import CorruptSample, DataError, require_no, some
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.spelling import alike
 from vision_apps.data import auto
+from vision_apps.data.folds import hold_out
 from vision_apps.data.images import MAX_PIXELS
 from vision_apps.data.memory import Decoded, FileSamples, decode
 from vision_apps.data.on_disk import OnDisk
@@ -48,6 +49,9 @@ class Listing(Protocol):
     @property
     def classes(self) -> list[int] | None:
         """Of each the class, where it has one."""
+
+    def joined(self, more: Self) -> Self:
+        """These files and, after them, those."""
 
     def take(self, rows: Tensor) -> Self:
         """The files with these numbers, int64 [n], in their order."""
@@ -96,6 +100,8 @@ class FileData(FolderData):
         max_pixels: a larger picture is refused before it is decoded.
     """
 
+    why_no_folds: ClassVar[str | None] = None
+
     def __init__(
         self, root: str, *, batch_size: int | Auto = 64, max_pixels: int = MAX_PIXELS, **loader: Any
     ) -> None:
@@ -129,12 +135,15 @@ class FileData(FolderData):
         self, found: Mapping[Split, AnyListing], fractions: Mapping[Split, float]
     ) -> dict[Split, AnyListing]:
         """All splits, each in an order that ``split_seed`` draws. A missing one is drawn from the training
-        files by their names below ``root``, as `data.splits.draw` says. `DataError` where there are too few
-        of them."""
+        files by their names below ``root``, as `data.splits.draw` says; with ``folds`` as
+        `data.folds.hold_out` does, of the files of training and validation together. `DataError` where there
+        are too few of them."""
+        if self.folds is not None:
+            found = self._unfolded(found)
         asked = {split: fractions[split] for split in SPLITS if split not in found}
         whole = found["train"]
         names = self._named(whole)
-        drawn = draw(names, asked, self.split_seed, whole.classes, self.drawn_before) if asked else []
+        drawn = self._draw(names, asked, whole.classes) if asked else []
         for split in asked:
             if split not in drawn:
                 raise self.problem(f"{len(names)} pictures are too few to hold some of them out for {split}")
@@ -154,6 +163,34 @@ class FileData(FolderData):
         self._files = dict(splits)
         self._tell_shared()
         return splits
+
+    def _unfolded(self, found: Mapping[Split, AnyListing]) -> dict[Split, AnyListing]:
+        """What is cut into folds, as training files, each once; and the test split where it has one."""
+        every = found["train"].joined(found["val"]) if "val" in found else found["train"]
+        rows = {name: row for row, name in reversed([*enumerate(self._named(every))])}
+        assert self.folds is not None
+        if len(rows) < self.folds:
+            raise self.problem(f"{len(rows)} pictures are too few for data.folds={self.folds}")
+        own = {"test": found["test"]} if "test" in found else {}
+        return {"train": every.take(torch.tensor(sorted(rows.values()))), **own}  # type: ignore[dict-item]
+
+    def _draw(
+        self, names: Sequence[str], asked: Mapping[Split, float], classes: Sequence[int] | None
+    ) -> list[Split]:
+        if self.folds is None or self.fold is None:
+            return draw(names, asked, self.split_seed, classes, self.drawn_before)
+        # a test split of its own measures all runs, and the fold is what they choose by
+        held: Split = "test" if "test" in asked else "val"
+        return hold_out(
+            names,
+            self.fold,
+            self.folds,
+            self.split_seed,
+            held=held,
+            val_fraction=asked["val"] if held == "test" else 0.0,
+            classes=classes,
+            known=self.drawn_before,
+        )
 
     def _tell_shared(self) -> None:
         """Lists of splits may name a file twice: what is trained on says nothing when it is measured."""

@@ -189,14 +189,15 @@ def _metrics(run: RunFolder | None, checkpoint: str) -> str:
 
 
 def _other_seeds(run: RunFolder | None) -> list[dict[str, float]]:
-    """Test metrics of the finished runs of the same trial of a sweep."""
+    """Test metrics of the finished runs of the same trial of a sweep, and of the same fold."""
     if run is None or run.record.get("trial") is None:
         return []
-    group = {name: run.record.get(name) for name in ("group", "trial")}
+    group = {name: run.record.get(name) for name in ("group", "trial", "fold")}
     found = []
     for path in sorted(run.path.absolute().parent.iterdir()):
         other = RunFolder(path)
-        if path.name != run.path.absolute().name and group.items() <= other.record.items():
+        alike = all(other.record.get(name) == value for name, value in group.items())
+        if path.name != run.path.absolute().name and alike:
             final = _json(other, "metrics.json").get("final") or {}
             found += [final] * any(name.startswith("test/") for name in final)
     return found

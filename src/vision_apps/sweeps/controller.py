@@ -49,7 +49,7 @@ class Open:
     number: int
     waiting: list[Unit]
     running: dict[int, "Running"] = field(default_factory=dict)  # by slot
-    values: dict[int, list[float]] = field(default_factory=dict)  # by seed
+    values: dict[Unit, list[float]] = field(default_factory=dict)  # of the objectives
 
 
 @dataclass
@@ -85,7 +85,7 @@ class Sweep:
         self.folder, self.space, self.settings, self.study = folder, space, settings, opened
         self.objectives = objectives
         self.seeds = settings.seeds_from(first_seed)
-        self.several = len(self.seeds) > 1
+        self.folds = range(settings.folds) if settings.folds else None
         self.slots, self.gpus = processes.shares(gpus, per_trial, settings.jobs)
         self.count = settings.count(space.combinations)
         self.open: dict[int, Open] = {}
@@ -95,6 +95,18 @@ class Sweep:
         self._signals = 0
         self._executor: submitit.AutoExecutor | None = None
         self._adopted = float("-inf")
+
+    @property
+    def runs(self) -> int:
+        """How many runs a trial has."""
+        return len(self.seeds) * len(self.folds or [None])
+
+    @property
+    def of_each(self) -> str:
+        """What the runs of a trial differ by, and how many there are of it."""
+        folds = f"{len(self.folds)} folds" if self.folds else ""
+        seeds = f"{len(self.seeds)} seeds" if not folds or len(self.seeds) > 1 else ""
+        return " of ".join(filter(None, (folds, seeds)))
 
     # ---- the loop ------------------------------------------------------------------------------------------
 
@@ -191,7 +203,7 @@ class Sweep:
         return free[: max(0, len(free) - alive)]
 
     def _next(self, opened: Open) -> bool:
-        """Whether a run of the trial may begin; the pruner judges the first seed before the others start."""
+        """Whether a run of the trial may begin; the pruner judges the first one before the others start."""
         if not opened.waiting:
             return False
         judged = not self.settings.pruner or not opened.running
@@ -214,26 +226,35 @@ class Sweep:
     def _units(self, number: int, values: Values) -> list[Unit]:
         words = tuple(self.space.words(values))
         seeds = [int(values["seed"])] if self.space.varies_seed else self.seeds  # type: ignore[arg-type]
+        several = len(self.seeds) > 1
+
+        def folder(seed: int, fold: int | None) -> RunFolder:
+            return RunFolder(trial.folder_of(self.folder, number, seed if several else None, fold))
+
         return [
-            Unit(number, seed, RunFolder(trial.folder_of(self.folder, number, seed, self.several)), words)
+            Unit(number, seed, fold, folder(seed, fold), words)
             for seed in seeds
+            for fold in self.folds or [None]
         ]
 
     def _start(self, opened: Open, unit: Unit, slot: int) -> None:
         started = (unit.folder.path / "config.yaml").is_file()
         if not started:
-            trial.prepare(unit, self.space, self.folder.name, self.several, self._pruning(unit))
+            folds = self.settings.folds
+            trial.prepare(unit, self.space, self.folder.name, len(self.seeds), folds, self._pruning(unit))
         words = processes.command(unit.folder, started=started)
         if self._executor is not None:
             job: Job = processes.SlurmJob(self._executor, words)
         else:
-            output = self.folder / "output" / f"{unit.number:04d}-seed-{unit.seed}.txt"
+            fold = "" if unit.fold is None else f"-fold-{unit.fold}"
+            output = self.folder / "output" / f"{unit.number:04d}-seed-{unit.seed}{fold}.txt"
             gpus = self.gpus[slot] if self.gpus else None
             job = processes.Process(words, output, self.slots, gpus)
         opened.running[slot] = Running(unit, job, time.time())
 
     def _pruning(self, unit: Unit) -> dict[str, object] | None:
-        if not self.settings.pruner or (self.several and unit.seed != self.seeds[0]):
+        first = (len(self.seeds) == 1 or unit.seed == self.seeds[0]) and not unit.fold
+        if not self.settings.pruner or not first:
             return None
         return {
             "_target_": "vision_apps.sweeps.pruning.Pruning",
@@ -267,7 +288,7 @@ class Sweep:
             if not all(map(math.isfinite, values)):
                 self._fail(opened, f"{', '.join(self.objectives)} is {values}: not a finite number")
                 return
-            opened.values[unit.seed] = values
+            opened.values[unit] = values
         elif status == "pruned":
             self._tell(opened, TrialState.PRUNED)
         elif status == "failed":
@@ -286,7 +307,7 @@ class Sweep:
     def _tell(
         self, opened: Open, state: TrialState, values: list[float] | None = None, error: str | None = None
     ) -> None:
-        """The trial has ended; runs of its other seeds are not needed any more."""
+        """The trial has ended; its other runs are not needed any more."""
         for running in opened.running.values():
             running.job.stop(now=True)
         opened.waiting.clear()
@@ -296,10 +317,22 @@ class Sweep:
             trial_id = studies.trial_id(self.study, opened.number)
             if error is not None:
                 storage.set_trial_user_attr(trial_id, "error", error)
-            if opened.values and self.several:
-                by_seed = {str(seed): found for seed, found in opened.values.items()}
-                storage.set_trial_user_attr(trial_id, "by_seed", by_seed)
+            if opened.values and self.settings.several:
+                name, found = self._by_run(opened)
+                storage.set_trial_user_attr(trial_id, name, found)
             self.study.tell(opened.number, values, state)
+
+    def _by_run(self, opened: Open) -> tuple[str, dict[str, list[float]]]:
+        """What the values of a trial's runs are kept as, and the values: by seed, or by fold, of whose seeds
+        they are then the means."""
+        if not self.folds:
+            return studies.BY_SEED, {str(unit.seed): values for unit, values in opened.values.items()}
+        of_fold: dict[str, list[list[float]]] = {}
+        for unit, values in opened.values.items():
+            of_fold.setdefault(str(unit.fold), []).append(values)
+        return studies.BY_FOLD, {
+            fold: [fmean(column) for column in zip(*values, strict=True)] for fold, values in of_fold.items()
+        }
 
     # ---- what a killed sweep left --------------------------------------------------------------------------
 

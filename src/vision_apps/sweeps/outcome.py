@@ -14,7 +14,7 @@ RESULTS = "results.csv"
 
 def write(sweep: Sweep) -> None:
     """Write ``results.csv``: one row for each trial with its state, settings, and per objective the mean over
-    seeds, their standard deviation, Student's interval and n."""
+    seeds or folds, their standard deviation, interval and n."""
     trials = studies.counted(sweep.study.trials)
     rows = [_row(sweep, known) for known in trials]
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -27,22 +27,23 @@ def write(sweep: Sweep) -> None:
 def _row(sweep: Sweep, known: FrozenTrial) -> dict[str, object]:
     row: dict[str, object] = {"trial": known.number, "state": known.state.name.lower()} | known.params
     for index, name in enumerate(sweep.objectives):
-        found = summary(known, index)
+        found = summary(known, index, sweep.settings.folds)
         if found is not None:
             row |= {name: found.mean}
-            if sweep.several:
+            if sweep.runs > 1:
                 row |= {f"{name} {part}": getattr(found, part) for part in ("std", "low", "high", "n")}
     row["error"] = next(iter(known.user_attrs.get("error", "").splitlines()), "")
     return row
 
 
-def summary(known: FrozenTrial, objective: int) -> Summary | None:
-    """An objective, by its index, over a trial's seeds; None where the trial did not finish."""
+def summary(known: FrozenTrial, objective: int, folds: int | None) -> Summary | None:
+    """An objective, by its index, over a trial's seeds, or over its ``folds``; None where the trial did not
+    finish."""
     if known.state != TrialState.COMPLETE or known.values is None:
         return None
-    by_seed = known.user_attrs.get("by_seed")
-    values = [found[objective] for found in by_seed.values()] if by_seed else [known.values[objective]]
-    return summarize(values)
+    by_run = known.user_attrs.get(studies.BY_FOLD if folds else studies.BY_SEED)
+    values = [found[objective] for found in by_run.values()] if by_run else [known.values[objective]]
+    return summarize(values, folds)
 
 
 def tell(sweep: Sweep) -> None:
@@ -58,7 +59,10 @@ def tell(sweep: Sweep) -> None:
         print(f"  output in {sweep.folder / 'output'}/{known.number:04d}-*.txt")
     print(f"{finished} finished · {pruned} pruned · {len(failed)} failed · {sweep.folder / RESULTS}")
     for known in table.best_trials(sweep.study):
-        values = [f"{name} {summary(known, index)}" for index, name in enumerate(sweep.objectives)]
+        values = [
+            f"{name} {summary(known, index, sweep.settings.folds)}"
+            for index, name in enumerate(sweep.objectives)
+        ]
         print(f"best  trial {known.number:04d}: {' · '.join(values)}")
         print(f"      {table.settings_text(known)}")
     print(f"next  {command('compare', sweep.folder, '--out', sweep.folder / 'compare')}", flush=True)

@@ -38,7 +38,7 @@ class Record(TypedDict):
     settings: dict[str, object]
 
 
-def begin(chosen: Settings, searched: Space, place: str | None) -> None:
+def begin(chosen: Settings, searched: Space, place: str | None) -> Sweep:
     """Search from the start, in the folder ``place``, by default ``<run.root>/sweeps/<number>-<words>``.
     `ConfigError` where a configuration of the space or a setting does not fit, `RunError` where the folder
     exists already."""
@@ -57,13 +57,13 @@ def begin(chosen: Settings, searched: Space, place: str | None) -> None:
         settings=dataclasses.asdict(dataclasses.replace(chosen, storage=None)),  # may hold a password
     )
     try:
-        _run(folder, record, storage=chosen.storage)
+        return _run(folder, record, storage=chosen.storage)
     finally:
         if not any(folder.glob("trials/*")):  # nothing began
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def go_on(folder: Path, changes: Sequence[str]) -> None:
+def go_on(folder: Path, changes: Sequence[str]) -> Sweep:
     """Search on in the folder of a sweep that was stopped or killed; ``changes`` are ``setting=value``.
     `ConfigError` where a setting cannot be changed, `RunError` where the folder is no sweep's."""
     try:
@@ -80,26 +80,34 @@ def go_on(folder: Path, changes: Sequence[str]) -> None:
                 f"{word}: a sweep that goes on keeps its {name}{nearest(name, CHANGEABLE)}; "
                 f"changed can be: {', '.join(CHANGEABLE)}. Leave resume= out to begin a new one"
             )
-    _run(folder, record, studies.recalled(folder), changes)
+    return _run(folder, record, studies.recalled(folder), changes)
 
 
-def _run(folder: Path, record: Record, storage: str | None, changes: Sequence[str] = ()) -> None:
+def _run(folder: Path, record: Record, storage: str | None, changes: Sequence[str] = ()) -> Sweep:
     chosen = settings.read(record["settings"], changes)
-    searched = space.parse(record["fixed"], record["space"], [Path(path) for path in record["config_dirs"]])
+    dirs = [Path(path) for path in record["config_dirs"]]
+    searched = space.parse(record["fixed"], record["space"], dirs, chosen.several)
     if searched.varies_seed and chosen.seeds != 1:
         raise ConfigError(
             f"seeds: {chosen.seeds} are asked for each trial, and seed itself varies; leave one of them out: "
             "runs of one trial are averaged (seeds=3), trials are compared (seed=0,1,2)"
         )
+    if chosen.folds and (word := searched.of_folds()):
+        raise ConfigError(
+            f"{word}: folds={chosen.folds} cuts the samples and trains all folds; leave one out"
+        )
     for sample in searched.samples():
         config = compose.compose([*searched.fixed, *sample], searched.dirs)
+        if chosen.folds:
+            config.data.folds, config.data.fold = chosen.folds, 0
         targets.allow(config.allow_targets)
         check.check(config)
     if chosen.launcher == "processes":
         hardware.require(config)
     objectives, first_seed = record["objectives"], record["first_seed"]
     seeds = chosen.seeds_from(first_seed)
-    identity = {"task": record["task"], "space": record["space"], "objectives": objectives, "seeds": seeds}
+    identity: dict[str, object] = {"task": record["task"], "space": record["space"], "objectives": objectives}
+    identity |= {"seeds": seeds, "folds": chosen.folds}
     storage, name = storage or studies.place(folder / "study.db"), chosen.study or record["name"]
     study = studies.open_study(storage, name, chosen, objectives, identity, first_seed)
     gpus = processes.visible_gpus() if chosen.launcher == "processes" else []
@@ -110,7 +118,7 @@ def _run(folder: Path, record: Record, storage: str | None, changes: Sequence[st
     (folder / _FILE).write_text(json.dumps(record, indent=2) + "\n")
     done = len(studies.ended(study.trials))
     print(
-        f"sweep     {folder} · {sweep.count} trials, {done} ended before · {len(sweep.seeds)} seeds · "
+        f"sweep     {folder} · {sweep.count} trials, {done} ended before · {sweep.of_each} · "
         f"{sweep.slots} at a time\nstudy     {name} in {studies.without_password(storage)}",
         flush=True,
     )
@@ -120,6 +128,7 @@ def _run(folder: Path, record: Record, storage: str | None, changes: Sequence[st
         finally:
             outcome.write(sweep)
     outcome.tell(sweep)
+    return sweep
 
 
 def _without_password(word: str) -> str:

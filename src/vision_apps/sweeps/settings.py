@@ -40,6 +40,8 @@ class Settings:
     Args:
         n_trials: trials that end, well or not; null: every combination of a grid, else 20.
         seeds: runs of each trial, ``seed`` and those after it, or their list; their mean is its value.
+        folds: each trial is cross-validated: as many runs, each of which holds one of so many parts of the
+            samples out and is tested on it (``data.folds``, ``data.fold``).
         jobs: trials at a time; null: as many as the GPUs allow, one without GPUs.
         sampler, sampler_options: one of `SAMPLERS` and arguments of its Optuna class; null: ``grid`` where
             each axis is a list and ``n_trials`` is null, else ``tpe``.
@@ -62,6 +64,7 @@ class Settings:
 
     n_trials: int | None = None
     seeds: int | tuple[int, ...] = 1
+    folds: int | None = None
     jobs: int | None = None
     sampler: str | None = None
     sampler_options: Mapping[str, object] = dataclasses.field(default_factory=dict)
@@ -80,6 +83,11 @@ class Settings:
     def seeds_from(self, first: int) -> list[int]:
         """The seeds of each trial's runs; ``first`` where only their number is set."""
         return [first + i for i in range(self.seeds)] if isinstance(self.seeds, int) else list(self.seeds)
+
+    @property
+    def several(self) -> bool:
+        """Whether a trial has more than one run."""
+        return self.folds is not None or len(self.seeds_from(0)) > 1
 
     @property
     def seconds(self) -> float | None:
@@ -171,6 +179,7 @@ def _one_of(*names: str) -> _Check:
 _CHECKS: dict[str, _Check] = {
     **dict.fromkeys(("n_trials", "jobs"), (_count, "a number above 0")),
     "seeds": (_seeds, "a number above 0, or a list of different seeds as in seeds=[1,2,3]"),
+    "folds": (lambda value: _count(value) and value != 1, "a number above 1"),
     "sampler": _one_of(*SAMPLERS),
     "pruner": _one_of(*PRUNERS),
     **dict.fromkeys(

@@ -85,6 +85,12 @@ class Space(NamedTuple):
         """The overrides of one trial, without what is fixed."""
         return [f"{axis.key}={axis.spelled(values[axis.name])}" for axis in self.axes]
 
+    def of_folds(self) -> str | None:
+        """The word that says how a run cuts its samples into folds, or which one it holds out."""
+        words = [*self.fixed, *(f"{axis.key}={axis.text}" for axis in self.axes)]
+        ours = ("data.folds", "data.fold")
+        return next((word for word in words if word.partition("=")[0].lstrip("+") in ours), None)
+
     def samples(self) -> list[list[str]]:
         """Overrides of a few trials that between them take every option of every group that is varied: what
         is checked before the start."""
@@ -96,13 +102,16 @@ class Space(NamedTuple):
         return [self.words(sample) for sample in samples]
 
 
-def parse(words: Sequence[str], axes: Mapping[str, str], config_dirs: Sequence[Path] = ()) -> Space:
+def parse(
+    words: Sequence[str], axes: Mapping[str, str], config_dirs: Sequence[Path] = (), several: bool = False
+) -> Space:
     """The space that a sweep is to search.
 
     Args:
         words: overrides, some with several values.
         axes: key to values, as a file in ``conf/sweep`` lists them; ``words`` win.
         config_dirs: the user's own configuration folders.
+        several: each trial has several runs, so that one trial is enough.
 
     Raises:
         ConfigError: nothing is varied, or something cannot be.
@@ -122,7 +131,7 @@ def parse(words: Sequence[str], axes: Mapping[str, str], config_dirs: Sequence[P
             varied.append(_axis(override))
         else:
             fixed.append(word)
-    if not varied:
+    if not varied and not several:
         raise ConfigError(
             "the space is empty: nothing varies; give a key several values, as in seed=0,1 or "
             "'optimizer.lr=tag(log,interval(1e-4,1e-2))', or choose one of conf/sweep with sweep="

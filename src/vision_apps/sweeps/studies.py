@@ -27,7 +27,7 @@ _LOCKED_SECONDS = 30  # that SQLite waits for another writer
 _TRIES = 5  # to open an empty database
 _WITHOUT_SEED_OFFSET = ("qmc",)  # its sequence is counted in the study
 # user attributes of a trial
-OWNER, SUPERSEDED = "sweep", "superseded"
+OWNER, SUPERSEDED, BY_SEED, BY_FOLD = "sweep", "superseded", "by_seed", "by_fold"
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

@@ -59,8 +59,8 @@ def table(sweep: Sweep) -> Table:
     trials = studies.counted(sweep.study.get_trials(deepcopy=False))
     best = {found.number for found in best_trials(sweep.study)}
     objectives = ", ".join(f"{name} ({mode})" for name, mode in sweep.objectives.items())
-    seeds = f"mean of {len(sweep.seeds)} seeds" if sweep.several else "one seed each"
-    title = f"{sweep.folder.name} · {objectives}, {seeds}"
+    runs = f"mean of {sweep.of_each}" if sweep.runs > 1 else "one seed each"
+    title = f"{sweep.folder.name} · {objectives}, {runs}"
     result = Table(title=title, caption=_caption(sweep, trials), expand=False)
     for name in ("trial", "state", "value", "best", "settings"):
         result.add_column(name, no_wrap=name != "settings", justify="right" if name == "value" else "left")
@@ -80,8 +80,8 @@ def _running(sweep: Sweep, opened: Open) -> str:
     metric = next(iter(sweep.objectives))
     found = [trial.progress(running.unit.folder, metric) for running in opened.running.values()]
     newest = max((known for known in found if known is not None), default=None)
-    seeds = f" · {len(opened.values)}/{len(sweep.seeds)} seeds" if sweep.several else ""
-    return (f"epoch {newest[0] + 1}: {newest[1]:.4g}" if newest else "starting") + seeds
+    runs = f" · {len(opened.values)}/{sweep.runs} runs" if sweep.runs > 1 else ""
+    return (f"epoch {newest[0] + 1}: {newest[1]:.4g}" if newest else "starting") + runs
 
 
 def _caption(sweep: Sweep, trials: list[FrozenTrial]) -> str:

@@ -1,4 +1,4 @@
-"""One trial of a sweep: its runs, one for each seed, and what they tell together."""
+"""One trial of a sweep: its runs, one for each seed and fold, and what they tell together."""
 
 import shutil
 import sys
@@ -20,6 +20,7 @@ class Unit:
 
     number: int
     seed: int
+    fold: int | None  # none where the sweep is no cross-validation
     folder: RunFolder
     words: tuple[str, ...]  # that only this trial has
 
@@ -30,18 +31,25 @@ class Unit:
         return " ".join((f"{self.number:04d}", *(f"{key}={rounded(text, 4)}" for key, _, text in pairs)))
 
 
-def folder_of(sweep: Path, number: int, seed: int, several: bool) -> Path:
-    """Of a run: ``trials/<number>`` of the sweep's folder, and ``seed-<n>`` in it where there are several."""
-    own = sweep / "trials" / f"{number:04d}"
-    return own / f"seed-{seed}" if several else own
+def folder_of(sweep: Path, number: int, seed: int | None, fold: int | None) -> Path:
+    """Of a run: ``trials/<number>`` of the sweep's folder; and in it ``seed-<n>``, ``fold-<n>`` or
+    ``seed-<n>-fold-<n>`` where there are several."""
+    parts = {"seed": seed, "fold": fold}
+    own = "-".join(f"{name}-{value}" for name, value in parts.items() if value is not None)
+    return sweep / "trials" / f"{number:04d}" / own
 
 
 def prepare(
-    unit: Unit, space: Space, group: str, several: bool, pruning: Mapping[str, object] | None
+    unit: Unit,
+    space: Space,
+    group: str,
+    seeds: int,
+    folds: int | None,
+    pruning: Mapping[str, object] | None,
 ) -> None:
     """Write the run's folder. One that was left half written by a killed sweep is made anew.
 
-    ``group``: the sweep's name; ``several``: the trial has several seeds; ``pruning``: the node of the
+    ``group``: the sweep's name; ``seeds``, ``folds``: how many the trial has; ``pruning``: the node of the
     callback that may give the run up.
     """
     path = unit.folder.path
@@ -50,18 +58,26 @@ def prepare(
     words = [*space.fixed, *unit.words]
     config, choices = compose.compose_with_choices(words, space.dirs)
     config.run.dir = str(path)
-    seed = [] if space.varies_seed else [f"seed={unit.seed}"]
-    if seed:
+    own = [] if space.varies_seed else [f"seed={unit.seed}"]
+    if own:
         config.seed = unit.seed
+    title = unit.title + (f" seed={unit.seed}" if seeds > 1 else "")
+    record: dict[str, object] = {}
+    if folds:
+        config.data.folds, config.data.fold = folds, unit.fold
+        own += [f"data.folds={folds}", f"data.fold={unit.fold}"]
+        title += f" fold={unit.fold}"
+        record["fold"] = unit.fold
     if pruning:
         config.callbacks.pruning = dict(pruning)
     engine.prepare(
         config,
         choices,
-        title=unit.title + (f" seed={unit.seed}" if several else ""),
+        title=title,
         group=group,
         trial=unit.number,
-        command=[sys.executable, "-m", "vision_apps", "train", *words, *seed],
+        **record,
+        command=[sys.executable, "-m", "vision_apps", "train", *words, *own],
     )
 
 

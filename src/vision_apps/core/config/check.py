@@ -85,11 +85,15 @@ def find_problems(config: Config | DictConfig) -> Iterator[str]:
     yield from _of_the_run(parts)
     found = list(_walk(plain, "", {*FILLED, *getattr(data, "fact_names", ())}))
     task = parts.get("task")
+    folded = getattr(data, "fold_problems", None)
     unfit = misfit(module, data, task.get("name", "") if isinstance(task, dict) else "")
     if unfit:  # another data set has other facts, too
         found = [problem for problem in found if not problem.startswith(_WITH_FACTS)]
     yield from (*found, *([unfit] if unfit else []), *trainer_settings.problems(parts))
     yield from fine_tuning.problems(parts)
+    folds = [parts["data"].get(name) for name in ("folds", "fold")] if folded else []
+    if folded and all(value is None or type(value) is int for value in folds):
+        yield from folded(*folds)
     yield from _of_the_schedule(parts.get("scheduler"))
 
 

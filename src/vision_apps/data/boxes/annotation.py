@@ -52,6 +52,10 @@ class Annotations(list[Annotation]):
     def classes(self) -> None:
         """A picture has several."""
 
+    def joined(self, more: "Annotations") -> "Annotations":
+        """These pictures and, after them, those."""
+        return Annotations([*self, *more])
+
     def take(self, rows: Tensor) -> "Annotations":
         """Those with these numbers, int64 [n], in their order."""
         return Annotations(self[row] for row in rows.tolist())

@@ -44,6 +44,14 @@ class LabelledFiles:
     def classes(self) -> list[int] | None:
         return None if self.labels is None else self.labels.tolist()
 
+    def joined(self, more: "LabelledFiles") -> "LabelledFiles":
+        """These files and, after them, those."""
+        both = self.labels is not None and more.labels is not None
+        return LabelledFiles(
+            np.concatenate([self.files, more.files]),
+            torch.cat([self.labels, more.labels]) if both else None,  # type: ignore[list-item]
+        )
+
     def take(self, rows: Tensor) -> "LabelledFiles":
         """The files with these numbers, int64 [n], in their order."""
         return LabelledFiles(self.files[rows.numpy()], None if self.labels is None else self.labels[rows])

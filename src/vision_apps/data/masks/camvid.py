@@ -40,6 +40,10 @@ class CamVid(MaskData):
     complete = True
     mean = (0.4114, 0.4247, 0.4320)  # of the 367 training frames
     std = (0.3065, 0.3108, 0.3064)
+    why_no_folds = (
+        "pictures of one drive resemble each other, and a fold would hold out neighbours of those that are "
+        "trained on; runs with other seeds are what it has: vision-apps sweep seeds=5, or data.folds=null"
+    )
     layout = (
         "root/{train,val,test}.txt with a line 'image mask' each, the pictures in root/{train,val,test} and "
         "the masks in root/{trainannot,valannot,testannot}"

@@ -59,6 +59,10 @@ class Pairs:
     def classes(self) -> None:
         """A picture has several."""
 
+    def joined(self, more: "Pairs") -> "Pairs":
+        """These pairs and, after them, those."""
+        return Pairs(np.concatenate([self.images, more.images]), np.concatenate([self.masks, more.masks]))
+
     def take(self, rows: Tensor) -> "Pairs":
         """The pairs with these numbers, int64 [n], in their order."""
         return Pairs(self.images[rows.numpy()], self.masks[rows.numpy()])
