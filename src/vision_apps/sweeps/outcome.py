@@ -64,5 +64,6 @@ def tell(sweep: Sweep) -> None:
             for index, name in enumerate(sweep.objectives)
         ]
         print(f"best  trial {known.number:04d}: {' · '.join(values)}")
-        print(f"      {table.settings_text(known)}")
+        if known.params:
+            print(f"      {table.settings_text(known)}")
     print(f"next  {command('compare', sweep.folder, '--out', sweep.folder / 'compare')}", flush=True)
