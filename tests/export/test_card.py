@@ -253,7 +253,7 @@ def test_metrics_beside_those_of_baselines() -> None:
 
 
 def test_seeds_of_the_same_trial_give_an_interval() -> None:
-    """Not a run of another trial beside it, and not one that has not been tested."""
+    """Not a run of another trial or fold beside it, and not one that has not been tested."""
     place = a_run({"group": "s", "trial": 2, "title": "0002 lr=0.1 seed=0"}, {"command": "x"}, {})
     others = [(2, {"test/iou": 0.7}), (2, {"test/iou": 0.6}), (3, {"test/iou": 9.0}), (2, {"val/iou": 9.0})]
     for number, (trial, final) in enumerate(others):
@@ -261,6 +261,10 @@ def test_seeds_of_the_same_trial_give_an_interval() -> None:
         other.path.mkdir()
         other.write_json("run.json", {"group": "s", "trial": trial})
         other.write_json("metrics.json", {"final": final})
+    fold = RunFolder("runs/fold-1")
+    fold.path.mkdir()
+    fold.write_json("run.json", {"group": "s", "trial": 2, "fold": 1})
+    fold.write_json("metrics.json", {"final": {"test/iou": 9.0}})
     RunFolder(place).write_json("metrics.json", {"final": {"test/iou": 0.5, "test/zero/iou": 0.0}})
     found = written(place)
     assert (
