@@ -134,9 +134,8 @@ def parse(
     if not varied and not several:
         raise ConfigError(
             "the space is empty: nothing varies; give a key several values, as in seed=0,1 or "
-            "'optimizer.lr=tag(log,interval(1e-4,1e-2))', train the same several times (seeds=5, folds=5), or "
-            "choose one of conf/sweep with sweep="
-            + "|".join(options.of_group("sweep", dirs))
+            "'optimizer.lr=tag(log,interval(1e-4,1e-2))', train the same several times (seeds=5, folds=5), "
+            "or choose one of conf/sweep with sweep=" + "|".join(options.of_group("sweep", dirs))
         )
     return Space(fixed, varied, list(config_dirs))
 
