@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from vision_apps.core import published, starting
+from vision_apps.core.augmentation import wrapped
 from vision_apps.core.config import fine_tuning
 from vision_apps.core.config.check import accepted
 from vision_apps.core.config.instantiate import build
@@ -70,8 +71,12 @@ def build_data(
                 f"data: {type(data).__name__} gives the fact {name} as {type(value).__name__}; checkpoints "
                 "hold facts as plain data in a fixed order: expected numbers, text, lists and dicts of these"
             )
-    augment = with_facts(node.get("augment") or {}, data.facts_of_run, "data.augment")
-    data.augment = {name: build(value) for name, value in augment.items() if value is not None}
+    for name, value in (node.get("augment") or {}).items():
+        if value is not None:
+            # another package means something else by a name such as ``mean``: it is given no facts
+            known = {} if wrapped(value) else data.facts_of_run
+            filled = with_facts(value, known, f"data.augment.{name}")
+            data.augment[name] = build(wrapped(filled) or filled)
     return data
 
 

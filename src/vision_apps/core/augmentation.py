@@ -1,9 +1,22 @@
 """What an augmentation is to the engine: a function from batch to batch that may end before the run does."""
 
+from typing import Any
+
 import pytorch_lightning as pl
 
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.fields import FieldsT
+
+# targets below a package to the augmentation that makes one of them
+_WRAPPERS = {"torchvision.transforms": "vision_apps.data.augmentation.foreign.Torchvision"}
+
+
+def wrapped(node: dict[str, Any]) -> dict[str, Any] | None:
+    """The node of the augmentation that makes one of a transform of another package; none where it is one."""
+    for package, wrapper in _WRAPPERS.items():
+        if str(node.get("_target_")).startswith(f"{package}."):
+            return {"_target_": wrapper, "transform": node}
+    return None
 
 
 class Augmentation:

@@ -44,6 +44,27 @@ def generators(count: int) -> list[torch.Generator]:
 
 
 @contextlib.contextmanager
+def apart(count: int, device: torch.device) -> Iterator[Callable[[int], None]]:
+    """What draws from torch's global generators draws for each of ``count`` samples something of its own,
+    from the call with its number on; afterwards they are as they were."""
+    seeds = integers(0, 1 << 62, count).tolist()
+    own, on_device = torch.default_generator, device.type == "cuda"
+    before = own.get_state(), torch.cuda.get_rng_state(device) if on_device else None
+
+    def seed(index: int) -> None:
+        own.manual_seed(seeds[index])
+        if on_device:
+            torch.cuda.manual_seed(seeds[index])
+
+    try:
+        yield seed
+    finally:
+        own.set_state(before[0])
+        if before[1] is not None:
+            torch.cuda.set_rng_state(before[1], device)
+
+
+@contextlib.contextmanager
 def alike() -> Iterator[None]:
     """What draws from torch's global generator draws the same in all processes: for what is drawn once for
     the whole batch."""

@@ -129,6 +129,11 @@ class BatchTransform(Augmentation):
 
     effects: Effect
 
+    @functools.cached_property
+    def name(self) -> str:
+        """What it is called, in errors."""
+        return type(self).__name__
+
     def __call__(self, batch: FieldsT) -> FieldsT:
         """`ConfigError` where a field would no longer be true, its kind is not said, or what it belongs to is
         missing."""
@@ -142,7 +147,7 @@ class BatchTransform(Augmentation):
 def parts_of(batch: Fields, transform: BatchTransform) -> Parts:
     """The batch by the kinds of its fields. `ConfigError` as `BatchTransform` says."""
     fields: dict[str, Tensor] = {key: value for key, value in batch._asdict().items() if value is not None}
-    name = type(transform).__name__
+    name = transform.name
     parts = Parts(fields, accepted(type(batch), tuple(fields), name, transform.effects))
     first, picture = next(iter(parts.pictures.items()))
     for field, kind in parts.kinds.items():

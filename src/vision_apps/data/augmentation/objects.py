@@ -47,11 +47,18 @@ def middle_inside(boxes: Tensor, window: Tensor) -> Tensor:
 def follow(
     boxes: Tensor, forward: Tensor, window: Tensor, min_share: float = MIN_SHARE, centred: bool = False
 ) -> tuple[Tensor, Tensor]:
+    """As `left_of`, after a move ``forward`` [B, 2, 3] from input to output, both in pixels."""
+    return left_of(boxes, map_boxes(boxes, forward), window, min_share, centred)
+
+
+def left_of(
+    boxes: Tensor, moved: Tensor, window: Tensor, min_share: float = MIN_SHARE, centred: bool = False
+) -> tuple[Tensor, Tensor]:
     """Boxes after a move, and which are still there.
 
     Args:
-        boxes: [B, N, 4].
-        forward: [B, 2, 3] from input to output, both in pixels.
+        boxes: [B, N, 4], before it.
+        moved: [B, N, 4], after it, wherever that is.
         window: what can be seen of the output, [B, 4] or [4].
         min_share: of a moved box's area that has to be in the window. A box that the move made thinner than
             ``MIN_SIDE`` is lost in any case.
@@ -60,7 +67,6 @@ def follow(
     Returns:
         float32 [B, N, 4] cut to the window, bool [B, N].
     """
-    moved = map_boxes(boxes, forward)
     seen = cut_boxes(moved, window)
     before, after = (corner[..., 2:] - corner[..., :2] for corner in (boxes, seen))
     # a quarter turn swaps the sides; tolerance: a move by nothing is not exactly that
