@@ -8,7 +8,10 @@ from vision_apps.core.errors import ConfigError
 from vision_apps.core.fields import FieldsT
 
 # targets below a package to the augmentation that makes one of them
-_WRAPPERS = {"torchvision.transforms": "vision_apps.data.augmentation.foreign.Torchvision"}
+_WRAPPERS = {
+    "torchvision.transforms": "vision_apps.data.augmentation.foreign.Torchvision",
+    "kornia.augmentation": "vision_apps.data.augmentation.foreign_kornia.Kornia",
+}
 
 
 def wrapped(node: dict[str, Any]) -> dict[str, Any] | None:

@@ -73,7 +73,7 @@ def of_application(name: str) -> Any:
 APPLICATIONS = ("classification", "colorization", "detection", "localization", "segmentation")
 MOVED_ALONE = {"AutoAugment", "RandAugment", "TrivialAugmentWide", "AugMix", "RandomErasing"}
 BOXED, COLORED = {"detection", "localization"}, {"colorization"}
-MOVES = {"Compose", "RandomApply", "RandomChoice", "RandomOrder", "Identity"} | {
+MOVES = {"Compose", "RandomApply", "RandomChoice", "RandomOrder", "Identity", "RandomCrop"} | {
     name for name in LISTED if name.endswith("Flip")
 }  # the picture's own pixels elsewhere: all of them stay true
 

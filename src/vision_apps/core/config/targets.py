@@ -19,7 +19,7 @@ from typing import Any
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError
 
-PACKAGES = ("vision_apps", "torch", "torchvision", "torchmetrics", "pytorch_lightning", "timm")
+PACKAGES = ("vision_apps", "torch", "torchvision", "torchmetrics", "pytorch_lightning", "timm", "kornia")
 VARIABLE = "VISION_APPS_ALLOW"
 
 # Where the parts of torch live. Other modules have `nn.Module`s that do more than compute: remote modules,
@@ -27,6 +27,7 @@ VARIABLE = "VISION_APPS_ALLOW"
 _HOMES = {
     "torch": ("torch.nn.", "torch.optim."),
     "torchvision": ("torchvision.models.", "torchvision.ops.", "torchvision.transforms."),
+    "kornia": ("kornia.augmentation.",),
     "timm": ("timm.models.", "timm.layers.", "timm.loss.", "timm.optim.", "timm.scheduler."),
 }
 
@@ -102,7 +103,7 @@ def _locate(target: str) -> object:
         module = importlib.import_module(parent)
     except ModuleNotFoundError as error:
         missing = error.name or parent
-        if not _under(target, [missing]):
+        if not _under(target, [missing]) or missing in PACKAGES:  # some of those are optional
             raise ConfigError(f"{target} needs the package {missing}: pip install {missing}") from error
         if "." not in missing:
             raise ConfigError(

@@ -178,6 +178,8 @@ def _parts(transform: object) -> Iterator[object]:
 
 
 def _effects(part: object) -> Effect:
+    if isinstance(part, v2.RandomCrop) and part.padding is None and not part.pad_if_needed:
+        return _NONE
     if isinstance(part, v2.Pad | v2.RandomCrop):
         return Effect.OUTSIDE if part.padding_mode == "constant" else Effect.REPEATS
     return EFFECTS[type(part).__name__]
