@@ -39,7 +39,8 @@ class Pruned(RunError):  # noqa: N818 - it names an event, not a failure
 class Checkpoints(Checkpoint):
     """Keeps ``last.ckpt`` (at each epoch's end, every few minutes, and when the run stops), the one before it
     as ``previous.ckpt``, and ``best.ckpt``, the weights whose validation was best by the task's monitored
-    metric. A validation that does not define the metric is told and keeps nothing.
+    metric, of equals the last: few validation samples give many, and by then the rate has fallen. A
+    validation that does not define the metric is told and keeps nothing.
 
     The first Ctrl-C or SIGTERM lets the running step finish, saves and stops; the second stops at once.
 
@@ -187,7 +188,7 @@ class Checkpoints(Checkpoint):
                     self.monitor, "not defined" if logged is None else "NaN", trainer.global_step,
                 )  # fmt: skip
             return
-        if self.best is None or (new < self.best if self.mode == "min" else new > self.best):
+        if self.best is None or (new <= self.best if self.mode == "min" else new >= self.best):
             self.best, self.best_epoch = new, trainer.current_epoch
             trainer.save_checkpoint(self.folder / BEST, weights_only=False)
 
