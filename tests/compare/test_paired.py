@@ -49,6 +49,8 @@ def test_only_seeds_in_common_count() -> None:
     expected = stats.ttest_rel([0.5, 0.2, 1.2], [0.4, 0.2, 0.9])
     assert pair is not None and pair.n == 3
     assert (pair.p, pair.holm) == pytest.approx((expected.pvalue, expected.pvalue)), "the only pair"
+    interval = expected.confidence_interval(0.95)
+    assert (pair.low, pair.high) == pytest.approx((interval.low, interval.high)), "the only pair"
 
 
 def test_differences_that_do_not_vary_have_no_test() -> None:

@@ -22,10 +22,23 @@ def test_truth_values_count_as_one_and_zero() -> None:
     assert metric.compute() == 0.75
 
 
+def test_sums_are_kept_in_double_precision() -> None:
+    """1 is lost in a single precision sum of 1e8, and 257 is no number of bfloat16."""
+    metric = Mean()
+    for value in (1e8, *[1.0] * 1000):
+        metric.update(torch.tensor(value))
+    assert metric.compute().item() == pytest.approx((1e8 + 1000) / 1001, rel=1e-7)
+    metric.reset()
+    metric.update(torch.ones(257, dtype=torch.bfloat16))
+    assert metric.compute() == 1
+
+
 def test_nothing_has_no_mean() -> None:
     metric = Mean()
     metric.update(torch.zeros(0))
     assert metric.compute() is None
+    metric.update(torch.tensor([2.0, -2.0]))
+    assert metric.compute() == 0, "a sum of nothing is not a sum of 0"
 
 
 def test_states_of_processes_add_up() -> None:
@@ -33,5 +46,5 @@ def test_states_of_processes_add_up() -> None:
     one.update(torch.tensor([1.0, 2.0, 6.0]))
     other.update(torch.tensor([5.0]))
     whole.update(torch.tensor([1.0, 2.0, 6.0, 5.0]))
-    one.total, one.count = one.total + other.total, one.count + other.count
+    one.merge_state(other)
     assert one.compute() == whole.compute() == 3.5

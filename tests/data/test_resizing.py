@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,6 +124,14 @@ def test_the_square_keeps_the_middle() -> None:
     inner = resize_and_center_crop(image, 20, resize=40)
     assert inner.shape == (3, 20, 20)
     assert inner.min() == 200
+
+
+def test_the_square_is_cut_out_of_what_was_resized() -> None:
+    image = torch.randint(0, 256, (3, 20, 60), dtype=torch.uint8)
+    for resize, rows, columns in ((40, slice(10, 30), slice(50, 70)), (24, slice(2, 22), slice(26, 46))):
+        larger = F.interpolate(image[None].float(), scale_factor=resize / 20, mode="bilinear", antialias=True)
+        found = resize_and_center_crop(image, 20, resize)
+        assert (found - larger[0, :, rows, columns]).abs().max() <= 1.5  # rounded after each axis
 
 
 def test_the_square_smooths_before_shrinking() -> None:

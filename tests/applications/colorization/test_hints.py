@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vision_apps.applications.colorization.hints import LARGEST, simulate_hints
+from vision_apps.applications.colorization.hints import LARGEST, read_hints, simulate_hints
 
 
 def test_hints_show_the_true_color_where_it_is_uniform():
@@ -37,8 +37,26 @@ def test_the_number_of_hints_is_geometric_and_reproducible():
     assert 0.09 < without < 0.17  # one in eight images gets none
 
 
+def test_sides_are_even_from_1_to_9_and_no_square_is_cut(monkeypatch):
+    """Of pictures with one hint each: the count that is drawn is one more."""
+    monkeypatch.setattr(torch.Tensor, "geometric_", lambda self, *_, **__: self.fill_(2))
+    torch.manual_seed(0)
+    mask = simulate_hints(torch.zeros(900, 2, 20, 20)).mask[:, 0]
+    sides = mask.any(1).sum(1)
+    assert torch.equal(mask.sum((1, 2)).long(), sides.square())
+    often = sides.bincount().tolist()
+    assert len(often) == 10 and often[0] == 0 and min(often[1:]) > 60  # 100 each, but for chance
+
+
 def test_works_on_pictures_smaller_than_a_hint():
     assert simulate_hints(torch.zeros(8, 2, 3, 5)).mask.shape == (8, 1, 3, 5)
+
+
+def test_typed_hints_at_all_borders_are_cut_there():
+    mask = read_hints("1,0,#c03020 29,19,#3060ff", 20, 30).mask[0, 0]
+    known = torch.zeros(20, 30)
+    known[:3, :4] = known[17:, 27:] = 1
+    assert torch.equal(mask, known)
 
 
 @pytest.mark.parametrize("deviations", [1.0, -1.5])

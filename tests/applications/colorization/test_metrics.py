@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from skimage.color import lab2rgb
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from vision_apps.applications.colorization.ab_bins import ab_bins
@@ -143,3 +144,28 @@ def test_histogram_counts_every_pixel_and_is_drawn():
     picture = draw_histogram(counts)
     assert picture.dtype == torch.uint8 and picture.shape == (3, 264, 534)
     assert picture[:, 130, 134].float().min() > 200  # the one grey cell, in the middle of the left half
+
+
+def test_colors_beyond_the_plane_count_at_its_edge():
+    metric = AbHistogram()
+    ab = torch.tensor([120.0, -111.0]).view(1, 2, 1, 1)
+    metric.update(ab, -ab)
+    assert metric.compute().nonzero().tolist() == [[0, 43, 0], [1, 0, 43]]
+
+
+def test_a_drawn_histogram_has_a_to_the_right_b_upwards_and_the_truth_beside():
+    counts = torch.zeros(2, 44, 44, dtype=torch.int64)
+    counts[0, 22, 22], counts[0, 26, 18] = 1, 999  # a 2.5, b 2.5; a 22.5, b -17.5
+    counts[1, 18, 30] = 7  # a -17.5, b 42.5
+    cells = draw_histogram(counts)[:, 3::6, 3::6]  # the middle of each
+    halves = {"predicted": cells[..., :44], "truth": cells[..., 45:]}
+    bright = {name: (half > 60).any(0).nonzero().tolist() for name, half in halves.items()}
+    assert bright == {"predicted": [[43 - 22, 22], [43 - 18, 26]], "truth": [[43 - 30, 18]]}
+
+    def shown(lightness: float, a: float, b: float) -> list[float]:
+        return (255 * lab2rgb([[[lightness, a, b]]])[0, 0]).tolist()
+
+    seen = halves["predicted"][:, 43 - 22, 22].tolist()
+    assert seen == pytest.approx(shown(20 + 80 * 0.5, 2.5, 2.5), abs=1)  # 1e-3 is half of 1e-6, in digits
+    assert halves["truth"][:, 21, 22].tolist() == pytest.approx(shown(12.0, 0.0, 0.0), abs=1)  # the gamut
+    assert halves["truth"][:, 0, 0].tolist() == [0, 0, 0]

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torchvision.models.detection._utils import BoxCoder
 
 from vision_apps.applications.detection.box_codec import LARGEST, decode, encode
 
@@ -46,3 +47,15 @@ def test_sizes_are_bounded() -> None:
     decoded = decode(torch.tensor([0.0, 0, 80, 80]), torch.tensor([0.0, 0, 16, 16]), UNIT)
     assert decoded.isfinite().all()
     assert (decoded[2] - decoded[0]).item() == pytest.approx(1000, rel=1e-4) and LARGEST > 4.1
+
+
+def test_as_torchvision_decodes() -> None:
+    """Also what shrinks by more than the bound of what grows, which is not bounded."""
+    generator = torch.Generator().manual_seed(0)
+    deltas = 20 * torch.randn(100, 4, generator=generator)
+    corner = 50 * torch.rand(100, 2, generator=generator)
+    references = torch.cat([corner, corner + 1 + 40 * torch.rand(100, 2, generator=generator)], dim=1)
+    weights = (10.0, 10.0, 5.0, 5.0)
+    assert (deltas[:, 2:] / 5).min() < -LARGEST and (deltas[:, 2:] / 5).max() > LARGEST
+    expected = BoxCoder(weights).decode_single(deltas, references)
+    torch.testing.assert_close(decode(deltas, references, weights), expected, rtol=1e-5, atol=1e-4)

@@ -34,6 +34,14 @@ def test_loss_is_the_cross_entropy_of_the_two_neighbours(distance: float, seed: 
     assert found.item() == pytest.approx(expected.item(), abs=1e-4)
 
 
+def test_loss_of_half_precision_is_taken_in_full() -> None:
+    logits = torch.randn(20, 17, generator=torch.Generator().manual_seed(0)).bfloat16()
+    distances = torch.linspace(0, 16, 20)
+    found = distribution_focal_loss(logits, distances)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, distribution_focal_loss(logits.float(), distances))
+
+
 def test_loss_is_least_where_the_expectation_is_the_distance() -> None:
     logits = torch.zeros(1, 6, requires_grad=True)
     optimizer = torch.optim.Adam([logits], lr=0.3)

@@ -46,6 +46,9 @@ def test_decode() -> None:
     assert boxes[0, 1, 0].tolist() == [12, 4, 12, 4]  # row by row: cell 1 is the upper right one
     outputs.boxes[0, 0, 0, 2:] = -0.5
     assert decode(outputs, STRIDE)[0, 0, 0].tolist() == [4, 4, 4, 4]
+    boxes = torch.tensor([0.5, 0.5, 0.5, 1.0]).expand(1, 2, 1, 4)
+    wide = GridOutputs(boxes, torch.zeros(1, 2, 1), torch.zeros(1, 2, 2), (1, 2), (8, 16))
+    assert decode(wide, STRIDE)[0, 1, 0].tolist() == [12 - 2, 4 - 4, 12 + 2, 4 + 4]  # of width and of height
 
 
 def test_square_roots_of_the_sides() -> None:
