@@ -54,7 +54,7 @@ def listing(words: str) -> str:
     group, *application = words.split()
     files = options.of_application(group, *application) if application else options.of_group(group)
     rows = [
-        f"| `{name.removeprefix(''.join(application) + '_')}` | {comment(files[name])} |" for name in files
+        f"| `{options.short(name) if application else name}` | {comment(files[name])} |" for name in files
     ]
     return "\n".join([f"| `{group}=` | |", "|---|---|", *rows])
 

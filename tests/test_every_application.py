@@ -25,14 +25,19 @@ from vision_apps.core.run_folder import RunFolder
 from vision_apps.core.seeding import seed_everything
 from vision_apps.core.stage import Stage
 
-MODELS = sorted(options.of_group("model"))
+MODELS = [
+    (application, model)
+    for application in options.applications()
+    for model in options.of_application("model", application)
+]
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=MODELS, ids="-".join)
 def assembled(request: pytest.FixtureRequest) -> tuple[dict[str, Any], Any, Any, Any]:
-    """Configuration, data, module and a training batch of two, of each model."""
-    model = request.param
-    return assemble(f"task={options.application_of(model)}", f"model={model}")
+    """Configuration, data, module and a training batch of two, of each application with each of its
+    models."""
+    application, model = request.param
+    return assemble(f"task={application}", f"model={model}")
 
 
 def assemble(*words: str) -> tuple[dict[str, Any], Any, Any, Any]:

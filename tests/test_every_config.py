@@ -53,10 +53,15 @@ def test_every_file_says_what_it_is(group: str) -> None:
     assert not silent, f"conf/{group}: the first line should be a comment in {', '.join(silent)}"
 
 
+def pretrained_of(application: str) -> str | None:
+    models = options.of_application("model", application)
+    return next((name for name in models if options.short(name) == "pretrained"), None)
+
+
 def own_data() -> Iterator[tuple[str, str]]:
     """Applications with published weights, and each of their data sets that a user brings."""
     for application in options.applications():
-        if f"{application}_pretrained" in options.of_group("model"):
+        if pretrained_of(application):
             for name, path in options.of_application("data", application).items():
                 if options.description(path).startswith("Your own"):
                     yield application, name
@@ -66,7 +71,7 @@ def own_data() -> Iterator[tuple[str, str]]:
 def test_own_data_start_from_published_weights_where_nobody_names_a_model(
     application: str, data: str, tmp_path: Path
 ) -> None:
-    pretrained = f"{application}_pretrained"
+    pretrained = pretrained_of(application)
     (tmp_path / "data").mkdir()
     (tmp_path / "experiment").mkdir()
     mine = tmp_path / "data" / f"{application}_mine.yaml"

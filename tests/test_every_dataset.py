@@ -65,7 +65,7 @@ def test_facts_are_plain_and_fit_together(data: VisionData) -> None:
     for name in ("mean", "std"):
         assert len(facts[name]) == 3
         assert all(0 < value < 1 for value in facts[name])
-    if "labels" in data.offers:
+    if {"labels", "multi_hot"} & {*data.offers}:
         assert len(facts["class_names"]) == facts["num_classes"] > 1
         assert len(set(facts["class_names"])) == facts["num_classes"]
 
@@ -86,6 +86,10 @@ def test_every_split_offers_the_promised_fields(data: VisionData) -> None:
         if "labels" in values:
             assert values["labels"].dtype == torch.int64
             assert 0 <= values["labels"].min() <= values["labels"].max() < data.facts["num_classes"]
+        if "multi_hot" in values:
+            assert values["multi_hot"].dtype == torch.uint8
+            assert values["multi_hot"].shape == (count, data.facts["num_classes"])
+            assert values["multi_hot"].unique().tolist() == [0, 1]
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ import pytorch_lightning  # noqa: F401 - its first import sets an environment va
 from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+from sklearn.metrics import average_precision_score, f1_score
 
 from vision_apps.cli import main
 from vision_apps.core.config import options
@@ -105,6 +106,19 @@ def in_class_folders(root: Path) -> tuple[list[str], dict[Path, Made]]:
     return [], files
 
 
+def labels_of(picture: Made) -> list[str]:
+    """Its colour and, of a wide one, that."""
+    return [NAMES[picture.label], *["wide"] * (picture.pixels.shape[1] > picture.pixels.shape[0])]
+
+
+def in_a_list(root: Path) -> tuple[list[str], dict[Path, Made]]:
+    for split in COUNTS:
+        files = write(root, split, f"images/{split}")
+        lines = [f"{path.name},{'|'.join(labels_of(picture))}" for path, picture in files.items()]
+        (root / f"{split}.csv").write_text("\n".join(["image,tags", *lines]))
+    return [], files
+
+
 def with_masks(root: Path) -> tuple[list[str], dict[Path, Made]]:
     """Of three classes, and ignored pixels."""
     for split in COUNTS:
@@ -188,6 +202,22 @@ def classified(out: Path, root: Path, files: dict[Path, Made]) -> dict[str, floa
     return {"accuracy": np.mean(right), "loss": np.mean(losses)}
 
 
+def labelled(out: Path, root: Path, files: dict[Path, Made]) -> dict[str, float]:
+    """Of the rows, by scikit-learn."""
+    rows, names = rows_of(out), sorted([*NAMES, "wide"])
+    truth = np.array([[name in labels_of(picture) for name in names] for picture in files.values()])
+    found = [rows[path.name] for path in files]
+    scores = np.array([[row["probabilities"][name] for name in names] for row in found])
+    said = np.array([[name in {one["class"] for one in row["labels"]} for name in names] for row in found])
+    aps = average_precision_score(truth, scores, average=None)
+    return {
+        "mAP": aps.mean(),
+        "f1": f1_score(truth, said, average="macro", zero_division=0),
+        "loss": -np.log(np.where(truth, scores, 1 - scores)).mean(),
+        **{f"ap_{name}": ap for name, ap in zip(names, aps, strict=True)},
+    }
+
+
 def segmented(out: Path, root: Path, files: dict[Path, Made]) -> dict[str, float]:
     """Of the masks' numbers."""
     counts = np.zeros((3, 3), np.int64)
@@ -247,6 +277,7 @@ CASES = {
     ),
     "colorization": Case("folder", in_class_folders, colored),
     "classification": Case("folder", in_class_folders, classified),
+    "multi_label": Case("csv", in_a_list, labelled),
 }
 
 

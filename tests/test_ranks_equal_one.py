@@ -23,6 +23,7 @@ MODELS = {
         # one is torchvision's SSD as ssdlite is, the other has only another head
         if model.startswith("detection_") and model not in ("detection_ssd300_vgg16", "detection_yolo_v1_fc")
     ],
+    "multi_label": ["classification_cnn module.class_weights=[1,2,3,4,5,6,7,8,9,10,11,12]"],
     "localization": ["localization_small module.box_loss=giou"],
     "segmentation": [
         *(f"segmentation_unet module.loss={loss}" for loss in ("dice", "focal", "border")),
@@ -46,7 +47,7 @@ def test_two_processes_are_one(application: str, tmp_path: Path) -> None:
     program = [sys.executable, two_ranks.__file__]
     started = [
         subprocess.Popen(
-            [*program, str(rank), str(tmp_path), *models],
+            [*program, str(rank), str(tmp_path), application, *models],
             env=toy_run.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

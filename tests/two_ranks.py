@@ -1,7 +1,7 @@
 """What two processes that share each batch compute, beside what one computes alone: a line of JSON for each
 model.
 
-    python two_ranks.py RANK FOLDER 'MODEL KEY=VALUE ...' ...
+    python two_ranks.py RANK FOLDER APPLICATION 'MODEL KEY=VALUE ...' ...
 
 Statistics of batch normalisation stay as they are and nothing is dropped out: both depend on the processes,
 and say so. All else is as in a run.
@@ -24,7 +24,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from vision_apps.core import assembly, ranks
-from vision_apps.core.config import options
 from vision_apps.core.config.compose import compose
 from vision_apps.core.fields import Boxes, Mask, Pixels, RowsOf, kinds
 from vision_apps.core.loader import BatchLoader
@@ -42,9 +41,8 @@ def alone() -> Iterator[None]:
         yield
 
 
-def assembled(model: str, *settings: str) -> tuple[VisionModule, Any, Any]:
+def assembled(application: str, model: str, *settings: str) -> tuple[VisionModule, Any, Any]:
     """The module, a batch to train on and one to measure with."""
-    application = options.application_of(model)
     words = [f"data.train_images={TRAINED}", f"data.val_images={MEASURED}", "data.test_images=4"]
     words += [f"data.image_size={64 if application == 'detection' else 32}"]  # the time of a test
     config: Any = OmegaConf.to_container(
@@ -129,8 +127,8 @@ def in_double(module: VisionModule) -> Iterator[None]:
         yield
 
 
-def compared(model: str, rank: int) -> dict[str, Any]:
-    module, to_train, to_measure = assembled(*model.split())
+def compared(application: str, model: str, rank: int) -> dict[str, Any]:
+    module, to_train, to_measure = assembled(application, *model.split())
     found: dict[str, Any] = {"model": model}
     for case, batch in (("even", to_train), ("one-sided", one_sided(to_train))):
         losses, gradient = learned(module, rows(batch, slice(rank, None, 2)))
@@ -142,7 +140,7 @@ def compared(model: str, rank: int) -> dict[str, Any]:
         assert reference.isfinite().all() and reference.any()
     found["figures"] = {}
     # colours come from tables in single precision
-    single = options.application_of(model) == "colorization"
+    single = application == "colorization"
     with contextlib.nullcontext() if single else in_double(module):
         with alone():
             for size in (1, 7, MEASURED):
@@ -155,13 +153,13 @@ def compared(model: str, rank: int) -> dict[str, Any]:
     return found
 
 
-def main(rank: int, folder: Path, models: list[str]) -> None:
+def main(rank: int, folder: Path, application: str, models: list[str]) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=2)
     with open(folder / f"rank-{rank}.jsonl", "w") as file:
         for model in models:
             try:
-                print(json.dumps(compared(model, rank)), file=file, flush=True)
+                print(json.dumps(compared(application, model, rank)), file=file, flush=True)
             except Exception:
                 print(json.dumps({"model": model, "error": traceback.format_exc()}), file=file, flush=True)
                 raise
@@ -169,4 +167,4 @@ def main(rank: int, folder: Path, models: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
+    main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4:])

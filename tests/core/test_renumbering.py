@@ -9,7 +9,7 @@ from torch import Tensor
 from vision_apps.core.class_names import renumbering
 from vision_apps.core.data import TensorSamples
 from vision_apps.core.errors import DataError
-from vision_apps.core.fields import Boxes, Label, Mask, OfFile, Pixels, RowsOf
+from vision_apps.core.fields import Boxes, Label, Mask, MultiHot, OfFile, Pixels, RowsOf
 from vision_apps.core.renumbering import Renumbered
 
 
@@ -64,3 +64,19 @@ def test_labels_boxes_and_masks(in_memory: bool) -> None:
         "scores": [1, 0, -1],
     }
     assert all(got[name].dtype == SAMPLE[name].dtype for name in got)
+
+
+class Tagged(NamedTuple):
+    images: Annotated[Tensor, Pixels()]
+    multi_hot: Annotated[Tensor, MultiHot()]
+
+
+def test_columns_of_classes_go_where_the_run_has_them() -> None:
+    numbers = renumbering(["c", "a"], ["a", "b", "c"])
+    assert numbers == [2, 0]
+    images, multi_hot = torch.tensor([[0], [1]]), torch.tensor([[1, 0], [1, 1]], dtype=torch.uint8)
+    samples = Renumbered(TensorSamples(images=images, multi_hot=multi_hot), numbers, Tagged, 3)
+    found = samples.__getitems__([0, 1])
+    assert found["multi_hot"].tolist() == [[0, 0, 1], [1, 0, 1]]
+    assert found["multi_hot"].dtype == torch.uint8
+    assert found["images"].tolist() == [[0], [1]]

@@ -43,3 +43,17 @@ def test_masks_are_laid_over_and_what_is_ignored_stays() -> None:
     assert torch.equal(picture[:, 100:], image[:, 100:])
     red = torch.tensor([0.4 * 100 + 0.6 * 255, 40, 40])
     assert (picture[:, :100].float() - red.view(3, 1, 1)).abs().max() <= 1
+
+
+def test_the_classes_of_a_picture_stand_below_it() -> None:
+    image = torch.randint(0, 256, (3, 160, 200), dtype=torch.uint8)
+
+    def line(*multi_hot: int) -> torch.Tensor:
+        picture = drawn({"images": image, "multi_hot": torch.tensor(multi_hot, dtype=torch.uint8)}, FACTS)
+        assert torch.equal(picture[:, :160], image)
+        return picture[:, 160:]
+
+    cat, dog, both, none = line(1, 0), line(0, 1), line(1, 1), line(0, 0)
+    assert not torch.equal(cat, dog) and not torch.equal(cat, none)
+    assert (both[:, :, :15] == cat[:, :, :15]).all(), "the first one comes first"
+    assert (both < 128).sum() > (cat < 128).sum()

@@ -102,6 +102,27 @@ def test_no_class_is_left_out(classes: list[int], seed: int) -> None:
         assert len(found) < 3 or set(found) == set(SPLITS)
 
 
+@given(st.lists(st.integers(0, 4), min_size=3, max_size=40), st.integers(0, 5))
+def test_sets_of_one_class_are_that_class(classes: list[int], seed: int) -> None:
+    names = [f"{row}.png" for row in range(len(classes))]
+    sets = [{own} for own in classes]
+    assert draw(names, FRACTIONS, seed, class_sets=sets) == draw(names, FRACTIONS, seed, classes)
+
+
+@given(st.lists(st.sets(st.integers(0, 4)), max_size=20), st.integers(0, 5))
+def test_what_moves_for_one_class_leaves_training_to_the_others(sets: list[set[int]], seed: int) -> None:
+    bare: list[set[int]] = [set()] * 60  # so that no split is empty anyway
+    names = [f"{row}.png" for row in range(len(sets) + 60)]
+    drawn = draw(names, FRACTIONS, seed, class_sets=[*bare, *sets])
+    for own in set().union(*sets):
+        found = [split for split, one in zip(drawn[60:], sets, strict=True) if own in one]
+        assert "train" in found
+        alone = sum(one == {own} for one in sets)
+        assert alone < 3 or set(found) == set(SPLITS)
+    unmoved = draw(names, FRACTIONS, seed)
+    assert drawn[:60] == unmoved[:60]
+
+
 def test_the_nearest_stands_in() -> None:
     names = sorted(NAMES[:10], key=lambda name: place(name, 0))
     assert not {"val", "test"} & set(draw(names, {"val": 1e-9, "test": 1e-9}, 0)[1:-1])

@@ -40,7 +40,7 @@ def train(dirs: Sequence[Path]) -> str:
         lines.append(f"  {task:<16} {options.description(path)}")
         for group in options.BY_APPLICATION:
             for name, file in options.of_application(group, task, dirs).items():
-                lines.append(f"    {group}={name.removeprefix(f'{task}_'):<20} {options.description(file)}")
+                lines.append(f"    {group}={options.short(name, dirs):<20} {options.description(file)}")
     for group in options.groups(dirs):
         if group not in ("task", *options.BY_APPLICATION):
             files = options.of_group(group, dirs).items()

@@ -244,7 +244,9 @@ class VisionData(pl.LightningDataModule):
             if limit is not None:
                 samples = Part(samples, range(min(limit, len(samples))))
             if self.renumbering is not None:
-                samples = Renumbered(samples, self.renumbering, self.batch_type)
+                samples = Renumbered(
+                    samples, self.renumbering, self.batch_type, len(self.facts_of_run["class_names"])
+                )
             self._samples[split] = samples
         return self._samples[split]
 

@@ -128,6 +128,12 @@ class Label(Kind):
 
 
 @dataclass(frozen=True)
+class MultiHot(Label):
+    """Which of K classes are in the picture, any number of them: uint8 [B, K], 0 or 1, or how much of each,
+    float [B, K]."""
+
+
+@dataclass(frozen=True)
 class Stays(Kind):
     """Values that no change of the pixels touches, such as the size of the file."""
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from vision_apps.core.fields import Boxes, Kind, Label, Mask, OfFile, kinds
+from vision_apps.core.fields import Boxes, Kind, Label, Mask, MultiHot, OfFile, kinds
 
 
 class Renumbered(Dataset[Any]):
@@ -17,12 +17,18 @@ class Renumbered(Dataset[Any]):
         samples: one by one, or in memory.
         numbers: of each class in the samples the one to put in its place; other values (none, void) stay.
         batch_type: whose kinds say which fields hold classes.
+        classes: how many the run knows; by default as many as the samples have.
     """
 
-    def __init__(self, samples: Any, numbers: Sequence[int], batch_type: type) -> None:
+    def __init__(
+        self, samples: Any, numbers: Sequence[int], batch_type: type, classes: int | None = None
+    ) -> None:
         self.samples = samples
         self.numbers = torch.tensor(numbers)
-        self.names = class_fields(kinds(batch_type))
+        self.classes = classes or len(numbers)
+        known = kinds(batch_type)
+        self.columns = {name for name, kind in known.items() if isinstance(kind, MultiHot)}
+        self.names = class_fields(known) - self.columns
 
     @property
     def in_memory(self) -> bool:
@@ -38,7 +44,14 @@ class Renumbered(Dataset[Any]):
         return self._renumbered(self.samples.__getitems__(indices))
 
     def _renumbered(self, fields: dict[str, Any]) -> dict[str, Any]:
-        return {name: self._of(value) if name in self.names else value for name, value in fields.items()}
+        numbered = {name: self._of(fields[name]) for name in fields.keys() & self.names}
+        return fields | numbered | {name: self._placed(fields[name]) for name in fields.keys() & self.columns}
+
+    def _placed(self, columns: Tensor) -> Tensor:
+        """[..., K] of the samples' classes as those of the run; one that the samples lack is in none."""
+        placed = columns.new_zeros(*columns.shape[:-1], self.classes)
+        placed[..., self.numbers] = columns
+        return placed
 
     def _of(self, value: Any) -> Any:
         if not isinstance(value, Tensor):  # tensors of several shapes, or none

@@ -143,7 +143,7 @@ class FileData(FolderData):
         asked = {split: fractions[split] for split in SPLITS if split not in found}
         whole = found["train"]
         names = self._named(whole)
-        drawn = self._draw(names, asked, whole.classes) if asked else []
+        drawn = self._draw(names, asked, whole) if asked else []
         for split in asked:
             if split not in drawn:
                 raise self.problem(f"{len(names)} pictures are too few to hold some of them out for {split}")
@@ -174,11 +174,10 @@ class FileData(FolderData):
         own = {"test": found["test"]} if "test" in found else {}
         return {"train": every.take(torch.tensor(sorted(rows.values()))), **own}  # type: ignore[dict-item]
 
-    def _draw(
-        self, names: Sequence[str], asked: Mapping[Split, float], classes: Sequence[int] | None
-    ) -> list[Split]:
+    def _draw(self, names: Sequence[str], asked: Mapping[Split, float], whole: Listing) -> list[Split]:
         if self.folds is None or self.fold is None:
-            return draw(names, asked, self.split_seed, classes, self.drawn_before)
+            sets = getattr(whole, "class_sets", None)  # of listings with any number of classes a file
+            return draw(names, asked, self.split_seed, whole.classes, self.drawn_before, sets)
         # a test split of its own measures all runs, and the fold is what they choose by
         held: Split = "test" if "test" in asked else "val"
         return hold_out(
@@ -188,7 +187,7 @@ class FileData(FolderData):
             self.split_seed,
             held=held,
             val_fraction=asked["val"] if held == "test" else 0.0,
-            classes=classes,
+            classes=whole.classes,
             known=self.drawn_before,
         )
 

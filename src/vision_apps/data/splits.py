@@ -1,7 +1,7 @@
 """Which samples are held out: a function of each sample's own name, so that a new file moves no other."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import blake2b
 from typing import TypeVar
 
@@ -25,6 +25,7 @@ def draw(
     seed: int,
     classes: Sequence[Class] | None = None,
     known: Mapping[str, Split] | None = None,
+    class_sets: Sequence[Collection[Class]] | None = None,
 ) -> list[Split]:
     """The split of each sample.
 
@@ -38,6 +39,8 @@ def draw(
         fractions: of ``val``, ``test`` or both, together less than 1.
         classes: of the samples; one for all by default.
         known: splits that were drawn before, by `alike` names; those samples stay where they were.
+        class_sets: instead of ``classes`` where a sample has any number of them. A sample then moves only
+            where all its classes keep another one, so that some class may still be left out.
 
     Returns:
         A split for each name. One that is asked for has none where there are too few samples.
@@ -48,19 +51,36 @@ def draw(
     test, val = fractions.get("test", 0.0), 1 - fractions.get("val", 0.0)
     drawn: list[Split] = ["test" if p < test else "val" if p >= val else "train" for p in places]
     drawn = [before or split for before, split in zip(was, drawn, strict=True)]
-    groups: dict[Class | None, list[int]] = {}
-    for row, own in enumerate(classes or ()):
-        groups.setdefault(own, []).append(row)
+    sets: Sequence[Collection[Class]] = class_sets or [(own,) for own in classes or ()]
+    groups: dict[Class, list[int]] = {}
+    for row, classes_of_row in enumerate(sets):
+        for own in classes_of_row:
+            groups.setdefault(own, []).append(row)
     distances: dict[Split, Callable[[float], float]] = {
         "train": lambda p: max(test - p, p - val),
         "test": lambda p: p,
         "val": lambda p: -p,
     }
-    for rows in (*groups.values(), range(len(names))):
-        for split in ("train", *(own for own in SPLITS[::-1] if own in fractions)):
-            counts = Counter(drawn[row] for row in rows)
-            spare = [row for row in rows if split == "train" or counts[drawn[row]] > 1]
-            spare = [row for row in spare if was[row] is None]
-            if spare and not counts[split]:
-                drawn[min(spare, key=lambda row: distances[split](places[row]))] = split
+    counts = {own: Counter(drawn[row] for row in rows) for own, rows in groups.items()}
+    wanted: list[Split] = ["train", *(own for own in SPLITS[::-1] if own in fractions)]
+
+    def fill(split: Split, rows: Sequence[int], kept: Callable[[int], list[Counter[Split]]]) -> None:
+        spare = [row for row in rows if was[row] is None]
+        if split != "train":
+            spare = [row for row in spare if all(count[drawn[row]] > 1 for count in kept(row))]
+        if not spare:
+            return
+        row = min(spare, key=lambda row: distances[split](places[row]))
+        for own in sets[row] if sets else ():
+            counts[own][drawn[row]] -= 1
+            counts[own][split] += 1
+        drawn[row] = split
+
+    for split in wanted:
+        for own, rows in groups.items():
+            if not counts[own][split]:
+                fill(split, rows, lambda row: [counts[own] for own in sets[row]])
+    for split in wanted:
+        if split not in drawn:
+            fill(split, range(len(names)), lambda _: [Counter(drawn)])
     return drawn

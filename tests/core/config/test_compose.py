@@ -43,6 +43,19 @@ def test_the_listing_reads_the_disk(dirs: list[Path]) -> None:
     assert options.groups(dirs) == ["data", "experiment", "model", "task", "trainer"]
 
 
+def test_an_application_may_take_the_models_of_another(dirs: list[Path]) -> None:
+    write(dirs[0] / "task" / "kittens.yaml", "# small ones\ntask:\n  models_of: cats\n")
+    assert list(options.of_application("model", "kittens", dirs)) == ["cats_big", "cats_small"]
+    assert options.of_application("data", "kittens", dirs) == {}
+    assert options.short("cats_big", dirs) == "big"
+    assert expand(["task=kittens", "model=small"], dirs) == ["task=kittens", "model=cats_small"]
+    assert expand(["task=kittens", "model=cats_small"], dirs) == ["task=kittens", "model=cats_small"]
+    with pytest.raises(ConfigError, match="model=two_dogs_wolf: belongs to two_dogs, the task is kittens"):
+        expand(["task=kittens", "model=wolf"], dirs)
+    write(dirs[0] / "model" / "kittens_big.yaml", "# its own\nwidth: 3\n")
+    assert expand(["task=kittens", "model=big"], dirs) == ["task=kittens", "model=kittens_big"]
+
+
 @pytest.mark.parametrize(
     ("given", "full"),
     [

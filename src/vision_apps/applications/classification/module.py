@@ -1,7 +1,7 @@
 """The application: a network that gives one score per class."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, cast
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +15,7 @@ from torchmetrics.classification import (
 )
 
 from vision_apps.applications.classification.presentation import ClassPresentation
+from vision_apps.applications.classification.squares import SquareInput
 from vision_apps.applications.classification.types import ClassAnswer, LabelBatch, hard
 from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.errors import require_no
@@ -22,19 +23,13 @@ from vision_apps.core.exportable import Exportable
 from vision_apps.core.fields import ImageInputs
 from vision_apps.core.losses import Part
 from vision_apps.core.module import VisionModule
-from vision_apps.data.resizing import resize_and_center_crop
 from vision_apps.networks.auxiliary import Logits, main_logits, with_auxiliary
-from vision_apps.networks.pixels import PixelNormalization
 
-WHITENED = 5000  # training images that a network's first layer is measured on: patches by the million
 LARGEST_CONFUSION = 1000  # classes; the table is square, at 1,000 it takes 8 MB per stage
 
 
-class Classification(VisionModule[LabelBatch, ImageInputs, Logits, ClassAnswer]):
-    """Cross-entropy on whole images.
-
-    A network may carry what it expects of its input in attributes ``image_size`` (pixels), ``mean`` and
-    ``std``: they go before the data's.
+class Classification(SquareInput, VisionModule[LabelBatch, ImageInputs, Logits, ClassAnswer]):
+    """Cross-entropy on whole images. What a network is given: `SquareInput`.
 
     Args:
         image_size: side of the square that images are brought to, pixels.
@@ -69,12 +64,8 @@ class Classification(VisionModule[LabelBatch, ImageInputs, Logits, ClassAnswer])
     ) -> None:
         super().__init__(network, optimizer, scheduler)
         require_no(class_name_problems(num_classes, class_names, least=2))
-        notes = {
-            "images": "sRGB, 0 to 255: red, green, blue; not normalised. Of a photo with its short side "
-            f"scaled to {resize or image_size} px (bilinear, antialiased) the middle {image_size} x "
-            f"{image_size}",
-            "probabilities": "0 to 1, of each class; a row sums to 1",
-        }
+        self.take_squares(image_size, resize, mean, std, flip_test)
+        notes = {"images": self.note, "probabilities": "0 to 1, of each class; a row sums to 1"}
         self.exportable = Exportable(self.forward, ClassAnswer, notes)
         self.presentation = ClassPresentation(class_names)
         self.num_classes = num_classes
@@ -84,42 +75,6 @@ class Classification(VisionModule[LabelBatch, ImageInputs, Logits, ClassAnswer])
         # made anew of what the configuration and the data say: it is no part of what was learned
         self.register_buffer("class_weights", weights, persistent=False)
         self.label_smoothing = label_smoothing
-        self.flip_test = flip_test
-        self.fitted = (image_size, resize)
-        self.image_size: int = getattr(network, "image_size", None) or image_size
-        self.normalize = PixelNormalization(network, mean, std)
-
-    def encode(self, images: Tensor | None, words: Mapping[str, str]) -> ImageInputs:
-        """Scaled and cut as the data's files are."""
-        assert images is not None
-        return ImageInputs(resize_and_center_crop(images, *self.fitted))
-
-    def outputs(self, inputs: ImageInputs) -> Logits:
-        """Logits [B, K]."""
-        pixels = self._pixels(inputs.images)
-        outputs: Logits = self.network(pixels)
-        if self.flip_test and not self.training:
-            outputs = (outputs + self.network(pixels.flip(-1))) / 2
-        return outputs
-
-    def _pixels(self, images: Tensor) -> Tensor:
-        """uint8 [B, 3, H, W] -> [B, 3, S, S], S = ``image_size``: the middle square, resized, normalised."""
-        size = self.image_size
-        height, width = images.shape[-2:]
-        # an exported graph takes any size, so it resizes always; to the same size that changes nothing
-        if torch.compiler.is_exporting() or (height, width) != (size, size):
-            side = torch.sym_min(height, width)
-            top, left = (height - side) // 2, (width - side) // 2
-            square = images[..., top : top + side, left : left + side].to(self.normalize.mean.dtype)
-            images = F.interpolate(square, (size, size), mode="bilinear", antialias=True)
-        return self.normalize(images)
-
-    @property
-    def prepare_samples(self) -> int:
-        return WHITENED if hasattr(self.network, "prepare") else 0
-
-    def prepare(self, batch: LabelBatch) -> None:
-        cast(Any, self.network).prepare(self._pixels(batch.images))
 
     def answer(self, outputs: Logits, inputs: ImageInputs) -> ClassAnswer:
         return ClassAnswer(main_logits(outputs).float().softmax(dim=1))
@@ -173,10 +128,8 @@ class Classification(VisionModule[LabelBatch, ImageInputs, Logits, ClassAnswer])
 
     def example(self) -> LabelBatch:
         generator = torch.Generator().manual_seed(0)
-        shape = (2, 3, self.image_size, self.image_size)
         return LabelBatch(
-            torch.randint(256, shape, generator=generator, dtype=torch.uint8),
-            torch.randint(self.num_classes, (2,), generator=generator),
+            self.some_images(generator), torch.randint(self.num_classes, (2,), generator=generator)
         )
 
 

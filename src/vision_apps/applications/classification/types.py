@@ -4,7 +4,7 @@ from typing import Annotated, NamedTuple
 
 from torch import Tensor
 
-from vision_apps.core.fields import Label, Pixels
+from vision_apps.core.fields import Label, MultiHot, Pixels
 
 
 class LabelBatch(NamedTuple):
@@ -19,3 +19,13 @@ class ClassAnswer(NamedTuple):
 def hard(labels: Tensor) -> Tensor:
     """The class with the largest share: int64 [B] from int64 [B] or float [B, K]."""
     return labels.argmax(dim=1) if labels.ndim == 2 else labels
+
+
+class MultiLabelBatch(NamedTuple):
+    images: Annotated[Tensor, Pixels()]  # uint8 [B, 3, H, W], sRGB
+    multi_hot: Annotated[Tensor, MultiHot()]  # uint8 [B, K], 1 where the class is there; float after mixup
+
+
+class MultiLabelAnswer(NamedTuple):
+    probabilities: Tensor  # float32 [B, K], of each class by itself
+    present: Tensor  # bool [B, K], at each class's threshold

@@ -42,6 +42,7 @@ _OF_A_RUN: dict[str, object] = {
     "run.root": str,
     "run.dir": str | None,
     "task.name": str,
+    "task.models_of": str,
     "task.monitor": str,
     "task.mode": Literal["min", "max"],
 }

@@ -136,8 +136,9 @@ def _names(text: str) -> list[str]:
 def _full_name(name: str, group: str, task: str | None, dirs: Sequence[Path], problems: list[str]) -> str:
     known = options.of_group(group, dirs)
     by_application = group in options.BY_APPLICATION
-    if by_application and task and f"{task}_{name}" in known:
-        return f"{task}_{name}"
+    for owner in options.owners(group, task, dirs) if by_application and task else ():
+        if f"{owner}_{name}" in known:
+            return f"{owner}_{name}"
     if name in known:
         if by_application and task:
             problems += _foreign(group, name, task, dirs)
@@ -148,7 +149,7 @@ def _full_name(name: str, group: str, task: str | None, dirs: Sequence[Path], pr
         return elsewhere[0]
     if by_application and task and elsewhere:
         return _full_name(elsewhere[0], group, task, dirs, problems)
-    short = [option.removeprefix(f"{task}_") for option in offered] if by_application else []
+    short = [options.short(option, dirs) for option in offered] if by_application else []
     problems.append(
         f"{group}={name}: no such {_NOUNS.get(group, group)}{nearest(name, [*offered, *short])}; "
         f"there are: {', '.join(offered) or 'none'}"
@@ -173,10 +174,9 @@ def require_one_application(chosen: Choices, dirs: Sequence[Path]) -> None:
 
 def _foreign(group: str, name: str, task: str, dirs: Sequence[Path]) -> list[str]:
     """What is wrong with a model or data set that belongs to another application."""
-    owner = options.application_of(name, dirs)
-    offered = ", ".join(options.of_application(group, task, dirs))
-    told = f"belongs to {owner}, the task is {task}; use task={owner}, or one of: {offered}"
-    return [f"{group}={name}: {told}"] if owner and owner != task else []
+    owner, offered = options.application_of(name, dirs), options.of_application(group, task, dirs)
+    told = f"belongs to {owner}, the task is {task}; use task={owner}, or one of: {', '.join(offered)}"
+    return [f"{group}={name}: {told}"] if owner and name not in offered else []
 
 
 def explain(error: Exception, overrides: Sequence[str], dirs: Sequence[Path]) -> ConfigError:

@@ -1,6 +1,7 @@
 """What there is to choose from. The configuration files are the only registry: a name is a file name."""
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from vision_apps.core.errors import ConfigError
 BY_APPLICATION = ("model", "data")  # flat groups whose names start with the application
 _NO_GROUPS = {"hydra", "sweep"}  # a sweep is no part of a run
 VARIABLE = "VISION_APPS_CONF"
+_BORROWED = re.compile(r"^  models_of: (\w+)", re.MULTILINE)  # in a task file, below ``task``
 
 
 def conf_dir() -> Path:
@@ -61,10 +63,23 @@ def application_of(name: str, dirs: Sequence[Path] | None = None) -> str | None:
     return max(fitting, key=len, default=None)
 
 
+def owners(group: str, application: str, dirs: Sequence[Path] | None = None) -> list[str]:
+    """Whose models or data sets an application takes: its own, and the models of the application that
+    ``models_of`` in its task file names."""
+    path = of_group("task", dirs).get(application)
+    borrowed = _BORROWED.search(path.read_text(encoding="utf-8")) if path and group == "model" else None
+    return [application, borrowed[1]] if borrowed else [application]
+
+
 def of_application(group: str, application: str, dirs: Sequence[Path] | None = None) -> dict[str, Path]:
-    """The models (``group="model"``) or data sets (``group="data"``) of one application."""
-    found = of_group(group, dirs)
-    return {name: path for name, path in found.items() if application_of(name, dirs) == application}
+    """The models (``group="model"``) or data sets (``group="data"``) that one application takes."""
+    found, of = of_group(group, dirs), owners(group, application, dirs)
+    return {name: path for name, path in found.items() if application_of(name, dirs) in of}
+
+
+def short(name: str, dirs: Sequence[Path] | None = None) -> str:
+    """A model or data set without the application in its name: what is typed where the task is known."""
+    return name.removeprefix(f"{application_of(name, dirs)}_")
 
 
 def description(path: Path) -> str:

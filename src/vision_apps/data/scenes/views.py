@@ -1,4 +1,4 @@
-"""The generated world as other applications see it: boxes around its objects, the class of every pixel."""
+"""The generated world as other applications see it: kinds, boxes around objects, each pixel's class."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -63,6 +63,20 @@ class SceneBoxes(Scenes):
             "sizes": np.full(2, self.image_size, np.int64),
             "proposals": np.zeros((0, 4), np.float32),
         }
+
+
+class SceneLabels(Scenes):
+    """The world with the kinds of all objects of which enough can be seen.
+
+    Offers ``images`` uint8 [3, S, S] and ``multi_hot`` uint8 [K], 1 where the kind is there.
+    """
+
+    fields: ClassVar[tuple[str, ...]] = ("images", "multi_hot")
+
+    def fields_of(self, scene: Scene, picture: Picture) -> dict[str, NDArray[np.generic]]:
+        multi_hot = np.zeros(len(KINDS), np.uint8)
+        multi_hot[[kind for kind, _ in visible_boxes(scene, picture)]] = 1
+        return {"images": picture.image, "multi_hot": multi_hot}
 
 
 class SceneMasks(Scenes):
