@@ -56,7 +56,7 @@ def test_all_problems_in_one_error() -> None:
         "  data.root: must be set: data.root=...",
         "  other._target_: os.system is not under vision_apps, torch, torchvision, torchmetrics, "
         "pytorch_lightning, "
-        "timm; if you trust it, add allow_targets=[os] to the command (or set VISION_APPS_ALLOW=os)",
+        "timm, kornia; if you trust it, add allow_targets=[os] to the command (or set VISION_APPS_ALLOW=os)",
     ]
 
 
