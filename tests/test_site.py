@@ -15,6 +15,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from browser import chromium, console_errors, requests
+from vision_apps.core.config import options
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -47,9 +48,8 @@ def load(name: str) -> ModuleType:
 def test_what_can_be_listed_has_its_place(site: Path) -> None:
     for group in ("model", "data"):
         for path in (REPOSITORY / "conf" / group).glob("*.yaml"):
-            application, _, name = path.stem.partition("_")
-            page = (site / f"docs/applications/{application}.html").read_text()
-            assert f"<code>{name}</code>" in page, f"{path.name} has no row"
+            page = (site / f"docs/applications/{options.application_of(path.stem)}.html").read_text()
+            assert f"<code>{options.short(path.stem)}</code>" in page, f"{path.name} has no row"
     for package in (REPOSITORY / "src/vision_apps").rglob("__init__.py"):
         name = ".".join(package.parent.relative_to(REPOSITORY / "src").parts)
         page = site / f"docs/reference/{name.removeprefix('vision_apps.')}.html"

@@ -35,7 +35,7 @@ def warnings_of(config: DictConfig, **data: Any) -> list[str]:
 
 def test_every_application_is_listed() -> None:
     assert {task for task, _ in EVERY} == set(options.applications())
-    assert {name.partition("_")[2] for _, name in EVERY} == {*OWN, "scenes"}
+    assert {options.short(name) for _, name in EVERY} == {*OWN, "scenes"}
 
 
 @pytest.mark.parametrize(("task", "name"), EVERY, ids=[name for _, name in EVERY])

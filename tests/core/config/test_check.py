@@ -282,7 +282,8 @@ def test_the_precisions_are_those_of_the_trainer() -> None:
 
 def test_no_key_that_holds_for_every_run_is_left_unchecked() -> None:
     config = yaml.safe_load((conf_dirs()[0] / "config.yaml").read_text())
-    config |= yaml.safe_load((conf_dirs()[0] / "task" / "classification.yaml").read_text())
+    for task in ("classification", "multi_label"):
+        config |= yaml.safe_load((conf_dirs()[0] / "task" / f"{task}.yaml").read_text())
     of_groups = {"defaults", "data", "optimizer", "scheduler", "callbacks", "logger", "hydra", "module"}
     own = {key for key in keys(config) if key.partition(".")[0] not in of_groups} - {"run", "task"}
     assert own == {*_OF_A_RUN, "precision"}

@@ -126,9 +126,9 @@ def test_other_packages_are_refused_before_they_are_imported(
     with pytest.raises(ConfigError) as error:
         build({"_target_": target})
     assert str(error.value) == (
-        f"{target} is not under vision_apps, torch, torchvision, torchmetrics, pytorch_lightning, timm; if "
-        "you trust "
-        f"it, add allow_targets=[{package}] to the command (or set VISION_APPS_ALLOW={package})"
+        f"{target} is not under vision_apps, torch, torchvision, torchmetrics, pytorch_lightning, timm, "
+        f"kornia; if you trust it, add allow_targets=[{package}] to the command (or set "
+        f"VISION_APPS_ALLOW={package})"
     )
 
 

@@ -29,7 +29,9 @@ LARGEST_CONFUSION = 1000  # classes; the table is square, at 1,000 it takes 8 MB
 
 
 class Classification(SquareInput, VisionModule[LabelBatch, ImageInputs, Logits, ClassAnswer]):
-    """Cross-entropy on whole images. What a network is given: `SquareInput`.
+    """Cross-entropy on whole images.
+
+    What a network is given: `SquareInput`.
 
     Args:
         image_size: side of the square that images are brought to, pixels.

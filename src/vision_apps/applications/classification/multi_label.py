@@ -23,10 +23,10 @@ from vision_apps.networks.auxiliary import Logits, main_logits, with_auxiliary
 
 
 class MultiLabel(SquareInput, VisionModule[MultiLabelBatch, ImageInputs, Logits, MultiLabelAnswer]):
-    """Binary cross-entropy on whole images, class by class. What a network is given: `SquareInput`.
+    """Binary cross-entropy on whole images, class by class.
 
-    A class is said to be there from its threshold on: that with the largest F1 on the validation images,
-    chosen anew in each validation and kept with the weights; 0.5 before.
+    What a network is given: `SquareInput`. A class is said to be there from its threshold on: that with the
+    largest F1 on the validation images, chosen anew in each validation and kept with the weights; 0.5 before.
 
     Args:
         image_size: side of the square that images are brought to, pixels.
