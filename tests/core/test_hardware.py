@@ -1,11 +1,13 @@
 """``auto`` settings: what the machine is fast at, and never against the user."""
 
+import copy
 import json
 import sys
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from vision_apps.core import hardware
 from vision_apps.core.errors import ConfigError
@@ -21,6 +23,27 @@ AUTO = {
 def resolved(monkeypatch: pytest.MonkeyPatch, bf16: bool, **changes: Any) -> hardware.Settings:
     monkeypatch.setattr(hardware, "cpu_has_bf16", lambda: bf16)
     return hardware.resolve(AUTO | changes)
+
+
+def test_depthwise_convolutions_compute_in_float32_within_bf16() -> None:
+    """The others in bfloat16; outside of autocast nothing changes, and a copy has layers of its own."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(4, 4, 3, groups=4), nn.Conv2d(4, 4, 3, groups=2), nn.Conv2d(4, 2, 1))
+    pixels = torch.randn(2, 4, 8, 8)
+    plain = network(pixels)
+    first = network[0](pixels)
+    hardware.depthwise_in_float32(network)
+    assert torch.equal(network(pixels), plain)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(network[0](pixels.bfloat16()), network[0](pixels.bfloat16().float()))
+        assert torch.equal(network[0](pixels), first)
+        assert network[1](pixels).dtype == network(pixels).dtype == torch.bfloat16
+    twin = copy.deepcopy(network)
+    with torch.no_grad():
+        twin[0].weight.zero_()
+        twin[0].bias.zero_()
+    assert not twin[0](pixels).any()
+    assert torch.equal(network[0](pixels), first)
 
 
 def test_auto_where_bf16_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from vision_apps.core.config.targets import resolve, resolve_network
 from vision_apps.core.data import Split, VisionData
 from vision_apps.core.errors import CheckpointError, ConfigError, UserError
 from vision_apps.core.freezing import freeze_for_good
+from vision_apps.core.hardware import depthwise_in_float32
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.module import VisionModule
 from vision_apps.core.plain import Config
@@ -157,6 +158,7 @@ def prepared(
     if source and taken:  # after what is measured: what a network has measured belongs to its weights
         starting.take(module, source, taken)
     freeze_for_good(module.network, fine_tuning.shares(config.get("freeze")))
+    depthwise_in_float32(module.network)
     if channels_last:
         module.network.to(memory_format=torch.channels_last)
     if config["compile"]:

@@ -1,14 +1,17 @@
 """What this machine can do, and the fastest settings that do not change what is computed beyond rounding."""
 
 import ctypes
+import functools
 import json
 import os
 import platform
 import sys
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from omegaconf import DictConfig
+from torch import Tensor, nn
 
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.plain import Config
@@ -97,6 +100,22 @@ def out_of_memory(error: Exception) -> bool:
     text = str(error)
     known = ("allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(part in text for part in known)
+
+
+def depthwise_in_float32(network: nn.Module) -> None:
+    """Let depthwise convolutions compute in float32 where the CPU computes the rest in bfloat16. Their
+    backward pass is slow in bfloat16 and takes most of a mobile network's step
+    (`benchmarks/depthwise.py`)."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels > 1:
+            layer.forward = functools.partial(_in_float32, layer.forward)  # type: ignore[method-assign]
+
+
+def _in_float32(forward: Callable[[Tensor], Tensor], features: Tensor) -> Tensor:
+    if not torch.is_autocast_enabled("cpu"):
+        return forward(features)
+    with torch.autocast("cpu", enabled=False):
+        return forward(features.float())
 
 
 def keep_freed_memory() -> bool:

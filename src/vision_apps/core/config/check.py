@@ -56,11 +56,8 @@ _ELSEWHERE = {
     "trainer.use_distributed_sampler": "data.batch_size=",
     "trainer.plugins": "precision=",
 }
-_SETTLED = (
-    "trainer.max_epochs",
-    "trainer.log_every_n_steps",
-    fine_tuning.BACKBONE_LR,
-)  # `auto` is theirs, too
+# `auto` is theirs, too
+_SETTLED = ("trainer.max_epochs", "trainer.log_every_n_steps", fine_tuning.BACKBONE_LR)
 
 
 def check(config: Config | DictConfig) -> None:
