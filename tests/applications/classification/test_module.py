@@ -343,7 +343,7 @@ def test_a_class_without_images_and_wrong_weights() -> None:
     module = application(class_counts=[5, 0, 15], class_weights="balanced")
     assert module.class_weights is not None
     assert module.class_weights.tolist() == pytest.approx([20 / 15, 0, 20 / 45])
-    for wrong in ([1.0, 2.0], [1.0, -1.0, 1.0], [0.0, 0.0, 0.0]):
+    for wrong in ([], [1.0, 2.0], [1.0, -1.0, 1.0], [0.0, 0.0, 0.0]):
         with pytest.raises(ConfigError, match=r"class_weights: .*expected 3 weights of 0 or more.*kind 2"):
             application(class_weights=wrong)
     with pytest.raises(ConfigError, match="balanced, but the data do not count their classes"):

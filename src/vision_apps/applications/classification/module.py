@@ -1,6 +1,7 @@
 """The application: a network that gives one score per class."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 import torch
@@ -17,6 +18,7 @@ from torchmetrics.classification import (
 from vision_apps.applications.classification.presentation import ClassPresentation
 from vision_apps.applications.classification.squares import SquareInput
 from vision_apps.applications.classification.types import ClassAnswer, LabelBatch, hard
+from vision_apps.applications.classification.weights import class_weights as weights_of_classes
 from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.errors import require_no
 from vision_apps.core.exportable import Exportable
@@ -73,7 +75,8 @@ class Classification(SquareInput, VisionModule[LabelBatch, ImageInputs, Logits, 
         self.num_classes = num_classes
         self.class_names = list(class_names)
         self.class_counts = class_counts
-        weights = _weights(class_weights, class_names, class_counts)
+        balanced = partial(_balanced, class_counts) if class_counts else None
+        weights = weights_of_classes(class_weights, class_names, balanced, zero=True)
         # made anew of what the configuration and the data say: it is no part of what was learned
         self.register_buffer("class_weights", weights, persistent=False)
         self.label_smoothing = label_smoothing
@@ -135,26 +138,7 @@ class Classification(SquareInput, VisionModule[LabelBatch, ImageInputs, Logits, 
         )
 
 
-def _weights(
-    asked: Literal["balanced"] | Sequence[float] | None,
-    class_names: Sequence[str],
-    class_counts: Sequence[int] | None,
-) -> Tensor | None:
+def _balanced(class_counts: Sequence[int]) -> Tensor:
     """Float32 [K]. A class without images has none that could be weighted: 0."""
-    if asked is None:
-        return None
-    key, classes = "module.class_weights", len(class_names)
-    if isinstance(asked, str):
-        require_no([] if asked == "balanced" else [f"{key}: {asked}; expected balanced, a list, or null"])
-        require_no([] if class_counts else [f"{key}: balanced, but the data do not count their classes"])
-        counts = torch.tensor(class_counts, dtype=torch.float32)
-        return torch.where(counts > 0, counts.sum() / (classes * counts), 0)
-    weights = torch.tensor(list(asked), dtype=torch.float32)
-    if len(weights) != classes or weights.min() < 0 or not weights.any():
-        require_no(
-            [
-                f"{key}: {list(asked)}; expected {classes} weights of 0 or more, not all 0: one for each of "
-                f"{', '.join(class_names)}; or {key}=balanced"
-            ]
-        )
-    return weights
+    counts = torch.tensor(class_counts, dtype=torch.float32)
+    return torch.where(counts > 0, counts.sum() / (len(counts) * counts), 0)

@@ -1,6 +1,7 @@
 """The application: a network that gives one score per class, of which any number may be in the picture."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -13,6 +14,7 @@ from vision_apps.applications.classification.multi_label_presentation import Mul
 from vision_apps.applications.classification.squares import SquareInput
 from vision_apps.applications.classification.thresholds import UNKNOWN
 from vision_apps.applications.classification.types import MultiLabelAnswer, MultiLabelBatch
+from vision_apps.applications.classification.weights import class_weights as weights_of_classes
 from vision_apps.core.class_names import class_name_problems, scalar_names
 from vision_apps.core.errors import require_no
 from vision_apps.core.exportable import Exportable
@@ -76,7 +78,8 @@ class MultiLabel(SquareInput, VisionModule[MultiLabelBatch, ImageInputs, Logits,
         self.class_shares = class_shares
         self.conditional = ("mAP", "f1", *(f"ap_{name}" for name in scalar_names(class_names)))
         self.register_buffer("thresholds", torch.full((num_classes,), UNKNOWN))
-        weights = _weights(class_weights, class_names, class_shares)
+        balanced = partial(_balanced, class_shares) if class_shares else None
+        weights = weights_of_classes(class_weights, class_names, balanced, zero=False)
         # made anew of what the configuration and the data say: it is no part of what was learned
         self.register_buffer("class_weights", weights, persistent=False)
 
@@ -132,27 +135,8 @@ class MultiLabel(SquareInput, VisionModule[MultiLabelBatch, ImageInputs, Logits,
         return MultiLabelBatch(images, torch.randint(2, shape, generator=generator, dtype=torch.uint8))
 
 
-def _weights(
-    asked: Literal["balanced"] | Sequence[float] | None,
-    class_names: Sequence[str],
-    class_shares: Sequence[float] | None,
-) -> Tensor | None:
+def _balanced(class_shares: Sequence[float]) -> Tensor:
     """Float32 [K], of the images that have the class."""
-    if asked is None:
-        return None
-    key, classes = "module.class_weights", len(class_names)
-    if isinstance(asked, str):
-        require_no([] if asked == "balanced" else [f"{key}: {asked}; expected balanced, a list, or null"])
-        require_no([] if class_shares else [f"{key}: balanced, but the data do not count their classes"])
-        shares = torch.tensor(class_shares, dtype=torch.float64)
-        told = (shares > 0) & (shares < 1)
-        return torch.where(told, (1 - shares) / shares, 1).float()
-    weights = torch.tensor(list(asked), dtype=torch.float32)
-    if len(weights) != classes or weights.min() <= 0:
-        require_no(
-            [
-                f"{key}: {list(asked)}; expected {classes} weights of more than 0: one for each of "
-                f"{', '.join(class_names)}; or {key}=balanced"
-            ]
-        )
-    return weights
+    shares = torch.tensor(class_shares, dtype=torch.float64)
+    told = (shares > 0) & (shares < 1)
+    return torch.where(told, (1 - shares) / shares, 1).float()
