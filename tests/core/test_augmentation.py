@@ -54,3 +54,26 @@ def test_a_resumed_run_ends_it_at_the_same_step(
     engine.resume("again", [])
     assert given == expected
     toy_run.assert_same_training(tmp_path / "whole", tmp_path / "again")
+
+
+@pytest.mark.usefixtures("toy")
+@pytest.mark.parametrize("batches", [2, 7])
+def test_transforms_of_another_package_in_a_run_that_goes_on(
+    batches: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They draw from torch's global generator, which is seeded for each sample."""
+    rotated = {"_target_": "torchvision.transforms.v2.RandomRotation", "degrees": 30}
+    changes = {"data.augment": {"rotated": rotated}, "trainer.max_epochs": 2}
+
+    def train(run: str) -> None:
+        engine.train(toy_run.configure(Path(run), changes))
+
+    train("whole")
+    toy_run.stop_after(batches, monkeypatch, lambda: train("again"))
+    engine.resume("again", [])
+    toy_run.assert_same_training(Path("whole"), Path("again"))
+    engine.train(toy_run.configure(Path("plain"), {"trainer.max_epochs": 2}))
+    with pytest.raises(AssertionError):  # it had an effect
+        toy_run.assert_same_state(
+            toy_run.last(Path("whole"))["state_dict"], toy_run.last(Path("plain"))["state_dict"]
+        )
