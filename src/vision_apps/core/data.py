@@ -149,6 +149,7 @@ class VisionData(pl.LightningDataModule):
         self.limits: dict[Split, int | None] = {"train": limit_train, "val": limit_val, "test": limit_test}
         self.on_corrupt = on_corrupt
         self.loaders: dict[Split, BatchLoader] = {}
+        self.in_loaders: dict[Split, Any] = {}  # what loaders read in place of ``samples``
         self._samples: dict[Split, Any] = {}
         self._position: dict[str, int] | None = None
 
@@ -238,17 +239,24 @@ class VisionData(pl.LightningDataModule):
 
     def samples(self, split: Split) -> Any:
         if split not in self._samples:
-            offered = set(self.offers) - set(self.to_measure if split == "train" else ())
-            wanted = tuple(name for name in self.batch_type._fields if name in offered)  # type: ignore[attr-defined]
-            samples, limit = self.load(split, wanted), self.limits[split]
-            if limit is not None:
-                samples = Part(samples, range(min(limit, len(samples))))
-            if self.renumbering is not None:
-                samples = Renumbered(
-                    samples, self.renumbering, self.batch_type, len(self.facts_of_run["class_names"])
-                )
-            self._samples[split] = samples
+            self._samples[split] = self.samples_without(split)
         return self._samples[split]
+
+    def samples_without(self, split: Split, *left_out: str) -> Any:
+        """The samples of a split, made anew, without the fields that are left out."""
+        offered = {*self.offers} - {*left_out, *(self.to_measure if split == "train" else ())}
+        wanted = tuple(name for name in self.batch_type._fields if name in offered)  # type: ignore[attr-defined]
+        samples, limit = self.load(split, wanted), self.limits[split]
+        if limit is not None:
+            samples = Part(samples, range(min(limit, len(samples))))
+        if self.renumbering is not None:
+            classes = len(self.facts_of_run["class_names"])
+            samples = Renumbered(samples, self.renumbering, self.batch_type, classes)
+        return samples
+
+    def picture_files(self, split: Split) -> list[str]:
+        """The file of each sample's picture; none where pictures are held in memory or made."""
+        return []
 
     def sample_names(self, split: Split) -> list[str]:
         """What the samples of a split are called, wherever the data lie; none where only their number says
@@ -298,9 +306,10 @@ class VisionData(pl.LightningDataModule):
         training = split == "train"
         asked = self.eval_batch_size or self.batch_size
         measured = -(-asked // world) * world  # measuring does not depend on the batch size
+        samples = self.in_loaders[split] if split in self.in_loaders else self.samples(split)
         self.loaders[split] = BatchLoader(
-            self.samples(split),
-            self.batch_type,
+            samples,
+            getattr(samples, "batch_type", self.batch_type),
             batch_size=self.batch_size if training else measured,
             shuffle=training,
             remainder=self.remainder,

@@ -213,6 +213,9 @@ class FileData(FolderData):
     def sample_names(self, split: Split) -> list[str]:
         return self._in_splits[split][: self.limits[split]]
 
+    def picture_files(self, split: Split) -> list[str]:
+        return self._files[split].pictures[: self.limits[split]]
+
     def _named(self, listing: Listing) -> list[str]:
         """Paths below ``base``, the same on every system."""
         start = os.path.join(self.base, "")

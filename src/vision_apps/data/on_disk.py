@@ -1,6 +1,7 @@
 """What lies in folders: by names that another system, or another program, may have spelled otherwise."""
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from vision_apps.core.spelling import alike
 from vision_apps.data.images import EXTENSIONS
 
 Identity = tuple[int, int]  # device and number of a folder
+_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 class OnDisk:
@@ -108,3 +110,10 @@ def entries(folder: str | Path) -> list[os.DirEntry[str]]:
 def is_hidden(name: str) -> bool:
     """Whether a file or folder is hidden or, as ``__MACOSX``, left in an archive by a file manager."""
     return name.startswith((".", "__MACOSX"))
+
+
+def read_only(folder: Path) -> Path | None:
+    """The folder itself, or where it is not there the nearest one above it, if it is marked read-only for
+    everybody: to the administrator, whom containers often run as, the system itself would not refuse it."""
+    place = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    return None if place.stat().st_mode & _WRITE else place

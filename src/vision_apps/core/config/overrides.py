@@ -26,7 +26,7 @@ CHANGEABLE = {
     "callbacks.checkpoint.every_minutes callbacks.checkpoint.every_steps callbacks.pictures.*",
     "where its data lie and how they are read": "data.root data.images data.masks data.csv data.yaml "
     "data.*_json data.proposals_cache data.download data.workers data.eval_batch_size data.on_corrupt "
-    "data.in_memory",
+    "data.in_memory callbacks.grid_features.cache",
 }
 
 # Keys that have a part in a test of a trained run.

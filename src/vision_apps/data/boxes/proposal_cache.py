@@ -8,7 +8,6 @@ import hashlib
 import io
 import logging
 import os
-import stat
 import sys
 import tempfile
 import time
@@ -25,13 +24,13 @@ from vision_apps.core.errors import CorruptSample, DataError
 from vision_apps.core.hardware import cores
 from vision_apps.core.progress import duration
 from vision_apps.data.boxes.proposals import VERSION, Mode, selective_search
+from vision_apps.data.on_disk import read_only
 
 log = logging.getLogger(__name__)
 
 _PART = 64  # pictures: what an interruption costs
 _COMPARED = 16  # pictures, spread over all, whose pixels are compared before anything else
 _SECONDS = 10  # between lines about the progress
-_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _ARRAYS = ("keys", "pixels", "counts", "boxes")
 
 
@@ -133,7 +132,8 @@ def _compute(
             raise
         return _Kept(fingerprint(image), selective_search(image, mode, limit).numpy())
 
-    _check_writable(folder)
+    if place := read_only(folder):  # told before anything is computed
+        raise _cannot_keep(folder, f"{place} is read-only")
     log.info("selective search (%s) of %d pictures, kept in %s", mode, len(missing), folder)
     started = shown = time.monotonic()
     found: dict[str, _Kept] = {}
@@ -179,14 +179,6 @@ def _write(folder: Path, kept: dict[str, _Kept]) -> None:
         os.replace(temporary, folder / f"{name}.npz")
     except OSError as error:
         raise _cannot_keep(folder, error.strerror or str(error)) from error
-
-
-def _check_writable(folder: Path) -> None:
-    """Refuse a place that is marked read-only for everybody, before anything is computed: to the
-    administrator, whom containers often run as, the system itself would not refuse it."""
-    place = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    if not place.stat().st_mode & _WRITE:
-        raise _cannot_keep(folder, f"{place} is read-only")
 
 
 def _cannot_keep(folder: Path, why: str) -> DataError:
