@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
+import torch
 from torch import Tensor, nn
 from toy import ToyData
 
@@ -92,3 +93,56 @@ class Watch(pl.Callback):
         learned = {name: p.grad is not None for name, p in pl_module.named_parameters()}
         modes = {name: part.training for name, part in pl_module.named_modules()}
         self.seen.append((state, learned, modes))
+
+
+class Mirrored(PartsNet):
+    """Looks at the picture and at its mirror image."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        both = self.backbone(images) + 2 * self.backbone(images.flip(-1))
+        logits: Tensor = self.head(both[..., : both.shape[-1] // 2].mean((2, 3)))
+        return logits
+
+
+class Levels(PartsNet):
+    """Both layers by name, of a backbone that is told which of them to give."""
+
+    def __init__(
+        self, num_classes: int, width: int = 4, levels: tuple[str, ...] = ("fine", "coarse")
+    ) -> None:
+        super().__init__(num_classes, width, 0.5)
+        self.backbone: nn.Module = LevelsBackbone(width, levels)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.backbone(images)
+        logits: Tensor = self.head(sum(one.mean((2, 3)) for one in maps.values()))
+        return logits
+
+
+class LevelsBackbone(nn.Module):
+    def __init__(self, width: int, levels: tuple[str, ...]) -> None:
+        super().__init__()
+        self.levels = levels
+        self.first, self.second = layer(3, width, 0.5), layer(width, width, 0.5)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        fine = self.first(images)
+        maps = {"fine": fine, "coarse": self.second(fine)[..., ::2, ::2]}
+        return {name: maps[name] for name in self.levels}
+
+
+class Halves(PartsNet):
+    """Gives the backbone parts of pictures."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        halves = torch.cat(images.chunk(2, -1))
+        logits: Tensor = self.head(sum(self.backbone(halves).chunk(2)).mean((2, 3)))
+        return logits
+
+
+class Around(PartsNet):
+    """Calls the parts of its backbone, and never that itself."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.backbone[1](self.backbone[0](images)).mean((2, 3)))
+        return logits

@@ -208,13 +208,17 @@ def _write(
 
 
 def _begun(path: Path, count: int, field: Field) -> BinaryIO:
-    """An array's file with its header. Its rows are written one after another: in a file that is mapped a full
-    disk would end the process without a word."""
+    """An array's file with its header. Its rows are written one after another: in a file that is mapped a
+    full disk would end the process without a word."""
     dtype = np.dtype(_STORED[field.dtype])
     file = path.open("wb")
     np.lib.format.write_array_header_1_0(
         file,
-        {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (count, *field.shape)},
+        {
+            "descr": np.lib.format.dtype_to_descr(dtype),
+            "fortran_order": False,
+            "shape": (count, *field.shape),
+        },
     )
     return file
 
@@ -262,4 +266,6 @@ def _tell(line: str) -> None:
 
 
 def _cannot_keep(cache: Path, why: str, key: str) -> DataError:
-    return DataError(f"{key}: features cannot be kept in {cache}: {why}\n  Say where: {key}=/path/to/a/folder")
+    return DataError(
+        f"{key}: features cannot be kept in {cache}: {why}\n  Say where: {key}=/path/to/a/folder"
+    )

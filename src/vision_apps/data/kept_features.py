@@ -44,9 +44,9 @@ _PIXEL_FACTS = ("image_size", "resize_mode", "resize", "mean", "std")
 
 
 class GridFeatures(pl.Callback):
-    """Trains and validates on the maps that a frozen backbone gives of each picture: computed before the first
-    step, kept on disk, and read from there whenever they are of the same pictures, fitted and normalised in
-    the same way, the same weights and the same precision.
+    """Trains and validates on the maps that a frozen backbone gives of each picture: computed before the
+    first step, kept on disk, and read from there whenever they are of the same pictures, fitted and
+    normalised in the same way, the same weights and the same precision.
 
     Losses and metrics are those of a run without it, up to rounding. In a step the first call of the backbone
     takes what is kept of the batch; all others, the pictures that are drawn and the test compute. What that
@@ -74,8 +74,8 @@ class GridFeatures(pl.Callback):
         root = getattr(data, "root", None)
         if self.cache is None and root is None:
             raise ConfigError(
-                f"{KEY}.cache: null keeps them in the folder of the data, and {type(data).__name__} has none; "
-                f"say where: {KEY}.cache=/path/to/a/folder"
+                f"{KEY}.cache: null keeps them in the folder of the data, and {type(data).__name__} has "
+                f"none; say where: {KEY}.cache=/path/to/a/folder"
             )
         self.folder: Path = self.cache or Path(root) / FOLDER  # type: ignore[arg-type]
         part: Any = backbone(module.network)
@@ -95,7 +95,9 @@ class GridFeatures(pl.Callback):
                 self._stores[split] = self._kept(trainer, module, data, split, samples)
                 samples.take(self._stores[split], data, split)
 
-    def on_train_batch_start(self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, *_: Any) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, *_: Any
+    ) -> None:
         self._give("train", batch)
 
     def on_validation_batch_start(
@@ -332,7 +334,10 @@ class _Numbered(Dataset[Any]):
 def _with_rows(batch_type: Any) -> Any:
     """The same fields, each with its kind and default, and the numbers of the samples."""
     hints = typing.get_type_hints(batch_type, include_extras=True)
-    fields = [*((name, hints[name]) for name in batch_type._fields), (_ROWS, Annotated[Tensor | None, Stays()])]
+    fields = [
+        *((name, hints[name]) for name in batch_type._fields),
+        (_ROWS, Annotated[Tensor | None, Stays()]),
+    ]
     made: Any = NamedTuple(batch_type.__name__, fields)  # type: ignore[misc]
     made.__new__.__defaults__ = (*batch_type._field_defaults.values(), None)
     made._field_defaults = {**batch_type._field_defaults, _ROWS: None}
