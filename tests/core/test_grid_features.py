@@ -318,6 +318,17 @@ def test_what_is_kept_is_held_against_the_first_batch() -> None:
         trained("second", {**ON, "trainer.max_epochs": 1})
 
 
+def test_samples_of_one_picture_share_what_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    pictures()
+    changes = {**IN_FILES, "data._target_": "toy_parts.Twice"}
+    trained("plain", without(changes))
+    trained("kept", changes)
+    assert_equal_runs("plain", "kept")
+    told = capsys.readouterr()
+    assert "ImageFolder" not in told.out and "Twice · 92 training samples" in told.out
+    assert "grid features of train: 46 samples of " in told.err
+
+
 @pytest.mark.slow
 def test_two_processes_compute_it_once(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -333,10 +344,10 @@ def test_two_processes_compute_it_once(
     assert capfd.readouterr().err.count("grid features of train") == 1
 
 
-def test_pictures_that_are_the_same_in_files_and_in_memory_are_known_by_their_content() -> None:
+def test_every_pixel_in_memory_is_known() -> None:
     images = torch.arange(3 * 3 * 4 * 4).reshape(3, 3, 4, 4).to(torch.uint8)
     data = mock.Mock(picture_files=lambda split: [], samples=lambda split: toy.TensorSamples(images=images))
-    known = kept_features._pictures(data, "train")
-    assert kept_features._pictures(data, "train") == known
+    known = kept_features._pictures(data, "train", range(3))
+    assert kept_features._pictures(data, "train", range(3)) == known
     images[2, 2, 3, 3] ^= 1
-    assert kept_features._pictures(data, "train") != known
+    assert kept_features._pictures(data, "train", range(3)) != known

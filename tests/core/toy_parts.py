@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from toy import ToyData
 
+from vision_apps.data.labels.folder import ImageFolder
+
 
 class PartsNet(nn.Module):
     """Two layers to freeze, each a convolution with batch normalisation, dropout, and a head."""
@@ -74,6 +76,18 @@ class NamedData(ToyData):
     @property
     def facts(self) -> dict[str, Any]:
         return {"num_classes": len(self.class_names), "image_size": 8, "class_names": list(self.class_names)}
+
+
+class Twice(ImageFolder):
+    """Two samples of each picture, as if there were two questions."""
+
+    def split_up(self, *words: Any) -> Any:
+        splits = super().split_up(*words)
+        self._files = {
+            split: files.take(torch.arange(len(files)).repeat(2)) for split, files in splits.items()
+        }
+        self._in_splits = {split: names * 2 for split, names in self._in_splits.items()}
+        return self._files
 
 
 def state_below(state: dict[str, Any], prefix: str) -> dict[str, Tensor]:

@@ -255,7 +255,8 @@ class VisionData(pl.LightningDataModule):
         return samples
 
     def picture_files(self, split: Split) -> list[str]:
-        """The file of each sample's picture; none where pictures are held in memory or made."""
+        """Of each sample the file of its picture, which several may show; none where pictures are in no
+        files."""
         return []
 
     def sample_names(self, split: Split) -> list[str]:

@@ -2,8 +2,9 @@
 
 import functools
 import hashlib
+import os
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, cast
 
@@ -34,7 +35,7 @@ from vision_apps.networks.grid_features import (
 
 KEY = "callbacks.grid_features"
 FOLDER = ".features"
-_ROWS = "sample_numbers"  # the field of a batch
+_ROWS = "picture_numbers"  # the field of a batch
 _LOOKED_AT = 16  # samples, spread over a split, whose pixels are in its fingerprint
 _READ = 256  # pictures in memory at once
 # Of the norm of a map: what rounding in bfloat16 changes is far below, another picture far above.
@@ -85,7 +86,7 @@ class GridFeatures(pl.Callback):
         self.backbone.forward = functools.partial(_in_place, self.given, self.backbone.forward)  # type: ignore[method-assign]
         for split in ("train", "val"):
             if len(samples := data.samples(split)):
-                data.in_loaders[split] = _Numbered(samples, module.batch_type)
+                data.in_loaders[split] = _Numbered(samples, module.batch_type, data.picture_files(split))
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # now the weights of a run that goes on are there, and where they are to be
@@ -122,17 +123,15 @@ class GridFeatures(pl.Callback):
     def _kept(
         self, trainer: pl.Trainer, module: VisionModule, data: VisionData, split: Split, samples: "_Numbered"
     ) -> Store:
-        def batches(of: Any, size: int) -> Iterator[Any]:
-            loader = BatchLoader(
-                of, samples.batch_type, batch_size=size, workers=data.workers, on_corrupt=data.on_corrupt
-            )
-            for batch in loader:
+        def batches(of: Any, size: int, workers: int) -> Iterator[Any]:
+            for batch in BatchLoader(
+                of, samples.batch_type, batch_size=size, workers=workers, on_corrupt=data.on_corrupt
+            ):
                 yield data.transfer_batch_to_device(batch, module.device, 0)
-            loader.close()
 
-        count = len(samples)
-        spread = sorted({count * part // _LOOKED_AT for part in range(_LOOKED_AT)})
-        some_of_them = next(batches(Part(samples, spread), len(spread)))
+        firsts = samples.firsts
+        spread = _spread(firsts)
+        some_of_them = next(batches(Part(samples, spread), len(spread), 0))
         pixels = self._pixels(trainer, module, some_of_them)
         maps = self._maps(trainer, pixels)
         self._forms[split] = maps
@@ -141,7 +140,7 @@ class GridFeatures(pl.Callback):
             fields["images"] = Field.of(some_of_them.images)
 
         def compute() -> Computed:
-            for batch in batches(samples, data.batch_size):
+            for batch in batches(Part(samples, firsts), data.batch_size, data.workers):
                 values = {"images": batch.images}
                 found = tensors(self._maps(trainer, self._pixels(trainer, module, batch)))
                 yield (
@@ -152,15 +151,15 @@ class GridFeatures(pl.Callback):
         made_of = {
             "data": type(data).__name__,
             "facts": {name: value for name, value in data.facts_of_run.items() if name in _PIXEL_FACTS},
-            "pictures": _pictures(data, split),
+            "pictures": _pictures(data, split, firsts),
             "pixels": f"{_hash([pixels])}, {Field.of(pixels)}",
             "backbone": f"{type(self.backbone).__name__} {identity(self.backbone)}",
             "maps": {name: str(field) for name, field in fields.items()},
             "precision": str(trainer.precision),
-            "samples": count,
+            "count": len(firsts),
         }
         title = f"grid features of {split}"
-        return keep(self.folder, made_of, count, fields, compute, title=title, key=f"{KEY}.cache")
+        return keep(self.folder, made_of, len(firsts), fields, compute, title=title, key=f"{KEY}.cache")
 
     def _pixels(self, trainer: pl.Trainer, module: VisionModule, batch: Any) -> Tensor:
         """What the backbone is given first of a batch: [B, 3, H, W]."""
@@ -212,21 +211,28 @@ def _problems(trainer: pl.Trainer, module: VisionModule, data: VisionData) -> It
         yield f"{KEY}: {type(strategy).__name__} shares the {BACKBONE} out; use trainer.strategy=ddp"
 
 
-def _pictures(data: VisionData, split: Split) -> str:
-    """A hash of which pictures a split has, in their order, and of what is in them: of all their pixels where
-    these are in memory; of files the names, sizes and times, and the pixels of some."""
+def _pictures(data: VisionData, split: Split, firsts: Sequence[int]) -> str:
+    """A hash of which pictures these samples of a split show, in their order, and of what is in them: of all
+    their pixels where these are in memory; of files the names, sizes and times, and the pixels of some."""
     samples, files = data.samples(split), data.picture_files(split)
-    if not files:
-        numbers = [*range(len(samples))]
-        return _hash(_images(samples, numbers))
-    count = len(samples)
-    states = [(stat.st_size, stat.st_mtime_ns) for stat in (Path(path).stat() for path in files)]
-    told = hashlib.sha256(repr([*zip(data.sample_names(split), states, strict=True)]).encode())
-    spread = sorted({count * part // _LOOKED_AT for part in range(_LOOKED_AT)})
-    return f"{told.hexdigest()[:16]} {_hash(_images(samples, spread))}"
+    if getattr(samples, "in_memory", False) or not files:
+        return _hash(_images(samples, firsts))
+    names, digest = data.sample_names(split), hashlib.sha256()
+    for number in firsts:
+        known = os.stat(files[number])
+        digest.update(
+            f"{names[number]}\0{known.st_size} {known.st_mtime_ns}\0".encode(errors="surrogateescape")
+        )
+    return f"{digest.hexdigest()[:16]} {_hash(_images(samples, _spread(firsts)))}"
 
 
-def _images(samples: Any, numbers: list[int]) -> Iterator[Tensor]:
+def _spread(numbers: Sequence[int]) -> list[int]:
+    """Some of them."""
+    count = len(numbers)
+    return [numbers[place] for place in sorted({count * part // _LOOKED_AT for part in range(_LOOKED_AT)})]
+
+
+def _images(samples: Any, numbers: Sequence[int]) -> Iterator[Tensor]:
     for start in range(0, len(numbers), _READ):
         part = numbers[start : start + _READ]
         if getattr(samples, "in_memory", False):
@@ -291,17 +297,28 @@ def _require_alike(computed: Maps, kept: Maps, split: Split) -> None:
 
 
 class _Numbered(Dataset[Any]):
-    """Samples that say their numbers, once something is kept with their pictures from there.
+    """Samples that say which picture they show, counted from 0; once something is kept, with their pictures
+    from there.
+
+    Args:
+        files: of each sample the file of its picture, which several may share; none where pictures are in no
+            files, or held in memory.
 
     Attributes:
         batch_type: an application's, with one more field.
+        firsts: of each picture the first sample that shows it.
     """
 
-    def __init__(self, samples: Any, batch_type: type) -> None:
+    def __init__(self, samples: Any, batch_type: type, files: Sequence[str]) -> None:
         self.samples = samples
         self.batch_type = _with_rows(batch_type)
         self.store: Store | None = None
         self.others: Any = None  # the same samples without pictures
+        known: dict[object, int] = {}
+        shown = range(len(samples)) if self.in_memory or not files else files
+        self.pictures = torch.tensor([known.setdefault(one, len(known)) for one in shown])
+        firsts = dict(zip(reversed(self.pictures.tolist()), reversed(range(len(samples))), strict=True))
+        self.firsts = [firsts[picture] for picture in range(len(known))]
 
     def take(self, store: Store, data: VisionData, split: Split) -> None:
         if "images" in store.fields:
@@ -315,24 +332,24 @@ class _Numbered(Dataset[Any]):
         return len(self.samples)
 
     def __getitems__(self, numbers: list[int]) -> dict[str, Any]:
-        return {**self.samples.__getitems__(numbers), _ROWS: torch.tensor(numbers)}
+        return {**self.samples.__getitems__(numbers), _ROWS: self.pictures[numbers]}
 
     def __getitem__(self, number: int) -> dict[str, Any]:
-        own = {_ROWS: torch.tensor(number)}
+        own, picture = {_ROWS: self.pictures[number]}, int(self.pictures[number])
         if self.store is None:
             return {**self.samples[number], **own}
-        if not self.store.is_there(number):
+        if not self.store.is_there(picture):
             _ = self.samples[number]  # its file is broken, and says how
             raise DataError(
-                f"data: sample {number} was broken when the others were kept in {self.store.folder}; delete "
-                "that folder and they are computed again"
+                f"data: the picture of sample {number} was broken when the others were kept in "
+                f"{self.store.folder}; delete that folder and they are computed again"
             )
-        return {**self.others[number], "images": self.store.row("images", number), **own}
+        return {**self.others[number], "images": self.store.row("images", picture), **own}
 
 
 @functools.cache
 def _with_rows(batch_type: Any) -> Any:
-    """The same fields, each with its kind and default, and the numbers of the samples."""
+    """The same fields, each with its kind and default, and the numbers of the pictures."""
     hints = typing.get_type_hints(batch_type, include_extras=True)
     fields = [
         *((name, hints[name]) for name in batch_type._fields),
