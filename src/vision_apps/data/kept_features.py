@@ -83,7 +83,7 @@ class GridFeatures(pl.Callback):
         # of a network that offers it as a property, each time in a new frame, the part that it calls itself
         self.backbone: nn.Module = part.network if type(part) is Features else part
         self.given = _Given()
-        self.backbone.forward = functools.partial(_in_place, self.given, self.backbone.forward)  # type: ignore[method-assign]
+        self.backbone.forward = functools.partial(_in_place, self.given, self.backbone.forward)
         for split in ("train", "val"):
             if len(samples := data.samples(split)):
                 data.in_loaders[split] = _Numbered(samples, module.batch_type, data.picture_files(split))
