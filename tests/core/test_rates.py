@@ -155,6 +155,35 @@ class TestRuns:
             engine.train(toy_run.configure(RUN, {**PARTS, "scheduler": cycle, "optimizer.layer_decay": 0.5}))
         assert not RUN.exists()
 
+    def test_a_schedule_that_sets_one_rate_where_the_backbones_was_chosen(self) -> None:
+        """Who never asked for a rate of the backbone's own is told where it comes from."""
+        cycle = {"_target_": "torch.optim.lr_scheduler.OneCycleLR", "_partial_": True, "max_lr": 0.1}
+        engine.train(toy_run.configure(Path("first"), PARTS))
+        changes = {**PARTS, "scheduler": cycle, "init": "first"}
+        with pytest.raises(
+            ConfigError, match=r"optimizer.backbone_lr=auto, here 0.01\). Say optimizer.backbone"
+        ):
+            engine.train(toy_run.configure(RUN, changes))
+        with pytest.raises(ConfigError, match=r"or constant, or say optimizer.backbone_lr=null$"):
+            engine.train(toy_run.configure(RUN, {**changes, "optimizer.backbone_lr": 0.01}))
+        engine.train(toy_run.configure(RUN, {**changes, "optimizer.backbone_lr": None}))
+
+    @pytest.mark.parametrize("rate", [{"optimizer.backbone_lr": 0.01}, {"optimizer.layer_decay": 0.5}])
+    def test_a_rate_of_what_never_learns(self, rate: dict[str, float]) -> None:
+        key = next(iter(rate))
+        with pytest.raises(ConfigError, match=rf"{key}: .* has no effect where the backbone is frozen"):
+            engine.train(toy_run.configure(RUN, {**PARTS, **rate, "freeze": "backbone"}))
+        thawing = {"freeze": {"backbone": 1.0, "backbone.1": 0.5}, "trainer.max_epochs": 1}
+        engine.train(toy_run.configure(RUN, {**PARTS, **rate, **thawing}))
+
+    def test_no_rate_is_chosen_for_what_never_learns(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """And the line of what was chosen can be typed again."""
+        engine.train(toy_run.configure(Path("first"), PARTS))
+        engine.train(toy_run.configure(RUN, {**PARTS, "init": "first", "freeze": "backbone"}))
+        assert toy_run.last(RUN)["config"]["optimizer"]["backbone_lr"] is None
+        line = next(line for line in capsys.readouterr().out.splitlines()[::-1] if line.startswith("auto "))
+        assert "batch_norm=fixed optimizer.backbone_lr=null" in line
+
     def test_a_network_without_a_backbone(self) -> None:
         with pytest.raises(ConfigError, match=r"^optimizer.backbone_lr: ToyNet has no part called backbone"):
             engine.train(toy_run.configure(RUN, {"optimizer.backbone_lr": 0.1}))

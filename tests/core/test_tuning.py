@@ -3,6 +3,8 @@
 import contextlib
 import csv
 import math
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -203,5 +205,23 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["tune", "batch", "task=toy", "trainer=cpu", "--most", "8", "--out", "tuned"]
     words += ["--config-dir", str(toy_run.CONF)]
     assert main(words) == 0
-    assert "data.batch_size=" in capsys.readouterr().out
+    *_, line = capsys.readouterr().out.splitlines()
+    assert line.startswith("next ") and " task=toy trainer=cpu data.batch_size=" in line
+    assert line.endswith(f" --config-dir {toy_run.CONF}")
     assert sorted(path.name for path in Path("tuned").iterdir()) == ["batch.csv", "batch.png"]
+
+
+def test_the_rate_that_was_found_can_be_typed_again(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line trains the same run at the rate that was found, instead of the one that was typed."""
+    monkeypatch.setenv("VISION_APPS_CONF", str(toy_run.CONF))
+    words = ["task=toy", "trainer=cpu", "optimizer.lr=0.5", "data.augment={}"]
+    assert main(["tune", "lr", *words, "--steps", "20", "--out", "tuned"]) == 0
+    printed = capsys.readouterr().out
+    rate = re.search(r"optimizer\.lr=(\S+)", printed)
+    line = next(line for line in printed.splitlines() if line.startswith("next "))
+    assert rate and shlex.split(line)[-4:] == ["task=toy", "trainer=cpu", "data.augment={}", rate[0]]
+    verb = shlex.split(line).index("train")
+    assert main([*shlex.split(line)[verb:], "run.dir=run", "trainer.max_steps=1"]) == 0
+    assert toy_run.last(Path("run"))["config"]["optimizer"]["lr"] == float(rate[1])

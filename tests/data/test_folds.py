@@ -17,9 +17,11 @@ from vision_apps.core.config.targets import resolve
 from vision_apps.core.data import SPLITS, VisionData
 from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.data.boxes.csv import BoxCsv
-from vision_apps.data.folds import folds, hold_out
+from vision_apps.data.folds import folds, hold_out, stratified
 from vision_apps.data.labels.folder import ImageFolder
+from vision_apps.data.splits import place
 
+SETS = st.lists(st.sets(st.integers(0, 4), max_size=3), min_size=6, max_size=40)
 CONFIGS = sorted((Path(__file__).parents[2] / "conf" / "data").glob("*.yaml"))
 CLASSES = st.lists(st.integers(0, 3), min_size=8, max_size=60)
 COUNTS, SEEDS = st.integers(2, 6), st.integers(0, 5)
@@ -102,6 +104,75 @@ def test_a_run_that_goes_on_keeps_its_own() -> None:
     known = dict(zip(names[:15], before, strict=True))
     after = hold_out(names, 1, 4, 0, val_fraction=0.2, known=known)
     assert after[:15] == before
+
+
+def algorithm_1(names: list[str], sets: list[set[int]], shares: list[float], seed: int) -> list[int]:
+    """Sechidis, Tsoumakas and Vlahavas (2011), as it stands there, but that ties are broken as here."""
+    wanted = {j: len(sets) * share for j, share in enumerate(shares)}  # c_j
+    labels = {one for own in sets for one in own}
+    of_label = {
+        one: {j: sum(one in own for own in sets) * share for j, share in enumerate(shares)} for one in labels
+    }
+    rest, found = set(range(len(sets))), [-1] * len(sets)
+    while rest:
+        left = {one: [row for row in rest if one in sets[row]] for one in labels}
+        left = {one: rows for one, rows in left.items() if rows}
+        rarest = min(left, key=lambda one: (len(left[one]), place(str(one), seed))) if left else None
+        rows = sorted(rest if rarest is None else left[rarest], key=lambda row: place(names[row], seed))
+        for row in rows:
+            own = wanted if rarest is None else of_label[rarest]
+            best = [j for j in own if own[j] == max(own.values())]
+            best = [j for j in best if wanted[j] == max(wanted[j] for j in best)]
+            chosen = max(best, key=lambda j: place(f"{names[row]}\0{j}", seed))
+            found[row] = chosen
+            rest.remove(row)
+            wanted[chosen] -= 1
+            for one in sets[row]:
+                of_label[one][chosen] -= 1
+    return found
+
+
+@given(SETS, COUNTS, SEEDS)
+def test_sets_of_labels_are_cut_by_iterative_stratification(
+    sets: list[set[int]], count: int, seed: int
+) -> None:
+    names = named(len(sets))
+    own = stratified(names, sets, lambda rows: [rows / count] * count, seed)
+    assert own == algorithm_1(names, sets, [1 / count] * count, seed)
+
+
+@given(CLASSES, COUNTS, SEEDS)
+def test_single_labels_are_as_even_as_a_cut_of_classes(classes: list[int], count: int, seed: int) -> None:
+    sets = [{one} for one in classes]
+    own = stratified(named(len(sets)), sets, lambda rows: [rows / count] * count, seed)
+    for kind in set(classes):
+        sizes = [
+            sum(f == fold and c == kind for f, c in zip(own, classes, strict=True)) for fold in range(count)
+        ]
+        assert max(sizes) - min(sizes) <= 1
+
+
+@given(SETS, SEEDS, st.randoms())
+def test_the_order_of_files_with_sets_does_not_matter(sets: list[set[int]], seed: int, random: Any) -> None:
+    names, rows = named(len(sets)), list(range(len(sets)))
+    own = hold_out(names, 1, 3, seed, val_fraction=0.2, class_sets=sets)
+    random.shuffle(rows)
+    other = hold_out(
+        [names[row] for row in rows], 1, 3, seed, val_fraction=0.2, class_sets=[sets[row] for row in rows]
+    )
+    assert other == [own[row] for row in rows]
+
+
+def test_a_rare_label_is_in_each_fold_and_validated_on() -> None:
+    """Where a draw by names alone would leave some folds without it."""
+    sets = [{"a"} if row % 2 else {"a", "b"} for row in range(40)]
+    for row in (0, 1, 2, 3, 4, 5):
+        sets[row] = {"rare", "b"}
+    for seed in range(5):
+        for fold in range(3):
+            run = hold_out(named(40), fold, 3, seed, val_fraction=0.1, class_sets=sets)
+            rare = Counter(split for split, own in zip(run, sets, strict=True) if "rare" in own)
+            assert rare == {"test": 2, "train": 3, "val": 1}
 
 
 def of_fold(node: dict[str, Any], fold: int) -> VisionData:

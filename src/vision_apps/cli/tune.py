@@ -5,6 +5,7 @@ from pathlib import Path
 
 from vision_apps.cli import options
 from vision_apps.cli.output import announce
+from vision_apps.core.command import command
 from vision_apps.core.config import compose, targets
 from vision_apps.core.config.suggest import instead_of
 from vision_apps.core.errors import ConfigError
@@ -52,6 +53,9 @@ def tune(argv: Sequence[str]) -> None:
 
     tuner = Tuner(config, given.value("--out"))
     if what == "lr":
-        tuner.rate(least or 1e-6, most or 1.0, steps or 100)
+        found = f"optimizer.lr={tuner.rate(least or 1e-6, most or 1.0, steps or 100):.2g}"
     else:
-        tuner.batch(int(least or 2), None if most is None else int(most))
+        found = f"data.batch_size={tuner.batch(int(least or 2), None if most is None else int(most))}"
+    folders = [word for folder in given.values.get("--config-dir", []) for word in ("--config-dir", folder)]
+    kept = [word for word in words if word.lstrip("+").partition("=")[0] != found.partition("=")[0]]
+    print(f"next     {' ' * 6 if what == 'lr' else ''}{command('train', *kept, found, *folders)}", flush=True)

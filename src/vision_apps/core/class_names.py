@@ -1,7 +1,7 @@
 """The names of classes, as every application takes them."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from vision_apps.core.errors import DataError, some
 from vision_apps.core.spelling import alike
@@ -40,12 +40,16 @@ def renumbering(own: Sequence[str], known: Sequence[str]) -> list[int] | None:
 
 
 def not_taught(
-    counts: Mapping[str, Sequence[int]], class_names: Sequence[str], things: str, remedy: str
+    counts: Mapping[str, Sequence[int]],
+    class_names: Sequence[str],
+    things: str,
+    remedy: Callable[[bool], str],
 ) -> Iterator[str]:
     """A line where some classes cannot be learned, because ``train`` has nothing of them.
 
     Args:
         counts: of each split how many ``things`` (their name in the plural) each class has there.
+        remedy: what gives ``train`` some, told whether another split has any.
     """
     missing = [label for label, number in enumerate(counts["train"]) if not number]
     if not missing:
@@ -57,7 +61,7 @@ def not_taught(
     count = f"{len(missing)} of {len(class_names)} classes"
     named = some([class_names[label] for label in missing], _NAMED)
     told = f"train has no {things} of {count} ({named}), which are not learned"
-    yield f"labels: {told}{''.join(asked)}; {remedy}"
+    yield f"labels: {told}{''.join(asked)}; {remedy(bool(asked))}"
 
 
 def scalar_names(class_names: Sequence[str]) -> list[str]:

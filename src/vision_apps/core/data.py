@@ -208,26 +208,29 @@ class VisionData(pl.LightningDataModule):
         """What keeps these data from teaching, known after ``prepare_data`` without opening a picture, a line
         each with what mends it: told before the first step of a new run."""
         names = self.facts.get("class_names")
-        if names is None or not class_fields(kinds(self.batch_type)) or self.classes_of("train") is None:
+        known = {split: self.classes_of(split) for split in SPLITS}
+        if names is None or not class_fields(kinds(self.batch_type)) or known["train"] is None:
             return
         counts: dict[str, list[int]] = {
             split: classes.bincount(minlength=len(names)).tolist()
-            for split in SPLITS
-            if (classes := self.classes_of(split)) is not None
+            for split, classes in known.items()
+            if classes is not None
         }
         if len(present := [name for name, number in zip(names, counts["train"], strict=True) if number]) == 1:
             yield (
                 f"labels: all {sum(counts['train'])} training samples (100%) are of one class, {present[0]}: "
-                f"there is nothing to tell it from; {self.more_to_train}"
+                f"there is nothing to tell it from; {self.more_to_train()}"
             )
         else:
             yield from not_taught(counts, names, "samples", self.more_to_train)
 
-    @property
-    def more_to_train(self) -> str:
-        """What gives training samples that it has not, for `obstacles`."""
+    def more_to_train(self, elsewhere: bool = True) -> str:
+        """What gives training samples that it has not, for `obstacles`; ``elsewhere``: another split has
+        some."""
         if self.limits["train"] is not None:
             return f"data.limit_train={self.limits['train']} leaves some out, data.limit_train=null takes all"
+        if not elsewhere:
+            return "no split has any: add some, or leave them out of the classes"
         if self.drawn:
             return f"add some, or draw other splits: data.split_seed={self.split_seed + 1}"
         return "add some to train, or move them there"

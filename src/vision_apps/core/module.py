@@ -12,7 +12,7 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from vision_apps.core import losses, rates
-from vision_apps.core.config.fine_tuning import Rates
+from vision_apps.core.config.fine_tuning import BACKBONE_LR, Rates
 from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.core.exportable import Exportable
 from vision_apps.core.fields import AnswerT, BatchT, InputsT, required
@@ -296,5 +296,6 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
             schedule = self.scheduler(optimizer, total_steps=int(steps))
         except ValueError as error:
             raise ConfigError(f"scheduler: {error}") from error
-        rates.require_followed(optimizer, self.rates, before)
+        chosen = self.chosen.get(BACKBONE_LR) is not None
+        rates.require_followed(optimizer, self.rates, before, chosen)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -2,10 +2,10 @@
 
 from torch import nn
 
+from vision_apps.core.config.fine_tuning import BACKBONE
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError, some
 
-BACKBONE = "backbone"
 _LISTED = 6  # names in an error
 
 

@@ -6,9 +6,9 @@ from typing import Any, cast
 from torch import nn
 from torch.optim import Optimizer
 
-from vision_apps.core.config.fine_tuning import Rates
+from vision_apps.core.config.fine_tuning import BACKBONE, BACKBONE_LR, Rates
 from vision_apps.core.errors import ConfigError
-from vision_apps.core.parts import BACKBONE, backbone
+from vision_apps.core.parts import backbone
 
 _DEPTH = "depth"  # of a group: layers from the backbone's last; groups of what is no backbone have none
 
@@ -55,17 +55,29 @@ def current(optimizer: Optimizer) -> dict[str, float]:
     return {"lr": groups[0]["lr"]} | ({"lr_backbone": of_backbone[0]} if of_backbone else {})
 
 
-def require_followed(optimizer: Optimizer, rates: Rates, before: list[float]) -> None:
+def require_followed(optimizer: Optimizer, rates: Rates, before: list[float], chosen: bool) -> None:
     """`ConfigError` where a schedule has given all groups one rate instead of scaling those that they had
-    ``before``."""
+    ``before``.
+
+    Args:
+        chosen: nobody has asked for the backbone's rate: it is that of ``auto``.
+    """
     pairs = zip(optimizer.param_groups, before, strict=True)
     factors = [group.get("initial_lr", own) / own for group, own in pairs if own] or [1.0]
-    if rates.given and max(factors) > 1.001 * min(factors):
+    if not rates.given or max(factors) <= 1.001 * min(factors):
+        return
+    if chosen:
         raise ConfigError(
-            "scheduler: it sets one rate for all parameters, and the backbone would not keep its own; choose "
-            "scheduler=warmup_cosine, warmup_linear or constant, or set optimizer.backbone_lr and "
-            "optimizer.layer_decay to null"
+            "scheduler: it sets one rate for all parameters; a backbone that has learned before, as this one "
+            f"has, has its own by itself ({BACKBONE_LR}=auto, here {rates.backbone_lr:g}). Say "
+            f"{BACKBONE_LR}=null to give all the schedule's, or choose scheduler=warmup_cosine, "
+            "warmup_linear or constant"
         )
+    given = " ".join(f"optimizer.{name}=null" for name, value in rates._asdict().items() if value is not None)
+    raise ConfigError(
+        "scheduler: it sets one rate for all parameters, and the backbone would not keep its own; choose "
+        f"scheduler=warmup_cosine, warmup_linear or constant, or say {given}"
+    )
 
 
 def _depths(network: nn.Module, rates: Rates) -> dict[nn.Parameter, int]:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from vision_apps.core import checkpoint_io
+from vision_apps.core.config.fine_tuning import BACKBONE
 from vision_apps.core.errors import CheckpointError, ConfigError, some
 from vision_apps.core.module import VisionModule
-from vision_apps.core.parts import BACKBONE, backbone
+from vision_apps.core.parts import backbone
 from vision_apps.core.published import RANDOM
 from vision_apps.core.run_folder import RunFolder
 

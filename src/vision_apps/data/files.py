@@ -175,8 +175,8 @@ class FileData(FolderData):
         return {"train": every.take(torch.tensor(sorted(rows.values()))), **own}  # type: ignore[dict-item]
 
     def _draw(self, names: Sequence[str], asked: Mapping[Split, float], whole: Listing) -> list[Split]:
+        sets = getattr(whole, "class_sets", None)  # of listings with any number of classes a file
         if self.folds is None or self.fold is None:
-            sets = getattr(whole, "class_sets", None)  # of listings with any number of classes a file
             return draw(names, asked, self.split_seed, whole.classes, self.drawn_before, sets)
         # a test split of its own measures all runs, and the fold is what they choose by
         held: Split = "test" if "test" in asked else "val"
@@ -188,6 +188,7 @@ class FileData(FolderData):
             held=held,
             val_fraction=asked["val"] if held == "test" else 0.0,
             classes=whole.classes,
+            class_sets=sets,
             known=self.drawn_before,
         )
 

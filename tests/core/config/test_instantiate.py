@@ -65,6 +65,49 @@ def test_a_missing_argument_is_named() -> None:
 
 
 @pytest.mark.parametrize(
+    ("node", "told"),
+    [
+        (
+            {"_target_": "torchvision.transforms.v2.GaussianBlur", "kernel_size": 4},
+            "torchvision.transforms.v2.GaussianBlur with kernel_size=4: Kernel size value should be an odd",
+        ),
+        (
+            {
+                "_target_": "kornia.augmentation.RandomMotionBlur",
+                "kernel_size": 4,
+                "angle": 3.0,
+                "direction": 1.0,
+            },
+            "kornia.augmentation.RandomMotionBlur with kernel_size=4, angle=3.0, direction=1.0: `kernel",
+        ),
+        (
+            {"_target_": "torch.nn.Dropout", "p": 2},
+            "torch.nn.Dropout with p=2: dropout probability has to be",
+        ),
+        (
+            {"_target_": "timm.create_model", "model_name": "resnet_of_mine"},
+            "timm.create_model with model_name=resnet_of_mine: Unknown model",
+        ),
+    ],
+)
+def test_what_another_package_refuses_is_told_in_a_line(node: dict[str, object], told: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        build(node)
+    assert str(error.value).startswith(told) and "\n" not in str(error.value)
+
+
+def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vision_apps.data.augmentation import crops
+
+    def broken(self: crops.Flip) -> None:
+        raise ValueError("of ours")
+
+    monkeypatch.setattr(crops.Flip, "__post_init__", broken)
+    with pytest.raises(ValueError, match="of ours"):
+        build({"_target_": "vision_apps.data.augmentation.crops.Flip"})
+
+
+@pytest.mark.parametrize(
     "target",
     [
         "torch.nn.Conv2d",

@@ -172,3 +172,32 @@ def test_durations(duration: Any, expected: float | None) -> None:
 def test_no_durations(wrong: Any) -> None:
     with pytest.raises(ConfigError, match=r"^expected days"):
         seconds(wrong)
+
+
+V2 = "torchvision.transforms.v2"
+INNER = f"{{_target_: {V2}.RandomErasing, p: -0.5}}"
+
+
+@pytest.mark.parametrize(
+    ("word", "problem"),
+    [
+        ("data.augment.flip.p=2", "data.augment.flip.p: expected 0 to 1, got 2"),
+        ("data.augment.flip.p=1.0", None),
+        (
+            "data.augment.crop.scale=[1.0,0.2]",
+            "data.augment.crop.scale: expected two numbers above 0, the smaller one first, got [1.0, 0.2]",
+        ),
+        (
+            "data.augment.crop.scale=[0.0,1.0]",
+            "data.augment.crop.scale: expected two numbers above 0, the smaller one first, got [0.0, 1.0]",
+        ),
+        ("data.augment.crop.scale=[0.5,0.5]", None),
+        (
+            f"+data.augment.a={{_target_: {V2}.Compose, transforms: [{INNER}]}}",
+            "data.augment.a.transforms[0].p: expected 0 to 1, got -0.5",
+        ),
+        (f"+data.augment.a={{_target_: {V2}.RandomChoice, transforms: [], p: [2, 1]}}", None),
+    ],
+)
+def test_ranges_of_augmentations(word: str, problem: str | None) -> None:
+    assert told("data=folder", word) == ([problem] if problem else [])

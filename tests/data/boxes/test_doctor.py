@@ -43,7 +43,11 @@ def changed(items: list[Annotation], change: Callable[[np.ndarray], np.ndarray])
 def findings(items: list[Annotation]) -> list[str]:
     """Beyond the counts and the pictures that are empty on purpose."""
     splits = {"train": items, "val": right(8, 1), "test": right(8, 2)}
-    lines = list(doctor.findings(splits, [*items, *splits["val"], *splits["test"]], NAMES, 200, "add some"))
+    lines = list(
+        doctor.findings(
+            splits, [*items, *splits["val"], *splits["test"]], NAMES, 200, lambda elsewhere: "add some"
+        )
+    )
     assert len(lines) >= 6
     return [line for line in lines[6:] if "have no object" not in line]
 
@@ -112,7 +116,7 @@ def test_labels_that_count_from_one() -> None:
 def test_classes_that_cannot_be_learned() -> None:
     train = [item._replace(labels=np.minimum(item.labels, 1)) for item in right()]
     splits = {"train": train, "val": right(8, 1), "test": right(8, 2)}
-    (line,) = doctor.obstacles(splits, NAMES, "add some")
+    (line,) = doctor.obstacles(splits, NAMES, lambda elsewhere: f"{elsewhere}: add some")
     owls = [sum((item.labels == 2).sum() for item in splits[split]) for split in ("val", "test")]
     every = [sum(len(item.labels) for item in splits[split]) for split in ("val", "test")]
     told = [
@@ -121,9 +125,13 @@ def test_classes_that_cannot_be_learned() -> None:
     ]
     assert line == (
         "labels: train has no objects of 1 of 3 classes (owl), which are not learned, "
-        f"{', '.join(told)}; add some"
+        f"{', '.join(told)}; True: add some"
     )
-    assert list(doctor.obstacles({"train": right()}, NAMES, "add some")) == []
+    (line,) = doctor.obstacles(
+        {**splits, "val": train, "test": train}, NAMES, lambda elsewhere: str(elsewhere)
+    )
+    assert line.endswith("(owl), which are not learned; False")
+    assert list(doctor.obstacles({"train": right()}, NAMES, str)) == []
 
 
 def test_boxes_that_are_all_one_part_of_their_pictures() -> None:

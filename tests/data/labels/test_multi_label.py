@@ -127,11 +127,58 @@ def test_files_are_splits(root: Path) -> None:
     assert data.drawn == ("test",)
     assert data.facts["class_names"] == ["a", "b"]
     assert data.facts["class_shares"] == [1, 0]
-    assert "train: no picture has b" in list(data.doctor())
+    data.batch_type = MultiLabelBatch
+    told = list(data.doctor())
+    assert told.count("val: 1 of 2 pictures have no label") == 1
+    assert (
+        "labels: train has no labels of 1 of 2 classes (b), which are not learned, and val has 1 (100% of "
+        "its labels); add some, or draw other splits: data.split_seed=1"
+    ) in told
+    assert any(line.startswith("labels: all 5 training samples (100%) have a: ") for line in told)
     (root / "test.csv").write_text("filename,labels\n8.jpg,a;c\n9.jpg,\n")
     data = prepared(root)
     assert counts(data) == {"train": 6, "val": 2, "test": 2}
     assert data.drawn == ()
+
+
+def test_what_cannot_be_learned_is_told_before_training(root: Path) -> None:
+    """As ``train`` asks: a class that only a test split has, one that nobody has, and one that all have."""
+    lines = "".join(f"{n},train,1,{n % 2},0,0\n" for n in range(6)) + "7,test,1,0,1,0\n8,val,1,1,0,0\n"
+    data = prepared(root, "file,split,all,half,tested,none\n" + lines)
+    data.batch_type = MultiLabelBatch
+    assert list(data.obstacles()) == [
+        "labels: train has no labels of 2 of 4 classes (tested, none), which are not learned, and test has 1 "
+        "(50% of its labels); add some to train, or move them there",
+        "labels: all 6 training samples (100%) have all: there is nothing to tell it from; add some to "
+        "train, or move them there",
+    ]
+    data = prepared(root, "file,a,b,none\n" + "".join(f"{n},{n % 2},{n % 3 % 2},0\n" for n in range(10)))
+    data.batch_type = MultiLabelBatch
+    assert list(data.obstacles()) == [
+        "labels: train has no labels of 1 of 3 classes (none), which are not learned; no split has any: add "
+        "some, or leave them out of the classes"
+    ]
+
+
+def test_columns_that_are_not_read_are_told(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lines = "".join(f"{n}.jpg,ann,{'a;b' if n % 2 else 'a'},{n % 2},2020\n" for n in range(10))
+    prepared(root, "filename,who,labels,b,year\n" + lines)
+    assert caplog.messages == ["data: of labels.csv, nothing is read of the columns who, b, year"]
+    caplog.clear()
+    prepared(root, "filename,b,note\n" + "".join(f"{n},{n % 2},x\n" for n in range(10)), classes=["b"])
+    assert caplog.messages == ["data: of labels.csv, nothing is read of the column note"]
+    caplog.clear()
+    prepared(root, ",filename,split,labels\n" + "".join(f"{n},{n},train,a\n" for n in range(10)))
+    assert not caplog.messages, "neither is the index of pandas"
+
+
+def test_a_picture_under_two_names(root: Path) -> None:
+    """With its ending and without, or below its folder: one line would be trained on, another tested."""
+    for other in ("3", "images/3.jpg", "./3.jpg"):
+        with pytest.raises(
+            DataError, match=rf"line 12: {re.escape(other)} stands in line 5 already as 3.jpg; expected one"
+        ):
+            prepared(root, FORMS["a list"] + f"{other},bird\n")
 
 
 def test_a_column_says_the_split(root: Path) -> None:

@@ -43,6 +43,6 @@ def findings(counts: Tensor, class_names: Sequence[str]) -> Iterator[str]:
     if present and (missing := [name for name in class_names if name not in present]):
         yield (
             f"masks: none of {total} training masks that were looked at (0%) shows {len(missing)} of "
-            f"{len(class_names)} classes ({some(missing, _NAMED)}): add pictures of them to train, or draw "
-            "other splits: data.split_seed=1"
+            f"{len(class_names)} classes ({some(missing, _NAMED)}): add pictures of them to train or, where "
+            "the splits are drawn, draw others: data.split_seed=1"
         )

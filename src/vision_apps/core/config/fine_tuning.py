@@ -8,6 +8,7 @@ from vision_apps.core.errors import ConfigError
 from vision_apps.core.plain import Config
 
 AUTO, FIXED, BATCH = "auto", "fixed", "batch"  # words of batch_norm
+BACKBONE = "backbone"  # the part of a network that has its own rates
 BACKBONE_LR = "optimizer.backbone_lr"
 
 
@@ -51,7 +52,8 @@ def settle(config: Config, learned: bool) -> Config:
             "not; choose weights for it, init=RUN, or batch_norm=batch"
         )
     if optimizer.get("backbone_lr") == AUTO:
-        lr, own = optimizer.get("lr"), learned and optimizer.get("layer_decay") is None
+        lr = optimizer.get("lr")
+        own = learned and optimizer.get("layer_decay") is None and not _backbone_never_learns(config)
         optimizer["backbone_lr"] = slower(lr) if own and isinstance(lr, int | float) else None
         chosen[BACKBONE_LR] = optimizer["backbone_lr"]
     return chosen if learned else {}
@@ -95,6 +97,19 @@ def problems(parts: Config) -> Iterator[str]:
         wanted = "above 0" if name == "backbone_lr" else "above 0 and at most 1, such as 0.75"
         if isinstance(value, int | float) and not (value > 0 and (name == "backbone_lr" or value <= 1)):
             yield f"optimizer.{name}: {value}; expected {wanted}"
+        elif isinstance(value, int | float) and _backbone_never_learns(parts):
+            yield (
+                f"optimizer.{name}: {value:g} has no effect where the backbone is frozen for the whole run; "
+                f"leave it out, or thaw the backbone, as in freeze={{{BACKBONE}: 0.3}}"
+            )
+
+
+def _backbone_never_learns(config: Config) -> bool:
+    """Whether the whole of it is frozen for the whole run."""
+    known = shares(config.get("freeze"))
+    return known.get(BACKBONE, 0) == 1 and not any(
+        name.startswith(f"{BACKBONE}.") and share != 1 for name, share in known.items()
+    )
 
 
 def _of_init(parts: Config) -> Iterator[str]:

@@ -16,11 +16,14 @@ from vision_apps.core.config.targets import resolve
 from vision_apps.core.errors import ConfigError
 
 KEYWORDS = ("_target_", "_args_", "_partial_")
+# their own errors are mistakes of ours, or explained elsewhere; those of others are of what they are given
+_EXPLAINED = ("vision_apps", "pytorch_lightning", "lightning_fabric")
 
 
 def build(node: Any, **given: Any) -> Any:
     """The object that a node describes, nested nodes first; plain values, lists and dicts stay what they are.
-    `ConfigError` for a target that may not be named, or that lacks an argument.
+    `ConfigError` for a target that may not be named, that lacks an argument, or that is of another package
+    and refuses one.
 
     Args:
         node: a part of the configuration, interpolations included, or plain data.
@@ -54,7 +57,16 @@ def _build(node: object, given: dict[str, Any]) -> Any:
             f"{node['_target_'].rsplit('.', 1)[1]} needs {', '.join(missing)}: not in the configuration, "
             "and not among the facts of the data"
         )
-    return target(*positional, **arguments)
+    try:
+        return target(*positional, **arguments)
+    except (ValueError, TypeError, AssertionError, RuntimeError) as error:
+        if target.__module__.partition(".")[0] in _EXPLAINED:
+            raise
+        said = {name: value for name, value in node.items() if name not in KEYWORDS}
+        shown = ", ".join(f"{name}={value}" for name, value in said.items() if not isinstance(value, dict))
+        raise ConfigError(
+            f"{node['_target_']}{f' with {shown}' if shown else ''}: {' '.join(str(error).split())}"
+        ) from error
 
 
 def _missing(target: Callable[..., object], positional: Sized, arguments: Container[str]) -> list[str]:

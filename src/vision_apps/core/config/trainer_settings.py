@@ -1,5 +1,6 @@
 """What of Lightning's Trainer and callbacks this engine supports, in which range, and what to use instead."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -16,12 +17,15 @@ class Range(NamedTuple):
     least: float
     also: tuple[float, ...] = ()
     above: bool = False  # `least` itself is none of them
+    most: float = math.inf
 
     def problem(self, value: object) -> str | None:
         if isinstance(value, bool) or not isinstance(value, int | float) or value in self.also:
             return None  # other types are held against the signature
-        if value > self.least or (value == self.least and not self.above):
+        if (value > self.least or (value == self.least and not self.above)) and value <= self.most:
             return None
+        if self.most < math.inf:
+            return f"expected {self.least:g} to {self.most:g}, got {value}"
         also = "".join(f"{number:g} or " for number in self.also)
         return f"expected {also}{'more than' if self.above else 'at least'} {self.least:g}, got {value}"
 
@@ -57,6 +61,9 @@ _RANGES = {
     "optimizer.weight_decay": Range(0),
     "scheduler.final": Range(0),
 }
+# of any transform below data.augment, whoever wrote it
+_SHARES = {name: Range(0, most=1) for name in ("p", "min_share")}
+_SPANS = ("scale", "ratio")  # from, to
 _FRACTIONS = ("limit_train_batches", "limit_val_batches", "limit_test_batches", "val_check_interval")
 
 # Parameters of the Trainer that would do nothing here, or against what a run is: the value that leaves one
@@ -138,6 +145,29 @@ def problems(config: Config) -> Iterator[str]:
     for name, node in (config.get("callbacks") or {}).items():
         if isinstance(node, dict):
             yield from _of_a_callback(f"callbacks.{name}", node)
+    yield from _of_a_transform("data.augment", _at(config, "data.augment"))
+
+
+def _of_a_transform(key: str, node: object) -> Iterator[str]:
+    """And of those that it holds."""
+    if isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from _of_a_transform(f"{key}[{index}]", item)
+    for name, value in node.items() if isinstance(node, dict) else ():
+        if name in _SHARES and (problem := _SHARES[name].problem(value)):
+            yield f"{key}.{name}: {problem}"
+        elif name in _SPANS and isinstance(value, list) and not _rises(value):
+            yield f"{key}.{name}: expected two numbers above 0, the smaller one first, got {value}"
+        else:
+            yield from _of_a_transform(f"{key}.{name}", value)
+
+
+def _rises(span: list[object]) -> bool:
+    """Whether numbers do; what is no list of two numbers is held against the signature, or by its package."""
+    if len(span) != 2 or not all(isinstance(number, int | float) for number in span):
+        return True
+    low, high = span
+    return 0 < low <= high  # type: ignore[operator]
 
 
 def _at(config: object, key: str) -> object:

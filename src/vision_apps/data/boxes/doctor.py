@@ -6,7 +6,7 @@ the reading that is in use fails for many boxes and the other one fails for none
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def findings(
     raw: Sequence[Annotation],
     class_names: Sequence[str],
     longest: float,
-    more: str,
+    more: Callable[[bool], str],
 ) -> Iterator[str]:
     """Counts of each split, then everything that is suspicious, a line each.
 
@@ -53,12 +53,12 @@ def findings(
 
 
 def obstacles(
-    splits: Mapping[Split, Sequence[Annotation]], class_names: Sequence[str], more: str
+    splits: Mapping[Split, Sequence[Annotation]], class_names: Sequence[str], more: Callable[[bool], str]
 ) -> Iterator[str]:
     """What training cannot learn from these boxes.
 
     Args:
-        more: what gives training objects that it has not.
+        more: what gives training objects that it has not, told whether another split has some.
     """
     counts: dict[str, list[int]] = {
         split: _of_classes(items, len(class_names)) for split, items in splits.items()

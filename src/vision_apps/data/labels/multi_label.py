@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from vision_apps.core.class_names import not_taught
 from vision_apps.core.data import SPLITS, Split
 from vision_apps.core.errors import CorruptSample, DataError, some
 from vision_apps.data.files import SPLIT_NAMES
 from vision_apps.data.images import EXTENSIONS
 from vision_apps.data.labels.folder import fake_pictures
 from vision_apps.data.labels.squares import LabelledFiles, SquarePictures
-from vision_apps.data.labels.tables import Asked, Labels, Row, read_labels
+from vision_apps.data.labels.tables import Asked, Labels, Row, read_labels, twice
 from vision_apps.data.leakage import leakage
 from vision_apps.data.on_disk import OnDisk
 
@@ -104,6 +105,7 @@ class MultiLabelCsv(SquarePictures):
         rows: dict[Split, list[tuple[str, Row]]] = {}
         missing: list[CorruptSample] = []
         for of_file, path in self.files().items():
+            lines: dict[str, Row] = {}  # of this file, by the picture
             for row in self.labels.rows[path]:
                 if of_file and row.split and row.split != of_file:
                     raise DataError(f"{row.source}: its split is {row.split}, in the file of {of_file}")
@@ -112,6 +114,8 @@ class MultiLabelCsv(SquarePictures):
                 if picture is None:
                     missing.append(CorruptSample(row.filename, f"is not there, which {row.source} names"))
                 else:
+                    if (first := lines.setdefault(picture, row)) is not row:
+                        raise DataError(twice(row, first))
                     rows.setdefault(split, []).append((picture, row))
         if missing and not rows:
             raise self.problem(f"none of the pictures is there: {missing[0]}, looked for in {self.images}")
@@ -154,14 +158,31 @@ class MultiLabelCsv(SquarePictures):
         assert labels is not None  # every picture has a line
         return labels[: self.limits[split]]
 
+    def obstacles(self) -> Iterator[str]:
+        if self.truth not in self.batch_type._fields:  # type: ignore[attr-defined] # pictures alone
+            return
+        names = self.labels.class_names
+        counts: dict[str, list[int]] = {
+            split: self._truth(split).sum(0, dtype=torch.int64).tolist() for split in SPLITS
+        }
+        yield from not_taught(counts, names, "labels", self.more_to_train)
+        total = len(self._truth("train"))
+        if everywhere := [name for name, n in zip(names, counts["train"], strict=True) if n == total]:
+            yield (
+                f"labels: all {total} training samples (100%) have {some(everywhere, _NAMED)}: there is "
+                f"nothing to tell it from; {self.more_to_train()}"
+            )
+
     def doctor(self) -> Iterator[str]:
         names = self.labels.class_names
         for split in SPLITS:
             labels = self._truth(split)
             if none := int((labels.sum(1) == 0).sum()):
                 yield f"{split}: {none} of {len(labels)} pictures have no label"
-            if absent := [name for name, count in zip(names, labels.sum(0), strict=True) if not count]:
+            absent = [name for name, count in zip(names, labels.sum(0), strict=True) if not count]
+            if absent and split != "train":  # which is an obstacle
                 yield f"{split}: no picture has {some(absent, _NAMED)}"
+        yield from self.obstacles()
         paths: dict[str, Sequence[str]] = {split: self.listings[split].pictures for split in SPLITS}
         yield from leakage(paths, max_pixels=self.max_pixels)
 

@@ -1,6 +1,7 @@
 """CSV files that say which classes each picture has: labels side by side, or a column for each class."""
 
 import csv
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,8 @@ from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError, some
 from vision_apps.core.spelling import alike
 from vision_apps.data.files import SPLIT_NAMES
+
+log = logging.getLogger(__name__)
 
 FILE_COLUMNS = (
     *("filename", "file", "file_name", "image", "image_name", "image_id", "image index", "path"),
@@ -30,6 +33,7 @@ class Columns(NamedTuple):
     split: int | None
     labels: int | None  # of the one with all labels
     classes: dict[str, int]  # where there is none: a column a class
+    unread: list[str]  # the names of all others
 
 
 class Row(NamedTuple):
@@ -70,6 +74,9 @@ def read_labels(paths: Iterable[Path], asked: Asked) -> Labels:
     line, where one cannot be understood, a file names a picture twice, or nothing has a label."""
     tables = [read_table(path) for path in paths]
     columns = {table.path: _columns(table, asked) for table in tables}
+    for table in tables:
+        if unread := columns[table.path].unread:
+            log.warning("data: of %s, nothing is read of %s", table.path.name, _named_columns(unread))
     given = [alike(name) for name in asked.classes] if asked.classes is not None else None
     if given is not None and len(set(given)) < len(given):
         raise DataError(f"data.classes: {', '.join(given)}: expected each class once")
@@ -95,6 +102,10 @@ def read_labels(paths: Iterable[Path], asked: Asked) -> Labels:
             f"{some(given, _NAMED)}"
         )
     return Labels(list(dict.fromkeys(names)) or sorted(found), rows)
+
+
+def _named_columns(names: Sequence[str]) -> str:
+    return f"{'the column' if len(names) == 1 else 'the columns'} {some(names, _NAMED)}"
 
 
 def read_table(path: Path) -> Table:
@@ -163,12 +174,13 @@ def _columns(table: Table, asked: Asked) -> Columns:
             "data.label_column says), or one of 0 and 1 for each class. To read another file only: "
             "data.csv=train.csv"
         )
-    place = table.heading.index
+    place, read = table.heading.index, {file, split, labels, *classes}
     return Columns(
         place(file),
         None if split is None else place(split),
         None if labels is None else place(labels),
         {name: place(name) for name in classes},
+        [name for name in named if name not in read],
     )
 
 
@@ -244,8 +256,15 @@ def _require_once(rows: Sequence[Row]) -> None:
     for row in rows:
         first = seen.setdefault(alike(row.filename), row)
         if first is not row:
-            line = first.source.rpartition(", ")[2]
-            raise DataError(
-                f"{row.source}: {row.filename} stands in {line} already; expected one line a picture, with "
-                "all its labels"
-            )
+            raise DataError(twice(row, first))
+
+
+def twice(row: Row, first: Row) -> str:
+    """Of two lines for one picture."""
+    line, other = first.source.rpartition(", ")[2], ""
+    if alike(first.filename) != alike(row.filename):
+        other = f" as {first.filename}"
+    return (
+        f"{row.source}: {row.filename} stands in {line} already{other}; expected one line a picture, with "
+        "all its labels"
+    )
