@@ -97,3 +97,10 @@ def test_a_run_that_was_cut_off_while_it_was_made(tmp_path: Path, capsys: Any) -
     (tmp_path / "0000" / "run.json").write_text('{"id": "000')
     (row,) = listed(capsys, str(tmp_path))
     assert (row["task"], row["model"], row["data"], row["seed"], row["started"]) == ("",) * 5
+
+
+def test_runs_of_a_fold(tmp_path: Path, capsys: Any) -> None:
+    for fold in (None, 0, 1, 2):
+        make(tmp_path / "runs" / "classification" / f"000{fold or 0}{fold is None}", record={"fold": fold})
+    rows = listed(capsys, str(tmp_path / "runs"), "fold=1,2")
+    assert [row["fold"] for row in rows] in (["1", "2"], ["2", "1"])

@@ -47,6 +47,19 @@ def test_what_has_learned_keeps_its_statistics(capsys: pytest.CaptureFixture[str
         assert [modes[f"network.backbone.0.{part}"] for part in (0, 1, 3)] == [True, False, True]
 
 
+def test_a_channel_of_a_single_value_is_told() -> None:
+    """What a pooled branch has of a batch of one."""
+    pool = {"_target_": "torch.nn.AdaptiveAvgPool2d", "output_size": 1}
+    norm = {"_target_": "torch.nn.BatchNorm2d", "num_features": 3}
+    head = [
+        {"_target_": "torch.nn.Flatten"},
+        {"_target_": "torch.nn.Linear", "in_features": 3, "out_features": 2},
+    ]
+    model = {"_target_": "torch.nn.Sequential", "_args_": [pool, norm, *head]}
+    with pytest.raises(ConfigError, match=r"^data.batch_size: batch norm.* data.batch_size=2"):
+        engine.train(toy_run.configure(Path("one"), {"model": model, "data.batch_size": 1}))
+
+
 def test_the_words_are_followed() -> None:
     first = trained("first")
     batch = trained("batch", init="first", batch_norm="batch", optimizer__backbone_lr=None)

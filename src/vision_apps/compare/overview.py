@@ -16,7 +16,7 @@ from vision_apps.core.errors import CheckpointError, ConfigError
 from vision_apps.core.plain import Config
 from vision_apps.core.run_list import Listed
 
-KEYS = ("task", "model", "data", "status", "group", "seed")
+KEYS = ("task", "model", "data", "status", "group", "seed", "fold")
 STATUSES = ("finished", "running", "stopped", "pruned", "failed")
 _TITLES = ("run", "started", "status", "task", "model", "data", "seed", "monitor", "best", "seconds")
 _COMPARISON = re.compile(r"([^<>=!]+)(<=|>=|==|!=|<|>)(.*)")
@@ -69,7 +69,7 @@ def overview(folder: str, filters: Sequence[str], last: int | None = None) -> li
 
 def _line(listed: Listed) -> Line:
     known: dict[str, object] = {**(listed.record.get("choices") or {}), "status": listed.status}
-    known |= {name: listed.record.get(name) for name in ("group", "seed")}
+    known |= {name: listed.record.get(name) for name in ("group", "seed", "fold")}
     told = {key: MISSING if known.get(key) is None else str(known[key]) for key in KEYS}
     return Line(listed, told, listed.metrics.get("monitor"), listed.best)
 
@@ -148,4 +148,4 @@ def to_csv(lines: Sequence[Line]) -> str:
         | {"run": line.listed.folder.path, "started": line.listed.record.get("started")}
         for line in lines
     ]
-    return csv_text((*_TITLES, "group"), rows)
+    return csv_text((*_TITLES, "group", "fold"), rows)

@@ -97,6 +97,7 @@ def prepare(config: DictConfig, choices: Choices | None = None, **record: object
             started=datetime.datetime.now(datetime.UTC).isoformat(),
             choices=dict(choices or {"task": final["task"]["name"]}),
             seed=final["seed"],
+            fold=final["data"].get("fold"),
             **record,
         )
         folder.write_config(final)

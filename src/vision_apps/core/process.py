@@ -25,6 +25,7 @@ from vision_apps.core.start import Start
 
 log = logging.getLogger(__name__)
 
+_ONE_VALUE = "Expected more than 1 value per channel when training"  # as torch says it
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _ERROR_LENGTH = 2000  # characters that are kept of an error; log.txt has all of it
 RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -71,6 +72,12 @@ def explained(folder: RunFolder) -> Iterator[None]:
     try:
         yield
     except (MisconfigurationException, ValueError) as error:
+        if str(error).startswith(_ONE_VALUE):
+            raise ConfigError(
+                "data.batch_size: batch normalisation takes the mean over a batch, and here a channel of one "
+                "process has a single value; expected 2 samples or more for each process, as in "
+                "data.batch_size=2, or pictures of which more is left there (data.image_size)"
+            ) from error
         if not _of_lightning(error):
             raise
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error

@@ -250,3 +250,14 @@ def test_predictions_come_back(tmp_path: Path, pictures: list[list[dict[str, Any
     # COCO's own tools read it
     theirs = official(file)
     assert [one["score"] for one in theirs.anns.values()] == [one["score"] for own in pictures for one in own]
+
+
+def test_a_picture_under_two_names_is_refused(tmp_path: Path) -> None:
+    """A file's own check knows names as they are written; this is the same file."""
+    made = CocoJson.fake(tmp_path / "data")
+    file = next(path for path in sorted((tmp_path / "data").rglob("*.json")) if "train" in path.name)
+    content = json.loads(file.read_text())
+    twin = content["images"][0] | {"id": 10_000, "file_name": f"./{content['images'][0]['file_name']}"}
+    file.write_text(json.dumps(content | {"images": [*content["images"], twin]}))
+    with pytest.raises(DataError, match=r"image 10000 .* is the picture of .*; put all objects of a picture"):
+        CocoJson(**made).prepare_data()

@@ -228,3 +228,10 @@ def test_a_missing_and_an_empty_folder_are_told_in_full(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"data.root: no pictures in {tmp_path}: {tmp_path} holds no pictures\n{EXPECTED}"
     )
+
+
+def test_an_empty_folder_of_a_split_says_how_it_is_drawn(tmp_path: Path) -> None:
+    fake_pictures(tmp_path / "train" / "cats", 4, 16, seed=0)
+    (tmp_path / "val").mkdir()
+    with pytest.raises(DataError, match="val holds no pictures; fill it, or remove it and val is drawn from"):
+        prepared(tmp_path)

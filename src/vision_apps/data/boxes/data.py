@@ -106,6 +106,7 @@ class BoxData(ResizedData):
             raise self.problem("no picture is annotated")
         for items in splits.values():
             items[:] = [item._replace(path=self.disk.find(item.path) or item.path) for item in items]
+            _require_one_name(items)
         every = (item for items in splits.values() for item in items)
         sizes = self.sizes_of(item.path for item in every if not (item.height and item.width))
         for items in splits.values():
@@ -225,3 +226,16 @@ class BoxData(ResizedData):
             split: [item.path for item in items] for split, items in self.annotations.items()
         }
         yield from leakage(paths, max_pixels=self.max_pixels)
+
+
+def _require_one_name(items: Sequence[Annotation]) -> None:
+    """`DataError` where two of a split are one picture under two names: each would say of the other's objects
+    that they are none, and one might be measured that the other is trained on."""
+    seen: dict[str, Annotation] = {}
+    for item in items:
+        first = seen.setdefault(os.path.normpath(item.path), item)
+        if (first.path, first.source) != (item.path, item.source):
+            raise DataError(
+                f"{item.source}: {item.path} is the picture of {first.source} already; put all objects of a "
+                "picture under one name"
+            )

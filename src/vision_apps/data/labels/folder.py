@@ -94,7 +94,8 @@ class ImageFolder(SquarePictures):
         found = {split: self._list(folder) for split, folder in self.split_folders().items()}
         for split, listing in found.items():
             if not len(listing):
-                raise self.problem(f"{self.split_folders()[split].absolute()} holds no pictures")
+                drawn = "" if split == "train" else f"; fill it, or remove it and {split} is drawn from train"
+                raise self.problem(f"{self.split_folders()[split].absolute()} holds no pictures{drawn}")
         return self.split_up(found, self.fractions)
 
     def _list(self, folder: Path) -> LabelledFiles:
