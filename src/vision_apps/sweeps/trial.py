@@ -62,12 +62,10 @@ def prepare(
     if own:
         config.seed = unit.seed
     title = unit.title + (f" seed={unit.seed}" if seeds > 1 else "")
-    record: dict[str, object] = {}
     if folds:
         config.data.folds, config.data.fold = folds, unit.fold
         own += [f"data.folds={folds}", f"data.fold={unit.fold}"]
         title += f" fold={unit.fold}"
-        record["fold"] = unit.fold
     if pruning:
         config.callbacks.pruning = dict(pruning)
     engine.prepare(
@@ -76,7 +74,6 @@ def prepare(
         title=title,
         group=group,
         trial=unit.number,
-        **record,
         command=[sys.executable, "-m", "vision_apps", "train", *words, *own],
     )
 
