@@ -14,13 +14,14 @@ from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from vision_apps.core.config.fine_tuning import BACKBONE
 from vision_apps.core.data import Part, Split, VisionData
 from vision_apps.core.errors import ConfigError, DataError, require_no, some
 from vision_apps.core.fields import Stays
 from vision_apps.core.freezing import Freezing, frozen
 from vision_apps.core.loader import BatchLoader, read_sample
 from vision_apps.core.module import VisionModule
-from vision_apps.core.parts import BACKBONE, backbone
+from vision_apps.core.parts import backbone
 from vision_apps.data.feature_store import Computed, Field, Store, keep
 from vision_apps.networks.backbones import Features
 from vision_apps.networks.grid_features import (
