@@ -253,6 +253,30 @@ def test_empty_training_pictures_leave_the_middle_as_mean() -> None:
     assert mean.boxes[0].tolist() == [8, 8, 24, 24] and mean.presence.tolist() == [0, 0]
 
 
+@pytest.mark.parametrize("resize_mode", ["stretch", "letterbox"])
+def test_published_weights_start_from_the_mean_answer(resize_mode: Any) -> None:
+    """Before the first step every picture is answered as the baseline answers, and it can be learned on; a
+    network from random numbers is left alone."""
+    boxes = torch.tensor([[[4.0, 2.0, 20.0, 18.0]], [[8.0, 6.0, 28.0, 22.0]], [[0.0] * 4]])
+    images = torch.randint(256, (3, 3, 24, 40), dtype=torch.uint8)
+    batch = LocalizationBatch(images, boxes, torch.tensor([[0], [2], [-1]]))
+    random = application(localizer(), resize_mode=resize_mode)
+    weights = random.network.box_head[-1].weight.clone()
+    random.prepare(batch)
+    assert torch.equal(random.network.box_head[-1].weight, weights)
+
+    network = Localizer(Small(width=8), 3, 32, hidden=64)
+    network.backbone.starts_from = "a file"
+    module = application(network, resize_mode=resize_mode)
+    module.prepare(batch)
+    answer, baseline = module(ImageInputs(images)), module.baselines(batch)["mean_box"]
+    torch.testing.assert_close(answer.boxes, baseline.boxes, rtol=0, atol=1e-4)
+    torch.testing.assert_close(answer.presence, torch.full((3,), 2 / 3))
+    torch.testing.assert_close(answer.probabilities, torch.tensor([[0.5, 0.01, 0.5]] * 3) / 1.01)
+    sum(values(module.loss(module.outputs(ImageInputs(images)), batch)).values()).backward()
+    assert network.box_head[-1].weight.grad.any() and network.class_head[-1].weight.grad.any()
+
+
 def test_the_worst_pictures_have_the_lowest_quality() -> None:
     module = application(localizer())
     box = torch.tensor([0.0, 0, 16, 16])

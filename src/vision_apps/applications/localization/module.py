@@ -10,6 +10,7 @@ from torchmetrics import Metric
 
 from vision_apps.applications.localization import metrics as measures
 from vision_apps.applications.localization.losses import BoxLoss, localization_losses
+from vision_apps.applications.localization.network import Localizer
 from vision_apps.applications.localization.presentation import BoxPresentation
 from vision_apps.applications.localization.types import (
     LocalizationAnswer,
@@ -25,6 +26,7 @@ from vision_apps.core.exportable import Exportable
 from vision_apps.core.fields import ImageInputs
 from vision_apps.core.losses import Part
 from vision_apps.core.module import VisionModule
+from vision_apps.core.published import RANDOM, starts_from
 from vision_apps.data.resizing import (
     ResizeMode,
     content_sizes,
@@ -180,13 +182,15 @@ class Localization(VisionModule[LocalizationBatch, ImageInputs, LocalizerOutputs
 
     def prepare(self, batch: LocalizationBatch) -> None:
         """Keep the mean label vector of training pictures: of the presence over all of them, of box and
-        class over those with an object."""
+        class over those with an object. A network with published weights starts from it."""
         truth = main_object(batch.boxes, batch.box_labels)
-        vectors = encode(*truth, self.num_classes, *self._content(batch).unbind(-1))
-        there = vectors[:, BOX] > 0
-        if there.any():
-            self.mean_vector.copy_(vectors[there].mean(0))
-        self.mean_vector[BOX] = there.float().mean()
+        if (truth.labels >= 0).any():
+            vectors = encode(*truth, self.num_classes, *self._content(batch).unbind(-1))
+            self.mean_vector.copy_(_mean(vectors))
+            if isinstance(self.network, Localizer) and starts_from(self.network) != RANDOM:
+                self.network.start_at(_mean(self._encoded(batch)))
+        else:
+            self.mean_vector[BOX] = 0
 
     def check(self, batch: LocalizationBatch) -> list[str]:
         more = (batch.box_labels >= 0).sum(1) > 1
@@ -242,6 +246,14 @@ class BoxExport(Exportable[ImageInputs, LocalizationAnswer]):
         found = graph(ImageInputs(resize_picture(images, module.size, module.resize_mode)[0]))
         boxes = restore_boxes(found.boxes, _size_of(images), module.size, module.resize_mode)
         return module.place(boxes, found.presence, found.probabilities, _size_of(images))
+
+
+def _mean(vectors: Tensor) -> Tensor:
+    """Of label vectors [B, 5 + K]: the share that have an object, and the mean of all else over those."""
+    there = vectors[:, BOX] > 0
+    mean = vectors[there].mean(0)
+    mean[BOX] = there.float().mean()
+    return mean
 
 
 def _size_of(images: Tensor) -> Tensor:
