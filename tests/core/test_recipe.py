@@ -15,10 +15,19 @@ def settled(samples: int, batch: int = 32, least: int = 0, remainder: str = "fil
     data: Any = SimpleNamespace(
         batch_size=batch, least_steps=least, remainder=remainder, samples=lambda split: range(samples)
     )
-    config = {"trainer": {"max_epochs": "auto", "log_every_n_steps": "auto", **trainer}}
+    config = {
+        "trainer": {
+            "max_epochs": "auto",
+            "log_every_n_steps": "auto",
+            "check_val_every_n_epoch": "auto",
+            **trainer,
+        }
+    }
     chosen = recipe.settle(config, data)
     assert chosen == {f"trainer.{name}": config["trainer"][name] for name in chosen_names(chosen)}
-    return config["trainer"]["max_epochs"], config["trainer"]["log_every_n_steps"]
+    validated = config["trainer"]["check_val_every_n_epoch"]
+    assert ("trainer.check_val_every_n_epoch" in chosen) == (validated not in (1, 7))
+    return config["trainer"]["max_epochs"], config["trainer"]["log_every_n_steps"], validated
 
 
 def chosen_names(chosen: dict[str, Any]) -> list[str]:
@@ -26,29 +35,44 @@ def chosen_names(chosen: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "epochs", "every"),
+    ("arguments", "epochs", "logged", "validated"),
     [
-        ({"samples": 3200}, 10, 33),  # 1,000 steps
-        ({"samples": 3200, "batch": 8}, 10, 50),  # 4,000 steps
-        ({"samples": 16, "batch": 4, "least": 300}, 75, 10),
-        ({"samples": 17, "batch": 4, "least": 300}, 60, 10),  # five batches, the last one filled
-        ({"samples": 17, "batch": 4, "least": 300, "remainder": "drop"}, 75, 10),
-        ({"samples": 3, "batch": 4, "least": 300}, 300, 10),  # one batch of three
-        ({"samples": 3200, "least": 300}, 10, 33),
-        ({"samples": 320, "least": 301}, 31, 10),  # whole epochs
-        ({"samples": 320, "limit_train_batches": 2}, 10, 1),
-        ({"samples": 320, "limit_train_batches": 0.5, "least": 100}, 20, 3),
-        ({"samples": 320, "accumulate_grad_batches": 4, "least": 100}, 34, 3),  # three steps of ten batches
-        ({"samples": 320, "max_steps": 25}, 3, 1),  # max_steps ends it, in the third epoch
-        ({"samples": 320, "max_epochs": 4}, 4, 1),
-        ({"samples": 320, "max_epochs": -1, "max_steps": 600}, -1, 20),
-        ({"samples": 320, "max_epochs": -1}, -1, 50),
-        ({"samples": 320, "max_epochs": None}, None, 50),
-        ({"samples": 320, "log_every_n_steps": 7}, 10, 7),
+        ({"samples": 3200}, 10, 33, 1),  # 1,000 steps
+        ({"samples": 3200, "batch": 8}, 10, 50, 1),  # 4,000 steps
+        ({"samples": 40, "batch": 4, "least": 300}, 30, 10, 1),
+        (
+            {"samples": 40, "batch": 4, "least": 301},
+            32,
+            10,
+            2,
+        ),  # 31 epochs, and one more for the last validation
+        ({"samples": 16, "batch": 4, "least": 300}, 75, 10, 3),
+        ({"samples": 17, "batch": 4, "least": 300}, 60, 10, 2),  # five batches, the last one filled
+        ({"samples": 17, "batch": 4, "least": 300, "remainder": "drop"}, 75, 10, 3),
+        ({"samples": 3, "batch": 4, "least": 300}, 300, 10, 10),  # one batch of three
+        ({"samples": 3, "batch": 4, "least": 300, "check_val_every_n_epoch": 7}, 300, 10, 7),
+        ({"samples": 3, "batch": 4, "max_epochs": 300}, 300, 10, 1),  # who says the length knows it
+        ({"samples": 3200, "least": 300}, 10, 33, 1),
+        ({"samples": 320, "least": 301}, 32, 10, 2),  # whole epochs
+        ({"samples": 320, "limit_train_batches": 2}, 10, 1, 1),
+        ({"samples": 320, "limit_train_batches": 0.5, "least": 100}, 20, 3, 1),
+        (
+            {"samples": 320, "accumulate_grad_batches": 4, "least": 100},
+            34,
+            3,
+            2,
+        ),  # three steps of ten batches
+        ({"samples": 320, "max_steps": 25}, 3, 1, 1),  # max_steps ends it, in the third epoch
+        ({"samples": 32, "max_steps": 100}, 100, 3, 1),
+        ({"samples": 320, "max_epochs": 4}, 4, 1, 1),
+        ({"samples": 320, "max_epochs": -1, "max_steps": 600}, -1, 20, 1),
+        ({"samples": 320, "max_epochs": -1}, -1, 50, 1),
+        ({"samples": 320, "max_epochs": None}, None, 50, 1),
+        ({"samples": 320, "log_every_n_steps": 7}, 10, 7, 1),
     ],
 )
-def test_auto(arguments: dict[str, Any], epochs: int, every: int) -> None:
-    assert settled(**arguments) == (epochs, every)
+def test_auto(arguments: dict[str, Any], epochs: int, logged: int, validated: int) -> None:
+    assert settled(**arguments) == (epochs, logged, validated)
 
 
 @pytest.mark.usefixtures("toy")

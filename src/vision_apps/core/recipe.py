@@ -1,4 +1,4 @@
-"""How long a run trains and how often it tells, where the configuration leaves that to the data: ``auto``."""
+"""How long a run trains, and how often it validates and tells, where the configuration leaves that to the data: ``auto``."""
 
 from vision_apps.core.data import VisionData
 from vision_apps.core.loader import training_batches
@@ -7,6 +7,7 @@ from vision_apps.core.plain import Config
 EPOCHS = 10  # that `auto` trains at least
 _LOGGED = 50  # steps between two lines of the log, at most
 _POINTS = 30  # of a curve, where there are as many steps
+_VALIDATIONS = 30  # at most, of a run whose length is auto: epochs of a few pictures are many
 
 
 def settle(config: Config, data: VisionData) -> Config:
@@ -17,10 +18,19 @@ def settle(config: Config, data: VisionData) -> Config:
     trainer = config["trainer"]
     steps = steps_per_epoch(config, data)
     chosen: Config = {}
+    every = 1  # epochs to a validation
     if trainer.get("max_epochs") == "auto":
         asked = trainer.get("max_steps", -1)
         least = asked if asked > 0 else data.least_steps
-        chosen["max_epochs"] = max(1 if asked > 0 else EPOCHS, -(-least // steps))
+        epochs = max(1 if asked > 0 else EPOCHS, -(-least // steps))
+        if trainer.get("check_val_every_n_epoch") == "auto" and asked <= 0:
+            every = -(-epochs // _VALIDATIONS)
+            epochs += -epochs % every  # the last epoch is validated
+        chosen["max_epochs"] = epochs
+    if every > 1:
+        chosen["check_val_every_n_epoch"] = every
+    elif trainer.get("check_val_every_n_epoch") == "auto":
+        trainer["check_val_every_n_epoch"] = every  # as usual, and not worth a word
     if trainer.get("log_every_n_steps") == "auto":
         epochs = chosen.get("max_epochs", trainer.get("max_epochs"))
         total = steps * epochs if epochs and epochs > 0 else trainer.get("max_steps", -1)

@@ -5,14 +5,14 @@ import statistics
 from collections.abc import Sequence
 
 _STEP = 32  # px: the coarsest stride of the networks
-_BATCHES = (32, 16, 8)  # samples, tried in this order
+_BATCHES = {32: 512, 16: 128, 8: 64}  # samples of a batch, and how many there have to be for it
 _LEAST = 4
-_PER_EPOCH = 8  # steps at least: a small set moves the weights a few times before each validation
 
 
 def batch_size(samples: int) -> int:
-    """The largest usual batch of which an epoch has at least eight; 4 where none has."""
-    return next((batch for batch in _BATCHES if samples >= _PER_EPOCH * batch), _LEAST)
+    """32, or less of a small set, so that an epoch moves the weights a few times: 16 from 128 samples on, 8
+    from 64; 4 of fewer."""
+    return next((batch for batch, least in _BATCHES.items() if samples >= least), _LEAST)
 
 
 def square_side(sizes: Sequence[tuple[int, int]], least: int, most: int) -> int:

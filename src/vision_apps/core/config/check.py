@@ -57,7 +57,12 @@ _ELSEWHERE = {
     "trainer.plugins": "precision=",
 }
 # `auto` is theirs, too
-_SETTLED = ("trainer.max_epochs", "trainer.log_every_n_steps", fine_tuning.BACKBONE_LR)
+_SETTLED = (
+    "trainer.max_epochs",
+    "trainer.check_val_every_n_epoch",
+    "trainer.log_every_n_steps",
+    fine_tuning.BACKBONE_LR,
+)
 
 
 def check(config: Config | DictConfig) -> None:
