@@ -1,5 +1,5 @@
-"""How long a run trains, how often it validates and how often it tells, where the configuration leaves that to
-the data: ``auto``."""
+"""How long a run trains, how often it validates and tells, where the configuration leaves that to the data:
+``auto``."""
 
 from vision_apps.core.data import VisionData
 from vision_apps.core.loader import training_batches
