@@ -10,9 +10,14 @@ import torch
 import toy_run
 from toy_parts import Watch
 
+from vision_apps.applications.classification.module import Classification
+from vision_apps.applications.detection.module import Detection
+from vision_apps.applications.localization.module import Localization
+from vision_apps.applications.segmentation.module import Segmentation
 from vision_apps.core import engine
 from vision_apps.core.config.fine_tuning import Rates
 from vision_apps.core.errors import ConfigError, RunError
+from vision_apps.core.module import VisionModule
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.core.tuning import Tuner
 
@@ -70,6 +75,16 @@ def test_the_words_are_followed() -> None:
     assert not Path("nothing").exists()
     with pytest.raises(ConfigError, match="batch_norm: expected"):
         trained("nothing", batch_norm="frozen")
+
+
+def test_an_application_says_how_much_slower(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained("first")
+    monkeypatch.setattr(VisionModule, "backbone_share", 0.5)
+    after = trained("second", init="first")
+    assert after["config"]["optimizer"]["backbone_lr"] == 0.0015
+    monkeypatch.undo()
+    assert Classification.backbone_share == 0.1
+    assert {one.backbone_share for one in (Detection, Localization, Segmentation)} == {0.5}
 
 
 def test_a_decay_by_layers_goes_before_the_tenth() -> None:

@@ -15,7 +15,7 @@ from vision_apps.data.labels.folder import ImageFolder
 
 @pytest.mark.parametrize(
     ("samples", "batch"),
-    [(1, 4), (20, 4), (63, 4), (64, 8), (127, 8), (128, 16), (511, 16), (512, 32), (10**6, 32)],
+    [(1, 4), (20, 4), (63, 4), (64, 8), (127, 8), (128, 16), (1279, 16), (1280, 32), (10**6, 32)],
 )
 def test_batch_size(samples: int, batch: int) -> None:
     assert auto.batch_size(samples) == batch

@@ -138,7 +138,8 @@ def prepared(
         module = build_module(config, data.facts_of_run, trainable=True, trained=trained)
         module.starts_from = {"weights": published.starts_from(module.network)}
     if not trained:
-        module.chosen = fine_tuning.settle(config, starting.backbone_has_learned(module, taken))
+        learned = starting.backbone_has_learned(module, taken)
+        module.chosen = fine_tuning.settle(config, learned, module.backbone_share)
     module.rates = fine_tuning.rates(config.get("optimizer"))
     data.batch_type = module.batch_type
     found = [] if trained else [*data.obstacles()]

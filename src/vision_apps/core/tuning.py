@@ -85,7 +85,7 @@ class _Rising(pl.Callback):
         module, lr = cast(VisionModule, trainer.lightning_module), self.rates[trainer.global_step]
         rates = module.rates
         if rates.backbone_lr and BACKBONE_LR in module.chosen:  # it follows
-            rates = rates._replace(backbone_lr=slower(lr))
+            rates = rates._replace(backbone_lr=slower(lr, module.backbone_share))
         set_rates(trainer.optimizers[0], rates, lr)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: object) -> None:

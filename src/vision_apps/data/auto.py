@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 
 _STEP = 32  # px: the coarsest stride of the networks
-_BATCHES = {32: 512, 16: 128, 8: 64}  # samples of a batch, and how many there have to be for it
+_BATCHES = {32: 1280, 16: 128, 8: 64}  # samples of a batch, and how many there have to be for it
 _LEAST = 4
 
 

@@ -60,6 +60,7 @@ class Detection(VisionModule[DetectionBatch, DetectionInputs, Outputs, Detection
     """
 
     network: Detector[Outputs]
+    backbone_share = 0.5  # where things are is not what ImageNet's classes have taught it
     headline = ("loss", "ap", "ap50", "ap75")
     conditional = (*NAMES, "voc07_ap", "voc_ap", "recall")  # on objects, of a size
     mean_boxes: Tensor

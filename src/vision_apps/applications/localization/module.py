@@ -60,6 +60,7 @@ class Localization(VisionModule[LocalizationBatch, ImageInputs, LocalizerOutputs
     """
 
     conditional = ("loc_accuracy", "mean_iou", "class_accuracy", "box_mse", "presence_ap")  # on objects
+    backbone_share = 0.5  # where things are is not what ImageNet's classes have taught it
     headline = ("loc_accuracy", "mean_iou", "class_accuracy", "presence_accuracy")
     mean_vector: Tensor
 

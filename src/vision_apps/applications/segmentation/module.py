@@ -62,6 +62,7 @@ class Segmentation(VisionModule[SegmentationBatch, ImageInputs, Logits, Segmenta
         overlap: px over which neighbouring tiles are blended.
     """
 
+    backbone_share = 0.5  # where things are is not what ImageNet's classes have taught it
     headline = ("loss", "miou", "boundary_iou", "accuracy")
     class_weights: Tensor | None
     pixels: Tensor

@@ -35,14 +35,18 @@ class Rates(NamedTuple):
         return (lr * decay if self.backbone_lr is None else self.backbone_lr) * decay**depth
 
 
-def slower(lr: float) -> float:
-    """The rate of a backbone that has learned before, where the head has ``lr``."""
-    return float(f"{lr / 10:.12g}")  # as one would write it: 0.0003, not 0.00030000000000000003
+def slower(lr: float, share: float) -> float:
+    """The rate of a backbone that has learned before and goes at this ``share`` of the head's, ``lr``."""
+    return float(f"{lr * share:.12g}")  # as one would write it: 0.0003, not 0.00030000000000000003
 
 
-def settle(config: Config, learned: bool) -> Config:
+def settle(config: Config, learned: bool, share: float) -> Config:
     """Replace each ``auto`` of what a backbone does that has ``learned`` before, or has not; returns what was
-    chosen for one that has, by dotted key. `ConfigError` where statistics are to be kept that nobody has."""
+    chosen for one that has, by dotted key. `ConfigError` where statistics are to be kept that nobody has.
+
+    Args:
+        share: of the head's rate, for a backbone that has learned.
+    """
     optimizer, chosen = config.get("optimizer") or {}, {}
     if config.get("batch_norm") == AUTO:
         chosen["batch_norm"] = config["batch_norm"] = FIXED if learned else BATCH
@@ -54,7 +58,7 @@ def settle(config: Config, learned: bool) -> Config:
     if optimizer.get("backbone_lr") == AUTO:
         lr = optimizer.get("lr")
         own = learned and optimizer.get("layer_decay") is None and not _backbone_never_learns(config)
-        optimizer["backbone_lr"] = slower(lr) if own and isinstance(lr, int | float) else None
+        optimizer["backbone_lr"] = slower(lr, share) if own and isinstance(lr, int | float) else None
         chosen[BACKBONE_LR] = optimizer["backbone_lr"]
     return chosen if learned else {}
 
