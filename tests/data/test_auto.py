@@ -11,14 +11,19 @@ from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.data import auto
 from vision_apps.data.boxes.csv import BoxCsv
 from vision_apps.data.labels.folder import ImageFolder
+from vision_apps.data.masks.folder import MaskFolder
 
 
 @pytest.mark.parametrize(
     ("samples", "batch"),
-    [(1, 4), (20, 4), (63, 4), (64, 8), (127, 8), (128, 16), (1279, 16), (1280, 32), (10**6, 32)],
+    [(1, 4), (20, 4), (63, 4), (64, 8), (127, 8), (128, 16), (299, 16), (300, 32), (10**6, 32)],
 )
 def test_batch_size(samples: int, batch: int) -> None:
-    assert auto.batch_size(samples) == batch
+    assert auto.batch_size(samples, many=300) == batch
+
+
+def test_boxes_and_masks_have_small_batches_for_longer() -> None:
+    assert (ImageFolder.many, BoxCsv.many, MaskFolder.many) == (256, 1280, 1280)
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,15 @@ import statistics
 from collections.abc import Sequence
 
 _STEP = 32  # px: the coarsest stride of the networks
-_BATCHES = {32: 1280, 16: 128, 8: 64}  # samples of a batch, and how many there have to be for it
+_SMALLER = {16: 128, 8: 64}  # samples of a batch, and how many there have to be for it
 _LEAST = 4
 
 
-def batch_size(samples: int) -> int:
-    """32, or less of a small set, so that an epoch moves the weights a few times: 16 from 128 samples on, 8
-    from 64; 4 of fewer."""
-    return next((batch for batch, least in _BATCHES.items() if samples >= least), _LEAST)
+def batch_size(samples: int, many: int) -> int:
+    """32 of ``many`` samples, or less of a small set, so that an epoch moves the weights a few times: 16 from
+    128 samples on, 8 from 64; 4 of fewer."""
+    batches = {32: many, **_SMALLER}
+    return next((batch for batch, least in batches.items() if samples >= least), _LEAST)
 
 
 def square_side(sizes: Sequence[tuple[int, int]], least: int, most: int) -> int:
