@@ -19,11 +19,11 @@ import json
 import os
 import platform
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from typing import Any
+
+from timing.workers import figure, train_with
 
 VARIANTS = ("hand", "ours", "preset")
 WARM = 3  # steps before the counted ones
@@ -60,24 +60,14 @@ def _config(variant: str, batch: int, steps: int, folder: str) -> Any:
 def _engine(variant: str, batch: int, steps: int) -> float:
     import pytorch_lightning as pl
 
-    from vision_apps.core import engine
-
     times = []
 
     class Clock(pl.Callback):
         def on_train_batch_end(self, *_: Any) -> None:
             times.append(time.perf_counter())
 
-    build_trainer = engine._trainer
-
-    def with_clock(*arguments: Any) -> pl.Trainer:
-        trainer = build_trainer(*arguments)
-        trainer.callbacks.append(Clock())
-        return trainer
-
-    engine._trainer = with_clock
     with tempfile.TemporaryDirectory() as folder:
-        engine.train(_config(variant, batch, steps, folder))
+        train_with(Clock(), _config(variant, batch, steps, folder))
     return batch * steps / (times[WARM + steps - 1] - times[WARM - 1])
 
 
@@ -87,6 +77,7 @@ def _hand(batch: int, steps: int) -> float:
     from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
     from vision_apps.core import assembly
+    from vision_apps.core.config.fine_tuning import without_rates
     from vision_apps.core.seeding import seed_everything
 
     config: Any = OmegaConf.to_container(_config("hand", batch, steps, "unused"), resolve=True)
@@ -97,7 +88,8 @@ def _hand(batch: int, steps: int) -> float:
     model = model.model.train()
     model.transform = GeneralizedRCNNTransform(SIZE, SIZE, data.facts["mean"], data.facts["std"])
     optimizer = torch.optim.SGD(
-        model.parameters(), **{k: v for k, v in config["optimizer"].items() if not k.startswith("_")}
+        model.parameters(),
+        **{k: v for k, v in without_rates(config["optimizer"]).items() if not k.startswith("_")},
     )
     order = torch.randperm(len(fields["images"]))
     for step in range(WARM + steps):
@@ -117,11 +109,7 @@ def _hand(batch: int, steps: int) -> float:
 
 
 def _measure(variant: str, batch: int, steps: int) -> float:
-    command = [sys.executable, __file__, "--worker", variant, "--batch", str(batch), "--steps", str(steps)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    return float(json.loads(done.stdout.splitlines()[-1]))
+    return figure([__file__, "--worker", variant, "--batch", str(batch), "--steps", str(steps)])
 
 
 def main() -> None:

@@ -12,12 +12,12 @@ import argparse
 import itertools
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from timing.workers import figure, train_with
 
 COMPUTED, KEPT = "computed each time", "kept"
 CLASSES = 10
@@ -42,7 +42,6 @@ def train(root: str, variant: str, epochs: int) -> float:
     """Median processor seconds of an epoch but the first, or of the first where there is no other."""
     import pytorch_lightning as pl
 
-    from vision_apps.core import engine
     from vision_apps.core.config import compose
 
     words = ["task=classification", "model=pretrained", "model.weights=null", "data=classification_folder"]
@@ -63,30 +62,15 @@ def train(root: str, variant: str, epochs: int) -> float:
         def on_train_end(self, *_: Any) -> None:
             begun.append(time.process_time())
 
-    build_trainer = engine._trainer
-
-    def with_clock(*arguments: Any) -> pl.Trainer:
-        trainer = build_trainer(*arguments)
-        trainer.callbacks.append(Clock())
-        return trainer
-
-    engine._trainer = with_clock
+    kept = ["callbacks=grid_features"] if variant == KEPT else []
     with tempfile.TemporaryDirectory() as runs:
-        engine.train(
-            compose.compose(
-                [*words, f"run.root={runs}", *(["callbacks=grid_features"] if variant == KEPT else [])]
-            )
-        )
+        train_with(Clock(), compose.compose([*words, f"run.root={runs}", *kept]))
     seconds = [after - before for before, after in itertools.pairwise(begun)]
     return statistics.median(seconds[1:] or seconds)
 
 
 def measure(root: Path, variant: str, epochs: int) -> float:
-    words = [sys.executable, __file__, "--worker", str(root), variant, "--epochs", str(epochs)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    return float(json.loads(done.stdout.splitlines()[-1]))
+    return figure([__file__, "--worker", str(root), variant, "--epochs", str(epochs)])
 
 
 def main() -> None:

@@ -17,13 +17,12 @@ next, with either loop.
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from typing import Any
+
+from timing.workers import figure, train_with
 
 SETTINGS = {  # network: (model of the configuration, batch, counted steps, steps before them)
     "cnn": ("classification_cnn", 512, 20, 5),
@@ -68,8 +67,6 @@ def _config(network: str, variant: str, folder: str) -> Any:
 def _engine(network: str, variant: str) -> float:
     import pytorch_lightning as pl
 
-    from vision_apps.core import engine
-
     _, batch, steps, warm = SETTINGS[network]
     times = []
 
@@ -77,16 +74,8 @@ def _engine(network: str, variant: str) -> float:
         def on_train_batch_end(self, *_: Any) -> None:
             times.append(time.perf_counter())
 
-    build_trainer = engine._trainer
-
-    def with_clock(*arguments: Any) -> pl.Trainer:
-        trainer = build_trainer(*arguments)
-        trainer.callbacks.append(Clock())
-        return trainer
-
-    engine._trainer = with_clock
     with tempfile.TemporaryDirectory() as folder:
-        engine.train(_config(network, variant, folder))
+        train_with(Clock(), _config(network, variant, folder))
     return batch * steps / (times[warm + steps - 1] - times[warm - 1])
 
 
@@ -95,6 +84,7 @@ def _hand(network: str) -> float:
     from omegaconf import OmegaConf
 
     from vision_apps.core import assembly
+    from vision_apps.core.config.fine_tuning import without_rates
 
     _, batch, steps, warm = SETTINGS[network]
     config: Any = OmegaConf.to_container(_config(network, "hand", "unused"), resolve=True)
@@ -105,7 +95,8 @@ def _hand(network: str) -> float:
     std = torch.tensor(data.facts["std"]).view(-1, 1, 1)
     model = assembly.build_module(config, data.facts, trainable=False).network.train()
     optimizer = torch.optim.SGD(
-        model.parameters(), **{k: v for k, v in config["optimizer"].items() if not k.startswith("_")}
+        model.parameters(),
+        **{k: v for k, v in without_rates(config["optimizer"]).items() if not k.startswith("_")},
     )
     order = torch.randperm(len(images))
     for step in range(warm + steps):
@@ -121,16 +112,8 @@ def _hand(network: str) -> float:
 
 
 def _measure(network: str, variant: str) -> float:
-    done = subprocess.run(
-        [sys.executable, __file__, "--worker", network, variant],
-        env={**os.environ, **(KEPT if variant in ("kept", "ours") else {})},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    return float(json.loads(done.stdout.splitlines()[-1]))
+    memory = KEPT if variant in ("kept", "ours") else {}
+    return figure([__file__, "--worker", network, variant], memory)
 
 
 def main() -> None:

@@ -1,6 +1,9 @@
-"""Every row of the benchmark of correctness can be built; all of it takes minutes."""
+"""Every row of the benchmark of correctness can be built, and the loops written by hand run; all of it takes
+minutes."""
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -37,3 +40,23 @@ def test_a_row_of_correctness_is_checked_and_built(name: str, monkeypatch: pytes
     data = assembly.build_data(plain)
     module = assembly.build_module(plain, data.facts, trainable=False)
     assert required(module.batch_type) <= set(data.fields)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["training_step.py", "--worker", "cnn", "hand"],
+        ["faster_rcnn_step.py", "--worker", "hand", "--batch", "1", "--steps", "1"],
+        ["grid_features.py", "--pictures", "30", "--epochs", "1", "--rounds", "1"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_benchmark_runs(words: list[str]) -> None:
+    """A configuration that gains a key must not end them."""
+    script, *rest = words
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / script, *rest], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert any(word.replace(".", "", 1).isdigit() for word in done.stdout.split()), done.stdout

@@ -19,11 +19,15 @@ from vision_apps.data.masks.folder import MaskFolder
     [(1, 4), (20, 4), (63, 4), (64, 8), (127, 8), (128, 16), (299, 16), (300, 32), (10**6, 32)],
 )
 def test_batch_size(samples: int, batch: int) -> None:
-    assert auto.batch_size(samples, many=300) == batch
+    assert auto.batch_size(samples, full_from=300) == batch
 
 
 def test_boxes_and_masks_have_small_batches_for_longer() -> None:
-    assert (ImageFolder.many, BoxCsv.many, MaskFolder.many) == (256, 1280, 1280)
+    assert (ImageFolder.full_batch_from, BoxCsv.full_batch_from, MaskFolder.full_batch_from) == (
+        256,
+        1280,
+        1280,
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ _SMALLER = {16: 128, 8: 64}  # samples of a batch, and how many there have to be
 _LEAST = 4
 
 
-def batch_size(samples: int, many: int) -> int:
-    """32 of ``many`` samples, or less of a small set, so that an epoch moves the weights a few times: 16 from
-    128 samples on, 8 from 64; 4 of fewer."""
-    batches = {32: many, **_SMALLER}
+def batch_size(samples: int, full_from: int) -> int:
+    """32 from ``full_from`` samples on. Of a small set less, so that an epoch moves the weights a few times:
+    16 from 128 samples on, 8 from 64; 4 of fewer."""
+    batches = {32: full_from, **_SMALLER}
     return next((batch for batch, least in batches.items() if samples >= least), _LEAST)
 
 

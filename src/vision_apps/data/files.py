@@ -101,7 +101,7 @@ class FileData(FolderData):
     """
 
     why_no_folds: ClassVar[str | None] = None
-    many: ClassVar[int] = 256  # training samples, for batches of 32 by themselves
+    full_batch_from: ClassVar[int] = 256  # training samples from which `auto` makes batches of 32
 
     def __init__(
         self, root: str, *, batch_size: int | Auto = 64, max_pixels: int = MAX_PIXELS, **loader: Any
@@ -119,7 +119,7 @@ class FileData(FolderData):
 
     def settle(self) -> dict[str, Any]:
         if "batch_size" in self.autos:
-            self.batch_size = auto.batch_size(len(self.sample_names("train")), self.many)
+            self.batch_size = auto.batch_size(len(self.sample_names("train")), self.full_batch_from)
         return {name: getattr(self, name) for name in sorted(self.autos)}
 
     def some_sizes(self) -> list[tuple[int, int]]:
@@ -258,7 +258,7 @@ class ResizedData(FileData):
         size_limits: the least and the largest longer side of it, pixels.
     """
 
-    many = 1280  # boxes and masks teach more than a class does: more steps, of fewer pictures
+    full_batch_from = 1280  # boxes and masks teach more than a class does: more steps, of fewer pictures
 
     def __init__(
         self,
