@@ -149,16 +149,30 @@ def test_goes_on_from_the_best(interval: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("steps", [4, 6, 8])
 def test_a_run_that_its_steps_end(steps: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is saved, also before the first validation, and goes on in the midst of its epoch."""
-    settings = {"scheduler": None, "trainer.max_epochs": 3, "test": True}
+    """It is measured and saved, also before the first validation, and goes on in the midst of its epoch."""
+    settings = {"scheduler": None, "trainer.max_epochs": 3, "test": True, "precision": "32-true"}
     engine.train(toy_run.configure(Path("whole"), settings | {"trainer.max_steps": 15}))
     values = engine.train(toy_run.configure(Path("run"), settings | {"trainer.max_steps": steps}))
     assert toy_run.last(Path("run"))["global_step"] == steps
-    assert (FOLDER / "best.ckpt").is_file() == (steps >= toy_run.BATCHES_PER_EPOCH)
+    assert (steps - 1, "val/loss") in {(step, name) for step, _, name, _ in toy_run.rows(Path("run"))}
+    best = json.loads(Path("run/metrics.json").read_text())["best"]["value"]
+    assert measured_again(FOLDER / "best.ckpt") == pytest.approx(best, rel=1e-6)
     assert "test/accuracy" in values
     assert f"trainer.max_steps={2 * steps}\n" in capsys.readouterr().out
     engine.resume("run", ["trainer.max_steps=15"])
-    toy_run.assert_same_training(Path("whole"), Path("run"))
+    toy_run.assert_same_training(Path("whole"), Path("run"), measured_too=steps)
+
+
+@pytest.mark.parametrize("kept", ["last", "best"])
+def test_the_last_epoch_is_measured(kept: str) -> None:
+    """Whenever its validation would have been, and what was written there goes on behind it."""
+    settings = {"scheduler": None, "trainer.check_val_every_n_epoch": 4, "optimizer.lr": 0.2}
+    engine.train(toy_run.configure(Path("whole"), settings | {"trainer.max_epochs": 5}))
+    engine.train(toy_run.configure(Path("run"), settings | {"trainer.max_epochs": 3}))
+    assert toy_run.last(Path("run"))["epoch"] == 2
+    assert checkpoint_io.load(FOLDER / "best.ckpt")["global_step"] == 3 * toy_run.BATCHES_PER_EPOCH
+    engine.resume(f"run/checkpoints/{kept}.ckpt", ["trainer.max_epochs=5"])
+    toy_run.assert_same_training(Path("whole"), Path("run"), measured_too=3 * toy_run.BATCHES_PER_EPOCH)
 
 
 def test_what_ends_a_run_waits_for_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,9 +213,9 @@ def test_a_metric_that_a_validation_does_not_define(
 
 
 def test_an_epoch_without_validation_shows_none(capsys: pytest.CaptureFixture[str]) -> None:
-    toy_run.train(Path("run"), trainer__max_epochs=3, trainer__check_val_every_n_epoch=2)
+    toy_run.train(Path("run"), trainer__max_epochs=5, trainer__check_val_every_n_epoch=2)
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ")]
-    assert ["val/loss" in line for line in lines] == [False, True, False]
+    assert ["val/loss" in line for line in lines] == [False, True, False, True, True]  # and the last
     assert all("train/loss" in line for line in lines)
 
 

@@ -15,6 +15,7 @@ from vision_apps.core import engine
 from vision_apps.core.config.check import check
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.freezing import Freezing, frozen
+from vision_apps.core.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("toy")
 PARTS: dict[str, Any] = {
@@ -48,6 +49,22 @@ def test_for_the_whole_run(more: dict[str, Any]) -> None:
     assert len(state_below(first, kept)) == 14
     assert not first["network.backbone.0.1.running_mean"].any()  # as they were made
     assert sum(len(group["params"]) for group in after["optimizer_states"][0]["param_groups"]) == 2
+
+
+def test_random_numbers_that_stay_are_told() -> None:
+    """Where nothing has taught a backbone, and nothing ever will."""
+    one = {**PARTS, "trainer.max_epochs": 1}
+    warnings = {}
+    for run, more in {
+        "random": {"freeze": "backbone"},
+        "thaws": {"freeze": {"backbone": 0.5}},
+        "learned": {"freeze": "backbone", "init": "random"},
+    }.items():
+        engine.train(toy_run.configure(Path(run), {**one, **more}))
+        warnings[run] = RunFolder(Path(run)).record.get("warnings") or []
+    assert {run: any("random numbers" in line for line in lines) for run, lines in warnings.items()} == {
+        "random": True, "thaws": False, "learned": False,
+    }  # fmt: skip
 
 
 def test_the_same_weights_as_without_a_backbone_that_learns(monkeypatch: pytest.MonkeyPatch) -> None:

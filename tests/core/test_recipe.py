@@ -40,12 +40,7 @@ def chosen_names(chosen: dict[str, Any]) -> list[str]:
         ({"samples": 3200}, 10, 33, 1),  # 1,000 steps
         ({"samples": 3200, "batch": 8}, 10, 50, 1),  # 4,000 steps
         ({"samples": 40, "batch": 4, "least": 300}, 30, 10, 1),
-        (
-            {"samples": 40, "batch": 4, "least": 301},
-            32,
-            10,
-            2,
-        ),  # 31 epochs, and one more for the last validation
+        ({"samples": 40, "batch": 4, "least": 301}, 31, 10, 2),
         ({"samples": 16, "batch": 4, "least": 300}, 75, 10, 3),
         ({"samples": 17, "batch": 4, "least": 300}, 60, 10, 2),  # five batches, the last one filled
         ({"samples": 17, "batch": 4, "least": 300, "remainder": "drop"}, 75, 10, 3),
@@ -53,7 +48,7 @@ def chosen_names(chosen: dict[str, Any]) -> list[str]:
         ({"samples": 3, "batch": 4, "least": 300, "check_val_every_n_epoch": 7}, 300, 10, 7),
         ({"samples": 3, "batch": 4, "max_epochs": 300}, 300, 10, 1),  # who says the length knows it
         ({"samples": 3200, "least": 300}, 10, 33, 1),
-        ({"samples": 320, "least": 301}, 32, 10, 2),  # whole epochs
+        ({"samples": 320, "least": 301}, 31, 10, 2),  # whole epochs
         ({"samples": 320, "limit_train_batches": 2}, 10, 1, 1),
         ({"samples": 320, "limit_train_batches": 0.5, "least": 100}, 20, 3, 1),
         (
@@ -62,8 +57,8 @@ def chosen_names(chosen: dict[str, Any]) -> list[str]:
             3,
             2,
         ),  # three steps of ten batches
-        ({"samples": 320, "max_steps": 25}, 3, 1, 1),  # max_steps ends it, in the third epoch
-        ({"samples": 32, "max_steps": 100}, 100, 3, 1),
+        ({"samples": 320, "max_steps": 25}, -1, 1, 1),  # it ends in the third epoch
+        ({"samples": 32, "max_steps": 100}, -1, 3, 4),
         ({"samples": 320, "max_epochs": 4}, 4, 1, 1),
         ({"samples": 320, "max_epochs": -1, "max_steps": 600}, -1, 20, 1),
         ({"samples": 320, "max_epochs": -1}, -1, 50, 1),

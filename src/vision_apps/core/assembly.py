@@ -137,12 +137,13 @@ def prepared(
     else:
         module = build_module(config, data.facts_of_run, trainable=True, trained=trained)
         module.starts_from = {"weights": published.starts_from(module.network)}
+    found: list[str] = []
+    data.batch_type = module.batch_type
     if not trained:
         learned = starting.backbone_has_learned(module, taken)
         module.chosen = fine_tuning.settle(config, learned, module.backbone_share)
+        found += [*data.obstacles(), *fine_tuning.obstacles(config, learned)]
     module.rates = fine_tuning.rates(config.get("optimizer"))
-    data.batch_type = module.batch_type
-    found = [] if trained else [*data.obstacles()]
     if not trained and module.prepare_samples:
         loader = BatchLoader(
             data.samples("train"),

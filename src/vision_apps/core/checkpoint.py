@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
@@ -76,6 +77,7 @@ class Checkpoints(Checkpoint):
         self._stopping = False
         self._save_after_validation = False
         self._ends_after_step = False
+        self._validated = False  # what the run goes on from was written by a validation
         self._told = False
         self._unknown: RunError | None = None
         self._handlers: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
@@ -86,8 +88,16 @@ class Checkpoints(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
 
-    def on_save_checkpoint(self, trainer: object, module: object, checkpoint: dict[str, Any]) -> None:
-        checkpoint.update(self.record)
+    def setup(self, trainer: pl.Trainer, module: object, stage: str) -> None:
+        loop = trainer.fit_loop.epoch_loop
+        self._due = loop._should_check_val_fx
+        loop._should_check_val_fx = partial(self._validates, trainer)  # type: ignore[method-assign]
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, module: object, checkpoint: dict[str, Any]) -> None:
+        checkpoint.update(self.record, in_validation=trainer.validating)
+
+    def on_load_checkpoint(self, trainer: object, module: object, checkpoint: dict[str, Any]) -> None:
+        self._validated = checkpoint.get("in_validation", False)
 
     def on_train_start(self, *_: object) -> None:
         self._saved_at = time.monotonic()
@@ -129,7 +139,8 @@ class Checkpoints(Checkpoint):
                 due, stop = True, self._agreed(trainer, self._signal is not None)
         if due:
             self._stopping = stop
-            self._save_after_validation = _validates_next(trainer, batch_idx)
+            # a run that resumes from a checkpoint of just before a validation would skip it
+            self._save_after_validation = self._validates(trainer, trainer.fit_loop._data_fetcher)
             if not self._save_after_validation:
                 self._save_last(trainer)
 
@@ -148,9 +159,7 @@ class Checkpoints(Checkpoint):
             return
         if self.monitor.startswith("val/"):
             self._judge(trainer, module)
-        # what ends the run within an epoch is validated out of turn; that step is saved already
-        unsaved = self._ends(trainer) and self._saved_step != trainer.global_step
-        if not trainer.is_last_batch and (self._save_after_validation or unsaved):
+        if not trainer.is_last_batch and (self._save_after_validation or self._ends(trainer)):
             self._save_last(trainer)
             self._refuse_unknown()
         self._save_after_validation = False
@@ -167,9 +176,17 @@ class Checkpoints(Checkpoint):
 
     @staticmethod
     def _ends(trainer: pl.Trainer) -> bool:
-        """Whether this step is the run's last, though the epoch has more."""
+        """Whether this step is the run's last."""
         stopped = trainer.should_stop and trainer.fit_loop._can_stop_early
-        return stopped or 0 <= trainer.max_steps <= trainer.global_step
+        epochs = trainer.is_last_batch and 0 < (trainer.max_epochs or -1) <= trainer.current_epoch + 1
+        return stopped or epochs or 0 <= trainer.max_steps <= trainer.global_step
+
+    def _validates(self, trainer: pl.Trainer, fetcher: Any) -> bool:
+        """Whether a validation follows this batch: where Lightning has one, and at the run's last step, which
+        it leaves unmeasured where that is between two validations. What a validation has written goes on
+        behind it."""
+        behind = trainer.fit_loop.epoch_loop.restarting and self._validated
+        return trainer.enable_validation and (self._due(fetcher) or behind or self._ends(trainer))
 
     def _judge(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Keep the weights that were just measured where they are the best so far."""
@@ -216,16 +233,3 @@ class Checkpoints(Checkpoint):
         return Interrupted(
             f"stopped by {name}; continue with: {command('train', f'resume={self.folder.parent}')}"
         )
-
-
-def _validates_next(trainer: pl.Trainer, batch_idx: int) -> bool:
-    """Whether a validation within the epoch follows this batch. A run that resumes from a checkpoint of just
-    before would skip it."""
-    if not trainer.enable_validation:
-        return False
-    done, every = batch_idx + 1, trainer.check_val_every_n_epoch
-    if every is None:
-        done = trainer.fit_loop.total_batch_idx + 1
-    elif (trainer.current_epoch + 1) % every:
-        return False
-    return trainer.val_check_batch is not None and done % trainer.val_check_batch == 0

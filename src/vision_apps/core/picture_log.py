@@ -62,7 +62,7 @@ class Pictures(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch = trainer.current_epoch
-        last = trainer.max_epochs is not None and epoch + 1 >= trainer.max_epochs
+        last = trainer.should_stop or 0 < (trainer.max_epochs or -1) <= epoch + 1
         if not trainer.sanity_checking and (epoch % self.every_n_epochs == 0 or last):
             self._draw(trainer, pl_module, "val", f"epoch-{epoch:04d}")
 

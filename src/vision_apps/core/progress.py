@@ -54,7 +54,7 @@ class Progress(pl.Callback):
             loss = float(outputs["loss"])
             ends = f" · {duration(left)} left" if left < float("inf") else ""
             text = (
-                f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} · step {trainer.global_step}/{steps}"
+                f"epoch {_epoch(trainer)} · step {trainer.global_step}/{steps}"
                 f" · {self._rate(now):,.0f} samples/s · loss {loss:.4g}{ends}"
             )
             print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
@@ -71,8 +71,14 @@ class Progress(pl.Callback):
             if name == "train/loss"
             or (self._validated and (name in headline or (not headline and name.startswith("val/"))))
         )
-        epoch, rate = f"{trainer.current_epoch + 1}/{trainer.max_epochs}", self._rate(time.monotonic())
-        print(f"epoch {epoch} · {rate:,.0f} samples/s · {figures}", flush=True)
+        rate = self._rate(time.monotonic())
+        print(f"epoch {_epoch(trainer)} · {rate:,.0f} samples/s · {figures}", flush=True)
 
     def _rate(self, now: float) -> float:
         return self._samples / max(1e-9, now - self._started)
+
+
+def _epoch(trainer: pl.Trainer) -> str:
+    """``3/10``, or ``3`` where steps or time end the run."""
+    last = trainer.max_epochs or -1
+    return f"{trainer.current_epoch + 1}" + (f"/{last}" if last > 0 else "")

@@ -20,21 +20,20 @@ def settle(config: Config, data: VisionData) -> Config:
     steps = steps_per_epoch(config, data)
     chosen: Config = {}
     every = 1  # epochs to a validation
+    asked = trainer.get("max_steps", -1)
     if trainer.get("max_epochs") == "auto":
-        asked = trainer.get("max_steps", -1)
-        least = asked if asked > 0 else data.least_steps
-        epochs = max(1 if asked > 0 else EPOCHS, -(-least // steps))
-        if trainer.get("check_val_every_n_epoch") == "auto" and asked <= 0:
+        epochs = -(-asked // steps) if asked > 0 else max(EPOCHS, -(-data.least_steps // steps))
+        if trainer.get("check_val_every_n_epoch") == "auto":
             every = -(-epochs // _VALIDATIONS)
-            epochs += -epochs % every  # the last epoch is validated
-        chosen["max_epochs"] = epochs
+        # whose end are its steps goes on when more of them are given
+        chosen["max_epochs"] = -1 if asked > 0 else epochs
     if every > 1:
         chosen["check_val_every_n_epoch"] = every
     elif trainer.get("check_val_every_n_epoch") == "auto":
         trainer["check_val_every_n_epoch"] = every  # as usual, and not worth a word
     if trainer.get("log_every_n_steps") == "auto":
         epochs = chosen.get("max_epochs", trainer.get("max_epochs"))
-        total = steps * epochs if epochs and epochs > 0 else trainer.get("max_steps", -1)
+        total = steps * epochs if epochs and epochs > 0 else asked
         chosen["log_every_n_steps"] = min(_LOGGED, max(1, total // _POINTS)) if total > 0 else _LOGGED
     trainer |= chosen
     return {f"trainer.{name}": value for name, value in chosen.items()}

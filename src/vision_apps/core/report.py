@@ -34,10 +34,10 @@ def header(
     told = " · ".join(f"{name} {value}" for name, value in rates.items() if value or name == "lr")
     frozen = fine_tuning.told(config.get("freeze"))
     print(f"task      {config['task']['name']} · {model}, {parameters:,} parameters")
-    samples, epochs = len(data.samples("train")), config["trainer"].get("max_epochs")
+    samples = len(data.samples("train"))
     more = ", more than there are: each step takes all" if data.batch_size > samples else ""
     print(f"data      {type(data).__name__} · {samples:,} training samples · batch {data.batch_size}{more}")
-    print(f"training  {epochs} epochs · {told} · precision {settings.precision}")
+    print(f"training  {_length(config['trainer'])} · {told} · precision {settings.precision}")
     print(f"starts from {starting.told(module.starts_from)}")
     if frozen:
         print(f"frozen    {frozen}")
@@ -49,6 +49,13 @@ def header(
             if logger.mode == "offline":
                 print(f"          upload it later with: vision-apps sync {folder.path}")
     print(f"run       {folder.path}", flush=True)
+
+
+def _length(trainer: Config) -> str:
+    epochs, steps = trainer.get("max_epochs"), trainer.get("max_steps", -1)
+    lengths = {"epochs": epochs if epochs is not None else -1, "steps": steps}
+    told = [f"{length} {unit}" for unit, length in lengths.items() if length > 0]
+    return " or ".join(told) or "until trainer.max_time is over"
 
 
 def footer(

@@ -63,6 +63,15 @@ def settle(config: Config, learned: bool, share: float) -> Config:
     return chosen if learned else {}
 
 
+def obstacles(config: Config, learned: bool) -> Iterator[str]:
+    """What stands in the way of learning, as `VisionData.obstacles` says it."""
+    if not learned and _backbone_never_learns(config):
+        yield (
+            f"freeze: the {BACKBONE} keeps its random numbers for the whole run, and only the rest learns; "
+            "choose weights for it, or init=RUN, or freeze=null"
+        )
+
+
 def rates(optimizer: Config | None) -> Rates:
     """Those of the configuration's ``optimizer``."""
     node = optimizer or {}
