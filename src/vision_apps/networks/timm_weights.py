@@ -98,7 +98,8 @@ def weights_of(
     tags = [tagged.removeprefix(f"{name}.") for tagged in timm.list_pretrained(f"{name}.*")]
     known = [BEST, *tags] if tags else []
     if word not in known:
-        raise unknown(key, word, known, f"a set of published weights of {name}")
+        words = [AUTO, PIP, *known] if name in PACKAGES else known
+        raise unknown(key, word, words, f"a set of published weights of {name}")
     tagged = name if word == BEST else f"{name}.{word}"
     published = timm.get_pretrained_cfg(tagged)
     assert published is not None  # it is among those that are listed

@@ -154,6 +154,7 @@ def test_timm_networks_of_one_size_are_built_for_the_data_s() -> None:
         (lambda: Torchvision("resnet18", 5, "V1"), r"model.weights: V1 .* of resnet18.*IMAGENET1K_V1"),
         (lambda: Timm("resnet10t", 5, "a1_in1k"), r"model.weights: a1_in1k .*Try model.weights=c3_in1k"),
         (lambda: Timm("resnet10t", 5, "nothing"), r"model.weights: nothing .*did you mean DEFAULT"),
+        (lambda: Timm("tf_efficientnet_lite0", 5, "pipp"), r"model.weights: pipp .*did you mean pip\?"),
         (lambda: Torchvision("alexnet", 5, None, 32), r"alexnet cannot take .*model.input_size=224"),
         (lambda: Torchvision("vit_b_32", 5, None, 33), r"model.input_size: vit_b_32 cannot .*33 x 33"),
         (lambda: Timm("vit_tiny_patch16_224", 5, None, 8), r"vit_tiny_patch16_224 cannot .*input_size=224"),

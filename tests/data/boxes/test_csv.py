@@ -94,7 +94,8 @@ def test_equal_names_in_folders_of_the_class_are_different_pictures(tmp_path: Pa
 def test_splits_by_name_and_objects_joined(tmp_path: Path, val: str) -> None:
     for name in ("a", "b", "c"):
         picture(tmp_path / "images" / f"{name}.jpg")
-    (tmp_path / "train.csv").write_text("a.jpg,1,2,30,30,cat\na.jpg,5,5,9,9,dog\n")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "train.csv").write_text("a.jpg,1,2,30,30,cat\nb/../a.jpg,5,5,9,9,dog\n")
     (tmp_path / f"{val}.csv").write_text("b.jpg,,,,,\n")
     (tmp_path / "test.csv").write_text("c.jpg,0,0,9,9,ant\n")
     data = prepared(tmp_path)

@@ -173,8 +173,10 @@ def test_columns_that_are_not_read_are_told(root: Path, caplog: pytest.LogCaptur
 
 
 def test_a_picture_under_two_names(root: Path) -> None:
-    """With its ending and without, or below its folder: one line would be trained on, another tested."""
-    for other in ("3", "images/3.jpg", "./3.jpg"):
+    """With its ending and without, below its folder, or linked: one line would be trained on, another
+    tested."""
+    (root / "images/linked.jpg").symlink_to("3.jpg")
+    for other in ("3", "images/3.jpg", "./3.jpg", "../images/3.jpg", "linked.jpg"):
         with pytest.raises(
             DataError, match=rf"line 12: {re.escape(other)} stands in line 5 already as 3.jpg; expected one"
         ):

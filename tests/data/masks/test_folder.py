@@ -182,7 +182,8 @@ def test_color_maps(tmp_path: Path) -> None:
     )
     assert refusal(tmp_path, ConfigError, class_names=None) == (
         f"data.class_names: the classes have no names and {tmp_path} no classes.txt; the first masks hold "
-        "(0, 0, 255), (9, 9, 9), (255, 0, 0); name the classes in order: data.class_names=[background,object]"
+        "(0, 0, 255), (9, 9, 9), (255, 0, 0); name the classes in order: "
+        "data.class_names=[background,class_1,class_2]"
     )
 
 

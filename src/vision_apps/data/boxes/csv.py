@@ -89,10 +89,12 @@ class BoxCsv(BoxData):
         names = self.classes or sorted({row.name for row in everything if row.name})
         splits: dict[Split, list[Annotation]] = {}
         for split, own in rows.items():
-            of_picture: dict[str, list[Row]] = {}
+            of_picture: dict[str, list[tuple[Row, Path]]] = {}
             for row, path in own:
-                of_picture.setdefault(str(path), []).append(row)
-            splits[split] = [_joined(path, found, names) for path, found in of_picture.items()]
+                of_picture.setdefault(os.path.realpath(path), []).append((row, path))  # however it is spelled
+            splits[split] = [
+                _joined(str(found[0][1]), [row for row, _ in found], names) for found in of_picture.values()
+            ]
         return Annotated(names, splits)
 
     def _picture(self, row: Row, file: Path) -> Path:

@@ -114,7 +114,7 @@ class MultiLabelCsv(SquarePictures):
                 if picture is None:
                     missing.append(CorruptSample(row.filename, f"is not there, which {row.source} names"))
                 else:
-                    if (first := lines.setdefault(picture, row)) is not row:
+                    if (first := lines.setdefault(os.path.realpath(picture), row)) is not row:
                         raise DataError(twice(row, first))
                     rows.setdefault(split, []).append((picture, row))
         if missing and not rows:

@@ -166,10 +166,12 @@ class MaskFolder(MaskData):
                 seen |= set(map(tuple, np.unique(values.reshape(-1, 3), axis=0).tolist()))
             else:
                 seen |= set(np.unique(values).tolist())
+        others = [f"class_{number}" for number in range(1, min(len(seen - {IGNORE_INDEX}), _SHOWN))]
+        example = ",".join(["background", *(others if len(others) > 1 else ["object"])])
         shown = some(sorted(seen, key=lambda value: (isinstance(value, tuple), value)), _SHOWN)
         return ConfigError(
             f"data.class_names: the classes have no names and {self.root.absolute()} no classes.txt; the "
-            f"first masks hold {shown}; name the classes in order: data.class_names=[background,object]"
+            f"first masks hold {shown}; name the classes in order: data.class_names=[{example}]"
         )
 
     def _refuse_palette(self, colors: Colors, names: Sequence[str]) -> None:
