@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -151,18 +152,29 @@ def test_tensorboard() -> None:
     with served("--tensorboard", "--port", str(free_port())) as address:
 
         def read(plugin: str) -> Any:
-            with urllib.request.urlopen(f"{address}data/plugin/{plugin}", timeout=PATIENCE) as answer:
-                return json.loads(answer.read())
+            """None as long as nothing of it is loaded."""
+            try:
+                with urllib.request.urlopen(f"{address}data/plugin/{plugin}", timeout=PATIENCE) as answer:
+                    return json.loads(answer.read())
+            except urllib.error.HTTPError as error:
+                if error.code != 404:
+                    raise
+                return None
+
+        def three(plugin: str) -> Any:
+            found = read(plugin)
+            return found if found and len(found) == 3 else None
 
         tags = wait_for(lambda: read("scalars/tags"), "the scalars")
         assert set(tags["toy/0001-a"]) == {"epoch", "train/loss", "val/loss"}
-        points = read("scalars/scalars?run=toy/0001-a&tag=val/loss")
+        points = wait_for(lambda: three("scalars/scalars?run=toy/0001-a&tag=val/loss"), "three points")
         assert [(step, value) for _, step, value in points] == [
             (4, 1.0),
             (9, 0.5),
             (14, pytest.approx(1 / 3)),
         ]
-        pictures = wait_for(lambda: read("images/images?run=toy/0001-a&tag=val/sheet&sample=0"), "pictures")
+        sheet = "images/images?run=toy/0001-a&tag=val/sheet&sample=0"
+        pictures = wait_for(lambda: three(sheet), "three pictures")
         assert [picture["step"] for picture in pictures] == [4, 9, 14]
 
 
