@@ -82,8 +82,8 @@ class World:
         things = self._things(rng)
         sky = SKIES[rng.choice(len(SKIES), p=(0.5, 0.3, 0.2))]
         return Scene(
-            sky=_surface(rng, sky),
-            cloud=_surface(rng, "cloud"),
+            sky=surface(rng, sky),
+            cloud=surface(rng, "cloud"),
             clouds=tuple(
                 Cloud(rng.uniform(), rng.uniform(0.08, 0.36), rng.uniform(0.1, 0.2))
                 for _ in range(rng.integers(1, 4) if sky == "day" else 0)
@@ -103,7 +103,7 @@ class World:
             things.append(
                 Thing(
                     kind,
-                    _surface(rng, KINDS[kind].material if self.colors_by_kind else "any"),
+                    surface(rng, KINDS[kind].material if self.colors_by_kind else "any"),
                     *_place(rng, things, radius),
                     radius=radius,
                     aspect=aspect,
@@ -113,7 +113,8 @@ class World:
         return tuple(reversed(things))
 
 
-def _surface(rng: np.random.Generator, material: str, darker: float = 0.0) -> Surface:
+def surface(rng: np.random.Generator, material: str, darker: float = 0.0) -> Surface:
+    """A surface of this material, ``darker`` by so much L*."""
     (low, high), colors = MATERIALS[material]
     lightness = rng.uniform(low, high) - darker
     return Surface(material, lightness, int(rng.choice(len(colors), p=list(colors.values()))))
@@ -136,6 +137,6 @@ def _ridges(rng: np.random.Generator, darker: float) -> tuple[Ridge, ...]:
         level = ground in ("waves", "beach")
         swell = 0.008 if level else rng.uniform(0.02, 0.06)
         waves = rng.uniform(0.5, 1.3)
-        ridges.append(Ridge(_surface(rng, str(ground), darker), height, swell, waves, rng.uniform(0, 1)))
+        ridges.append(Ridge(surface(rng, str(ground), darker), height, swell, waves, rng.uniform(0, 1)))
         height += rng.uniform(0.13, 0.2)
     return tuple(ridges)
