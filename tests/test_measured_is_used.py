@@ -15,6 +15,7 @@ import pytorch_lightning  # noqa: F401 - its first import sets an environment va
 from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.metrics import average_precision_score, f1_score
 
 from vision_apps.cli import main
@@ -117,6 +118,23 @@ def in_a_list(root: Path) -> tuple[list[str], dict[Path, Made]]:
         lines = [f"{path.name},{'|'.join(labels_of(picture))}" for path, picture in files.items()]
         (root / f"{split}.csv").write_text("\n".join(["image,tags", *lines]))
     return [], files
+
+
+def in_sentences(root: Path) -> tuple[list[str], dict[Path, Made]]:
+    """Two captions a picture; one has a word that only its own picture has."""
+    rows = ["image,caption,split"]
+    for split in COUNTS:
+        files = write(root, split, f"images/{split}")
+        for path, picture in files.items():
+            for text in sentences_of(path, picture):
+                rows.append(f'{split}/{path.name},"{text}",{split}')
+    (root / "captions.csv").write_text("\n".join(rows))
+    return [], files
+
+
+def sentences_of(path: Path, picture: Made) -> list[str]:
+    shape = "wide" if picture.pixels.shape[1] > picture.pixels.shape[0] else "narrow"
+    return [f"A {NAMES[picture.label]} box!", f"There is a box in picture {path.stem}, a {shape} one."]
 
 
 def with_masks(root: Path) -> tuple[list[str], dict[Path, Made]]:
@@ -254,6 +272,50 @@ def colored(out: Path, root: Path, files: dict[Path, Made]) -> dict[str, float]:
     return {"psnr": np.mean(noise), "colorfulness_absolute": np.mean(gaps)}
 
 
+def captioned(out: Path, root: Path, files: dict[Path, Made]) -> dict[str, float]:
+    """Of the rows: n-grams counted by scikit-learn."""
+    rows = rows_of(out)
+    said = [rows[path.name]["caption"] for path in files]
+    truth = [
+        [text.lower().translate(str.maketrans("", "", "!,.")) for text in sentences_of(path, picture)]
+        for path, picture in files.items()
+    ]
+    counter = CountVectorizer(token_pattern=r"\S+", ngram_range=(1, 4)).fit(
+        said + [text for own in truth for text in own]
+    )
+    lengths = np.array([len(name.split()) for name in counter.get_feature_names_out()])
+    found = counter.transform(said).toarray()
+    wanted = np.array([counter.transform(own).toarray() for own in truth])  # [picture, reference, n-gram]
+    rare = np.log(len(files) / np.maximum(1, (wanted.max(1) > 0).sum(0)))
+    nearest = [
+        min((abs(len(text.split()) - len(one.split())), len(text.split())) for text in own)[1]
+        for one, own in zip(said, truth, strict=True)
+    ]
+    total, gap = sum(len(one.split()) for one in said), found[:, lengths == 2].sum(1)[:, None]
+    brevity = min(0.0, 1 - sum(nearest) / total)
+    apart = np.exp(-((gap - wanted[:, :, lengths == 2].sum(2)) ** 2) / 72)
+    cosines, shares = [], []
+    for n in range(1, 5):
+        one, other = (
+            found[:, None, lengths == n] * rare[lengths == n],
+            wanted[:, :, lengths == n] * rare[lengths == n],
+        )
+        norms = np.linalg.norm(one, axis=2) * np.linalg.norm(other, axis=2)
+        both = (np.minimum(one, other) * other).sum(2)
+        cosines.append(np.divide(both, norms, out=np.zeros_like(both), where=norms > 0) * apart)
+        right = np.minimum(found, wanted.max(1))[:, lengths == n].sum()
+        shares.append(right / max(1, found[:, lengths == n].sum()))
+    bleu = {
+        f"bleu{n}": np.exp(np.log(shares[:n]).mean() + brevity) if min(shares[:n]) > 0 else 0.0
+        for n in range(1, 5)
+    }
+    return bleu | {
+        "cider": 10 * np.mean(cosines),
+        "exact": np.mean([one in own for one, own in zip(said, truth, strict=True)]),
+        "distinct": len({*said}) / len(said),
+    }
+
+
 class Case(NamedTuple):
     data: str
     write: Callable[[Path], tuple[list[str], dict[Path, Made]]]
@@ -264,6 +326,7 @@ class Case(NamedTuple):
 
 
 CASES = {
+    "captioning": Case("csv", in_sentences, captioned, ("model=attention", "model.backbone.width=16")),
     "detection": Case(
         "coco_json",
         with_boxes,

@@ -1,0 +1,263 @@
+"""The application: what is in the picture, in a sentence."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import MetricCollection
+
+from vision_apps.applications.captioning.beam import Next, State, beam_search
+from vision_apps.applications.captioning.captioner import Captioner
+from vision_apps.applications.captioning.losses import caption_losses
+from vision_apps.applications.captioning.metrics import CaptionMetrics, commonest, told
+from vision_apps.applications.captioning.presentation import CaptionPresentation
+from vision_apps.applications.captioning.rouge_l import rouge_l
+from vision_apps.applications.captioning.types import CaptionAnswer, CaptionBatch, CaptionOutputs
+from vision_apps.core import draws
+from vision_apps.core.conventions import height_width
+from vision_apps.core.errors import require_no
+from vision_apps.core.exportable import Exportable
+from vision_apps.core.fields import ImageInputs
+from vision_apps.core.losses import Part
+from vision_apps.core.module import VisionModule
+from vision_apps.data.captions.words import END, PAST, SPECIAL, UNKNOWN, numbered, words_of
+from vision_apps.data.resizing import ResizeMode, resize_picture
+from vision_apps.networks.pixels import PixelNormalization
+
+MEASURED = 200  # training pictures whose captions the constant one is chosen from
+
+
+class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs, CaptionAnswer]):
+    """A sentence about the picture, the words of which come from the vocabulary of the training captions.
+
+    Training tells each word after the true ones before it, in all references of a picture. Validation, test
+    and prediction search for the likeliest sentences with `beam.beam_search` and never see a reference.
+
+    Args:
+        network: a `Captioner`; its ``backbone`` may carry ``mean`` and ``std``, which go before the data's.
+        vocabulary: as `data.captions.words` numbers them.
+        max_words: of a caption; a longer one is cut off.
+        image_size: side of the network's input in pixels, or height and width.
+        resize_mode: ``letterbox`` keeps the aspect and fills the rest with grey, ``stretch`` does not.
+        class_names: of the boxes that the data have, if any: words that are one are looked for in them.
+        beam_width: sentences that are followed at a time; 1 is greedy.
+        best: how many are answered, at most ``beam_width``.
+        length_penalty: see `beam.beam_search`.
+        label_smoothing, alpha_c: see `losses.caption_losses`.
+        scheduled_sampling: probability that a word is told after one of the network's own, in training.
+        references_per_step: how many of a picture's references a training step learns from, drawn anew each
+            time; none: all.
+        blind: the network never sees a picture, in training or after: what language alone gives.
+    """
+
+    conditional = ("cider", "oracle_cider", "pointing", "pointing_chance")
+    headline = ("cider", "bleu4", "exact", "pointing")
+    network: Captioner
+    constant: Tensor
+
+    def __init__(
+        self,
+        network: Captioner,
+        vocabulary: Sequence[str],
+        max_words: int,
+        image_size: int | Sequence[int],
+        mean: Sequence[float],
+        std: Sequence[float],
+        resize_mode: ResizeMode = "stretch",
+        class_names: Sequence[str] = (),
+        beam_width: int = 3,
+        best: int = 3,
+        length_penalty: float = 0.0,
+        label_smoothing: float = 0.0,
+        alpha_c: float = 0.0,
+        scheduled_sampling: float = 0.0,
+        references_per_step: int | None = None,
+        blind: bool = False,
+        optimizer: Callable[..., torch.optim.Optimizer] | None = None,
+        scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
+    ) -> None:
+        super().__init__(network, optimizer, scheduler)
+        problems = []
+        if tuple(vocabulary[: len(SPECIAL)]) != SPECIAL or len(vocabulary) == len(SPECIAL):
+            problems.append(
+                f"module.vocabulary: begins with {list(vocabulary[:4])}; expected {list(SPECIAL)} and then "
+                "at least one word"
+            )
+        counts = {"max_words": max_words, "references_per_step": references_per_step}
+        problems += [
+            f"module.{name}: {n}; expected at least 1"
+            for name, n in counts.items()
+            if n is not None and n < 1
+        ]
+        if not 1 <= best <= beam_width:
+            problems.append(
+                f"module.best: {best} of module.beam_width={beam_width}; expected 1 to module.beam_width"
+            )
+        for name, value in {"length_penalty": length_penalty, "alpha_c": alpha_c}.items():
+            if value < 0:
+                problems.append(f"module.{name}: {value}; expected at least 0")
+        shares = {"label_smoothing": label_smoothing, "scheduled_sampling": scheduled_sampling}
+        problems += [
+            f"module.{name}: {value}; expected at least 0 and below 1"
+            for name, value in shares.items()
+            if not 0 <= value < 1
+        ]
+        require_no(problems)
+        self.vocabulary = list(vocabulary)
+        self.length = max_words + 1  # the end too
+        self.size = height_width(image_size, "module.image_size")
+        self.resize_mode: ResizeMode = resize_mode
+        self.beam_width = beam_width
+        self.best = best
+        self.length_penalty = length_penalty
+        self.label_smoothing = label_smoothing
+        self.alpha_c = alpha_c
+        self.scheduled_sampling = scheduled_sampling
+        self.references_per_step = references_per_step
+        self.blind = blind
+        self.presentation = CaptionPresentation(vocabulary, self.size, resize_mode)
+        self.exportable = CaptionExport(self)
+        self.normalize = PixelNormalization(network, mean, std)
+        self.classes = _classes(class_names, vocabulary)
+        self.register_buffer("constant", torch.full((self.length,), PAST))
+
+    # ---- from pixels to captions ---------------------------------------------------------------------------
+
+    def _grid(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """Features of the places in single precision, and how many rows and columns there are."""
+        images, _ = resize_picture(images, self.size, self.resize_mode)
+        grid, size = self.network(self.normalize(images))
+        return (torch.zeros_like(grid) * grid if self.blind else grid).float(), size
+
+    def forward(self, inputs: ImageInputs) -> CaptionAnswer:
+        return self._searched(*self._grid(inputs.images))
+
+    def _searched(self, grid: Tensor, size: tuple[int, int]) -> CaptionAnswer:
+        def step(words: Tensor, state: State) -> Next:
+            told = self.network.step(memory, words, state)
+            return Next(told.logits.float().log_softmax(-1), told.maps.float(), told.state)
+
+        memory, state = self.network.read(grid)
+        found = beam_search(
+            step,
+            state,
+            width=self.beam_width,
+            best=self.best,
+            length=self.length,
+            end=END,
+            barred=(PAST, UNKNOWN),
+            length_penalty=self.length_penalty,
+        )
+        return CaptionAnswer(found.words, found.log_probabilities, found.maps.unflatten(-1, size))
+
+    # ---- learning and measuring ----------------------------------------------------------------------------
+
+    def training_outputs(self, batch: CaptionBatch) -> CaptionOutputs:
+        return self._taught(self._grid(batch.images)[0], batch)
+
+    def _taught(self, grid: Tensor, batch: CaptionBatch) -> CaptionOutputs:
+        captions = batch.captions
+        if self.training and self.references_per_step is not None:
+            captions = some_references(captions, self.references_per_step)
+        longest = max(1, int((captions != PAST).sum(-1).amax()))
+        own_words = self.scheduled_sampling if self.training else 0.0
+        # many small steps, each from what the one before has left: casting costs more than it saves
+        with torch.autocast(grid.device.type, enabled=False):
+            return self.network.teach(grid, captions[..., :longest], own_words)
+
+    def loss(self, outputs: CaptionOutputs, batch: CaptionBatch) -> dict[str, Part]:
+        return caption_losses(outputs, self.label_smoothing, self.alpha_c)
+
+    def evaluate(self, batch: CaptionBatch) -> tuple[dict[str, Part], CaptionAnswer]:
+        """The loss of the references, and what is said without them."""
+        grid, size = self._grid(batch.images)
+        with torch.autocast(grid.device.type, enabled=False):  # as in training
+            return self.loss(self._taught(grid, batch), batch), self._searched(grid, size)
+
+    def build_metrics(self) -> MetricCollection:
+        return MetricCollection({"captions": CaptionMetrics(self.vocabulary, self.classes)})
+
+    def score(self, metrics: MetricCollection, answer: CaptionAnswer, batch: CaptionBatch) -> None:
+        metrics.update(answer, batch)
+
+    def quality(self, answer: CaptionAnswer, batch: CaptionBatch) -> Tensor:
+        """[B], 0..1: ROUGE-L of the best caption."""
+        scores = [rouge_l(said.captions[0], said.references) for said in told(answer, batch, self.vocabulary)]
+        return torch.tensor(scores)
+
+    # ---- what has to be beaten -----------------------------------------------------------------------------
+
+    @property
+    def prepare_samples(self) -> int:
+        return MEASURED
+
+    def prepare(self, batch: CaptionBatch) -> None:
+        """Keep the caption that is most like all of training pictures."""
+        found = commonest(batch.captions.flatten(0, 1))[: self.length]
+        self.constant[: len(found)] = found
+
+    def baselines(self, batch: CaptionBatch) -> dict[str, CaptionAnswer]:
+        """``constant``: one caption whatever the picture, every word of which is looked for in the
+        middle."""
+        B = len(batch.images)
+        words = self.constant.expand(B, 1, -1)
+        middle = torch.zeros(3, 3, device=words.device)
+        middle[1, 1] = 1
+        return {
+            "constant": CaptionAnswer(words, middle.new_zeros(B, 1), middle.expand(B, 1, self.length, 3, 3))
+        }
+
+    def example(self) -> CaptionBatch:
+        """Noise, with two captions of the first words and with one."""
+        images = torch.randint(256, (2, 3, *self.size), dtype=torch.uint8, device=self.device)
+        first, last = len(SPECIAL), len(self.vocabulary) - 1
+        captions = torch.tensor([[[first, last, END], [first, END, PAST]], [[last, END, PAST], [PAST] * 3]])
+        text = torch.frombuffer(bytearray(self.vocabulary[first].encode()), dtype=torch.uint8)
+        references = torch.zeros(2, 2, len(text), dtype=torch.uint8)
+        references[0, 0] = references[1, 0] = text
+        return CaptionBatch(images, captions.to(self.device), references.to(self.device))
+
+
+class CaptionExport(Exportable[ImageInputs, CaptionAnswer]):
+    """The whole search, for pictures of the network's size: it takes as many steps as the longest caption may
+    have."""
+
+    def __init__(self, module: Captioning) -> None:
+        notes = {
+            "words": "numbers of words of each caption, 1 is its end, 0 past it; the best caption first",
+            "log_probabilities": "natural logarithm, of each caption with its end",
+            "maps": "where each word was looked for: rows and columns over the picture",
+        }
+        super().__init__(module.forward, CaptionAnswer, notes, image_size=module.size)
+        self.module = module
+
+    def answer(self, graph: Callable[[ImageInputs], CaptionAnswer], inputs: ImageInputs) -> CaptionAnswer:
+        images, _ = resize_picture(inputs.images, self.module.size, self.module.resize_mode)
+        return graph(ImageInputs(images))
+
+
+def some_references(captions: Tensor, count: int) -> Tensor:
+    """Of each picture ``count`` captions that are drawn, or all where it has fewer.
+
+    Args:
+        captions: int64 [B, R, L]; rows of zeros are none.
+
+    Returns:
+        int64 [B, min(count, R), L].
+    """
+    there = captions.any(-1).to(torch.float32)
+    places = draws.uniform(len(captions), captions.shape[1]).to(captions.device)
+    rows = (places + there).topk(min(count, captions.shape[1]), dim=1).indices
+    return captions.gather(1, rows[..., None].expand(-1, -1, captions.shape[2]))
+
+
+def _classes(class_names: Sequence[str], vocabulary: Sequence[str]) -> dict[int, int]:
+    """From the number of a word to the class that it names, for classes of one word."""
+    numbers = numbered(vocabulary)
+    named: dict[int, int] = {}
+    for label, name in enumerate(class_names):
+        words: list[Any] = words_of(name)
+        if len(words) == 1 and words[0] in numbers:
+            named[numbers[words[0]]] = label
+    return named

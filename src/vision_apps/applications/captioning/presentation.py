@@ -1,0 +1,85 @@
+"""How captions are shown."""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
+
+from torch import Tensor
+
+from vision_apps.applications.captioning import pictures
+from vision_apps.applications.captioning.metrics import truths
+from vision_apps.applications.captioning.types import CaptionAnswer, CaptionBatch
+from vision_apps.core.fields import ImageInputs
+from vision_apps.core.presentation import Drawn, Presentation, Row, exact
+from vision_apps.data.captions.words import END, decoded
+from vision_apps.data.resizing import ResizeMode
+
+TRUTH, FOUND = (43, 160, 80), (235, 94, 40)
+
+
+class CaptionPresentation(Presentation[CaptionBatch, ImageInputs, CaptionAnswer]):
+    """The best captions, and a map for each word of the first.
+
+    Args:
+        size, mode: what pictures are brought to before the network sees them, and how.
+    """
+
+    def __init__(self, vocabulary: Sequence[str], size: tuple[int, int], mode: ResizeMode) -> None:
+        self.vocabulary = list(vocabulary)
+        self.size = size
+        self.mode: ResizeMode = mode
+
+    def draw_with_truth(self, batch: CaptionBatch, answer: CaptionAnswer) -> Drawn:
+        found = self.describe(ImageInputs(batch.images), answer)
+        rows = zip(batch.images.cpu(), found, truths(batch, self.vocabulary), strict=True)
+        texts = [
+            (image, [(row["caption"], FOUND), *((text, TRUTH) for text in references)])
+            for image, row, references in rows
+        ]
+        return Drawn(
+            self._pages(texts, answer), ("the picture, where each word was looked for, and the truth",)
+        )
+
+    def draw_answer(self, inputs: ImageInputs, answer: CaptionAnswer) -> list[Tensor]:
+        texts = [
+            (image, [(f"{one['caption']}   {one['log_probability']:.2f}", FOUND) for one in row["captions"]])
+            for image, row in zip(inputs.images.cpu(), self.describe(inputs, answer), strict=True)
+        ]
+        return self._pages(texts, answer)
+
+    def _pages(
+        self, texts: Sequence[tuple[Tensor, list[tuple[str, pictures.Color]]]], answer: CaptionAnswer
+    ) -> list[Tensor]:
+        pages = []
+        for (image, lines), words, maps in zip(texts, answer.words[:, 0], answer.maps[:, 0], strict=True):
+            said = decoded(words.tolist(), self.vocabulary)
+            own = maps[: len(said)].float().cpu()
+            weights = pictures.over(own, image.shape[-2:], self.size, self.mode) if said else own
+            pages.append(pictures.page(image, said, weights, lines))
+        return pages
+
+    def describe(self, inputs: ImageInputs, answer: CaptionAnswer) -> list[Row]:
+        """``caption``, the best; ``captions``: all, with their log-probability (nat) and whether they ended
+        by themselves."""
+        rows = []
+        for words, values in zip(answer.words.tolist(), exact(answer.log_probabilities), strict=True):
+            captions = [
+                {"caption": " ".join(said), "log_probability": value, "ended": END in own}
+                for own, value in zip(words, values, strict=True)
+                if (said := decoded(own, self.vocabulary))
+            ]
+            rows.append({"caption": captions[0]["caption"] if captions else "", "captions": captions})
+        return rows
+
+    def closing_files(self, rows: Iterable[Row]) -> dict[str, bytes]:
+        """``captions.json`` as COCO's evaluation reads results; the number of an image is the one that ends
+        the name of its file, or the name where none does."""
+        results = [{"image_id": _image_id(row["file"]), "caption": row["caption"]} for row in rows]
+        return {"captions.json": json.dumps(results, ensure_ascii=False).encode()}
+
+
+def _image_id(file: str) -> int | str:
+    stem = PurePath(file).stem
+    number = re.search(r"[0-9]+$", stem)
+    return int(number[0]) if number else stem

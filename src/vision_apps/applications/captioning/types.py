@@ -1,0 +1,36 @@
+"""What travels between data, captioners, module and user."""
+
+from typing import Annotated, NamedTuple
+
+from torch import Tensor
+
+from vision_apps.core.fields import Boxes, Pixels, RowsOf, Text
+
+
+class CaptionBatch(NamedTuple):
+    images: Annotated[Tensor, Pixels()]  # uint8 [B, 3, H, W], sRGB
+    # int64 [B, R, L]: numbers of words, the end, zeros; a row of zeros where a picture has fewer captions
+    captions: Annotated[Tensor, Text()]
+    # uint8 [B, R, M]: the words of all captions as UTF-8, a space between two, zeros past the end; also those
+    # that the vocabulary lacks or that are past L. None: as the numbers say
+    references: Annotated[Tensor | None, Text()] = None
+    # float32 [B, M, 4], x1, y1, x2, y2 in pixels, y down; zero rows past the objects
+    boxes: Annotated[Tensor | None, Boxes("box_labels")] = None
+    box_labels: Annotated[Tensor | None, RowsOf("boxes")] = None  # int64 [B, M], -1 where there is no object
+
+
+class CaptionAnswer(NamedTuple):
+    """The best captions, the likeliest first; where there are fewer than N, all values of one are 0."""
+
+    words: Tensor  # int64 [B, N, T]: numbers of words, the end, zeros; without the end it was cut off
+    log_probabilities: Tensor  # float32 [B, N], nat, of the whole caption
+    # float32 [B, N, T, h, w], 0..1: where each word was looked for, in the picture as the network saw it
+    maps: Tensor
+
+
+class CaptionOutputs(NamedTuple):
+    """What a captioner says of each word of given captions, after the words before it."""
+
+    captions: Tensor  # int64 [B, R, L], zeros past the end
+    logits: Tensor  # [B, R, L, V]
+    maps: Tensor  # [B, R, L, P], each sums to 1
