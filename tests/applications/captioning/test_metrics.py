@@ -85,6 +85,13 @@ def test_of_one_picture_cider_is_not_defined(caplog: pytest.LogCaptureFixture) -
     assert evaluate([]) == {}
 
 
+def test_of_references_as_near_in_length_the_shorter_counts() -> None:
+    """As in COCO's evaluation: nothing is taken off for being short, whichever reference comes first."""
+    for references in (["a b c d", "a b"], ["a b", "a b c d"]):
+        found = evaluate([Said(["a b c"], True, references)])
+        assert found["bleu1"] == pytest.approx(1)
+
+
 def test_a_silent_answer_is_scored_as_nothing() -> None:
     found = evaluate([Said([""], False, ["a cat sits"]), Said(["a dog runs"], True, ["a dog runs"])])
     assert found["cider"] == pytest.approx(10 * 3 / 4 / 2) and found["rouge_l"] == 0.5
