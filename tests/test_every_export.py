@@ -36,7 +36,8 @@ def described(*words: str) -> tuple[dict[str, Any], dict[str, Any], Any]:
     module = assembly.build_module(config, data.facts, trainable=False).eval()
     for layer in module.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
-            torch.nn.init.normal_(layer.weight, 1, 0.1)
+            if layer.affine:
+                torch.nn.init.normal_(layer.weight, 1, 0.1)
             torch.nn.init.normal_(layer.running_mean, 0, 0.1)
         if hasattr(layer, "of_classes"):  # no two scores the same: of those suppression keeps either
             torch.nn.init.normal_(layer.of_classes[-1].weight)

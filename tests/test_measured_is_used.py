@@ -137,6 +137,20 @@ def sentences_of(path: Path, picture: Made) -> list[str]:
     return [f"A {NAMES[picture.label]} box!", f"There is a box in picture {path.stem}, a {shape} one."]
 
 
+QUESTION = "what color is it?"
+
+
+def with_questions(root: Path) -> tuple[list[str], dict[Path, Made]]:
+    for split in COUNTS:
+        files = write(root, split, f"images/{split}")
+        rows = [
+            {"image": f"{split}/{path.name}", "question": QUESTION, "answer": NAMES[picture.label]}
+            for path, picture in files.items()
+        ]
+        (root / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return [], files
+
+
 def with_masks(root: Path) -> tuple[list[str], dict[Path, Made]]:
     """Of three classes, and ignored pixels."""
     for split in COUNTS:
@@ -218,6 +232,18 @@ def classified(out: Path, root: Path, files: dict[Path, Made]) -> dict[str, floa
         shares = {one["class"]: one["probability"] for one in rows[path.name]["top5"]}
         losses.append(-np.log(shares[NAMES[picture.label]]))
     return {"accuracy": np.mean(right), "loss": np.mean(losses)}
+
+
+def answered(out: Path, root: Path, files: dict[Path, Made]) -> dict[str, float]:
+    """Of the rows."""
+    rows = rows_of(out)
+    right = [rows[path.name]["answer"] == NAMES[picture.label] for path, picture in files.items()]
+    losses = []
+    for path, picture in files.items():
+        (said,) = rows[path.name]["answers"]
+        shares = {one["answer"]: one["probability"] for one in said["top"]}
+        losses.append(-np.log(shares[NAMES[picture.label]]))
+    return {"accuracy": np.mean(right), "accuracy_what_color": np.mean(right), "loss": np.mean(losses)}
 
 
 def labelled(out: Path, root: Path, files: dict[Path, Made]) -> dict[str, float]:
@@ -341,6 +367,7 @@ CASES = {
     "colorization": Case("folder", in_class_folders, colored),
     "classification": Case("folder", in_class_folders, classified),
     "multi_label": Case("csv", in_a_list, labelled),
+    "vqa": Case("rows", with_questions, answered, ("model=film",), ("--with", f"question={QUESTION}")),
 }
 
 

@@ -2,9 +2,12 @@
 
 from typing import Annotated, NamedTuple, Optional
 
+import pytest
+import torch
 from torch import Tensor
 
-from vision_apps.core.fields import Label, Pixels, Text, kinds
+from vision_apps.core.errors import DataError
+from vision_apps.core.fields import Label, Pixels, Stays, Text, kinds, padded
 
 
 class Said(NamedTuple):
@@ -22,3 +25,10 @@ def test_kinds_of_fields_that_may_be_missing() -> None:
         "outside": Text(empty=2),
         "optional": Label(),
     }
+
+
+def test_what_stays_is_filled_up_where_it_says_what_with() -> None:
+    values = [torch.tensor([3, 4]), torch.tensor([5])]
+    assert [value.tolist() for value in padded(values, "answers", Stays(empty=-1))] == [[3, 4], [5, -1]]
+    with pytest.raises(DataError, match=r"differ in the shape of 'answers'.*Stays\(empty="):
+        padded(values, "answers", Stays())

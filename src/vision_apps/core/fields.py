@@ -135,7 +135,18 @@ class MultiHot(Label):
 
 @dataclass(frozen=True)
 class Stays(Kind):
-    """Values that no change of the pixels touches, such as the size of the file."""
+    """Values that no change of the pixels touches, such as the size of the file.
+
+    Args:
+        empty: the value past the end of samples that have fewer than the longest of their batch; none: all
+            have one shape.
+    """
+
+    empty: int | None = None
+
+    @property
+    def padding(self) -> float | None:  # type: ignore[override]
+        return self.empty
 
 
 @dataclass(frozen=True)
@@ -148,12 +159,8 @@ class OfFile(Stays):
         classes: whether its values are numbers of classes.
     """
 
-    empty: int = 0
+    empty: int | None = 0
     classes: bool = False
-
-    @property
-    def padding(self) -> float | None:  # type: ignore[override]
-        return self.empty
 
 
 class Fields(Protocol):
@@ -206,7 +213,8 @@ def padded(values: Sequence[Tensor], name: str, kind: Kind | None) -> list[Tenso
         raise DataError(
             f"data: samples of one batch differ in the shape of {name!r}: "
             f"{', '.join(str(list(shape)) for shape in sorted(shapes)[:3])}; expected one shape, or a field "
-            "whose kind can be filled up (Text, Boxes, RowsOf, Links), said beside it in the batch's class"
+            "whose kind can be filled up (Text, Boxes, RowsOf, Links, Stays(empty=...)), said beside it in "
+            "the batch's class"
         )
     largest = [max(sizes) for sizes in zip(*shapes, strict=True)]
 

@@ -14,7 +14,7 @@ from vision_apps.data.scenes.world import Scene
 LEAST_VISIBLE = 16  # px: an object of which less can be seen, behind others, is none
 
 # Parts in the order of `Picture.parts`: the sky, its clouds, the ridges, the things.
-_SKY, _CLOUD, _FIRST_RIDGE = 0, 1, 2
+_SKY, _CLOUD, FIRST_RIDGE = 0, 1, 2
 
 _SURROUNDINGS = {"sky": (124, 176, 224), "cloud": (238, 242, 246), "ground": (122, 152, 92)}
 # One colour a kind, far from each other and from the surroundings.
@@ -100,7 +100,7 @@ class SceneMasks(Scenes):
 
 def visible_boxes(scene: Scene, picture: Picture) -> Iterator[tuple[int, tuple[int, int, int, int]]]:
     """Kind and tight box (x1, y1, x2, y2 in px) of each object of which enough can be seen."""
-    first = _FIRST_RIDGE + len(scene.ridges)
+    first = FIRST_RIDGE + len(scene.ridges)
     for number, thing in enumerate(scene.things):
         rows, columns = np.nonzero(picture.parts == first + number)
         if len(rows) >= LEAST_VISIBLE:

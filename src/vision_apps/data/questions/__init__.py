@@ -1,0 +1,1 @@
+"""Questions about pictures, with their answers: one file for each format."""
