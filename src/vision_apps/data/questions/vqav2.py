@@ -1,0 +1,103 @@
+"""VQA v2 (Goyal et al. 2017) in its own files: ten people's answers to questions about COCO's pictures."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vision_apps.core.data import Split
+from vision_apps.core.errors import DataError
+from vision_apps.data.questions.data import Asked, QuestionData
+from vision_apps.data.questions.fakes import fake_pictures
+
+_PARTS: dict[Split, str] = {"train": "train2014", "test": "val2014"}
+
+
+class VqaV2(QuestionData):
+    """The training split is the data set's own; its validation split, whose answers are published where those
+    of its test split are not, is tested with, and validation is drawn from the training pictures."""
+
+    title = "VQA v2"
+    layout = (
+        "root/v2_OpenEnded_mscoco_train2014_questions.json, root/v2_mscoco_train2014_annotations.json, the "
+        "same of val2014, and root/train2014/ and root/val2014/ with COCO's pictures"
+    )
+    remedy = (
+        "Say where it is: data.root=/path/to/it    Questions and answers (0.1 GB): visualqa.org; pictures "
+        "(19 GB): cocodataset.org"
+    )
+
+    def read(self) -> dict[Split, list[Asked]]:
+        return {split: self._read(part) for split, part in _PARTS.items()}
+
+    def _read(self, part: str) -> list[Asked]:
+        asked = self.root / f"v2_OpenEnded_mscoco_{part}_questions.json"
+        answered = self.root / f"v2_mscoco_{part}_annotations.json"
+        for path in (asked, answered):
+            if not path.is_file():
+                raise self.problem(f"there is no {path.name}")
+        texts = {row["question_id"]: row["question"] for row in _rows(asked, "questions", "question")}
+        found = []
+        for row in _rows(answered, "annotations", "answers"):
+            number = row["question_id"]
+            if number not in texts:
+                raise DataError(f"{answered}: question {number} is not in {asked.name}")
+            picture = self.root / part / f"COCO_{part}_{row['image_id']:012d}.jpg"
+            answers = tuple(one["answer"] for one in row["answers"])
+            kind = row.get("question_type", "")
+            found.append(
+                Asked(str(picture), texts[number], answers, kind, f"{answered.name}, question {number}")
+            )
+        return found
+
+    @classmethod
+    def fake(cls, root: Path, *, size: int = 32, count: int = 16) -> dict[str, object]:
+        """Small pictures with two questions each, and ten answers to each question."""
+        rng = np.random.default_rng(0)
+        for first, part in enumerate(_PARTS.values()):
+            images = [1000 * first + number for number in range(count)]
+            fake_pictures(
+                root / part, [f"COCO_{part}_{image:012d}.jpg" for image in images], size, seed=first
+            )
+            questions: list[dict[str, Any]] = []
+            annotations: list[dict[str, Any]] = []
+            for image in images:
+                for place, (text, said) in enumerate(
+                    (("What is this?", ("a cat", "cat", "dog")), ("Is it red?", ("yes", "no")))
+                ):
+                    key = {"question_id": 10 * image + place, "image_id": image}
+                    answers = [
+                        {"answer": str(rng.choice(said)), "answer_confidence": "yes", "answer_id": person}
+                        for person in range(1, 11)
+                    ]
+                    questions.append({**key, "question": text})
+                    annotations.append(
+                        {
+                            **key,
+                            "question_type": text.lower().rsplit(" ", 1)[0],
+                            "answer_type": "other" if place == 0 else "yes/no",
+                            "multiple_choice_answer": answers[0]["answer"],
+                            "answers": answers,
+                        }
+                    )
+            files = {
+                f"v2_OpenEnded_mscoco_{part}_questions.json": {"questions": questions},
+                f"v2_mscoco_{part}_annotations.json": {"annotations": annotations},
+            }
+            for name, content in files.items():
+                (root / name).write_text(json.dumps(content))
+        return {"root": str(root), "image_size": size}
+
+
+def _rows(path: Path, key: str, needed: str) -> list[dict[str, Any]]:
+    """`DataError` where a file is no such list."""
+    try:
+        rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))[key]
+        if not all({"question_id", "image_id", needed} <= row.keys() for row in rows):
+            raise ValueError(f"a row lacks question_id, image_id or {needed}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path}: expected VQA's {key!r} with question_id, image_id and {needed!r}: {error}"
+        ) from error
+    return rows
