@@ -9,7 +9,8 @@ import pytest
 import vision_apps
 
 ROOT = Path(vision_apps.__file__).parent
-ROOMS = ("augmentation", "boxes", "masks", "labels", "scenes")  # of data, which are rooms of their own
+# Of data, which are rooms of their own.
+ROOMS = ("augmentation", "boxes", "captions", "labels", "masks", "questions", "scenes")
 # What each room may import besides itself. Every application is a room.
 MAY = {
     "core": set(),
@@ -17,6 +18,8 @@ MAY = {
     "data": {"core", "networks"},
     **{f"data.{room}": {"core", "networks", "data"} for room in ROOMS},
     "data.augmentation": {"core"},
+    # its sentences are cut into words as all others are
+    "data.scenes": {"core", "networks", "data", "data.captions", "data.questions"},
     "applications": {"core", "networks", "data", *(f"data.{room}" for room in ROOMS)},
     "trained": {"core"},
     "sweeps": {"core"},
