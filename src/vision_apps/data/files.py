@@ -317,6 +317,15 @@ def split_folders(root: Path) -> dict[Split, Path]:
     return found
 
 
+def split_files(there: Mapping[str, Path]) -> dict[Split | None, Path]:
+    """The file of each split, of files by their names in lower case without endings; none where none is of
+    training pictures."""
+    splits: dict[Split | None, Path] = {
+        split: there[name] for split, names in SPLIT_NAMES.items() for name in names[::-1] if name in there
+    }
+    return splits if "train" in splits else {}
+
+
 def held_out_fractions(val_fraction: float, test_fraction: float | None = None) -> dict[Split, float]:
     """The share of the training files that is held out for each split. `ConfigError` where a share is not
     between 0 and 0.5."""

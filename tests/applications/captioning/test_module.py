@@ -9,6 +9,7 @@ from torch import Tensor
 from vision_apps.applications.captioning.attention_lstm import AttentionLstm
 from vision_apps.applications.captioning.module import Captioning, some_references
 from vision_apps.applications.captioning.types import CaptionBatch
+from vision_apps.core import ranks
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.fields import ImageInputs, row
 from vision_apps.core.losses import values
@@ -104,6 +105,24 @@ def test_scheduled_sampling_feeds_its_own_words_in_training_alone() -> None:
     assert torch.equal(own.training_outputs(batch).logits, own.training_outputs(batch).logits)
     trained(own, 120)
     assert said(own, batch.images) == batch.captions[:, 0].tolist()
+
+
+def test_its_own_words_are_drawn_for_each_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes that share a batch say what one would."""
+    own = module().eval()
+    batch = pictures()
+    grid = own._grid(batch.images)[0]
+
+    def teach(rank: int, world: int) -> torch.Tensor:
+        monkeypatch.setattr(ranks, "rank", lambda: rank)
+        monkeypatch.setattr(ranks, "world", lambda: world)
+        torch.manual_seed(0)
+        rows = slice(rank, None, world)
+        return own.network.teach(grid[rows], batch.captions[rows], 0.9).logits
+
+    whole = teach(0, 1)
+    for rank in (0, 1):
+        torch.testing.assert_close(teach(rank, 2), whole[rank::2])
 
 
 def test_a_step_draws_references_that_are_there() -> None:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from vision_apps.applications.captioning.captioner import Captioner, Memory, State, Step
 from vision_apps.applications.captioning.types import CaptionOutputs
+from vision_apps.core import draws
 from vision_apps.data.captions.words import PAST
 from vision_apps.networks.backbones import Backbone
 
@@ -79,7 +80,9 @@ class AttentionLstm(Captioner):
             maps.append(told.maps)
             word = captions[..., place]
             if own_words:
-                own = torch.distributions.Categorical(logits=told.logits.detach().float()).sample()
-                instead = (torch.rand(word.shape, device=word.device) < own_words) & (word != PAST)
-                word = torch.where(instead, own, word)
+                # the greatest of logits with Gumbel noise is a draw by their softmax, for each picture
+                noise = -draws.uniform(*told.logits.shape, low=1e-9).log()
+                own = (told.logits.detach().float() - noise.to(word.device).log()).argmax(-1)
+                instead = draws.uniform(*word.shape).to(word.device) < own_words
+                word = torch.where(instead & (word != PAST), own, word)
         return CaptionOutputs(captions, torch.stack(logits, dim=2), torch.stack(maps, dim=2))

@@ -10,7 +10,7 @@ from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError
 from vision_apps.data.captions.data import CaptionData, Captioned
 from vision_apps.data.captions.fakes import fake_pictures
-from vision_apps.data.files import SPLIT_NAMES, numbered_lines
+from vision_apps.data.files import SPLIT_NAMES, numbered_lines, split_files
 
 _FILE = ("image", "filename", "file", "file_name", "path", "image_path", "image_id")
 _CAPTION = ("caption", "captions", "text", "sentence", "description", "comment")
@@ -54,13 +54,7 @@ class CaptionTableFiles(CaptionData):
                 raise self.problem(f"data.file: there is no file {(self.root / self.file).absolute()}")
             return {None: self.root / self.file}
         there = self._there()
-        splits: dict[Split | None, Path] = {
-            split: there[name]
-            for split, names in SPLIT_NAMES.items()
-            for name in names[::-1]
-            if name in there
-        }
-        if "train" in splits:
+        if splits := split_files(there):
             return splits
         if whole := next((there[name] for name in _LISTS if name in there), None):
             return {None: whole}

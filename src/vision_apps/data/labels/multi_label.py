@@ -12,7 +12,7 @@ import torch
 from vision_apps.core.class_names import not_taught
 from vision_apps.core.data import SPLITS, Split
 from vision_apps.core.errors import CorruptSample, DataError, some
-from vision_apps.data.files import SPLIT_NAMES
+from vision_apps.data.files import SPLIT_NAMES, split_files
 from vision_apps.data.images import EXTENSIONS
 from vision_apps.data.labels.folder import fake_pictures
 from vision_apps.data.labels.squares import LabelledFiles, SquarePictures
@@ -79,13 +79,7 @@ class MultiLabelCsv(SquarePictures):
             return {None: self.root / self.csv}
         for folder in _FOLDERS:
             there = {path.stem.lower(): path for path in sorted((self.root / folder).glob("*.csv"))}
-            splits: dict[Split | None, Path] = {
-                split: there[name]
-                for split, names in SPLIT_NAMES.items()
-                for name in names[::-1]
-                if name in there
-            }
-            if "train" in splits:
+            if splits := split_files(there):
                 return splits
             if len(there) == 1:
                 return {None: next(iter(there.values()))}

@@ -8,7 +8,7 @@ from typing import Any
 
 from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError, some
-from vision_apps.data.files import SPLIT_NAMES
+from vision_apps.data.files import SPLIT_NAMES, split_files
 from vision_apps.data.on_disk import OnDisk
 from vision_apps.data.questions.data import Asked, QuestionData
 from vision_apps.data.questions.fakes import fake_pictures
@@ -53,13 +53,7 @@ class QuestionRows(QuestionData):
                 raise self.problem(f"data.rows: there is no file {(self.root / self.rows).absolute()}")
             return {None: self.root / self.rows}
         there = {p.stem.lower(): p for p in sorted(self.root.iterdir()) if p.suffix.lower() in _SUFFIXES}
-        splits: dict[Split | None, Path] = {
-            split: there[name]
-            for split, names in SPLIT_NAMES.items()
-            for name in names[::-1]
-            if name in there
-        }
-        if "train" in splits:
+        if splits := split_files(there):
             return splits
         if len(there) == 1:
             return {None: next(iter(there.values()))}
