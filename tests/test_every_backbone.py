@@ -33,8 +33,9 @@ def test_frozen_at_its_own_rates_and_begun(model: str) -> None:
     own = begun(config, facts, module, source)
     assert own.left == {}
     assert not [name for name in own.names if not name.startswith((starting.NETWORK, starting.PIXELS))]
-    if "class_names" in facts:
-        others = {**facts, "class_names": [f"other {name}" for name in facts["class_names"]]}
+    numbering = starting.words(facts)  # the names of classes, or a vocabulary
+    if numbering:
+        others = facts | {name: [f"other {word}" for word in own] for name, own in numbering.items()}
         left = begun(config, others, module, source).left
         assert left.keys() < module.state_dict().keys()
         assert bool(left) == (options.application_of(model) != "colorization")
