@@ -135,9 +135,11 @@ def tested(values: Mapping[str, float]) -> tuple[list[str], dict[str, list[float
 def table(values: Mapping[str, float]) -> None:
     """Print the test figures, one line per metric, the baselines beside the network."""
     baselines, metrics = tested(values)
-    width = max(map(len, metrics), default=0)
-    if metrics:
-        print(f"{'test':{width}}" + "".join(f"{title:>12}" for title in ("network", *baselines)))
+    if not metrics:
+        return
+    titles = ("network", *baselines)
+    first, *widths = (max(map(len, metrics)), *(max(12, len(title) + 2) for title in titles))
+    print(f"{'test':{first}}" + "".join(f"{title:>{w}}" for title, w in zip(titles, widths, strict=True)))
     for name, row in metrics.items():
-        cells = [" " * 12 if value is None else f"{value:12.4g}" for value in row]
-        print(f"{name:{width}}" + "".join(cells))
+        cells = ["" if value is None else f"{value:.4g}" for value in row]
+        print(f"{name:{first}}" + "".join(f"{cell:>{w}}" for cell, w in zip(cells, widths, strict=True)))
