@@ -87,6 +87,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "levels by name": {**ON, "model": {"_target_": "toy_parts.Levels"}},
     "measured twice": {**ON, "trainer.val_check_interval": 3, "trainer.accumulate_grad_batches": 2},
     "averaged": {**ON, "callbacks.ema": {"_target_": "vision_apps.core.ema.EMA", "decay": 0.9}},
+    "evaluated freely": {**ON, "module._target_": "toy_parts.Freely"},
     "in bfloat16": {**ON, "precision": "bf16-mixed"},
 }
 

@@ -5,8 +5,10 @@ from typing import Any, ClassVar
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from toy import ToyData
+from toy import ToyAnswer, ToyBatch, ToyData, ToyModule
 
+from vision_apps.core.fields import ImageInputs
+from vision_apps.core.losses import Part
 from vision_apps.data.labels.folder import ImageFolder
 
 
@@ -160,3 +162,21 @@ class Around(PartsNet):
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.head(self.backbone[1](self.backbone[0](images)).mean((2, 3)))
         return logits
+
+
+class Freely(ToyModule):
+    """Learns and answers in ways of its own, as what is decoded word by word does: nothing for ``outputs``."""
+
+    def outputs(self, inputs: ImageInputs) -> Tensor:
+        raise NotImplementedError
+
+    def training_outputs(self, batch: ToyBatch) -> Tensor:
+        logits: Tensor = self.network(batch.images.float() / 255)
+        return logits
+
+    def evaluate(self, batch: ToyBatch) -> tuple[dict[str, Part], ToyAnswer]:
+        logits = self.training_outputs(batch)
+        return self.loss(logits, batch), self.answer(logits, self.inputs(batch))
+
+    def forward(self, inputs: ImageInputs) -> ToyAnswer:
+        return self.answer(self.network(inputs.images.float() / 255), inputs)

@@ -167,7 +167,7 @@ class GridFeatures(pl.Callback):
         self.given.looking = True
         try:
             with trainer.precision_plugin.forward_context(), evaluating(module):
-                module.outputs(module.inputs(batch))
+                module.evaluate(batch)
         except _Seen as seen:
             pixels = seen.pixels
         else:
