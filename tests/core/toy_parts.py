@@ -165,7 +165,7 @@ class Around(PartsNet):
 
 
 class Freely(ToyModule):
-    """Learns and answers in ways of its own, as what is decoded word by word does: nothing for ``outputs``."""
+    """Learns and answers in ways of its own, as what is said word by word does: nothing for ``outputs``."""
 
     def outputs(self, inputs: ImageInputs) -> Tensor:
         raise NotImplementedError
