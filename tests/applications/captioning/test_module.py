@@ -111,14 +111,15 @@ def test_its_own_words_are_drawn_for_each_picture(monkeypatch: pytest.MonkeyPatc
     """Two processes that share a batch say what one would."""
     own = module().eval()
     batch = pictures()
-    grid = own._grid(batch.images)[0]
+    seen = own._seen(own.inputs(batch))
 
     def teach(rank: int, world: int) -> torch.Tensor:
         monkeypatch.setattr(ranks, "rank", lambda: rank)
         monkeypatch.setattr(ranks, "world", lambda: world)
         torch.manual_seed(0)
         rows = slice(rank, None, world)
-        return own.network.teach(grid[rows], batch.captions[rows], 0.9).logits
+        part = seen._replace(tokens=seen.tokens[rows], there=seen.there[rows])
+        return own.network.teach(part, batch.captions[rows], 0.9).logits
 
     whole = teach(0, 1)
     for rank in (0, 1):

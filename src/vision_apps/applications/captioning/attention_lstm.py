@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from vision_apps.applications.captioning.captioner import Captioner, Memory, State, Step
+from vision_apps.applications.captioning.captioner import Captioner, Memory, Seen, State, Step
 from vision_apps.applications.captioning.types import CaptionOutputs
 from vision_apps.core import draws
 from vision_apps.data.captions.words import PAST
@@ -48,16 +48,18 @@ class AttentionLstm(Captioner):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(embedding, len(vocabulary))
 
-    def read(self, grid: Tensor) -> tuple[Memory, State]:
-        hidden, cell = self.start(grid.mean(1)).tanh().chunk(2, dim=-1)
-        return (grid, self.of_places(grid)), (hidden, cell)
+    def read(self, seen: Seen) -> tuple[Memory, State]:
+        mean = seen.tokens.sum(1) / seen.there.sum(1, keepdim=True)
+        hidden, cell = self.start(mean).tanh().chunk(2, dim=-1)
+        return (seen.tokens, self.of_places(seen.tokens), seen.there), (hidden, cell)
 
     def step(self, memory: Memory, words: Tensor, state: State) -> Step:
-        grid, keys = memory
+        tokens, keys, there = memory
         hidden, cell = state
         compared = (keys[:, None] + self.of_state(hidden)[:, :, None]).tanh()  # [B, K, P, A]
-        maps = self.weigh(compared)[..., 0].softmax(-1)
-        seen = self.gate(hidden).sigmoid() * (maps @ grid)
+        fits = self.weigh(compared)[..., 0].masked_fill(~there[:, None], -torch.inf)
+        maps = fits.softmax(-1)
+        seen = self.gate(hidden).sigmoid() * (maps @ tokens)
         word = self.dropout(self.words(words))
         B, K = words.shape
         given = torch.cat((word, seen), dim=-1).flatten(0, 1)
@@ -67,8 +69,8 @@ class AttentionLstm(Captioner):
         told = word + self.from_state(hidden) + self.from_seen(seen)
         return Step(self.head(self.dropout(told.tanh())), maps, (hidden, cell))
 
-    def teach(self, grid: Tensor, captions: Tensor, own_words: float = 0.0) -> CaptionOutputs:
-        memory, first = self.read(grid)
+    def teach(self, seen: Seen, captions: Tensor, own_words: float = 0.0) -> CaptionOutputs:
+        memory, first = self.read(seen)
         rows = captions.shape[1]
         state: State = tuple(part[:, None].expand(-1, rows, -1) for part in first)
         word = torch.full_like(captions[..., 0], PAST)

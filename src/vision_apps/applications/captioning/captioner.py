@@ -13,9 +13,18 @@ Memory = tuple[Tensor, ...]  # what is known of the pictures, each [B, ...]
 State = tuple[Tensor, ...]  # of the captions that are being said, each [B, K, ...]
 
 
+class Seen(NamedTuple):
+    """What a captioner may look at: the places of a map, row by row, and regions after them."""
+
+    tokens: Tensor  # [B, P, C], zeros where nothing is
+    there: Tensor  # bool [B, P], at least one of each picture
+    size: tuple[int, int]  # rows and columns of the map
+    regions: int = 0  # how many of P are regions; all of them: no place is looked at
+
+
 class Step(NamedTuple):
     logits: Tensor  # [B, K, V]
-    maps: Tensor  # [B, K, P], each sums to 1
+    maps: Tensor  # [B, K, P], each sums to 1; 0 where nothing is
     state: State
 
 
@@ -35,9 +44,8 @@ class Captioner(nn.Module, ABC):
         self.places = places
         self.features = backbone.channels[-1] + 2 * places
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """Normalised pixels [B, 3, H, W] -> the features of each place, row by row, [B, P, C], and the number
-        of rows and columns."""
+    def forward(self, pixels: Tensor) -> Seen:
+        """Of normalised pixels [B, 3, H, W]."""
         coarsest = self.backbone(pixels)[-1]
         height, width = coarsest.shape[-2:]
         if self.places:
@@ -47,10 +55,11 @@ class Captioner(nn.Module, ABC):
             )
             across = torch.stack((x.expand(height, width), y[:, None].expand(height, width)))
             coarsest = torch.cat((coarsest, across.expand(coarsest.shape[0], -1, -1, -1)), dim=1)
-        return coarsest.flatten(2).mT, (height, width)
+        tokens = coarsest.flatten(2).mT
+        return Seen(tokens, tokens.new_ones(tokens.shape[:2], dtype=torch.bool), (height, width))
 
     @abstractmethod
-    def read(self, grid: Tensor) -> tuple[Memory, State]:
+    def read(self, seen: Seen) -> tuple[Memory, State]:
         """What is computed of the pictures once, and the state before the first word, [B, ...]."""
 
     @abstractmethod
@@ -58,7 +67,7 @@ class Captioner(nn.Module, ABC):
         """After the words int64 [B, K] (0 before the first)."""
 
     @abstractmethod
-    def teach(self, grid: Tensor, captions: Tensor, own_words: float = 0.0) -> CaptionOutputs:
+    def teach(self, seen: Seen, captions: Tensor, own_words: float = 0.0) -> CaptionOutputs:
         """What is said of each word of captions int64 [B, R, L] after the true ones before it.
 
         Args:

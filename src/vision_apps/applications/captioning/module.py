@@ -8,7 +8,7 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from vision_apps.applications.captioning.beam import Next, State, beam_search
-from vision_apps.applications.captioning.captioner import Captioner
+from vision_apps.applications.captioning.captioner import Captioner, Seen
 from vision_apps.applications.captioning.losses import caption_losses
 from vision_apps.applications.captioning.metrics import CaptionMetrics, commonest, told
 from vision_apps.applications.captioning.presentation import CaptionPresentation
@@ -124,21 +124,22 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs, Caption
 
     # ---- from pixels to captions ---------------------------------------------------------------------------
 
-    def _grid(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """Features of the places in single precision, and how many rows and columns there are."""
-        images, _ = resize_picture(images, self.size, self.resize_mode)
-        grid, size = self.network(self.normalize(images))
-        return (torch.zeros_like(grid) * grid if self.blind else grid).float(), size
+    def _seen(self, inputs: ImageInputs) -> Seen:
+        """What the network may look at, in single precision."""
+        images, _ = resize_picture(inputs.images, self.size, self.resize_mode)
+        seen: Seen = self.network(self.normalize(images))
+        tokens = torch.zeros_like(seen.tokens) * seen.tokens if self.blind else seen.tokens
+        return seen._replace(tokens=tokens.float())
 
     def forward(self, inputs: ImageInputs) -> CaptionAnswer:
-        return self._searched(*self._grid(inputs.images))
+        return self._searched(self._seen(inputs))
 
-    def _searched(self, grid: Tensor, size: tuple[int, int]) -> CaptionAnswer:
+    def _searched(self, seen: Seen) -> CaptionAnswer:
         def step(words: Tensor, state: State) -> Next:
             told = self.network.step(memory, words, state)
             return Next(told.logits.float().log_softmax(-1), told.maps.float(), told.state)
 
-        memory, state = self.network.read(grid)
+        memory, state = self.network.read(seen)
         found = beam_search(
             step,
             state,
@@ -149,31 +150,31 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs, Caption
             barred=(PAST, UNKNOWN),
             length_penalty=self.length_penalty,
         )
-        return CaptionAnswer(found.words, found.log_probabilities, found.maps.unflatten(-1, size))
+        return CaptionAnswer(found.words, found.log_probabilities, found.maps.unflatten(-1, seen.size))
 
     # ---- learning and measuring ----------------------------------------------------------------------------
 
     def training_outputs(self, batch: CaptionBatch) -> CaptionOutputs:
-        return self._taught(self._grid(batch.images)[0], batch)
+        return self._taught(self._seen(self.inputs(batch)), batch)
 
-    def _taught(self, grid: Tensor, batch: CaptionBatch) -> CaptionOutputs:
+    def _taught(self, seen: Seen, batch: CaptionBatch) -> CaptionOutputs:
         captions = batch.captions
         if self.training and self.references_per_step is not None:
             captions = some_references(captions, self.references_per_step)
         longest = max(1, int((captions != PAST).sum(-1).amax()))
         own_words = self.scheduled_sampling if self.training else 0.0
         # many small steps, each from what the one before has left: casting costs more than it saves
-        with torch.autocast(grid.device.type, enabled=False):
-            return self.network.teach(grid, captions[..., :longest], own_words)
+        with torch.autocast(seen.tokens.device.type, enabled=False):
+            return self.network.teach(seen, captions[..., :longest], own_words)
 
     def loss(self, outputs: CaptionOutputs, batch: CaptionBatch) -> dict[str, Part]:
         return caption_losses(outputs, self.label_smoothing, self.alpha_c)
 
     def evaluate(self, batch: CaptionBatch) -> tuple[dict[str, Part], CaptionAnswer]:
         """The loss of the references, and what is said without them."""
-        grid, size = self._grid(batch.images)
-        with torch.autocast(grid.device.type, enabled=False):  # as in training
-            return self.loss(self._taught(grid, batch), batch), self._searched(grid, size)
+        seen = self._seen(self.inputs(batch))
+        with torch.autocast(seen.tokens.device.type, enabled=False):  # as in training
+            return self.loss(self._taught(seen, batch), batch), self._searched(seen)
 
     def build_metrics(self) -> MetricCollection:
         return MetricCollection({"captions": CaptionMetrics(self.vocabulary, self.classes)})
