@@ -1,7 +1,14 @@
 """What ``data check`` draws of a sample."""
 
-import torch
+from pathlib import Path
 
+import numpy as np
+import pytest
+import pytorch_lightning  # noqa: F401 - its first import sets an environment variable, which no test may do
+import torch
+from PIL import Image
+
+from vision_apps.cli import main
 from vision_apps.data.drawn import drawn
 
 FACTS = {"class_names": ["cat", "dog"], "palette": [[0, 0, 0], [255, 0, 0]]}
@@ -57,3 +64,58 @@ def test_the_classes_of_a_picture_stand_below_it() -> None:
     assert not torch.equal(cat, dog) and not torch.equal(cat, none)
     assert (both[:, :, :15] == cat[:, :, :15]).all(), "the first one comes first"
     assert (both < 128).sum() > (cat < 128).sum()
+
+
+def words_below(
+    picture: torch.Tensor, sample: dict[str, torch.Tensor], facts: dict[str, object]
+) -> torch.Tensor:
+    """The rows below the enlarged picture."""
+    found = drawn(sample, facts)
+    factor = found.shape[2] // picture.shape[2]
+    assert torch.equal(found[:, : factor * picture.shape[1] : factor, ::factor], picture)
+    return found[:, factor * picture.shape[1] :]
+
+
+def test_captions_stand_below_as_the_network_learns_them() -> None:
+    image = torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8)
+    facts = {"vocabulary": ["", "<end>", "<unknown>", "red", "box"]}
+
+    def below(*captions: list[int]) -> torch.Tensor:
+        return words_below(image, {"images": image, "captions": torch.tensor(captions)}, facts)
+
+    two = below([3, 4, 1], [4, 1, 0], [0, 0, 0])
+    assert two.shape[1] == 3 * 18, "as high as three captions are"
+    assert not torch.equal(two[:, :18], two[:, 18:36]) and (two[:, 36:] == 255).all()
+    assert not torch.equal(two, below([3, 2, 1], [4, 1, 0], [0, 0, 0])), "an unknown word is seen as one"
+    assert torch.equal(below(*[[3, 1]] * 9), below(*[[3, 1]] * 9)) and below(*[[3, 1]] * 9).shape[1] == 4 * 18
+    assert not torch.equal(below(*[[3, 1]] * 9)[:, 54:], below(*[[3, 1]] * 8)[:, 54:]), "how many more"
+
+
+def test_questions_stand_below_with_their_answers() -> None:
+    image = torch.randint(0, 256, (3, 160, 160), dtype=torch.uint8)
+    facts = {"vocabulary": ["", "<unknown>", "red"], "answer_names": ["yes", "no"]}
+
+    def below(answers: list[int]) -> torch.Tensor:
+        words = torch.tensor([[2, 1], [2, 0], [0, 0]])
+        sample = {"images": image, "questions": words, "answers": torch.tensor([*answers, -1])}
+        return words_below(image, sample, facts)
+
+    lines = [below(answers) for answers in ([0, 0], [0, 1], [0, -1])]
+    assert all(torch.equal(line[:, :18], lines[0][:, :18]) for line in lines)
+    assert len({line[:, 18:36].numpy().tobytes() for line in lines}) == 3
+    assert all((line[:, 36:] == 255).all() for line in lines)
+
+
+def test_of_a_long_vocabulary_the_check_prints_the_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [f"w{number}" for number in range(20)]
+    rows = ["image,caption,split"]
+    for number, split in enumerate(["train"] * 8 + ["val", "test"]):
+        Image.fromarray(np.full((8, 8, 3), number, np.uint8)).save(tmp_path / f"{number}.png")
+        rows.append(f"{number}.png,{' '.join(f'{word}x{number}' for word in words)},{split}")
+    (tmp_path / "captions.csv").write_text("\n".join(rows))
+    asked = ["task=captioning", "data=csv", f"data.root={tmp_path}", "data.workers=0"]
+    assert main(["data", "check", *asked, f"out={tmp_path / 'drawn'}"]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("vocabulary: "))
+    assert line.startswith("vocabulary: ['', '<end>', '<unknown>', 'w0x0'") and line.endswith("] and 63 more")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 32  # files that a reader process opens before it tells
 _DRAWN, _PER_LINE = 16, 4  # pictures of a sheet
+_LISTED = 100  # words of a fact, such as a vocabulary
 _CHECKED = 512  # training samples that the network's own checks look at
 
 
@@ -103,7 +104,8 @@ def check_data(config: DictConfig, out: str | None) -> None:
         broken |= _open_all(samples, split, source.workers)
         _draw_first(samples, source.facts, folder, split)
     for name, value in source.facts.items():
-        print(f"{name}: {value}")
+        long = isinstance(value, list) and len(value) > _LISTED
+        print(f"{name}: {value[:_LISTED]} and {len(value) - _LISTED} more" if long else f"{name}: {value}")
     for finding in (*source.doctor(), *_of_the_network(plain, source)):
         print(finding)
     if broken:

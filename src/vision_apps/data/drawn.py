@@ -1,5 +1,5 @@
 """A sample with what its fields say: so that a person sees whether boxes and masks lie where they should, and
-labels are right."""
+labels, captions and answers are right."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,18 +11,25 @@ from torch.nn.functional import interpolate
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
 from vision_apps.core.pictures import from_pil, shortened, to_pil
+from vision_apps.data.captions.words import decoded
+from vision_apps.data.questions.words import spelled
 
 _LEAST_SIDE = 160  # px: below, a box hides what is in it
 _LINE = 18  # px of text
+_LINES = 4  # of captions or questions
+_LEAST_WIDTH = 320  # px: below, a sentence is cut off
 _COLORS = ("red", "lime", "deepskyblue", "gold", "magenta", "cyan", "orange", "white")
 
 
 def drawn(sample: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Tensor:
     """A sample to look at, uint8 [3, h, w]: ``images`` with ``boxes`` in a colour a class (``ignored``: grey)
-    and ``masks`` in the data's ``palette``, the classes of ``multi_hot`` below it. A small picture is
-    enlarged by a whole factor."""
+    and ``masks`` in the data's ``palette``; below it the classes of ``multi_hot``, the first of ``captions``
+    and of ``questions`` as a network is given them. A small picture is enlarged by a whole factor."""
     picture = sample["images"]
+    lines = _lines(sample, facts)
     factor = max(1, -(-_LEAST_SIDE // min(picture.shape[-2:])))
+    if len(lines) > 1:
+        factor = max(factor, -(-_LEAST_WIDTH // picture.shape[-1]))
     picture = picture.repeat_interleave(factor, -1).repeat_interleave(factor, -2)
     if "masks" in sample and "palette" in facts:
         mask = interpolate(sample["masks"][None, None], scale_factor=factor, mode="nearest")[0, 0]
@@ -33,20 +40,47 @@ def drawn(sample: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Tensor:
         )
     if "boxes" in sample and "box_labels" in sample:
         picture = _with_boxes(picture, sample, factor, facts.get("class_names", ()))
+    return _with_lines(picture, lines) if lines else picture
+
+
+def _lines(sample: Mapping[str, Tensor], facts: Mapping[str, Any]) -> list[str]:
+    """What is said of a picture in words; as many lines for each sample of a data set, so that sheets are
+    even."""
     if "multi_hot" in sample and "class_names" in facts:
         there = sample["multi_hot"].nonzero()[:, 0].tolist()
-        picture = _with_line(picture, ", ".join(facts["class_names"][k] for k in there) or "(no label)")
-    return picture
+        return [", ".join(facts["class_names"][k] for k in there) or "(no label)"]
+    if "captions" in sample and "vocabulary" in facts:
+        rows = [row for row in sample["captions"].tolist() if any(row)]
+        return _first([" ".join(decoded(row, facts["vocabulary"])) for row in rows], len(sample["captions"]))
+    if "questions" in sample and "answers" in sample and "vocabulary" in facts:
+        names = [*facts["answer_names"], "(not in the list of answers)"]  # which is -1
+        rows = [
+            f"{spelled(words, facts['vocabulary'])}? {names[answer]}"
+            for words, answer in zip(sample["questions"].tolist(), sample["answers"].tolist(), strict=True)
+            if any(words)
+        ]
+        return _first(rows, len(sample["questions"]))
+    return []
 
 
-def _with_line(picture: Tensor, text: str) -> Tensor:
-    """A line of text below a picture."""
+def _first(lines: Sequence[str], most: int) -> list[str]:
+    """The first lines, the last of which says how many are left out; filled up to what ``most`` take."""
+    shown = list(lines[:_LINES])
+    if len(lines) > _LINES:
+        shown[-1] = f"... and {len(lines) - _LINES + 1} more"
+    return shown + [""] * (min(most, _LINES) - len(shown))
+
+
+def _with_lines(picture: Tensor, lines: Sequence[str]) -> Tensor:
+    """Lines of text below a picture."""
     above = to_pil(picture)
-    page = Image.new("RGB", (above.width, above.height + _LINE), "white")
+    page = Image.new("RGB", (above.width, above.height + _LINE * len(lines)), "white")
     page.paste(above)
     font = ImageFont.load_default(size=12)
-    text = shortened(text, font, above.width - 4)
-    ImageDraw.Draw(page).text((2, above.height + 1), text, "black", font)
+    draw = ImageDraw.Draw(page)
+    for number, line in enumerate(lines):
+        place = (2, above.height + _LINE * number + 1)
+        draw.text(place, shortened(line, font, above.width - 4), "black", font)
     return from_pil(page)
 
 
