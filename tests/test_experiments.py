@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import pytest
 from torchvision.io import read_image
 
-from scripts import loaded, script
+from scripts import REPOSITORY, loaded, script
 from smallest import SMALLEST, WORLD, Within
 from vision_apps.cli import main
 from vision_apps.data.boxes.voc import VocFolder
+from vision_apps.data.captions.official import KarpathyCaptions
 from vision_apps.data.labels.cifar import CIFAR10
 from vision_apps.sweeps import processes
 
@@ -74,3 +75,35 @@ def test_the_losses_are_swept_and_compared(tmp_path: Path, monkeypatch: pytest.M
     assert len(re.findall(r"^\| .*experiment=colorization", table, re.MULTILINE)) == 3
     for name in ("curves.png", "pictures.png"):
         assert read_image(tmp_path / name).float().std() > 10, f"{name} is empty"
+
+
+@pytest.mark.slow
+def test_captioners_stand_beside_what_they_have_to_beat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(REPOSITORY / "experiments/ucm_captions")
+    experiment = script("ucm_captions", monkeypatch, tmp_path)
+    data = [f"data.{key}={value}" for key, value in KarpathyCaptions.fake(tmp_path / "captions").items()]
+    own = ["data.file=null", "data.images=images"]
+    monkeypatch.setattr(sys, "argv", ["run.py", *data, *own, *SMALLEST])
+    experiment.main()
+    rows = [line.split("|")[1:-1] for line in (tmp_path / "table.md").read_text().splitlines()]
+    assert {len(row) for row in rows} == {2 + len(experiment.METRICS)}
+    titles = [row[0].strip() for row in rows[2:]]
+    assert titles[:2] == ["*one caption for all pictures*", "*the nearest training picture's*"]
+    assert [row[1].strip() for row in rows[2:]] == ["", "", "0", "0", "0", "1", "2"]
+    assert all(0 <= float(figure) <= 10 for row in rows[2:] for figure in row[2:])
+    # what is said of a training picture is a caption, so some words of it are right of another
+    assert float(rows[3][2]) > 0
+
+
+def test_a_typical_caption_agrees_with_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(REPOSITORY / "experiments/ucm_captions")
+    import nearest
+
+    planes = ["two planes", "some grey planes stand on the ground", "many planes stand on the ground"]
+    assert nearest.typical([[*planes, "planes stand on the ground"], ["a river"], ["it", "a wood"]]) == [
+        "planes stand on the ground",
+        "a river",
+        "it",
+    ]

@@ -1,0 +1,93 @@
+"""Train the captioners of aerial pictures and write the table, with what has to be beaten beside them.
+
+    python experiments/ucm_captions/run.py [key=value ...]
+
+The arguments go to every run (``data.root=...``). A run that is there and finished is not trained again; one
+that was interrupted goes on where it stopped.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import nearest
+
+HERE = Path(__file__).parent
+TRAIN = HERE.parents[1] / "train.py"
+RUNS = Path("runs/ucm_captions")
+METRICS = {
+    "BLEU-1": "bleu1",
+    "BLEU-2": "bleu2",
+    "BLEU-3": "bleu3",
+    "BLEU-4": "bleu4",
+    "ROUGE-L": "rouge_l",
+    "CIDEr-D": "cider",
+    "equal to a reference": "exact",
+}
+
+
+class Variant(NamedTuple):
+    title: str
+    words: Sequence[str]
+    seeds: Sequence[int] = (0,)
+
+
+VARIANTS = {
+    "blind": Variant("blind: it never sees a picture", ["experiment=ucm_captions", "module.blind=true"]),
+    "scratch": Variant("**from nothing**", ["experiment=ucm_captions_scratch"]),
+    "pretrained": Variant("**ImageNet's network, frozen**", ["experiment=ucm_captions"], (0, 1, 2)),
+}
+
+
+def folder(name: str, seed: int) -> Path:
+    return RUNS / f"{name}-seed-{seed}"
+
+
+def train(name: str, seed: int, extra: Sequence[str]) -> None:
+    run = folder(name, seed)
+    if (run / "metrics.json").is_file():
+        return
+    new = [*VARIANTS[name].words, f"seed={seed}", f"run.dir={run}", *extra]
+    started = (run / "config.yaml").is_file()
+    subprocess.run([sys.executable, TRAIN, *([f"resume={run}"] if started else new)], check=True)
+
+
+def result(name: str, seed: int) -> Mapping[str, float]:
+    """The figures of a run's test, and of its constant caption as ``constant/...``."""
+    final = json.loads((folder(name, seed) / "metrics.json").read_text())["final"]
+    return {key.removeprefix("test/"): value for key, value in final.items() if key.startswith("test/")}
+
+
+def table() -> str:
+    first = result("pretrained", 0)
+    constant = {name: first[f"constant/{name}"] for name in METRICS.values()}
+    lines = [
+        "| the test split | seed | " + " | ".join(METRICS) + " |",
+        "|---" * (len(METRICS) + 2) + "|",
+        _row("*one caption for all pictures*", "", constant),
+        _row("*the nearest training picture's*", "", nearest.figures(folder("pretrained", 0))),
+    ]
+    for name, variant in VARIANTS.items():
+        lines += [_row(variant.title, str(seed), result(name, seed)) for seed in variant.seeds]
+    return "\n".join(lines) + "\n"
+
+
+def _row(title: str, seed: str, figures: Mapping[str, float]) -> str:
+    values = (f"{figures[name]:.3f}" for name in METRICS.values())
+    return f"| {title} | {seed} | {' | '.join(values)} |"
+
+
+def main() -> None:
+    for name, variant in VARIANTS.items():
+        for seed in variant.seeds:
+            train(name, seed, sys.argv[1:])
+    (HERE / "table.md").write_text(table())
+    print(table())
+    print(f"written: {HERE / 'table.md'}")
+
+
+if __name__ == "__main__":
+    main()
