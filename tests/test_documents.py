@@ -80,6 +80,7 @@ def belongings(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(4):
             film.write(torch.full((3, 32, 32), 60 * number, dtype=torch.uint8), number / 10)
         film.close()
+        Path("glove.6B.300d.txt").write_text(f"disc {' '.join(['0.5'] * 300)}\n")
         laid = {name: fake(Path(name)) for name, fake in FAKES.items()}
         Path("laid.json").write_text(json.dumps(laid))
         assert main(["train", "task=colorization", *SMALLEST, *WORLD]) == 0

@@ -159,7 +159,9 @@ def test_every_network_is_a_graph_or_refused(model: str, tmp_path: Path) -> None
     compute = program.module(check_guards=False)
     example = module.inputs(module.example())
     more = parity.resized(module, example, content["inputs"])
-    assert (more is None) == (exportable.image_size is not None)
+    free = {size for entry in content["inputs"] for size in entry["shape"] if isinstance(size, str)}
+    assert ({"height", "width"} <= free) == (exportable.image_size is None)
+    assert (more is None) == (free == {"batch"})
     with torch.inference_mode():
         for inputs in (
             example,

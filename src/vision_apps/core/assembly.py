@@ -221,7 +221,13 @@ def _without(node: Any, names: Collection[str]) -> Any:
 
 
 # How our networks, torchvision and timm call the weights to start from, and what means "none".
-_WEIGHTS = {"weights": None, "weights_backbone": None, "pretrained": False, "checkpoint_path": ""}
+_WEIGHTS = {
+    "weights": None,
+    "weights_backbone": None,
+    "word_vectors": None,
+    "pretrained": False,
+    "checkpoint_path": "",
+}
 
 
 def untrained(node: Any) -> Any:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from vision_apps.applications.vqa.film import Film
 from vision_apps.applications.vqa.module import Vqa, questions_of
 from vision_apps.applications.vqa.pictures import lit_up
+from vision_apps.applications.vqa.question_encoder import QuestionEncoder
 from vision_apps.applications.vqa.types import VqaBatch, VqaInputs, VqaOutputs
 from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.core.fields import together
@@ -126,7 +127,7 @@ def test_the_network_gets_normalised_pixels_of_its_size(mode: Any, below: float)
 
 def test_a_blind_network_answers_alike_whatever_is_shown() -> None:
     torch.manual_seed(0)
-    film = Film(Small(8), WORDS, NAMES, words=4, question=4, width=8, hidden=8)
+    film = Film(Small(8), QuestionEncoder(WORDS, words=4, width=4), NAMES, width=8, hidden=8)
     questions = torch.tensor([[[2, 3, 4]]])
     noise = torch.randint(256, (1, 3, 16, 16), dtype=torch.uint8)
     for blind in (False, True):
@@ -146,6 +147,20 @@ def test_places_sum_to_one() -> None:
 def test_what_was_looked_at_stays_bright() -> None:
     lit = lit_up(picture(8, 8)[0], torch.tensor([[0.0, 1.0], [0.0, 0.0]])).float()
     assert lit[0, 0, -1] == 255 and lit[0, -1, 0] < 70
+
+
+def test_places_of_words_are_shares_of_the_whole_and_are_drawn() -> None:
+    module = application(network := Spoken())
+    inputs = VqaInputs(picture(), torch.tensor([[[2, 3], [4, 0]]]))
+    outputs = network(module.normalize(inputs.images), inputs.questions)
+    by_word = torch.tensor([[[[[0.0, 2], [0, 0]], [[0, 1], [0, 0]]], [[[0, 3], [0, 0]], [[0, 0], [0, 0]]]]])
+    answer = module.answer(outputs._replace(by_word=by_word), inputs)
+    assert answer.by_word is not None
+    torch.testing.assert_close(answer.by_word.sum(2), answer.places)
+    plain, drawn = (
+        module.presentation.draw_answer(inputs, one)[0] for one in (answer._replace(by_word=None), answer)
+    )
+    assert drawn.shape[2] == plain.shape[2] and not torch.equal(drawn[:, : plain.shape[1]], plain)
 
 
 # ---- what it is measured beside -------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from vision_apps.applications.vqa.question_encoder import Encoder, QuestionEncoder
+from vision_apps.applications.vqa.question_encoder import QuestionEncoder
 from vision_apps.applications.vqa.types import VqaOutputs, asked
 from vision_apps.networks.backbones import Backbone
 
@@ -63,24 +63,18 @@ class Film(nn.Module):
     yet, once for all that is asked about it.
 
     Args:
-        vocabulary: words of questions by their numbers.
+        question: from words to a vector.
         answer_names: the answers that there are.
-        words: width of a word's vector.
-        encoder: ``gru`` or ``lstm``.
-        question: width of a question's vector.
         width: channels of the blocks.
         hidden: channels whose maximum is taken, and units of the hidden layer.
-        dropout: probability of dropping an entry of a word, and a unit of the hidden layer.
+        dropout: probability of dropping a unit of the hidden layer.
     """
 
     def __init__(
         self,
         backbone: Backbone,
-        vocabulary: Sequence[str],
+        question: QuestionEncoder,
         answer_names: Sequence[str],
-        words: int = 64,
-        encoder: Encoder = "gru",
-        question: int = 128,
         blocks: int = 2,
         width: int = 64,
         hidden: int = 128,
@@ -89,8 +83,8 @@ class Film(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.stems = nn.ModuleList(nn.Conv2d(channels, width, 1) for channels in backbone.channels)
-        self.reader = QuestionEncoder(len(vocabulary), words, question, encoder, dropout)
-        self.modulation = nn.Linear(question, 2 * width * blocks)
+        self.question = question
+        self.modulation = nn.Linear(question.width, 2 * width * blocks)
         self.blocks = nn.ModuleList(FilmBlock(width) for _ in range(blocks))
         self.last = nn.Conv2d(width + 2, hidden, 1)
         self.head = nn.Sequential(
@@ -127,7 +121,7 @@ class Film(nn.Module):
     def _modulated(self, maps: Tensor, texts: Tensor, of: Tensor) -> Tensor:
         """Maps [B, C, h, w] and N questions int64 [N, L] about the pictures ``of`` [N] -> what they made of
         them, [N, hidden, h, w], at least 0."""
-        moved = self.modulation(self.reader(texts)).unflatten(1, (2, len(self.blocks), -1))
+        moved = self.modulation(self.question(texts)).unflatten(1, (2, len(self.blocks), -1))
         scales, shifts = moved.unbind(1)
         for number, block in enumerate(self.blocks):
             assert isinstance(block, FilmBlock)

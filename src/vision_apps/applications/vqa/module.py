@@ -128,7 +128,9 @@ class Vqa(VisionModule[VqaBatch, VqaInputs, VqaOutputs, VqaAnswer]):
         logits = outputs.logits.float()
         probabilities = logits.sigmoid() if self.by_people else logits.softmax(-1)
         places = outputs.places.float()
-        return VqaAnswer(probabilities, places / places.sum((2, 3), keepdim=True).clamp_min(1e-6))
+        whole = places.sum((2, 3), keepdim=True).clamp_min(1e-6)
+        by_word = None if outputs.by_word is None else outputs.by_word.float() / whole[:, :, None]
+        return VqaAnswer(probabilities, places / whole, by_word)
 
     # ---- learning and measuring ----------------------------------------------------------------------------
 
@@ -207,6 +209,7 @@ class VqaExport(Exportable[VqaInputs, VqaAnswer]):
             f"whose words the first {EXPORTED} are read",
             "probabilities": "0 to 1, of each answer in the order of the facts' answer_names",
             "places": "where the network looked, over the whole input; sums to 1",
+            "by_word": "the same by way of each word",
         }
         super().__init__(module.forward, VqaAnswer, notes, image_size=module.size)
         self.module = module

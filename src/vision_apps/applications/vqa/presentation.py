@@ -9,7 +9,7 @@ from vision_apps.applications.vqa.pictures import Line, page
 from vision_apps.applications.vqa.types import VqaAnswer, VqaBatch, VqaInputs, asked
 from vision_apps.core.conventions import Size
 from vision_apps.core.presentation import Drawn, Presentation, Row, exact
-from vision_apps.data.questions.words import UNKNOWN, spelled
+from vision_apps.data.questions.words import END, UNKNOWN, spelled
 from vision_apps.data.resizing import ResizeMode, resize_picture
 
 TOP = 5  # answers in a row
@@ -44,13 +44,27 @@ class VqaPresentation(Presentation[VqaBatch, VqaInputs, VqaAnswer]):
         for number, row in enumerate(rows):
             own = asked(inputs.questions[number]).nonzero()[:, 0].tolist()
             lines = [
-                Line(one["question"], one["answer"], one["probability"], truths[number][place], places)
-                for one, place, places in zip(
-                    row["answers"], own, answer.places[number, own].detach().float().cpu(), strict=True
+                Line(
+                    *(one["question"], one["answer"], one["probability"], truths[number][place]),
+                    answer.places[number, place].detach().float().cpu(),
+                    self._by_word(inputs.questions[number, place], answer, number, place),
                 )
+                for one, place in zip(row["answers"], own, strict=True)
             ]
             pages.append(page(inputs.images[number].cpu(), seen[number], lines))
         return pages
+
+    def _by_word(
+        self, question: Tensor, answer: VqaAnswer, picture: int, place: int
+    ) -> list[tuple[str, Tensor]]:
+        """Each word of a question int64 [L] with where was looked by way of it; nothing where the network
+        does not tell."""
+        if answer.by_word is None:
+            return []
+        maps = answer.by_word[picture, place].detach().float().cpu()
+        words = question[question != END].tolist()
+        # an exported network reads no more words than its graph has steps for
+        return [(self.vocabulary[word], where) for word, where in zip(words, maps, strict=False)]
 
     def describe(self, inputs: VqaInputs, answer: VqaAnswer) -> list[Row]:
         """``answers``: for each question its likeliest answer, how likely that is, and the likeliest few;

@@ -33,11 +33,14 @@ class VqaOutputs(NamedTuple):
 
     logits: Tensor  # [B, Q, K]
     places: Tensor  # float32 [B, Q, h, w], at least 0: how much each place had to do with it; no gradient
+    # float32 [B, Q, L, h, w]: the same by way of each word, where a network tells it; 0 past the end
+    by_word: Tensor | None = None
 
 
 class VqaAnswer(NamedTuple):
     probabilities: Tensor  # float32 [B, Q, K], of each answer
     places: Tensor  # float32 [B, Q, h, w], where the network looked: sums to 1, over its own input
+    by_word: Tensor | None = None  # float32 [B, Q, L, h, w], the same by way of each word
 
 
 def asked(questions: Tensor) -> Tensor:
