@@ -13,6 +13,7 @@ from vision_apps.applications.vqa.pictures import lit_up
 from vision_apps.applications.vqa.question_encoder import QuestionEncoder
 from vision_apps.applications.vqa.types import VqaBatch, VqaInputs, VqaOutputs
 from vision_apps.core.errors import ConfigError, DataError
+from vision_apps.core.fields import row as row_of
 from vision_apps.core.fields import together
 from vision_apps.data.augmentation.crops import Flip
 from vision_apps.networks.backbones import Small
@@ -107,9 +108,9 @@ def test_pictures_with_other_numbers_of_questions_are_answered_together() -> Non
     module = application()
     one, more = (module.encode(picture(), {"question": text}) for text in ("it", "is it? what is it?"))
     both = module(together([one, more]))
-    (row,) = module.presentation.describe(one, type(both)(*(field[:1] for field in both)))
+    (row,) = module.presentation.describe(one, row_of(both, 0))
     assert [said["answer"] for said in row["answers"]] == ["yes"]
-    drawn = module.presentation.draw_answer(one, type(both)(*(field[:1] for field in both)))
+    drawn = module.presentation.draw_answer(one, row_of(both, 0))
     assert len(drawn) == 1 and drawn[0].dtype == torch.uint8
 
 
