@@ -30,6 +30,9 @@ MODELS = [
     for application in options.applications()
     for model in options.of_application("model", application)
 ]
+# each as it is, and what trains otherwise
+RUNS = [(application,) for application in sorted(options.of_group("task"))]
+RUNS += [("captioning", "module.self_critical=2")]
 
 
 @pytest.fixture(scope="module", params=MODELS, ids="-".join)
@@ -187,16 +190,17 @@ def test_a_run_leaves_what_test_and_predict_need(application: str, tmp_path: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("application", sorted(options.of_group("task")))
+@pytest.mark.parametrize("run", RUNS, ids=" ".join)
 def test_a_stopped_run_goes_on_bit_for_bit(
-    application: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from vision_apps.core import engine
     from vision_apps.core.checkpoint import Checkpoints, Interrupted
 
     def train(name: str) -> None:
         words = ["logger=csv", "trainer.max_epochs=2", "data.batch_size=4", "test=false", f"run.dir={name}"]
-        engine.train(compose([f"task={application}", *WORLD, "data.image_size=32", *words]))
+        application, *settings = run
+        engine.train(compose([f"task={application}", *WORLD, "data.image_size=32", *words, *settings]))
 
     def weights(name: str) -> dict[str, torch.Tensor]:
         return checkpoint_io.load(tmp_path / name / "checkpoints" / checkpoint_io.LAST)["state_dict"]

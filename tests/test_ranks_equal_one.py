@@ -17,6 +17,7 @@ from vision_apps.core.config import options
 MODELS = {
     "classification": ["classification_googlenet"],
     "colorization": ["colorization_siggraph17", "colorization_zhang16_small module.rebalance=0.5"],
+    "captioning": [f"captioning_attention module.self_critical={count}" for count in (1, 2)],
     "detection": [
         model
         for model in sorted(options.of_group("model"))

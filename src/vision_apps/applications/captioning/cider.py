@@ -1,6 +1,7 @@
 """CIDEr-D: how like what several people say of a picture a caption is (Vedantam, Zitnick, Parikh, CVPR 2015,
 sections 4 and 5), as COCO's evaluation computes it: n-grams of 1 to 4 words, sigma 6, times 10."""
 
+import json
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -16,10 +17,32 @@ Weights = list[dict[Gram, float]]  # one dictionary for each length of n-gram
 
 @dataclass(frozen=True)
 class Frequencies:
-    """In how many pictures' references each n-gram stands, and how many pictures there are."""
+    """In how many pictures' references each n-gram stands, and how many pictures there are. An n-gram of one
+    picture weighs as much as one of none, so that it may be left out."""
 
     counts: dict[Gram, int]
     pictures: int
+
+    def to_json(self) -> str:
+        """``{"pictures": 3, "counts": {"a": 3, "a cat": 2}}``."""
+        counts = {" ".join(gram): count for gram, count in self.counts.items() if count > 1}
+        return json.dumps({"pictures": self.pictures, "counts": counts}, ensure_ascii=False)
+
+    @classmethod
+    def of_json(cls, text: str) -> "Frequencies":
+        """As `to_json` has it. ``ValueError`` where it is none."""
+        content = json.loads(text)
+        if not isinstance(content, dict) or not isinstance(content.get("counts"), dict):
+            raise ValueError('expected {"pictures": ..., "counts": {...}}')
+        pictures, counts = content.get("pictures"), content["counts"]
+        if type(pictures) is not int or pictures < 1:
+            raise ValueError(f"pictures is {pictures!r}, expected how many there are")
+        for gram, count in counts.items():
+            if type(count) is not int or not 0 < count <= pictures or not 1 <= len(gram.split()) <= N:
+                raise ValueError(
+                    f"{gram!r} has {count!r}, expected of each 1 to {N} words a number from 1 to {pictures}"
+                )
+        return cls({tuple(gram.split()): count for gram, count in counts.items()}, pictures)
 
 
 @dataclass(frozen=True)

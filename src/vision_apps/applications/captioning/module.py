@@ -8,11 +8,13 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from vision_apps.applications.captioning.beam import Next, State, beam_search
-from vision_apps.applications.captioning.captioner import Captioner, Seen
+from vision_apps.applications.captioning.captioner import Captioner, Seen, Step
+from vision_apps.applications.captioning.cider import Frequencies
 from vision_apps.applications.captioning.losses import caption_losses
 from vision_apps.applications.captioning.metrics import CaptionMetrics, commonest, told
 from vision_apps.applications.captioning.presentation import CaptionPresentation
 from vision_apps.applications.captioning.rouge_l import rouge_l
+from vision_apps.applications.captioning.self_critical import Drawn, draw, known_of, self_critical_losses
 from vision_apps.applications.captioning.types import CaptionAnswer, CaptionBatch, CaptionOutputs
 from vision_apps.core import draws
 from vision_apps.core.conventions import height_width
@@ -23,12 +25,14 @@ from vision_apps.core.losses import Part
 from vision_apps.core.module import VisionModule
 from vision_apps.data.captions.words import END, PAST, SPECIAL, UNKNOWN, numbered, words_of
 from vision_apps.data.resizing import ResizeMode, resize_picture
+from vision_apps.networks.grid_features import evaluating
 from vision_apps.networks.pixels import PixelNormalization
 
 MEASURED = 200  # training pictures whose captions the constant one is chosen from
+JUDGED = 1000  # those in whose captions n-grams are counted for rewards
 
 
-class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs, CaptionAnswer]):
+class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs | Drawn, CaptionAnswer]):
     """A sentence about the picture, the words of which come from the vocabulary of the training captions.
 
     Training tells each word after the true ones before it, in all references of a picture. Validation, test
@@ -48,6 +52,9 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs, Caption
         scheduled_sampling: probability that a word is told after one of the network's own, in training.
         references_per_step: how many of a picture's references a training step learns from, drawn anew each
             time; none: all.
+        self_critical: how many captions of each picture are drawn and learned from by their CIDEr-D, all its
+            references beside them; with one, its rival is the greedy caption, with more the mean of the
+            others. 0: true captions are taught. See `self_critical.self_critical_losses`.
         blind: the network never sees a picture, in training or after: what language alone gives.
     """
 
@@ -73,6 +80,7 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs, Caption
         alpha_c: float = 0.0,
         scheduled_sampling: float = 0.0,
         references_per_step: int | None = None,
+        self_critical: int = 0,
         blind: bool = False,
         optimizer: Callable[..., torch.optim.Optimizer] | None = None,
         scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
@@ -103,6 +111,18 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs, Caption
             for name, value in shares.items()
             if not 0 <= value < 1
         ]
+        if self_critical < 0:
+            problems.append(
+                f"module.self_critical: {self_critical}; expected how many captions to draw of a picture, "
+                "or 0 to teach true ones"
+            )
+        if self_critical:
+            problems += [
+                f"module.{name}: {value} is of teaching true captions, and module.self_critical="
+                f"{self_critical} learns from drawn ones; module.{name}=0"
+                for name, value in {**shares, "alpha_c": alpha_c}.items()
+                if value
+            ]
         require_no(problems)
         self.vocabulary = list(vocabulary)
         self.length = max_words + 1  # the end too
@@ -115,6 +135,8 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs, Caption
         self.alpha_c = alpha_c
         self.scheduled_sampling = scheduled_sampling
         self.references_per_step = references_per_step
+        self.self_critical = self_critical
+        self.known: Frequencies | None = None  # what rewards are measured with
         self.blind = blind
         self.presentation = CaptionPresentation(vocabulary, self.size, resize_mode)
         self.exportable = CaptionExport(self)
@@ -134,7 +156,7 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs, Caption
     def forward(self, inputs: ImageInputs) -> CaptionAnswer:
         return self._searched(self._seen(inputs))
 
-    def _searched(self, seen: Seen) -> CaptionAnswer:
+    def _searched(self, seen: Seen, width: int | None = None, best: int | None = None) -> CaptionAnswer:
         def step(words: Tensor, state: State) -> Next:
             told = self.network.step(memory, words, state)
             return Next(told.logits.float().log_softmax(-1), told.maps.float(), told.state)
@@ -143,8 +165,8 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs, Caption
         found = beam_search(
             step,
             state,
-            width=self.beam_width,
-            best=self.best,
+            width=width or self.beam_width,
+            best=best or self.best,
             length=self.length,
             end=END,
             barred=(PAST, UNKNOWN),
@@ -154,8 +176,25 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs, Caption
 
     # ---- learning and measuring ----------------------------------------------------------------------------
 
-    def training_outputs(self, batch: CaptionBatch) -> CaptionOutputs:
-        return self._taught(self._seen(self.inputs(batch)), batch)
+    def training_outputs(self, batch: CaptionBatch) -> CaptionOutputs | Drawn:
+        seen = self._seen(self.inputs(batch))
+        if self.training and self.self_critical:
+            with torch.autocast(seen.tokens.device.type, enabled=False):  # as when it is taught
+                return self._drawn(seen)
+        return self._taught(seen, batch)
+
+    def _drawn(self, seen: Seen) -> Drawn:
+        def step(words: Tensor, state: State) -> Step:
+            return self.network.step(memory, words, state)
+
+        tokens = seen.tokens
+        chances = draws.uniform(len(tokens), self.self_critical, self.length).to(tokens.device)
+        memory, state = self.network.read(seen)
+        drawn = draw(step, state, chances)
+        if self.self_critical > 1:
+            return drawn
+        with evaluating(self.network):
+            return drawn._replace(greedy=self._searched(seen, width=1, best=1).words)
 
     def _taught(self, seen: Seen, batch: CaptionBatch) -> CaptionOutputs:
         captions = batch.captions
@@ -167,7 +206,10 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs, Caption
         with torch.autocast(seen.tokens.device.type, enabled=False):
             return self.network.teach(seen, captions[..., :longest], own_words)
 
-    def loss(self, outputs: CaptionOutputs, batch: CaptionBatch) -> dict[str, Part]:
+    def loss(self, outputs: CaptionOutputs | Drawn, batch: CaptionBatch) -> dict[str, Part]:
+        if isinstance(outputs, Drawn):
+            assert self.known is not None, "prepare has not been called"
+            return self_critical_losses(outputs, batch.captions, self.vocabulary, self.known)
         return caption_losses(outputs, self.label_smoothing, self.alpha_c)
 
     def evaluate(self, batch: CaptionBatch) -> tuple[dict[str, Part], CaptionAnswer]:
@@ -191,12 +233,32 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs, Caption
 
     @property
     def prepare_samples(self) -> int:
-        return MEASURED
+        return JUDGED if self.self_critical else MEASURED
 
     def prepare(self, batch: CaptionBatch) -> None:
-        """Keep the caption that is most like all of training pictures."""
-        found = commonest(batch.captions.flatten(0, 1))[: self.length]
+        """Keep the caption that is most like all of training pictures, and how often n-grams are said."""
+        found = commonest(batch.captions[:MEASURED].flatten(0, 1))[: self.length]
         self.constant[: len(found)] = found
+        if self.self_critical:
+            self.known = known_of(batch.captions, self.vocabulary)
+
+    def check(self, batch: CaptionBatch) -> list[str]:
+        if not self.self_critical or "taken" in self.starts_from:
+            return []
+        return [
+            f"module.self_critical: {self.self_critical} learns from own captions, and the network has "
+            "learned none yet: train one with module.self_critical=0, then init=RUN"
+        ]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        if self.known is not None:
+            checkpoint["document_frequencies"] = self.known.to_json()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(checkpoint)
+        if "document_frequencies" in checkpoint:
+            self.known = Frequencies.of_json(checkpoint["document_frequencies"])
 
     def baselines(self, batch: CaptionBatch) -> dict[str, CaptionAnswer]:
         """``constant``: one caption whatever the picture, every word of which is looked for in the
