@@ -12,6 +12,7 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from vision_apps.core import losses, rates
+from vision_apps.core.choosing import Chooser
 from vision_apps.core.config.fine_tuning import BACKBONE_LR, Rates
 from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.core.exportable import Exportable
@@ -47,6 +48,7 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
     conditional: tuple[str, ...] = ()  # metrics that not all data define, and that are then not logged
     presentation: Presentation[BatchT, InputsT, AnswerT]
     exportable: Exportable[InputsT, AnswerT] | None  # none: only weights can be exported
+    chooser: Chooser[InputsT, AnswerT] | None = None  # none: no weights decide the order of its answers
     rates = Rates()  # of the network's backbone
     chosen: Mapping[str, Any] = MappingProxyType({})  # by dotted key, where the configuration said auto
     starts_from: Mapping[str, Any] = MappingProxyType({})  # what a new run's record says of its weights

@@ -1,6 +1,7 @@
 """The application: what is in the picture, in a sentence."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -12,7 +13,11 @@ from vision_apps.applications.captioning.captioner import Captioner, Seen, Step
 from vision_apps.applications.captioning.cider import Frequencies
 from vision_apps.applications.captioning.losses import caption_losses
 from vision_apps.applications.captioning.metrics import CaptionMetrics, commonest, told
+from vision_apps.applications.captioning.pointing import named_classes
 from vision_apps.applications.captioning.presentation import CaptionPresentation
+from vision_apps.applications.captioning.reranking.chooser import CaptionChooser
+from vision_apps.applications.captioning.reranking.ranker import Ranker
+from vision_apps.applications.captioning.reranking.scorer import Scorer
 from vision_apps.applications.captioning.rouge_l import rouge_l
 from vision_apps.applications.captioning.self_critical import Drawn, draw, known_of, self_critical_losses
 from vision_apps.applications.captioning.types import CaptionAnswer, CaptionBatch, CaptionOutputs
@@ -23,7 +28,7 @@ from vision_apps.core.exportable import Exportable
 from vision_apps.core.fields import ImageInputs
 from vision_apps.core.losses import Part
 from vision_apps.core.module import VisionModule
-from vision_apps.data.captions.words import END, PAST, SPECIAL, UNKNOWN, numbered, words_of
+from vision_apps.data.captions.words import END, PAST, SPECIAL, UNKNOWN
 from vision_apps.data.resizing import ResizeMode, resize_picture
 from vision_apps.networks.grid_features import evaluating
 from vision_apps.networks.pixels import PixelNormalization
@@ -48,6 +53,8 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs | Drawn,
         beam_width: sentences that are followed at a time; 1 is greedy.
         best: how many are answered, at most ``beam_width``.
         length_penalty: see `beam.beam_search`.
+        rerank: what orders the answered sentences beside how likely they are, by name; each has its weight.
+            The search itself heeds none of them.
         label_smoothing, alpha_c: see `losses.caption_losses`.
         scheduled_sampling: probability that a word is told after one of the network's own, in training.
         references_per_step: how many of a picture's references a training step learns from, drawn anew each
@@ -76,6 +83,7 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs | Drawn,
         beam_width: int = 3,
         best: int = 3,
         length_penalty: float = 0.0,
+        rerank: Mapping[str, Scorer | None] = MappingProxyType({}),
         label_smoothing: float = 0.0,
         alpha_c: float = 0.0,
         scheduled_sampling: float = 0.0,
@@ -117,10 +125,11 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs | Drawn,
                 "or 0 to teach true ones"
             )
         if self_critical:
+            learned = {f"rerank.{name}.loss": scorer.learned for name, scorer in rerank.items() if scorer}
             problems += [
                 f"module.{name}: {value} is of teaching true captions, and module.self_critical="
                 f"{self_critical} learns from drawn ones; module.{name}=0"
-                for name, value in {**shares, "alpha_c": alpha_c}.items()
+                for name, value in {**shares, "alpha_c": alpha_c, **learned}.items()
                 if value
             ]
         require_no(problems)
@@ -138,10 +147,12 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs | Drawn,
         self.self_critical = self_critical
         self.known: Frequencies | None = None  # what rewards are measured with
         self.blind = blind
+        self.rerank = Ranker(rerank, network.features, length_penalty)
         self.presentation = CaptionPresentation(vocabulary, self.size, resize_mode)
         self.exportable = CaptionExport(self)
+        self.chooser = CaptionChooser(network, self._seen, self.rerank, vocabulary, max_words)
         self.normalize = PixelNormalization(network, mean, std)
-        self.classes = _classes(class_names, vocabulary)
+        self.classes = named_classes(class_names, vocabulary)
         self.register_buffer("constant", torch.full((self.length,), PAST))
 
     # ---- from pixels to captions ---------------------------------------------------------------------------
@@ -172,6 +183,7 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs | Drawn,
             barred=(PAST, UNKNOWN),
             length_penalty=self.length_penalty,
         )
+        found = self.rerank(found, seen)
         return CaptionAnswer(found.words, found.log_probabilities, found.maps.unflatten(-1, seen.size))
 
     # ---- learning and measuring ----------------------------------------------------------------------------
@@ -204,13 +216,15 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs | Drawn,
         own_words = self.scheduled_sampling if self.training else 0.0
         # many small steps, each from what the one before has left: casting costs more than it saves
         with torch.autocast(seen.tokens.device.type, enabled=False):
-            return self.network.teach(seen, captions[..., :longest], own_words)
+            taught = self.network.teach(seen, captions[..., :longest], own_words)
+        return taught._replace(seen=seen)
 
     def loss(self, outputs: CaptionOutputs | Drawn, batch: CaptionBatch) -> dict[str, Part]:
         if isinstance(outputs, Drawn):
             assert self.known is not None, "prepare has not been called"
             return self_critical_losses(outputs, batch.captions, self.vocabulary, self.known)
-        return caption_losses(outputs, self.label_smoothing, self.alpha_c)
+        taught = caption_losses(outputs, self.label_smoothing, self.alpha_c)
+        return {**taught, **self.rerank.losses(outputs, batch)}
 
     def evaluate(self, batch: CaptionBatch) -> tuple[dict[str, Part], CaptionAnswer]:
         """The loss of the references, and what is said without them."""
@@ -313,14 +327,3 @@ def some_references(captions: Tensor, count: int) -> Tensor:
     places = draws.uniform(len(captions), captions.shape[1]).to(captions.device)
     rows = (places + there).topk(min(count, captions.shape[1]), dim=1).indices
     return captions.gather(1, rows[..., None].expand(-1, -1, captions.shape[2]))
-
-
-def _classes(class_names: Sequence[str], vocabulary: Sequence[str]) -> dict[int, int]:
-    """From the number of a word to the class that it names, for classes of one word."""
-    numbers = numbered(vocabulary)
-    named: dict[int, int] = {}
-    for label, name in enumerate(class_names):
-        words: list[Any] = words_of(name)
-        if len(words) == 1 and words[0] in numbers:
-            named[numbers[words[0]]] = label
-    return named

@@ -1,11 +1,13 @@
 """The pointing game: whether a word was looked for where its object is (after Zhang et al., ECCV 2016,
 section 4.1, with the maximum of an attention map)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from vision_apps.data.captions.words import numbered, words_of
 
 Size = tuple[int, int]  # height and width
 
@@ -42,3 +44,14 @@ def pointing(
     if not hits:
         return Pointing(words.new_zeros(0).bool(), maps.new_zeros(0).double())
     return Pointing(torch.cat(hits), torch.cat(chance))
+
+
+def named_classes(class_names: Sequence[str], vocabulary: Sequence[str]) -> dict[int, int]:
+    """From the number of a word to the class that it names, for classes of one word."""
+    numbers = numbered(vocabulary)
+    named: dict[int, int] = {}
+    for label, name in enumerate(class_names):
+        words = words_of(name)
+        if len(words) == 1 and words[0] in numbers:
+            named[numbers[words[0]]] = label
+    return named

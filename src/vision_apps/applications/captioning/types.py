@@ -1,10 +1,13 @@
 """What travels between data, captioners, module and user."""
 
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from torch import Tensor
 
 from vision_apps.core.fields import Boxes, Pixels, RowsOf, Text
+
+if TYPE_CHECKING:
+    from vision_apps.applications.captioning.captioner import Seen
 
 
 class CaptionBatch(NamedTuple):
@@ -34,3 +37,4 @@ class CaptionOutputs(NamedTuple):
     captions: Tensor  # int64 [B, R, L], zeros past the end
     logits: Tensor  # [B, R, L, V]
     maps: Tensor  # [B, R, L, P], each sums to 1
+    seen: "Seen | None" = None  # what was looked at

@@ -1,0 +1,1 @@
+"""Re-ranking: the captions of a beam search in another order, by more than how likely they are."""
