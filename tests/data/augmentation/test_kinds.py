@@ -43,6 +43,8 @@ CASES: dict[str, Augmentation] = {
     "Flip": Flip(),
     "Flip, vertical": Flip(axis="vertical"),
     "Rotate90": Rotate90(),
+    "Flip, no directions": Flip(directions=False),
+    "Rotate90, no directions": Rotate90(directions=False),
     "RandomResizedCrop": RandomResizedCrop([40, 56], scale=(0.3, 1.0)),
     "Cutout": Cutout(8),
     "MixUp": MixUp(6),
@@ -61,6 +63,13 @@ CASES: dict[str, Augmentation] = {
 OVER = {"Cutout", "MixUp", "CutMix", "RandAugment"}  # what describes places is not true after them
 MIXED = {"MixUp", "CutMix", "Mosaic", "Mosaic, of some, with little room"}
 TURNED = {"Flip", "Flip, vertical", "Rotate90", "RandAugment"}
+SHIFTED = {
+    "Flip",
+    "Flip, vertical",
+    "Rotate90",
+    "Flip, no directions",
+    "Rotate90, no directions",
+}  # whole pixels
 MIXED_ALONE = MIXED - {"MixUp", "CutMix"}  # pictures without their classes
 BOXED = OVER | {"Elastic", "RandomCrop, reflected"}
 
@@ -283,7 +292,7 @@ TAKEN: dict[str, tuple[dict[str, tuple[Any, Tensor]], set[str]]] = {
     "masks": ({"area": (Mask(), PIXELS)}, OVER),
     "truths per pixel": (
         {"depth": (PixelTruth(), PIXELS)},
-        ALL - {"Flip", "Flip, vertical", "Rotate90", "RandomCrop, reflected"},
+        ALL - {*SHIFTED, "RandomCrop, reflected"},
     ),
     "boxes with classes": (BOXES, BOXED),
     "boxes": ({"spots": (Boxes(), CORNERS)}, BOXED),

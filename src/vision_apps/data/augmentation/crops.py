@@ -59,15 +59,26 @@ class RandomCrop(BatchTransform):
         )
 
 
+def _turns(directions: bool) -> Effect:
+    """What mirroring and turning do: where nothing says directions, all that is said of a picture stays."""
+    return Effect.TURNS if directions else Effect(0)
+
+
 @dataclass
 class Flip(BatchTransform):
-    """Mirror each image with probability ``p``: left to right, or top to bottom with ``vertical``."""
+    """Mirror each image with probability ``p``: left to right, or top to bottom with ``vertical``.
 
-    effects = Effect.TURNS
+    Args:
+        directions: what is said of the pictures may say left or right, and is refused; false where it never
+            does, as of pictures from above.
+    """
+
     p: float = 0.5
     axis: Literal["horizontal", "vertical"] = "horizontal"
+    directions: bool = True
 
     def __post_init__(self) -> None:
+        self.effects = _turns(self.directions)
         if self.axis not in ("horizontal", "vertical"):
             raise ConfigError(f"data.augment: Flip's axis is {self.axis!r}; expected horizontal or vertical")
 
@@ -86,11 +97,19 @@ class Flip(BatchTransform):
         )
 
 
+@dataclass
 class Rotate90(BatchTransform):
     """Turn each image by 0 to 3 quarters, drawn evenly: for pictures without an up, from above or through a
-    microscope. They have to be square."""
+    microscope. They have to be square.
 
-    effects = Effect.TURNS
+    Args:
+        directions: as `Flip` has it.
+    """
+
+    directions: bool = True
+
+    def __post_init__(self) -> None:
+        self.effects = _turns(self.directions)
 
     def changed(self, parts: Parts) -> dict[str, Tensor]:
         B, H, W = parts.size

@@ -70,8 +70,8 @@ _UNTRUE: tuple[tuple[Effect, type[Kind] | tuple[type[Kind], ...], str], ...] = (
     (Effect.REPEATS, Boxes, "a reflected border shows objects again, without boxes; use mode: constant"),
 )
 _DIRECTIONS = (
-    "it may say left and right, and pictures are mirrored or turned; use RandomZoom, or say "
-    "directional=False in its kind if it says no directions"
+    "it may say left and right, and pictures are mirrored or turned; use RandomZoom, or say directions: "
+    "false of Flip and Rotate90 where yours says none (directional=False in its kind where none does)"
 )
 _KNOWN = (Pixels, Mask, PixelTruth, Boxes, RowsOf, Links, Text, Label, Stays)
 
