@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vision_apps.applications.vqa.film import Film
-from vision_apps.applications.vqa.module import Vqa, questions_of
+from vision_apps.applications.vqa.module import LONGEST, Vqa, questions_of
 from vision_apps.applications.vqa.pictures import lit_up
 from vision_apps.applications.vqa.question_encoder import QuestionEncoder
 from vision_apps.applications.vqa.types import VqaBatch, VqaInputs, VqaOutputs
@@ -83,6 +83,18 @@ def test_a_typed_question_becomes_numbers() -> None:
 def test_what_cannot_be_asked_is_told(text: str, why: str) -> None:
     with pytest.raises(DataError, match=why):
         application().encode(picture(), {"question": text})
+
+
+@pytest.mark.parametrize("settings", [{}, {"longest": 3}])
+def test_a_question_of_ten_thousand_words_is_cut_and_told(
+    settings: dict[str, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    words = settings.get("longest", LONGEST)
+    inputs = application(**settings).encode(picture(), {"question": "is it red? " + 5000 * "what is "})
+    assert inputs.questions.shape == (1, 2, words)
+    assert inputs.questions[0, 0].tolist()[:3] == [3, 4, 5] and inputs.questions[0, 1].all()
+    (told,) = caplog.messages
+    assert f"has 10000 words, and the first {words} are read" in told
 
 
 def test_usual_questions_are_asked_where_none_is_typed() -> None:

@@ -85,6 +85,41 @@ def test_unknown_words_and_answers_outside_the_list_are_counted(folder: Path) ->
     assert "val: 1 of 1 questions have unknown words" in told
 
 
+def test_a_run_that_is_tested_on_other_questions_keeps_its_words_answers_and_types(folder: Path) -> None:
+    facts = data(folder).facts
+    written(folder, [a_row(0, "is it what?", "no"), a_row(1, "why it?", "so")], "train.jsonl")
+    other = QuestionRows(str(folder), image_size=8, batch_size=2)
+    other.batch_type, other.known_facts = VqaBatch, facts
+    other.prepare_data()
+    for name in ("vocabulary", "answer_names", "type_names"):
+        assert other.facts[name] == facts[name]
+    samples = [other.samples("train")[row] for row in range(2)]
+    texts = [spelled(one["questions"][0].tolist(), facts["vocabulary"]) for one in samples]  # type: ignore[arg-type]
+    assert sorted(texts) == ["<unknown> it", "is it what"]
+    assert sorted(int(one["answers"][0]) for one in samples) == [-1, 1]
+    assert sorted(int(one["question_types"][0]) for one in samples) == [0, 3], "of no known type: other"
+
+
+def test_a_question_of_ten_thousand_words_is_cut_and_counted(folder: Path) -> None:
+    written(folder, [*SPLITS["train.jsonl"], a_row(2, 10_000 * "so ")], "train.jsonl")
+    found = data(folder, longest=6)
+    assert found.facts["longest"] == 6
+    assert found.samples("train")[0]["questions"].shape[1] == 6
+    told = "\n".join(found.doctor())
+    assert "train: 1 of 5 questions have more words than data.longest=6" in told
+
+
+def test_questions_of_any_script(folder: Path) -> None:
+    for name in SPLITS:
+        written(folder, [a_row(4, "यह हिन्दी है?", "हाँ"), a_row(5, "是红色吗？", "不")], name)
+    found = data(folder)
+    assert sorted(found.facts["answer_names"]) == ["हाँ", "不"]  # type: ignore[call-overload]
+    assert {"हिन्दी", "红"} < {*found.facts["vocabulary"]}  # type: ignore[misc]
+    for row in range(2):
+        sample = found.samples("test")[row]
+        assert UNKNOWN not in sample["questions"] and sample["answers"][0] >= 0
+
+
 def test_what_is_measured_with_comes_only_where_it_is_measured(folder: Path) -> None:
     found = data(folder)
     assert "other_images" not in found.samples("train")[0]

@@ -14,6 +14,11 @@ from vision_apps.data.questions import words
         ("isn\N{RIGHT SINGLE QUOTATION MARK}t 'quoted'", ["isn't", "quoted"]),
         ("\u00c4PFEL", ["\u00e4pfel"]),
         ("?! ...", []),
+        ("gro\u0308\u00dfe", ["gr\u00f6\u00dfe"]),  # one letter, however it was typed
+        ("Какого цвета куб?", ["какого", "цвета", "куб"]),
+        ("यह हिन्दी है।", ["यह", "हिन्दी", "है"]),
+        ("ما لون المكعب؟", ["ما", "لون", "المكعب"]),
+        ("是红色吗？", ["是", "红", "色", "吗"]),
     ],
 )
 def test_words_are_lower_case_without_signs(text: str, expected: list[str]) -> None:

@@ -1,6 +1,7 @@
 """The application: questions about a picture, each answered by one of a list of answers."""
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -24,7 +25,11 @@ from vision_apps.data.resizing import ResizeMode, resize_picture
 from vision_apps.networks.pixels import PixelNormalization
 
 MEASURED = 500  # training pictures whose answers are counted: some thousand questions
+LONGEST = 100  # words of a question where the data do not say: an attention between more takes gigabytes
 _NAMED = 12  # words in an error
+_SHOWN = 40  # letters of a question in a warning
+
+log = logging.getLogger(__name__)
 
 
 class Vqa(VisionModule[VqaBatch, VqaInputs, VqaOutputs, VqaAnswer]):
@@ -44,6 +49,7 @@ class Vqa(VisionModule[VqaBatch, VqaInputs, VqaOutputs, VqaAnswer]):
         objective: ``cross_entropy`` with the true answer, ``bce`` with the share that people's answers give
             each one; ``auto``: bce where people answered.
         blind: the network sees no picture: what is right then was told by the words of the question.
+        longest: words of a question; more are cut off, as the data do, and that is told.
     """
 
     words: Mapping[str, str] = {
@@ -68,6 +74,7 @@ class Vqa(VisionModule[VqaBatch, VqaInputs, VqaOutputs, VqaAnswer]):
         resize_mode: ResizeMode = "letterbox",
         objective: Objective = "auto",
         blind: bool = False,
+        longest: int = LONGEST,
         optimizer: Callable[..., torch.optim.Optimizer] | None = None,
         scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
     ) -> None:
@@ -93,6 +100,7 @@ class Vqa(VisionModule[VqaBatch, VqaInputs, VqaOutputs, VqaAnswer]):
         self.resize_mode = resize_mode
         self.by_people = objective == "bce" or (objective == "auto" and people > 0)
         self.blind = blind
+        self.longest = longest
         self.conditional = (*self.conditional, *map(measures.of_type, type_names))
         self.presentation = VqaPresentation(vocabulary, answer_names, self.size, resize_mode)
         self.exportable = VqaExport(self)
@@ -117,7 +125,12 @@ class Vqa(VisionModule[VqaBatch, VqaInputs, VqaOutputs, VqaAnswer]):
                     f"question: no word of {text!r} was in the questions of the training; some that were: "
                     f"{some(list(self.numbers), _NAMED)}"
                 )
-        return VqaInputs(images, table(numbers)[None])
+            if len(own) > self.longest:
+                log.warning(
+                    "question: %r... has %d words, and the first %d are read (data.longest)",
+                    *(text[:_SHOWN], len(own), self.longest),
+                )
+        return VqaInputs(images, table([own[: self.longest] for own in numbers])[None])
 
     def outputs(self, inputs: VqaInputs) -> VqaOutputs:
         pixels = self.normalize(resize_picture(inputs.images, self.size, self.resize_mode)[0])

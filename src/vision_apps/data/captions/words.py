@@ -12,23 +12,15 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from vision_apps.data.letters import LETTER, SIGN
+
 PAST, END, UNKNOWN = range(3)  # numbers that are no words; what comes before the first word is PAST too
 SPECIAL = ("", "<end>", "<unknown>")
 
-# Scripts without spaces: each sign is a word.
-_SIGN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
-# Neither space nor punctuation. Not ``\w``, which leaves out the vowel signs of Devanagari and others.
-_MARKS = (  # ASCII, Latin-1, Arabic, Devanagari, general, CJK, full width
-    r"!-/:-@\[-`{-~\u00a1-\u00a9\u00ab-\u00b4\u00b6-\u00b9\u00bb-\u00bf\u060c\u061b\u061f\u0964\u0965"
-    r"\u2010-\u205e\u3000-\u303f\uff00-\uff0f\uff1a-\uff20"
-)
-_LETTER = rf"[^\s{_MARKS}{_SIGN}]"
 _CLITIC = r"'(?:s|m|d|re|ve|ll)"
-_NEGATION = re.compile(rf"(?<={_LETTER})(n't)(?!{_LETTER})")
-_ENDING = re.compile(rf"(?<={_LETTER})({_CLITIC})(?!{_LETTER})")
-_TOKEN = re.compile(
-    rf"n't(?!{_LETTER})|{_CLITIC}(?!{_LETTER})|{_LETTER}+(?:[-.,:/']{_LETTER}+)*|[{_SIGN}]|\S"
-)
+_NEGATION = re.compile(rf"(?<={LETTER})(n't)(?!{LETTER})")
+_ENDING = re.compile(rf"(?<={LETTER})({_CLITIC})(?!{LETTER})")
+_TOKEN = re.compile(rf"n't(?!{LETTER})|{_CLITIC}(?!{LETTER})|{LETTER}+(?:[-.,:/']{LETTER}+)*|[{SIGN}]|\S")
 _DROPPED = frozenset("'`\"().?!,:-;{}[]…“”„«»¡¿–—،؛؟।॥。，、！？；：（）「」")
 
 

@@ -75,7 +75,8 @@ class QuestionData(ResizedData):
     answered, ``human_answers`` int64 [Q, P]; and, to measure with, ``other_images`` uint8 [3, H, W], the next
     picture of the split.
 
-    A subclass reads its format in ``read``. Words, answers and types are those of the training split.
+    A subclass reads its format in ``read``. Words, answers and types are those of the training split, or of
+    the run that is gone on with or tested.
 
     Args:
         most_answers, least_answer: the list of answers has at most so many, the commonest, each the true one
@@ -89,7 +90,7 @@ class QuestionData(ResizedData):
     fields = ("images", "questions", "answers", "question_types", "human_answers", "other_images")
     to_measure = ("other_images",)
     fact_names = (
-        *("vocabulary", "answer_names", "type_names", "people", "usual_questions"),
+        *("vocabulary", "answer_names", "type_names", "people", "usual_questions", "longest"),
         *("image_size", "resize_mode", "mean", "std"),
     )
     title = "questions about pictures"
@@ -176,16 +177,26 @@ class QuestionData(ResizedData):
 
     @cached_property
     def vocabulary(self) -> list[str]:
-        return vocabulary_of((one.question for one in self._training), self.least_word)
+        return self._of_run("vocabulary") or vocabulary_of(
+            (one.question for one in self._training), self.least_word
+        )
 
     @cached_property
     def answer_list(self) -> AnswerList:
+        if known := self._of_run("answer_names"):
+            return AnswerList(known)
         return AnswerList.of((one.answers for one in self._training), self.most_answers, self.least_answer)
 
     @cached_property
     def type_names(self) -> list[str]:
+        if known := self._of_run("type_names"):
+            return known
         counts = Counter(name for name in map(type_of, self._training) if name != OTHER)
         return [*sorted(counts, key=lambda name: (-counts[name], name))[:_TYPES], OTHER]
+
+    def _of_run(self, name: str) -> list[str]:
+        """The run's own list, whose numbers its network knows; empty where there is no run."""
+        return list((self.known_facts or {}).get(name, []))
 
     @cached_property
     def usual_questions(self) -> dict[str, str]:
@@ -215,6 +226,7 @@ class QuestionData(ResizedData):
             "type_names": self.type_names,
             "people": self.people,
             "usual_questions": self.usual_questions,
+            "longest": self.longest,
             "resize_mode": self.resize_mode,
         }
 
@@ -247,7 +259,7 @@ class QuestionData(ResizedData):
             torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)]),
             table(texts, length=self._most[1]),
             torch.tensor([self.answer_list.number(one.answers) for one in questions]),
-            torch.tensor([types.get(type_of(one), types[OTHER]) for one in questions]),
+            torch.tensor([types.get(type_of(one), types.get(OTHER, -1)) for one in questions]),
             torch.tensor([self.answer_list.of_people(one.answers) for one in questions]),
         )
 
@@ -264,8 +276,15 @@ class QuestionData(ResizedData):
         for split in SPLITS:
             questions = AskedPictures(self.listings[split].items[: self.limits[split]]).questions
             unlisted = sum(self.answer_list.number(one.answers) < 0 for one in questions)
-            unknown = sum(UNKNOWN in encoded(one.question, numbers) for one in questions)
-            for what, count in (("an answer that is not in the list", unlisted), ("unknown words", unknown)):
+            texts = [encoded(one.question, numbers) for one in questions]
+            found = {
+                "an answer that is not in the list": unlisted,
+                "unknown words": sum(UNKNOWN in text for text in texts),
+                f"more words than data.longest={self.longest}, after which they are cut": sum(
+                    len(text) > self.longest for text in texts
+                ),
+            }
+            for what, count in found.items():
                 if count:
                     yield f"{split}: {count} of {len(questions)} questions have {what}"
         paths: dict[str, Sequence[str]] = {split: self.listings[split].pictures for split in SPLITS}

@@ -1,21 +1,26 @@
 """From the text of a question to numbers: words, and the list that numbers them."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from vision_apps.data.letters import LETTER, SIGN
+
 END, UNKNOWN = 0, 1  # past the end of a text; a word that the list has not
 RESERVED = ("", "<unknown>")  # what stands in the list for these two
 
-_WORD = re.compile(r"\w+(?:'\w+)*")
+_WORD = re.compile(rf"{LETTER}+(?:'{LETTER}+)*|[{SIGN}]")
 
 
 def words_of(text: str) -> list[str]:
-    """Lower case, split at all that is neither letter, digit nor an apostrophe within a word."""
-    return _WORD.findall(text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
+    """Lower case, split at all that is neither letter, digit nor an apostrophe within a word; of scripts
+    without spaces each sign."""
+    whole = unicodedata.normalize("NFC", text).lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    return _WORD.findall(whole)
 
 
 def vocabulary_of(texts: Iterable[str], least: int = 1) -> list[str]:
