@@ -275,6 +275,7 @@ def described(checkpoint: Mapping[str, Any], source: str = "checkpoint") -> Visi
     try:
         _require_networks(config["model"])
         _require_networks(config["module"])
+        _require_networks(facts)  # a network that is part of another is one of them
         module = build_module(config, facts, trainable=False, trained=True)
         if not isinstance(module, VisionModule):
             raise ConfigError(f"module: expected a VisionModule, got {type(module).__name__}")

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from vision_apps.applications.captioning.attention_lstm import AttentionLstm
 from vision_apps.applications.captioning.module import Captioning, some_references
-from vision_apps.applications.captioning.types import CaptionBatch
+from vision_apps.applications.captioning.types import CaptionBatch, CaptionInputs
 from vision_apps.core import ranks
 from vision_apps.core.errors import ConfigError
-from vision_apps.core.fields import ImageInputs, row
+from vision_apps.core.fields import row
 from vision_apps.core.losses import values
 from vision_apps.data.captions.words import END, SPECIAL
 from vision_apps.networks.backbones import Small
@@ -58,7 +58,7 @@ def trained(own: Captioning, steps: int = 60) -> float:
 
 def said(own: Captioning, images: Tensor) -> list[list[int]]:
     with torch.inference_mode():
-        return own(ImageInputs(images)).words[:, 0].tolist()
+        return own(CaptionInputs(images)).words[:, 0].tolist()
 
 
 @pytest.mark.slow
@@ -72,7 +72,7 @@ def test_it_learns_to_say_what_it_sees() -> None:
         parts, measured = own.evaluate(batch)
         assert own.quality(answer, batch).tolist() == [1] * 4
     for one, other in zip(answer, measured, strict=True):
-        assert torch.equal(one, other)
+        assert (one is None and other is None) or torch.equal(one, other)
     assert values(parts)["loss"] < 0.1
     # the probability of what is said, by the words before it
     with torch.inference_mode():
@@ -139,10 +139,10 @@ def test_a_step_draws_references_that_are_there() -> None:
 def test_any_picture_is_seen_at_the_network_s_size() -> None:
     own = module(image_size=[16, 24], resize_mode="letterbox").eval()
     with torch.inference_mode():
-        answer = own(ImageInputs(torch.randint(256, (2, 3, 50, 20), dtype=torch.uint8)))
+        answer = own(CaptionInputs(torch.randint(256, (2, 3, 50, 20), dtype=torch.uint8)))
     assert answer.words.shape == (2, 3, 4) and answer.maps.shape == (2, 3, 4, 2, 3)
     torch.testing.assert_close(answer.maps[:, 0, 0].sum((1, 2)), torch.ones(2))
-    inputs = ImageInputs(torch.randint(256, (1, 3, 50, 20), dtype=torch.uint8))
+    inputs = CaptionInputs(torch.randint(256, (1, 3, 50, 20), dtype=torch.uint8))
     (drawn,) = own.presentation.draw_answer(inputs, row(answer, 0))
     assert drawn.dtype == torch.uint8 and drawn.shape[0] == 3
 

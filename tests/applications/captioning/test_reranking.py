@@ -18,10 +18,9 @@ from vision_apps.applications.captioning.reranking.matching import Matching, mis
 from vision_apps.applications.captioning.reranking.nouns import NounAgreement
 from vision_apps.applications.captioning.reranking.ranker import Ranker
 from vision_apps.applications.captioning.reranking.scorer import Candidates, Scorer
-from vision_apps.applications.captioning.types import CaptionBatch, CaptionOutputs
+from vision_apps.applications.captioning.types import CaptionBatch, CaptionInputs, CaptionOutputs
 from vision_apps.core import ranks
 from vision_apps.core.errors import ConfigError
-from vision_apps.core.fields import ImageInputs
 from vision_apps.core.losses import values
 from vision_apps.data.captions.words import END, SPECIAL
 from vision_apps.networks.backbones import Small
@@ -213,9 +212,9 @@ def module(**settings: Any) -> Captioning:
 def test_a_scorer_of_somebody_s_own_orders_the_answer() -> None:
     images = torch.randint(256, (3, 3, 16, 16), dtype=torch.uint8)
     with torch.inference_mode():
-        plain = module()(ImageInputs(images))
+        plain = module()(CaptionInputs(images))
         own = module(rerank={"likes": Likes(BLUE, 100.0)})
-        answer = own(ImageInputs(images))
+        answer = own(CaptionInputs(images))
         parts, measured = own.evaluate(CaptionBatch(images, torch.tensor([[[RED, END]]]).expand(3, 1, 2)))
     for one, other in zip(answer, measured, strict=True):
         assert torch.equal(one, other), "what is answered is what is measured"
@@ -235,7 +234,7 @@ def test_a_caption_has_the_same_scores_by_whatever_way_it_came() -> None:
     assert own.chooser.weights == ["module.rerank.coverage.weight"]
     told = "it has not learned which classes are seen; train with module.rerank.nouns.loss=0.1"
     assert own.chooser.left_out == {"module.rerank.nouns.weight": told}
-    inputs = ImageInputs(torch.randint(256, (1, 3, 16, 16), dtype=torch.uint8))
+    inputs = CaptionInputs(torch.randint(256, (1, 3, 16, 16), dtype=torch.uint8))
     with torch.inference_mode():
         answer = own(inputs)
         (texts,) = own.chooser.candidates(answer)
@@ -297,6 +296,6 @@ def test_the_scorers_learn_beside_the_captions() -> None:
     texts = ["red left", "red right", "blue left", "blue right"]
     assert own.chooser is not None
     with torch.inference_mode():
-        scores = torch.stack([own.chooser.scores(ImageInputs(images[n : n + 1]), texts) for n in range(4)])
+        scores = torch.stack([own.chooser.scores(CaptionInputs(images[n : n + 1]), texts) for n in range(4)])
     assert scores[..., 2].argmax(1).tolist() == [0, 1, 2, 3]
     assert (scores[:2, :2, 1] > 0.8).all() and (scores[:2, 2:, 1] < 0.2).all()

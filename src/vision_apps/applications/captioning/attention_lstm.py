@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from vision_apps.applications.captioning.captioner import Captioner, Memory, Seen, State, Step
+from vision_apps.applications.captioning.regions import Looked
 from vision_apps.applications.captioning.types import CaptionOutputs
 from vision_apps.core import draws
 from vision_apps.data.captions.words import PAST
@@ -13,7 +14,7 @@ from vision_apps.networks.backbones import Backbone
 
 
 class AttentionLstm(Captioner):
-    """An LSTM that looks at the places of a picture anew before each word.
+    """An LSTM that looks at the places of a picture, its regions, or both anew before each word.
 
     Args:
         backbone: its coarsest map is looked at; of any size.
@@ -21,7 +22,7 @@ class AttentionLstm(Captioner):
         hidden: features of the LSTM.
         attention: features that places and state are compared in.
         dropout: probability of dropping a word's feature or one that the next word is told from.
-        places: see `Captioner`.
+        places, features, regions, region_width: see `Captioner`.
     """
 
     def __init__(
@@ -33,8 +34,11 @@ class AttentionLstm(Captioner):
         attention: int = 64,
         dropout: float = 0.3,
         places: bool = True,
+        features: Looked = "grid",
+        regions: str | None = None,
+        region_width: int | None = None,
     ) -> None:
-        super().__init__(backbone, places)
+        super().__init__(backbone, places, features, regions, region_width)
         self.words = nn.Embedding(len(vocabulary), embedding)
         self.start = nn.Linear(self.features, 2 * hidden)
         self.of_places = nn.Linear(self.features, attention)

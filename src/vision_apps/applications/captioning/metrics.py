@@ -12,7 +12,7 @@ from torchmetrics import Metric
 from torchmetrics.functional.text import bleu_score
 
 from vision_apps.applications.captioning.cider import cider_d
-from vision_apps.applications.captioning.pointing import pointing
+from vision_apps.applications.captioning.pointing import Regions, pointing
 from vision_apps.applications.captioning.rouge_l import rouge_l
 from vision_apps.applications.captioning.types import CaptionAnswer, CaptionBatch
 from vision_apps.data.captions.words import END, decoded, from_bytes
@@ -66,8 +66,10 @@ class CaptionMetrics(Metric):
         if batch.boxes is None or batch.box_labels is None:
             return
         size = (batch.images.shape[-2], batch.images.shape[-1])
-        best, maps = answer.words[:, 0], answer.maps[:, 0]
-        found = pointing(best, maps, batch.boxes, batch.box_labels, self.classes, size)
+        best, maps, regions = answer.words[:, 0], answer.maps[:, 0], None
+        if answer.region_boxes is not None and answer.region_weights is not None:
+            regions = Regions(answer.region_boxes, answer.region_weights[:, 0])
+        found = pointing(best, maps, batch.boxes, batch.box_labels, self.classes, size, regions)
         self.hits += found.hits.sum()
         self.nouns += len(found.hits)
         self.chance += found.chance.sum()

@@ -11,25 +11,38 @@ from torchmetrics import MetricCollection
 from vision_apps.applications.captioning.beam import Next, State, beam_search
 from vision_apps.applications.captioning.captioner import Captioner, Seen, Step
 from vision_apps.applications.captioning.cider import Frequencies
+from vision_apps.applications.captioning.exporting import CaptionExport
 from vision_apps.applications.captioning.losses import caption_losses
 from vision_apps.applications.captioning.metrics import CaptionMetrics, commonest, told
 from vision_apps.applications.captioning.pointing import named_classes
 from vision_apps.applications.captioning.presentation import CaptionPresentation
+from vision_apps.applications.captioning.region_inputs import (
+    NO_REGIONS,
+    REGION_WORDS,
+    encoded,
+    example_regions,
+    restored,
+    sizes_of,
+)
 from vision_apps.applications.captioning.reranking.chooser import CaptionChooser
 from vision_apps.applications.captioning.reranking.ranker import Ranker
 from vision_apps.applications.captioning.reranking.scorer import Scorer
 from vision_apps.applications.captioning.rouge_l import rouge_l
 from vision_apps.applications.captioning.self_critical import Drawn, draw, known_of, self_critical_losses
-from vision_apps.applications.captioning.types import CaptionAnswer, CaptionBatch, CaptionOutputs
+from vision_apps.applications.captioning.types import (
+    CaptionAnswer,
+    CaptionBatch,
+    CaptionInputs,
+    CaptionOutputs,
+)
 from vision_apps.core import draws
 from vision_apps.core.conventions import height_width
-from vision_apps.core.errors import require_no
-from vision_apps.core.exportable import Exportable
-from vision_apps.core.fields import ImageInputs
+from vision_apps.core.errors import DataError, require_no
 from vision_apps.core.losses import Part
 from vision_apps.core.module import VisionModule
+from vision_apps.data.captions.detected import RegionDetector
 from vision_apps.data.captions.words import END, PAST, SPECIAL, UNKNOWN
-from vision_apps.data.resizing import ResizeMode, resize_picture
+from vision_apps.data.resizing import ResizeMode, resize_boxes, resize_picture
 from vision_apps.networks.grid_features import evaluating
 from vision_apps.networks.pixels import PixelNormalization
 
@@ -37,7 +50,7 @@ MEASURED = 200  # training pictures whose captions the constant one is chosen fr
 JUDGED = 1000  # those in whose captions n-grams are counted for rewards
 
 
-class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs | Drawn, CaptionAnswer]):
+class Captioning(VisionModule[CaptionBatch, CaptionInputs, CaptionOutputs | Drawn, CaptionAnswer]):
     """A sentence about the picture, the words of which come from the vocabulary of the training captions.
 
     Training tells each word after the true ones before it, in all references of a picture. Validation, test
@@ -63,6 +76,7 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs | Drawn,
             references beside them; with one, its rival is the greedy caption, with more the mean of the
             others. 0: true captions are taught. See `self_critical.self_critical_losses`.
         blind: the network never sees a picture, in training or after: what language alone gives.
+        detector: finds the regions of pictures that come without, in a run that took them from it.
     """
 
     conditional = ("cider", "oracle_cider", "pointing", "pointing_chance")
@@ -90,6 +104,7 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs | Drawn,
         references_per_step: int | None = None,
         self_critical: int = 0,
         blind: bool = False,
+        detector: RegionDetector | None = None,
         optimizer: Callable[..., torch.optim.Optimizer] | None = None,
         scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
     ) -> None:
@@ -147,6 +162,9 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs | Drawn,
         self.self_critical = self_critical
         self.known: Frequencies | None = None  # what rewards are measured with
         self.blind = blind
+        self.detector = detector
+        if network.looked_at != "grid":
+            self.words = REGION_WORDS
         self.rerank = Ranker(rerank, network.features, length_penalty)
         self.presentation = CaptionPresentation(vocabulary, self.size, resize_mode)
         self.exportable = CaptionExport(self)
@@ -157,15 +175,31 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs | Drawn,
 
     # ---- from pixels to captions ---------------------------------------------------------------------------
 
-    def _seen(self, inputs: ImageInputs) -> Seen:
-        """What the network may look at, in single precision."""
+    def encode(self, images: Tensor | None, words: Mapping[str, str]) -> CaptionInputs:
+        assert images is not None
+        return encoded(images, words, self.network.region_width)
+
+    def _seen(self, inputs: CaptionInputs) -> Seen:
+        """What the network may look at, in single precision; its regions in pixels of the network's input."""
         images, _ = resize_picture(inputs.images, self.size, self.resize_mode)
-        seen: Seen = self.network(self.normalize(images))
+        seen: Seen = self.network(self.normalize(images), self._regions(inputs), inputs.region_features)
         tokens = torch.zeros_like(seen.tokens) * seen.tokens if self.blind else seen.tokens
         return seen._replace(tokens=tokens.float())
 
-    def forward(self, inputs: ImageInputs) -> CaptionAnswer:
-        return self._searched(self._seen(inputs))
+    def _regions(self, inputs: CaptionInputs) -> Tensor | None:
+        """The boxes to look at, in pixels of the network's input; none where the grid alone is looked at."""
+        if self.network.looked_at == "grid":
+            return None
+        boxes = inputs.regions
+        if boxes is None:
+            if self.detector is None:
+                raise DataError(NO_REGIONS)
+            boxes = self.detector(inputs.images)
+        return resize_boxes(boxes, sizes_of(inputs.images), self.size, self.resize_mode)
+
+    def forward(self, inputs: CaptionInputs) -> CaptionAnswer:
+        answer = self._searched(self._seen(inputs))
+        return restored(answer, inputs.images, self.size, self.resize_mode)
 
     def _searched(self, seen: Seen, width: int | None = None, best: int | None = None) -> CaptionAnswer:
         def step(words: Tensor, state: State) -> Next:
@@ -184,7 +218,12 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs | Drawn,
             length_penalty=self.length_penalty,
         )
         found = self.rerank(found, seen)
-        return CaptionAnswer(found.words, found.log_probabilities, found.maps.unflatten(-1, seen.size))
+        places = seen.size[0] * seen.size[1]
+        maps = found.maps[..., :places].unflatten(-1, seen.size)
+        answer = CaptionAnswer(found.words, found.log_probabilities, maps)
+        if seen.regions is None:
+            return answer
+        return answer._replace(region_boxes=seen.regions, region_weights=found.maps[..., places:])
 
     # ---- learning and measuring ----------------------------------------------------------------------------
 
@@ -230,7 +269,8 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs | Drawn,
         """The loss of the references, and what is said without them."""
         seen = self._seen(self.inputs(batch))
         with torch.autocast(seen.tokens.device.type, enabled=False):  # as in training
-            return self.loss(self._taught(seen, batch), batch), self._searched(seen)
+            parts, answer = self.loss(self._taught(seen, batch), batch), self._searched(seen)
+        return parts, restored(answer, batch.images, self.size, self.resize_mode)
 
     def build_metrics(self) -> MetricCollection:
         return MetricCollection({"captions": CaptionMetrics(self.vocabulary, self.classes)})
@@ -250,7 +290,10 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs | Drawn,
         return JUDGED if self.self_critical else MEASURED
 
     def prepare(self, batch: CaptionBatch) -> None:
-        """Keep the caption that is most like all of training pictures, and how often n-grams are said."""
+        """Keep the caption that is most like all of training pictures, how often n-grams are said, and the
+        weights of another run's detector."""
+        if self.detector is not None:
+            self.detector.load()
         found = commonest(batch.captions[:MEASURED].flatten(0, 1))[: self.length]
         self.constant[: len(found)] = found
         if self.self_critical:
@@ -286,32 +329,18 @@ class Captioning(VisionModule[CaptionBatch, ImageInputs, CaptionOutputs | Drawn,
         }
 
     def example(self) -> CaptionBatch:
-        """Noise, with two captions of the first words and with one."""
+        """Noise, with two captions of the first words and with one; two regions and one."""
         images = torch.randint(256, (2, 3, *self.size), dtype=torch.uint8, device=self.device)
         first, last = len(SPECIAL), len(self.vocabulary) - 1
         captions = torch.tensor([[[first, last, END], [first, END, PAST]], [[last, END, PAST], [PAST] * 3]])
         text = torch.frombuffer(bytearray(self.vocabulary[first].encode()), dtype=torch.uint8)
         references = torch.zeros(2, 2, len(text), dtype=torch.uint8)
         references[0, 0] = references[1, 0] = text
-        return CaptionBatch(images, captions.to(self.device), references.to(self.device))
-
-
-class CaptionExport(Exportable[ImageInputs, CaptionAnswer]):
-    """The whole search, for pictures of the network's size: it takes as many steps as the longest caption may
-    have."""
-
-    def __init__(self, module: Captioning) -> None:
-        notes = {
-            "words": "numbers of words of each caption, 1 is its end, 0 past it; the best caption first",
-            "log_probabilities": "natural logarithm, of each caption with its end",
-            "maps": "where each word was looked for: rows and columns over the picture",
-        }
-        super().__init__(module.forward, CaptionAnswer, notes, image_size=module.size)
-        self.module = module
-
-    def answer(self, graph: Callable[[ImageInputs], CaptionAnswer], inputs: ImageInputs) -> CaptionAnswer:
-        images, _ = resize_picture(inputs.images, self.module.size, self.module.resize_mode)
-        return graph(ImageInputs(images))
+        batch = CaptionBatch(images, captions.to(self.device), references.to(self.device))
+        if self.network.looked_at == "grid":
+            return batch
+        boxes, features = example_regions(self.size, self.network.region_width, self.device)
+        return batch._replace(regions=boxes, region_features=features)
 
 
 def some_references(captions: Tensor, count: int) -> Tensor:

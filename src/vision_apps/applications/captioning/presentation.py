@@ -9,8 +9,7 @@ from torch import Tensor
 
 from vision_apps.applications.captioning import pictures
 from vision_apps.applications.captioning.metrics import truths
-from vision_apps.applications.captioning.types import CaptionAnswer, CaptionBatch
-from vision_apps.core.fields import ImageInputs
+from vision_apps.applications.captioning.types import CaptionAnswer, CaptionBatch, CaptionInputs
 from vision_apps.core.presentation import Drawn, Presentation, Row, exact
 from vision_apps.data.captions.words import END, decoded
 from vision_apps.data.resizing import ResizeMode
@@ -18,7 +17,7 @@ from vision_apps.data.resizing import ResizeMode
 TRUTH, FOUND = (43, 160, 80), (235, 94, 40)
 
 
-class CaptionPresentation(Presentation[CaptionBatch, ImageInputs, CaptionAnswer]):
+class CaptionPresentation(Presentation[CaptionBatch, CaptionInputs, CaptionAnswer]):
     """The best captions, and a map for each word of the first.
 
     Args:
@@ -31,7 +30,7 @@ class CaptionPresentation(Presentation[CaptionBatch, ImageInputs, CaptionAnswer]
         self.mode: ResizeMode = mode
 
     def draw_with_truth(self, batch: CaptionBatch, answer: CaptionAnswer) -> Drawn:
-        found = self.describe(ImageInputs(batch.images), answer)
+        found = self.describe(CaptionInputs(batch.images), answer)
         rows = zip(batch.images.cpu(), found, truths(batch, self.vocabulary), strict=True)
         texts = [
             (image, [(row["caption"], FOUND), *((text, TRUTH) for text in references)])
@@ -41,7 +40,7 @@ class CaptionPresentation(Presentation[CaptionBatch, ImageInputs, CaptionAnswer]
             self._pages(texts, answer), ("the picture, where each word was looked for, and the truth",)
         )
 
-    def draw_answer(self, inputs: ImageInputs, answer: CaptionAnswer) -> list[Tensor]:
+    def draw_answer(self, inputs: CaptionInputs, answer: CaptionAnswer) -> list[Tensor]:
         texts = [
             (image, [(f"{one['caption']}   {one['log_probability']:.2f}", FOUND) for one in row["captions"]])
             for image, row in zip(inputs.images.cpu(), self.describe(inputs, answer), strict=True)
@@ -52,14 +51,18 @@ class CaptionPresentation(Presentation[CaptionBatch, ImageInputs, CaptionAnswer]
         self, texts: Sequence[tuple[Tensor, list[tuple[str, pictures.Color]]]], answer: CaptionAnswer
     ) -> list[Tensor]:
         pages = []
-        for (image, lines), words, maps in zip(texts, answer.words[:, 0], answer.maps[:, 0], strict=True):
-            said = decoded(words.tolist(), self.vocabulary)
-            own = maps[: len(said)].float().cpu()
+        for row, (image, lines) in enumerate(texts):
+            said = decoded(answer.words[row, 0].tolist(), self.vocabulary)
+            own = answer.maps[row, 0, : len(said)].float().cpu()
             weights = pictures.over(own, image.shape[-2:], self.size, self.mode) if said else own
-            pages.append(pictures.page(image, said, weights, lines))
+            regions = None
+            if answer.region_boxes is not None and answer.region_weights is not None:
+                of_words = answer.region_weights[row, 0, : len(said)].float().cpu()
+                regions = pictures.Weighed(answer.region_boxes[row].cpu(), of_words)
+            pages.append(pictures.page(image, said, weights, lines, regions))
         return pages
 
-    def describe(self, inputs: ImageInputs, answer: CaptionAnswer) -> list[Row]:
+    def describe(self, inputs: CaptionInputs, answer: CaptionAnswer) -> list[Row]:
         """``caption``, the best; ``captions``: all, with their log-probability (nat) and whether they ended
         by themselves."""
         rows = []

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vision_apps.core.conventions import Size
+from vision_apps.data.captions.regions import PictureRegions
 from vision_apps.data.captions.words import as_bytes, encoded
 from vision_apps.data.images import read_image
 from vision_apps.data.resizing import ResizeMode, resize_picture
@@ -47,6 +48,7 @@ class CaptionSamples:
     rows: int  # of captions per picture, in all splits alike; those past a picture's own are empty
     most: int  # words of a caption
     max_pixels: int
+    regions: PictureRegions | None = None  # of the same pictures
     ragged = ("references",)
 
     def __len__(self) -> int:
@@ -64,4 +66,6 @@ class CaptionSamples:
             sample["captions"] = encoded(words, self.table.numbers, self.rows, self.most)
         if "references" in self.fields:
             sample["references"] = as_bytes(words)
+        if self.regions is not None:
+            sample |= self.regions.of(index, self.fields)
         return sample

@@ -8,8 +8,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
+from vision_apps.core.data import Split, TensorSamples
 from vision_apps.core.errors import ConfigError
+from vision_apps.data.captions import region_source
+from vision_apps.data.captions.detected import regions_of
+from vision_apps.data.captions.region_source import Source, source_of
 from vision_apps.data.captions.words import as_bytes, encoded, numbered, vocabulary_of, words_of
 from vision_apps.data.scenes.colors import COLORS, MATERIALS
 from vision_apps.data.scenes.data import Scenes
@@ -28,6 +33,7 @@ PLACES = (
     *("on the left", "in the middle", "on the right"),
     *("in the bottom left", "at the bottom", "in the bottom right"),
 )
+_OBJECTS = "objects"
 TEMPLATES = ("{}", "there is {}")
 
 
@@ -36,15 +42,36 @@ class SceneCaptions(Scenes):
     that equals one of them has all facts right.
 
     Offers ``images`` uint8 [3, S, S]; ``captions`` int64 [R, L] and ``references`` uint8 [R, M], see
-    `captioning.types`; ``boxes`` float32 [2, 4] and ``box_labels`` int64 [2] as `views.SceneBoxes` has them.
+    `captioning.types`; ``boxes`` float32 [2, 4] and ``box_labels`` int64 [2] as `views.SceneBoxes` has them;
+    with ``regions`` these, float32 [R, 4] in the same way.
+
+    Args:
+        regions: boxes to look at: of a run of detection, its folder or a checkpoint; or ``objects``, the true
+            ones, which no picture comes with: what a perfect detector would give.
+        most_regions: of a picture, the best ones.
     """
 
-    fields: ClassVar[tuple[str, ...]] = ("images", "captions", "references", "boxes", "box_labels")
+    fields: ClassVar[tuple[str, ...]] = ("images", "captions", "references", "boxes", "box_labels", "regions")
     to_measure: ClassVar[tuple[str, ...]] = ("references",)
-    fact_names: ClassVar[tuple[str, ...]] = (*Scenes.fact_names, "vocabulary", "max_words", "resize_mode")
+    fact_names: ClassVar[tuple[str, ...]] = (
+        *Scenes.fact_names,
+        *("vocabulary", "max_words", "resize_mode"),
+        *region_source.FACTS,
+    )
 
-    def __init__(self, *, objects: Sequence[int] = (1, MOST), **scenes: Any) -> None:
+    def __init__(
+        self,
+        *,
+        objects: Sequence[int] = (1, MOST),
+        regions: str | None = None,
+        most_regions: int = 4,
+        **scenes: Any,
+    ) -> None:
         super().__init__(objects=objects, **scenes)
+        if most_regions < 1:
+            raise ConfigError(f"data.most_regions: {most_regions}; expected at least 1")
+        self.regions = regions
+        self.most_regions = most_regions
         if not 1 <= self.world.objects[0] <= self.world.objects[1] <= MOST:
             raise ConfigError(f"data.objects: {list(objects)}; expected [least, most] within 1..{MOST}")
         world = self.world
@@ -54,7 +81,40 @@ class SceneCaptions(Scenes):
     def facts(self) -> dict[str, object]:
         """The vocabulary is that of the language, whichever pictures were drawn."""
         own = {"vocabulary": self._vocabulary, "max_words": self._longest[0], "resize_mode": "stretch"}
-        return super().facts | own
+        found = self.region_source.facts if self.region_source else dict.fromkeys(region_source.FACTS)
+        return super().facts | own | found
+
+    @cached_property
+    def region_source(self) -> Source | None:
+        if self.regions is None or self.regions == _OBJECTS:
+            return Source() if self.regions else None
+        source = source_of(self.regions, self.most_regions, self.known_facts)
+        if source.files:
+            raise ConfigError(
+                f"data.regions: {self.regions} has boxes of files, and these pictures are in none; expected "
+                f"a run of detection, or {_OBJECTS}"
+            )
+        return source
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        there = self.region_source.offers if self.region_source else ()
+        return tuple(name for name in self.fields if name in there or name not in region_source.FIELDS)
+
+    def load(self, split: Split, fields: tuple[str, ...]) -> TensorSamples:
+        if "regions" not in fields:
+            return super().load(split, fields)
+        detector = self.region_source.detector if self.region_source else None
+        needed = "images" if detector else "boxes"
+        rendered = tuple({needed, *fields} - {"regions"})
+        found = super().load(split, rendered).fields
+        if detector:
+            images = found["images"]
+            assert isinstance(images, Tensor)
+            found["regions"] = regions_of(detector, images, f"regions of {split}")
+        else:
+            found["regions"] = found["boxes"]
+        return TensorSamples(**{name: found[name] for name in fields})
 
     @cached_property
     def _vocabulary(self) -> list[str]:

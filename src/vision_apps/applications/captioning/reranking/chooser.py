@@ -9,13 +9,12 @@ from vision_apps.applications.captioning.captioner import Captioner, Seen
 from vision_apps.applications.captioning.metrics import texts_of
 from vision_apps.applications.captioning.reranking.ranker import Ranker
 from vision_apps.applications.captioning.reranking.scorer import Candidates, likelihoods
-from vision_apps.applications.captioning.types import CaptionAnswer
+from vision_apps.applications.captioning.types import CaptionAnswer, CaptionInputs
 from vision_apps.core.choosing import Chooser
-from vision_apps.core.fields import ImageInputs
 from vision_apps.data.captions.words import PAST, encoded, numbered, words_of
 
 
-class CaptionChooser(Chooser[ImageInputs, CaptionAnswer]):
+class CaptionChooser(Chooser[CaptionInputs, CaptionAnswer]):
     """Any caption has scores, also one that no search has found: words that the vocabulary lacks are unknown
     ones, and of a longer caption than the captioner can say the first words count.
 
@@ -27,7 +26,7 @@ class CaptionChooser(Chooser[ImageInputs, CaptionAnswer]):
     def __init__(
         self,
         network: Captioner,
-        see: Callable[[ImageInputs], Seen],
+        see: Callable[[CaptionInputs], Seen],
         ranker: Ranker,
         vocabulary: Sequence[str],
         most: int,
@@ -47,14 +46,14 @@ class CaptionChooser(Chooser[ImageInputs, CaptionAnswer]):
     def candidates(self, answer: CaptionAnswer) -> list[list[str]]:
         return [texts_of(captions, self.vocabulary) for captions in answer.words.tolist()]
 
-    def scores(self, inputs: ImageInputs, candidates: Sequence[str]) -> Tensor:
+    def scores(self, inputs: CaptionInputs, candidates: Sequence[str]) -> Tensor:
         texts = [words_of(text) for text in candidates]
         words = encoded(texts, numbered(self.vocabulary), len(texts), self.most)
         found = self._known(inputs, words[None].to(inputs.images.device))
         own = likelihoods(found, self.length_penalty)
         return torch.stack([own, *(scorer(found) for scorer in self.scorers)], dim=-1)[0]
 
-    def _known(self, inputs: ImageInputs, captions: Tensor) -> Candidates:
+    def _known(self, inputs: CaptionInputs, captions: Tensor) -> Candidates:
         """Captions int64 [B, N, T] as if a search had found them."""
         seen = self.see(inputs)
         told = self.network.teach(seen, captions)
