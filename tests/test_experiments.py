@@ -107,3 +107,22 @@ def test_a_typical_caption_agrees_with_the_others(monkeypatch: pytest.MonkeyPatc
         "a river",
         "it",
     ]
+
+
+def test_the_commonest_answer_to_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(REPOSITORY / "experiments/easy_vqa")
+    import prior
+
+    train = [
+        ["is it red?", "no", 0],
+        ["is it red?", "yes", 1],
+        ["is it red?", "no", 2],
+        ["what is it?", "box", 0],
+    ]
+    test = [
+        ["is it red?", "no", 0],
+        ["is it red?", "yes", 1],
+        ["what is it?", "box", 1],
+        ["what now?", "no", 1],
+    ]
+    assert prior.prior(train, test) == {"all": 3 / 4, "is it": 1 / 2, "what is": 1, "what now?": 1}
