@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
 from torchvision.io import read_image
 
 from scripts import REPOSITORY, loaded, script
@@ -85,13 +87,16 @@ def test_captioners_stand_beside_what_they_have_to_beat(
     experiment = script("ucm_captions", monkeypatch, tmp_path)
     data = [f"data.{key}={value}" for key, value in KarpathyCaptions.fake(tmp_path / "captions").items()]
     own = ["data.file=null", "data.images=images"]
-    monkeypatch.setattr(sys, "argv", ["run.py", *data, *own, *SMALLEST])
+    boxes = tmp_path / "boxes.npz"
+    pictures = (tmp_path / "captions").rglob("*.jpg")
+    np.savez(boxes, **{f"{path.stem}_boxes": [[0, 0, 9, 12], [4, 4, 14, 14]] for path in pictures})
+    monkeypatch.setattr(sys, "argv", ["run.py", "--boxes", str(boxes), *data, *own, *SMALLEST])
     experiment.main()
     rows = [line.split("|")[1:-1] for line in (tmp_path / "table.md").read_text().splitlines()]
     assert {len(row) for row in rows} == {2 + len(experiment.METRICS)}
     titles = [row[0].strip() for row in rows[2:]]
     assert titles[:2] == ["*one caption for all pictures*", "*the nearest training picture's*"]
-    assert [row[1].strip() for row in rows[2:]] == ["", "", "0", "0", "0", "1", "2"]
+    assert [row[1].strip() for row in rows[2:]] == ["", "", "0", "0", "0", "1", "2", "0", "0"]
     assert all(0 <= float(figure) <= 10 for row in rows[2:] for figure in row[2:])
     # what is said of a training picture is a caption, so some words of it are right of another
     assert float(rows[3][2]) > 0
@@ -126,3 +131,14 @@ def test_the_commonest_answer_to_the_same_words(monkeypatch: pytest.MonkeyPatch)
         ["what now?", "no", 1],
     ]
     assert prior.prior(train, test) == {"all": 3 / 4, "is it": 1 / 2, "what is": 1, "what now?": 1}
+
+
+def test_boxes_are_neither_specks_nor_the_whole_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(REPOSITORY / "experiments/ucm_captions")
+    import boxes
+
+    speck, whole, first, second = [0, 0, 2, 2], [0, 0, 40, 20], [0, 0, 10, 10], [20, 5, 40, 20]
+    found = boxes.chosen(torch.tensor([speck, first, whole, second], dtype=torch.float32), 20, 40)
+    assert found.tolist() == [first, second]
+    many = torch.tensor([first], dtype=torch.float32).expand(boxes.MOST + 5, 4)
+    assert len(boxes.chosen(many, 20, 40)) == boxes.MOST

@@ -1,11 +1,13 @@
 """Train the captioners of aerial pictures and write the table, with what has to be beaten beside them.
 
-    python experiments/ucm_captions/run.py [key=value ...]
+    python experiments/ucm_captions/run.py [--boxes FILE] [key=value ...]
 
-The arguments go to every run (``data.root=...``). A run that is there and finished is not trained again; one
-that was interrupted goes on where it stopped.
+The arguments go to every run (``data.root=...``). With --boxes, a file as boxes.py writes it, captioners that
+look at regions stand in the table too. A run that is there and finished is not trained again; one that was
+interrupted goes on where it stopped.
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -36,9 +38,18 @@ class Variant(NamedTuple):
 
 
 VARIANTS = {
-    "blind": Variant("blind: it never sees a picture", ["experiment=ucm_captions", "module.blind=true"]),
+    "blind": Variant(
+        "blind: it never sees a picture, 4 epochs",
+        ["experiment=ucm_captions", "module.blind=true", "trainer.max_epochs=4"],
+    ),
     "scratch": Variant("**from nothing**", ["experiment=ucm_captions_scratch"]),
-    "pretrained": Variant("**ImageNet's network, frozen**", ["experiment=ucm_captions"], (0, 1, 2)),
+    "pretrained": Variant("**ImageNet's network, frozen**: grid", ["experiment=ucm_captions"], (0, 1, 2)),
+}
+OF_REGIONS = {
+    "regions": Variant("the same: regions", ["experiment=ucm_captions", "model.features=regions"]),
+    "grid-and-regions": Variant(
+        "the same: grid and regions", ["experiment=ucm_captions", "model.features=grid+regions"]
+    ),
 }
 
 
@@ -46,11 +57,11 @@ def folder(name: str, seed: int) -> Path:
     return RUNS / f"{name}-seed-{seed}"
 
 
-def train(name: str, seed: int, extra: Sequence[str]) -> None:
+def train(name: str, variant: Variant, seed: int, extra: Sequence[str]) -> None:
     run = folder(name, seed)
     if (run / "metrics.json").is_file():
         return
-    new = [*VARIANTS[name].words, f"seed={seed}", f"run.dir={run}", *extra]
+    new = [*variant.words, f"seed={seed}", f"run.dir={run}", *extra]
     started = (run / "config.yaml").is_file()
     subprocess.run([sys.executable, TRAIN, *([f"resume={run}"] if started else new)], check=True)
 
@@ -61,7 +72,7 @@ def result(name: str, seed: int) -> Mapping[str, float]:
     return {key.removeprefix("test/"): value for key, value in final.items() if key.startswith("test/")}
 
 
-def table() -> str:
+def table(variants: Mapping[str, Variant]) -> str:
     first = result("pretrained", 0)
     constant = {name: first[f"constant/{name}"] for name in METRICS.values()}
     lines = [
@@ -70,7 +81,7 @@ def table() -> str:
         _row("*one caption for all pictures*", "", constant),
         _row("*the nearest training picture's*", "", nearest.figures(folder("pretrained", 0))),
     ]
-    for name, variant in VARIANTS.items():
+    for name, variant in variants.items():
         lines += [_row(variant.title, str(seed), result(name, seed)) for seed in variant.seeds]
     return "\n".join(lines) + "\n"
 
@@ -81,11 +92,21 @@ def _row(title: str, seed: str, figures: Mapping[str, float]) -> str:
 
 
 def main() -> None:
-    for name, variant in VARIANTS.items():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--boxes", metavar="FILE", help="for captioners that look at regions")
+    given, extra = parser.parse_known_args()
+    variants = dict(VARIANTS)
+    if given.boxes is not None:
+        boxes = f"data.regions={given.boxes}"
+        variants |= {name: one._replace(words=[*one.words, boxes]) for name, one in OF_REGIONS.items()}
+    for name, variant in variants.items():
         for seed in variant.seeds:
-            train(name, seed, sys.argv[1:])
-    (HERE / "table.md").write_text(table())
-    print(table())
+            train(name, variant, seed, extra)
+    written = table(variants)
+    (HERE / "table.md").write_text(written)
+    print(written)
     print(f"written: {HERE / 'table.md'}")
 
 
