@@ -17,7 +17,11 @@ from vision_apps.core.config import options
 MODELS = {
     "classification": ["classification_googlenet"],
     "colorization": ["colorization_siggraph17", "colorization_zhang16_small module.rebalance=0.5"],
-    "captioning": [f"captioning_attention module.self_critical={count}" for count in (1, 2)],
+    "captioning": [
+        "captioning_attention module.self_critical=1",
+        "captioning_transformer module.self_critical=2",
+        "captioning_transformer module.scheduled_sampling=0.5 module.alpha_c=0.1",
+    ],
     "detection": [
         model
         for model in sorted(options.of_group("model"))

@@ -154,3 +154,10 @@ def _require_fitting(features: str, regions: str | None) -> None:
             "data.regions: model.features=grid looks at no boxes; add model.features=grid+regions (or "
             "regions), or leave them out: data.regions=null"
         )
+
+
+def drawn_words(log_probabilities: Tensor, chances: Tensor) -> Tensor:
+    """A word by its probability: the first up to which they add up to more than its chance, evenly in [0, 1),
+    [..., V] and [...] -> int64 [...]."""
+    reached = log_probabilities.double().exp().cumsum(-1)
+    return (reached <= (chances * reached[..., -1])[..., None]).sum(-1)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vision_apps.applications.captioning.captioner import State, Step
+from vision_apps.applications.captioning.captioner import State, Step, drawn_words
 from vision_apps.applications.captioning.cider import Frequencies, cider_d, frequencies
 from vision_apps.core.losses import Part
 from vision_apps.data.captions.words import END, PAST, UNKNOWN
@@ -41,7 +41,7 @@ def draw(step: Callable[[Tensor, State], Step], state: State, chances: Tensor) -
         state = told.state
         never = torch.tensor([PAST, UNKNOWN, *([] if place else [END])], device=last.device)
         likely = told.logits.float().index_fill(-1, never, -torch.inf).log_softmax(-1)
-        last = _drawn(likely.detach(), chances[..., place]).where(going, PAST)
+        last = drawn_words(likely.detach(), chances[..., place]).where(going, PAST)
         own = likely.gather(-1, last[..., None])[..., 0]
         words.append(last)
         log_probabilities.append(own.where(going, 0.0))
@@ -49,12 +49,6 @@ def draw(step: Callable[[Tensor, State], Step], state: State, chances: Tensor) -
         if not going.any():
             break
     return Drawn(torch.stack(words, dim=-1), torch.stack(log_probabilities).sum(0))
-
-
-def _drawn(log_probabilities: Tensor, chances: Tensor) -> Tensor:
-    """The first word up to which the probabilities add up to more than ``chances``, [..., V] -> [...]."""
-    reached = log_probabilities.double().exp().cumsum(-1)
-    return (reached <= (chances * reached[..., -1])[..., None]).sum(-1)
 
 
 def known_of(captions: Tensor, vocabulary: Sequence[str]) -> Frequencies:
