@@ -168,6 +168,7 @@ def test_settings_out_of_range_are_all_told() -> None:
         "best": 4,
         "length_penalty": -1,
         "alpha_c": -1,
+        "alpha_target": "two",
         "label_smoothing": 1,
         "scheduled_sampling": -0.1,
         "references_per_step": 0,

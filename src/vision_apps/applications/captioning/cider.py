@@ -23,10 +23,10 @@ class Frequencies:
     counts: dict[Gram, int]
     pictures: int
 
-    def to_json(self) -> str:
-        """``{"pictures": 3, "counts": {"a": 3, "a cat": 2}}``."""
+    def to_json(self, **origin: str) -> str:
+        """``{"pictures": 3, "counts": {"a": 3, "a cat": 2}}``, with where it comes from before."""
         counts = {" ".join(gram): count for gram, count in self.counts.items() if count > 1}
-        return json.dumps({"pictures": self.pictures, "counts": counts}, ensure_ascii=False)
+        return json.dumps({**origin, "pictures": self.pictures, "counts": counts}, ensure_ascii=False)
 
     @classmethod
     def of_json(cls, text: str) -> "Frequencies":

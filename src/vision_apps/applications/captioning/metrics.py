@@ -11,7 +11,8 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.functional.text import bleu_score
 
-from vision_apps.applications.captioning.cider import cider_d
+from vision_apps.applications.captioning.cider import Frequencies, cider_d
+from vision_apps.applications.captioning.java_metrics import java_scores
 from vision_apps.applications.captioning.pointing import Regions, pointing
 from vision_apps.applications.captioning.rouge_l import rouge_l
 from vision_apps.applications.captioning.types import CaptionAnswer, CaptionBatch
@@ -35,6 +36,7 @@ class CaptionMetrics(Metric):
 
     Args:
         classes: from the number of a word to the class of boxes that it names.
+        known, java: see `evaluate`.
     """
 
     full_state_update = False
@@ -42,10 +44,17 @@ class CaptionMetrics(Metric):
     chance: Tensor
     nouns: Tensor
 
-    def __init__(self, vocabulary: Sequence[str], classes: Mapping[int, int]) -> None:
+    def __init__(
+        self,
+        vocabulary: Sequence[str],
+        classes: Mapping[int, int],
+        known: Frequencies | None = None,
+        java: Sequence[str] = (),
+    ) -> None:
         super().__init__()
         self.vocabulary = list(vocabulary)
         self.classes = dict(classes)
+        self.known, self.java = known, tuple(java)
         # texts of any length, as torchmetrics gathers them: all bytes, and how many each picture has
         self.records: list[Tensor]
         self.sizes: list[Tensor]
@@ -77,7 +86,8 @@ class CaptionMetrics(Metric):
     def compute(self) -> dict[str, Tensor]:
         records, sizes = _joined(self.records), _joined(self.sizes)
         texts = records.cpu().split(sizes.tolist()) if len(sizes) else ()
-        figures = evaluate([Said(*json.loads(bytes(text.numpy()))) for text in texts])
+        said = [Said(*json.loads(bytes(text.numpy()))) for text in texts]
+        figures = evaluate(said, self.known, self.java)
         if self.nouns:
             figures["pointing"] = float(self.hits / self.nouns)
             figures["pointing_chance"] = float(self.chance / self.nouns)
@@ -109,14 +119,20 @@ def texts_of(captions: Sequence[Sequence[int]], vocabulary: Sequence[str]) -> li
     return [text for text in texts if text]
 
 
-def evaluate(said: Sequence[Said]) -> dict[str, float]:
+def evaluate(
+    said: Sequence[Said], known: Frequencies | None = None, java: Sequence[str] = ()
+) -> dict[str, float]:
     """What is said of all pictures together, by name.
 
     ``cider``: CIDEr-D of the best captions, ``oracle_cider``: of each picture's best-scored one among all
-    that were given, both with the document frequencies of these references; left out of one picture alone,
-    of which they say nothing. ``bleu1`` to ``bleu4`` (Papineni et al. 2002) and ``rouge_l`` as COCO's
-    evaluation has them. ``exact``: the share that equals a reference. ``ended``: that ended by itself.
-    ``distinct``: different captions over pictures; ``used_words``: different words in them.
+    that were given. ``bleu1`` to ``bleu4`` (Papineni et al. 2002) and ``rouge_l`` as COCO's evaluation has
+    them. ``exact``: the share that equals a reference. ``ended``: that ended by itself. ``distinct``:
+    different captions over pictures; ``used_words``: different words in them.
+
+    Args:
+        known: how rare n-grams are, for CIDEr-D; by default in these references, so that it is left out of
+            one picture alone, of which they say nothing.
+        java: what `java_metrics` computes as well.
     """
     if not said:
         return {}
@@ -124,12 +140,15 @@ def evaluate(said: Sequence[Said]) -> dict[str, float]:
     references = [one.references for one in said]
     count = len(said)
     figures: dict[str, float] = {}
-    if count > 1:
-        scores = cider_d([one.captions for one in said], references)
+    if count > 1 or known:
+        scores = cider_d([one.captions for one in said], references, known)
         figures["cider"] = sum(own[0] for own in scores) / count
         figures["oracle_cider"] = sum(map(max, scores)) / count
     else:
-        log.warning("CIDEr is not defined of one picture: it asks what is said of others; it is left out")
+        log.warning(
+            "CIDEr is not defined of one picture: it asks what is said of others; it is left out. "
+            "module.document_frequencies=FILE says it"
+        )
     # of two references that are as near in length COCO takes the shorter, torchmetrics the first
     by_length = [sorted(own, key=lambda text: len(text.split())) for own in references]
     for n in range(1, 5):
@@ -141,7 +160,7 @@ def evaluate(said: Sequence[Said]) -> dict[str, float]:
         "distinct": len({*best}) / count,
         "used_words": float(len({word for text in best for word in text.split()})),
     }
-    return figures
+    return {**figures, **java_scores(java, best, references)}
 
 
 def commonest(captions: Tensor) -> Tensor:

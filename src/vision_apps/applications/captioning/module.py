@@ -1,6 +1,8 @@
 """The application: what is in the picture, in a sentence."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -8,11 +10,13 @@ import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
 
+from vision_apps.applications.captioning import document_frequencies as frequencies_file
+from vision_apps.applications.captioning import java_metrics as java
 from vision_apps.applications.captioning.beam import Next, State, beam_search
 from vision_apps.applications.captioning.captioner import Captioner, Seen, Step
 from vision_apps.applications.captioning.cider import Frequencies
 from vision_apps.applications.captioning.exporting import CaptionExport
-from vision_apps.applications.captioning.losses import caption_losses
+from vision_apps.applications.captioning.losses import TARGETS, Target, caption_losses
 from vision_apps.applications.captioning.metrics import CaptionMetrics, commonest, told
 from vision_apps.applications.captioning.pointing import named_classes
 from vision_apps.applications.captioning.presentation import CaptionPresentation
@@ -46,6 +50,8 @@ from vision_apps.data.resizing import ResizeMode, resize_boxes, resize_picture
 from vision_apps.networks.grid_features import evaluating
 from vision_apps.networks.pixels import PixelNormalization
 
+log = logging.getLogger(__name__)
+
 MEASURED = 200  # training pictures whose captions the constant one is chosen from
 JUDGED = 1000  # those in whose captions n-grams are counted for rewards
 
@@ -68,13 +74,17 @@ class Captioning(VisionModule[CaptionBatch, CaptionInputs, CaptionOutputs | Draw
         length_penalty: see `beam.beam_search`.
         rerank: what orders the answered sentences beside how likely they are, by name; each has its weight.
             The search itself heeds none of them.
-        label_smoothing, alpha_c: see `losses.caption_losses`.
+        label_smoothing, alpha_c, alpha_target: see `losses.caption_losses`.
         scheduled_sampling: probability that a word is told after one of the network's own, in training.
         references_per_step: how many of a picture's references a training step learns from, drawn anew each
             time; none: all.
         self_critical: how many captions of each picture are drawn and learned from by their CIDEr-D, all its
             references beside them; with one, its rival is the greedy caption, with more the mean of the
             others. 0: true captions are taught. See `self_critical.self_critical_losses`.
+        document_frequencies: a file that says how rare n-grams are, as `document_frequencies.write` has it,
+            for CIDEr-D when measuring and for rewards; none: in the references that are measured, and in
+            training captions.
+        java_metrics: ``meteor`` and ``spice``: see `java_metrics`.
         blind: the network never sees a picture, in training or after: what language alone gives.
         detector: finds the regions of pictures that come without, in a run that took them from it.
     """
@@ -100,9 +110,12 @@ class Captioning(VisionModule[CaptionBatch, CaptionInputs, CaptionOutputs | Draw
         rerank: Mapping[str, Scorer | None] = MappingProxyType({}),
         label_smoothing: float = 0.0,
         alpha_c: float = 0.0,
+        alpha_target: Target = "fitting",
         scheduled_sampling: float = 0.0,
         references_per_step: int | None = None,
         self_critical: int = 0,
+        document_frequencies: str | None = None,
+        java_metrics: Sequence[str] = (),
         blind: bool = False,
         detector: RegionDetector | None = None,
         optimizer: Callable[..., torch.optim.Optimizer] | None = None,
@@ -134,6 +147,9 @@ class Captioning(VisionModule[CaptionBatch, CaptionInputs, CaptionOutputs | Draw
             for name, value in shares.items()
             if not 0 <= value < 1
         ]
+        problems += java.problems(java_metrics)
+        if alpha_target not in TARGETS:
+            problems.append(f"module.alpha_target: {alpha_target!r}; expected {' or '.join(TARGETS)}")
         if self_critical < 0:
             problems.append(
                 f"module.self_critical: {self_critical}; expected how many captions to draw of a picture, "
@@ -157,10 +173,13 @@ class Captioning(VisionModule[CaptionBatch, CaptionInputs, CaptionOutputs | Draw
         self.length_penalty = length_penalty
         self.label_smoothing = label_smoothing
         self.alpha_c = alpha_c
+        self.alpha_target: Target = alpha_target
         self.scheduled_sampling = scheduled_sampling
         self.references_per_step = references_per_step
         self.self_critical = self_critical
         self.known: Frequencies | None = None  # what rewards are measured with
+        self.document_frequencies = document_frequencies
+        self.java_metrics = tuple(java_metrics)
         self.blind = blind
         self.detector = detector
         if network.looked_at != "grid":
@@ -262,7 +281,7 @@ class Captioning(VisionModule[CaptionBatch, CaptionInputs, CaptionOutputs | Draw
         if isinstance(outputs, Drawn):
             assert self.known is not None, "prepare has not been called"
             return self_critical_losses(outputs, batch.captions, self.vocabulary, self.known)
-        taught = caption_losses(outputs, self.label_smoothing, self.alpha_c)
+        taught = caption_losses(outputs, self.label_smoothing, self.alpha_c, self.alpha_target)
         return {**taught, **self.rerank.losses(outputs, batch)}
 
     def evaluate(self, batch: CaptionBatch) -> tuple[dict[str, Part], CaptionAnswer]:
@@ -272,8 +291,19 @@ class Captioning(VisionModule[CaptionBatch, CaptionInputs, CaptionOutputs | Draw
             parts, answer = self.loss(self._taught(seen, batch), batch), self._searched(seen)
         return parts, restored(answer, batch.images, self.size, self.resize_mode)
 
+    @cached_property
+    def table(self) -> Frequencies | None:
+        """Of the file; it is read where something is measured or trained, and nobody needs it to predict."""
+        return frequencies_file.read(self.document_frequencies) if self.document_frequencies else None
+
+    def setup(self, stage: str) -> None:
+        java.require(self.java_metrics)
+        if self.table is not None:
+            log.info("CIDEr by %s (%d pictures)", self.document_frequencies, self.table.pictures)
+
     def build_metrics(self) -> MetricCollection:
-        return MetricCollection({"captions": CaptionMetrics(self.vocabulary, self.classes)})
+        own = CaptionMetrics(self.vocabulary, self.classes, self.table, self.java_metrics)
+        return MetricCollection({"captions": own})
 
     def score(self, metrics: MetricCollection, answer: CaptionAnswer, batch: CaptionBatch) -> None:
         metrics.update(answer, batch)
@@ -297,7 +327,7 @@ class Captioning(VisionModule[CaptionBatch, CaptionInputs, CaptionOutputs | Draw
         found = commonest(batch.captions[:MEASURED].flatten(0, 1))[: self.length]
         self.constant[: len(found)] = found
         if self.self_critical:
-            self.known = known_of(batch.captions, self.vocabulary)
+            self.known = self.table or known_of(batch.captions, self.vocabulary)
 
     def check(self, batch: CaptionBatch) -> list[str]:
         if not self.self_critical or "taken" in self.starts_from:

@@ -14,6 +14,7 @@ from vision_apps.applications.captioning.captioner import (
     Step,
     drawn_words,
 )
+from vision_apps.applications.captioning.regions import Looked
 from vision_apps.applications.captioning.types import CaptionOutputs
 from vision_apps.core import draws
 from vision_apps.core.errors import ConfigError
@@ -83,15 +84,15 @@ class Layer(nn.Module):
 
 
 class TransformerCaptioner(Captioner):
-    """Words that look at those before them and at the places of a picture; a word's map is the mean over the
-    heads of the last layer.
+    """Words that look at those before them and at the places of a picture, its regions, or both; a word's map is
+    the mean over the heads of the last layer.
 
     Args:
         backbone: its coarsest map is looked at; of any size.
         layers, width, heads, inner: of the decoder: how many, features of a word, which the heads of an
             attention share, and features between the two linear layers of each word alone.
         dropout: probability of dropping a feature of a word or of what a part adds to it.
-        places: see `Captioner`.
+        places, features, regions, region_width: see `Captioner`.
     """
 
     def __init__(
@@ -104,8 +105,11 @@ class TransformerCaptioner(Captioner):
         inner: int = 512,
         dropout: float = 0.1,
         places: bool = True,
+        features: Looked = "grid",
+        regions: str | None = None,
+        region_width: int | None = None,
     ) -> None:
-        super().__init__(backbone, places)
+        super().__init__(backbone, places, features, regions, region_width)
         if layers < 1 or width % (2 * heads):
             raise ConfigError(
                 f"model.layers: {layers}, model.width: {width}, model.heads: {heads}; expected at least one "
