@@ -84,8 +84,8 @@ class Layer(nn.Module):
 
 
 class TransformerCaptioner(Captioner):
-    """Words that look at those before them and at the places of a picture, its regions, or both; a word's map is
-    the mean over the heads of the last layer.
+    """Words that look at those before them and at the places of a picture, its regions, or both; a word's map
+    is the mean over the heads of the last layer.
 
     Args:
         backbone: its coarsest map is looked at; of any size.
