@@ -119,6 +119,28 @@ def serve(words: list[str]) -> None:
     assert process.returncode == 0
 
 
+def choose(words: list[str]) -> None:
+    """Somebody chooses the first answer about every picture on the page, and finishes."""
+    command = [sys.executable, "-m", "vision_apps", *words, "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = next(line.split()[1] for line in process.stdout if "http://" in line)
+
+        def tell(place: str, content: object) -> None:
+            body, kind = json.dumps(content).encode(), {"Content-Type": "application/json"}
+            with urllib.request.urlopen(urllib.request.Request(address + place, body, kind)) as answer:
+                assert answer.status == 200
+
+        with urllib.request.urlopen(address + "questions") as listed:
+            count = len(json.load(listed))
+        for number in range(count):
+            tell("choice", {"question": number, "candidate": 0})
+        tell("finish", None)
+        said = process.stdout.read()
+        assert f"chosen    {count} times" in said, said
+    assert process.returncode == 0
+
+
 def command(line: str, monkeypatch: pytest.MonkeyPatch) -> int:
     """Execute one line as a shell would, in this process where that is possible; returns its exit status."""
     words = shlex.split(line)
@@ -146,6 +168,9 @@ def command(line: str, monkeypatch: pytest.MonkeyPatch) -> int:
         words = [*words, "data.image_size=32"]
     if words[0] == "dashboard":
         serve(words)
+        return 0
+    if words[0] == "choose" and len(words) > 2:  # on a page
+        choose(words)
         return 0
     if "trainer=ddp" in words:  # its second process needs a command line of its own
         return subprocess.run(

@@ -20,6 +20,7 @@ COMMANDS = {
     "sweep": "sweep",
     "test": "runs",
     "predict": "runs",
+    "choose": "choose",
     "export": "export",
     "runs": "compare",
     "compare": "compare",

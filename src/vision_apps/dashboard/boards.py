@@ -41,7 +41,7 @@ class Trackio:
                     open_browser=False, block_thread=False, host=HOST, server_port=port, share=False
                 )
             except OSError:
-                raise _in_use(port) from None
+                raise in_use(port) from None
         return str(url)
 
     def add(self, run: Shown, points: list[Point], pictures: list[Picture]) -> None:
@@ -104,7 +104,7 @@ class TensorBoard:
         try:
             return str(server.launch())
         except self._program.TensorBoardServerException:
-            raise _in_use(port) from None
+            raise in_use(port) from None
 
     def add(self, run: Shown, points: list[Point], pictures: list[Picture]) -> None:
         import numpy as np
@@ -144,7 +144,7 @@ class TensorBoard:
             writer.close()
 
 
-def _in_use(port: int | None) -> RunError:
+def in_use(port: int | None) -> RunError:
     if port is None:
         return RunError(
             "no port is free for the dashboard; end another dashboard, or name a port with --port"
