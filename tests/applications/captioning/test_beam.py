@@ -106,6 +106,36 @@ def test_there_is_always_an_answer_of_words(seed: int, width: int) -> None:
     assert found.log_probabilities.isfinite().all() and found.maps.isfinite().all()
 
 
+@settings(deadline=None, max_examples=25)
+@given(
+    seed=st.integers(0, 10_000),
+    width=st.integers(1, 12),
+    length=st.integers(1, 6),
+    penalty=st.sampled_from([0.0, 0.7, 2.0]),
+)
+def test_answers_differ_are_in_order_and_have_their_own_probability(
+    seed: int, width: int, length: int, penalty: float
+) -> None:
+    V = 5
+    tables = 2 * torch.randn(3, V, V, V, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    found = search(tables, width=width, best=width, length=length, length_penalty=penalty)
+    for words, values, table in zip(
+        found.words.tolist(), found.log_probabilities.tolist(), tables, strict=True
+    ):
+        said = [[word for word in row if word] for row in words if any(row)]
+        assert len({*map(tuple, said)}) == len(said) >= 1
+        likely = table.log_softmax(-1)
+        for row, value in zip(said, values, strict=False):
+            before = [0, 0, *row]
+            own = sum(float(likely[before[n], before[n + 1], word]) for n, word in enumerate(row))
+            assert value == pytest.approx(own, abs=1e-9)
+        # those that ended come first, each kind by its score
+        ranks = [
+            (row[-1] == END, value / len(row) ** penalty) for row, value in zip(said, values, strict=False)
+        ]
+        assert ranks == sorted(ranks, reverse=True)
+
+
 def test_greedy_takes_the_likeliest_word_after_word() -> None:
     tables = torch.randn(3, 8, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     found = search(tables, width=1, best=1, length=9)
