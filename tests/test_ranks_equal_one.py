@@ -30,6 +30,7 @@ MODELS = {
     ],
     "multi_label": ["classification_cnn module.class_weights=[1,2,3,4,5,6,7,8,9,10,11,12]"],
     "localization": ["localization_small module.box_loss=giou"],
+    "vqa": ["vqa_mcan_tiny"],
     "segmentation": [
         *(f"segmentation_unet module.loss={loss}" for loss in ("dice", "focal", "border")),
         "segmentation_fcn_resnet50 module.loss=cross_entropy+dice module.class_weights=balanced",

@@ -8,8 +8,8 @@ import torch
 
 from vision_apps.applications.vqa import word_vectors
 from vision_apps.applications.vqa.question_encoder import QuestionEncoder
-from vision_apps.core.assembly import untrained
-from vision_apps.core.errors import DataError
+from vision_apps.core.assembly import build_module, rebuild
+from vision_apps.core.errors import CheckpointError, DataError
 
 WORDS = ["", "<unknown>", "red", "größe", "at", "never"]
 LINES = "the 0.1 0.2 0.3\nred 1 -2.5e-1 3\nat me@home.org 7 8 9\ngröße 4 5 6\nred 9 9 9\n"
@@ -44,9 +44,26 @@ def test_an_encoder_begins_with_them_and_tells_the_share(
     assert "2 of 4 words of the questions (50%)" in told and str(file) in told
 
 
-def test_what_was_trained_needs_no_file(file: Path) -> None:
-    node = {"question": {"_target_": "x", "words": 3, "word_vectors": str(file)}}
-    assert untrained(node)["question"] == {"_target_": "x", "words": 3, "word_vectors": None}
+def test_what_was_trained_needs_no_file_and_only_its_own_words(file: Path) -> None:
+    package = "vision_apps.applications.vqa"
+    question = {"_target_": f"{package}.question_encoder.QuestionEncoder", "words": 3, "width": 4}
+    backbone = {"_target_": "vision_apps.networks.backbones.Small", "width": 8}
+    model = {"_target_": f"{package}.film.Film", "backbone": backbone, "width": 8, "hidden": 8}
+    config = {
+        "model": {**model, "question": {**question, "word_vectors": str(file)}},
+        "module": {"_target_": f"{package}.module.Vqa"},
+    }
+    facts = {"vocabulary": WORDS, "answer_names": ["yes", "no"], "type_names": ["is it"], "image_size": 16}
+    facts |= {"mean": [0.5] * 3, "std": [0.25] * 3}
+    module = build_module(config, facts, trainable=False)
+    file.unlink()
+    checkpoint = {"config": config, "facts": facts, "state_dict": module.state_dict()}
+    again = rebuild(checkpoint)
+    weight = again.network.get_submodule("question.embedding").weight  # type: ignore[union-attr]
+    assert weight[2].tolist() == [1, -0.25, 3]
+    more = {**facts, "vocabulary": [*WORDS, "more"]}
+    with pytest.raises(CheckpointError, match=r"the weights do not fit[\s\S]*question\.embedding\.weight"):
+        rebuild({**checkpoint, "facts": more})
 
 
 @pytest.mark.parametrize(
