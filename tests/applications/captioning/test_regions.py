@@ -187,3 +187,10 @@ def test_regions_are_lit_and_framed() -> None:
     drawn = page(image, ["red"], maps, [], regions)
     tile = drawn[:, :96, 100:196].float().mean(0)
     assert tile[40:90, 10:40].mean() > 190 > 100 > tile[40:90, 60:90].mean()
+
+
+def test_a_graph_has_no_regions() -> None:
+    for features in ("regions", "grid+regions"):
+        exportable = module(features).exportable
+        assert exportable is not None
+        assert f"model.features={features}" in (exportable.refusal() or "")

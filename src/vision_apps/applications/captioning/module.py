@@ -26,7 +26,7 @@ from vision_apps.applications.captioning.region_inputs import (
     encoded,
     example_regions,
     restored,
-    sizes_of,
+    size_of,
 )
 from vision_apps.applications.captioning.reranking.chooser import CaptionChooser
 from vision_apps.applications.captioning.reranking.ranker import Ranker
@@ -214,7 +214,7 @@ class Captioning(VisionModule[CaptionBatch, CaptionInputs, CaptionOutputs | Draw
             if self.detector is None:
                 raise DataError(NO_REGIONS)
             boxes = self.detector(inputs.images)
-        return resize_boxes(boxes, sizes_of(inputs.images), self.size, self.resize_mode)
+        return resize_boxes(boxes, size_of(inputs.images), self.size, self.resize_mode)
 
     def forward(self, inputs: CaptionInputs) -> CaptionAnswer:
         answer = self._searched(self._seen(inputs))

@@ -33,9 +33,9 @@ def encoded(images: Tensor, words: Mapping[str, str], width: int | None) -> Capt
     return CaptionInputs(images, boxes[None], None if features is None else features[None])
 
 
-def sizes_of(images: Tensor) -> Tensor:
-    """Height and width of each, int64 [B, 2]."""
-    return torch.tensor([images.shape[-2:]] * len(images), device=images.device)
+def size_of(images: Tensor) -> Tensor:
+    """Height and width that all have, int64 [2]."""
+    return torch.tensor(images.shape[-2:], device=images.device)
 
 
 def restored(answer: CaptionAnswer, images: Tensor, size: tuple[int, int], mode: ResizeMode) -> CaptionAnswer:
@@ -46,7 +46,7 @@ def restored(answer: CaptionAnswer, images: Tensor, size: tuple[int, int], mode:
     """
     if answer.region_boxes is None:
         return answer
-    return answer._replace(region_boxes=restore_boxes(answer.region_boxes, sizes_of(images), size, mode))
+    return answer._replace(region_boxes=restore_boxes(answer.region_boxes, size_of(images), size, mode))
 
 
 def example_regions(

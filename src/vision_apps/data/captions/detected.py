@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from vision_apps.core.module import VisionModule
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.data.feature_store import Computed, Field, Store, keep
 from vision_apps.data.images import read_image
-from vision_apps.networks.grid_features import identity
+from vision_apps.networks.grid_features import evaluating, identity
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,6 @@ class RegionDetector(nn.Module):
         self.identity = identity
         self.loaded = False
         self.register_load_state_dict_post_hook(_now_loaded)
-        self.eval()
 
     def load(self) -> None:
         """Take the weights from the other run. `DataError` where they are no longer those."""
@@ -60,17 +59,13 @@ class RegionDetector(nn.Module):
         if identity(self.module) != self.identity:
             raise DataError(f"data.regions: {self.weights} has changed since its boxes were looked for")
 
-    def train(self, mode: bool = True) -> Self:
-        """It learns no more."""
-        return super().train(False)
-
-    @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         """The boxes of pictures uint8 [B, 3, H, W], best first: x1, y1, x2, y2 in their pixels, float32
         [B, most, 4], zero rows past them."""
         if not self.loaded:
             raise RuntimeError("a detector of regions that has no weights yet")
-        with torch.autocast(images.device.type, enabled=False):
+        # in no mode but this, and Lightning would ask why a part of it is not in training
+        with evaluating(self.module), torch.autocast(images.device.type, enabled=False):
             found: Any = self.module(self.module.encode(images, {}))
         count = min(self.most, found.scores.shape[1])
         scores, rows = found.scores.topk(count)

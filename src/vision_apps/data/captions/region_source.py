@@ -17,6 +17,10 @@ from vision_apps.data.resizing import ResizeMode, resize_boxes
 
 log = logging.getLogger(__name__)
 
+_ANEW = (
+    "data.regions: %s %s; the detector in the checkpoint finds the boxes anew, in pictures that are resized "
+    "already, so that figures may differ a little"
+)
 FACTS = ("regions", "region_width", "detector")  # names of `Source.facts`
 FIELDS = ("regions", "region_features")  # of samples, which data may offer
 
@@ -61,15 +65,11 @@ def source_of(place: str, most: int, known: Mapping[str, Any] | None) -> Source:
         return Source(files=RegionFiles(path))
     own = (known or {}).get("detector")
     if own is not None and not path.exists():
-        log.warning("data.regions: %s is gone; the detector in the checkpoint finds the boxes anew", place)
+        log.warning(_ANEW, place, "is gone")
         return Source(known=known)
     detector, node = opened(place, most)
     if own is not None and {**own, "weights": node["weights"]} != node:
-        log.warning(
-            "data.regions: %s is no longer what this run was trained with; the detector in the checkpoint "
-            "finds the boxes anew",
-            place,
-        )
+        log.warning(_ANEW, place, "is no longer what this run was trained with")
         return Source(known=known)
     return Source(detector, node)
 
