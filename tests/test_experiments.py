@@ -96,7 +96,7 @@ def test_captioners_stand_beside_what_they_have_to_beat(
     assert {len(row) for row in rows} == {2 + len(experiment.METRICS)}
     titles = [row[0].strip() for row in rows[2:]]
     assert titles[:2] == ["*one caption for all pictures*", "*the nearest training picture's*"]
-    assert [row[1].strip() for row in rows[2:]] == ["", "", "0", "0", "0", "1", "2", "0", "0"]
+    assert [row[1].strip() for row in rows[2:]] == ["", "", "0", "0", "0", "0", "1", "2", "0", "0"]
     assert all(0 <= float(figure) <= 10 for row in rows[2:] for figure in row[2:])
     # what is said of a training picture is a caption, so some words of it are right of another
     assert float(rows[3][2]) > 0

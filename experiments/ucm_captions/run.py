@@ -35,6 +35,7 @@ class Variant(NamedTuple):
     title: str
     words: Sequence[str]
     seeds: Sequence[int] = (0,)
+    after: str | None = None  # the variant whose weights it begins with
 
 
 VARIANTS = {
@@ -43,6 +44,18 @@ VARIANTS = {
         ["experiment=ucm_captions", "module.blind=true", "trainer.max_epochs=4"],
     ),
     "scratch": Variant("**from nothing**", ["experiment=ucm_captions_scratch"]),
+    "scratch-scored": Variant(
+        "**from nothing**, then for the score",
+        [
+            "experiment=ucm_captions_scratch",
+            "module.self_critical=5",
+            "module.label_smoothing=0",
+            "optimizer.lr=5e-4",
+            "trainer.max_epochs=10",
+            "trainer.check_val_every_n_epoch=2",
+        ],
+        after="scratch",
+    ),
     "pretrained": Variant("**ImageNet's network, frozen**: grid", ["experiment=ucm_captions"], (0, 1, 2)),
 }
 OF_REGIONS = {
@@ -61,7 +74,8 @@ def train(name: str, variant: Variant, seed: int, extra: Sequence[str]) -> None:
     run = folder(name, seed)
     if (run / "metrics.json").is_file():
         return
-    new = [*variant.words, f"seed={seed}", f"run.dir={run}", *extra]
+    before = [] if variant.after is None else [f"init={folder(variant.after, seed)}"]
+    new = [*variant.words, *before, f"seed={seed}", f"run.dir={run}", *extra]
     started = (run / "config.yaml").is_file()
     subprocess.run([sys.executable, TRAIN, *([f"resume={run}"] if started else new)], check=True)
 
