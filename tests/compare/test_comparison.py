@@ -122,6 +122,14 @@ def test_pairs_need_seeds_in_common(tmp_path: Path) -> None:
     assert "with 2 seeds only differences that are large against their spread" in " ".join(result.notes)
 
 
+def test_up_to_four_seeds_are_told_to_find_only_large_differences(tmp_path: Path) -> None:
+    """Student's quantile at .975 is 3.18 of four seeds, 2.78 of five, 1.96 of many."""
+    for seeds in (4, 5):
+        study(tmp_path / str(seeds), 2, seeds)
+        told = " ".join(compared(tmp_path / str(seeds)).notes)
+        assert ("only differences that are large against their spread" in told) == (seeds == 4)
+
+
 def test_a_sweep_with_seeds(tmp_path: Path) -> None:
     sweep = tmp_path / "runs" / "sweeps" / "0001-calm-hill"
     for trial in range(3):

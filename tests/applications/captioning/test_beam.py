@@ -150,6 +150,19 @@ def test_greedy_takes_the_likeliest_word_after_word() -> None:
             before = (before[1], word)
 
 
+def test_beams_that_end_make_room_for_others() -> None:
+    """The two likeliest ways on from the words 2 and 3 both end, with .36 and .32; 2 4, with .24, is taken up
+    all the same, and as three words the best by far when lengths are made up for."""
+    table = torch.full((1, 5, 5, 5), -50.0, dtype=torch.float64)
+    table[0, 0, 0, [2, 3]] = torch.tensor([0.6, 0.4], dtype=torch.float64).log()
+    table[0, 0, 2, [END, 4]] = torch.tensor([0.6, 0.4], dtype=torch.float64).log()
+    table[0, 0, 3, [END, 4]] = torch.tensor([0.8, 0.2], dtype=torch.float64).log()
+    table[0, :, 4, END] = 0
+    found = search(table, width=2, best=2, length=3, length_penalty=1.0)
+    assert found.words.tolist() == [[[2, 4, END], [2, END, 0]]]
+    assert found.log_probabilities[0].exp().tolist() == pytest.approx([0.24, 0.36])
+
+
 def test_the_graph_that_is_exported_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     tables = 3 * torch.randn(4, 6, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     options = {"width": 4, "best": 2, "length": 8}

@@ -113,6 +113,21 @@ def test_pointing_counts_nouns_whose_object_is_there() -> None:
     assert found.chance.tolist() == [2 / 8, 2 / 8]
 
 
+def test_a_place_belongs_to_a_box_by_its_middle() -> None:
+    """The middles of the places lie at x 2, 6, 10, 14 and y 2, 6: left and upper edge belong to a box, right
+    and lower edge do not."""
+    words, labels = torch.tensor([[4]]), torch.tensor([[0]])
+    for place in range(8):
+        maps = torch.zeros(1, 1, 2, 4)
+        maps.view(-1)[place] = 1
+        boxes = torch.tensor([[[6.0, 2, 14, 6]]])
+        found = pointing(words, maps, boxes, labels, {4: 0}, (8, 16))
+        assert found.hits.tolist() == [place in (1, 2)]
+        assert found.chance.tolist() == [2 / 8]
+    nothing = pointing(words, maps, boxes, labels, {}, (8, 16))
+    assert nothing.hits.shape == nothing.chance.shape == (0,) and nothing.hits.dtype == torch.bool
+
+
 def test_the_commonest_caption_is_most_like_all() -> None:
     captions = torch.tensor([[3, 4, END, 0], [5, 6, 7, END], [3, 4, 6, END], [0] * 4, [3, 4, 7, END]])
     assert commonest(captions).tolist() in ([3, 4, 6, END], [3, 4, 7, END])

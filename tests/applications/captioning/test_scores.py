@@ -48,7 +48,7 @@ def test_by_hand() -> None:
     long = best(cider_d([["a a a"], ["p"]], [["a"], ["p"]]))
     assert long[0] == pytest.approx(10 * (1 / 3) / 4 * math.exp(-4 / 72))
     assert rouge_l("a x b", ["a b c d"]) == pytest.approx(2.44 * (2 / 3) * 0.5 / (0.5 + 1.44 * 2 / 3))
-    assert rouge_l("x", ["a"]) == 0
+    assert rouge_l("x", ["a"]) == rouge_l("", ["a"]) == rouge_l("a", [""]) == 0
 
 
 def test_one_picture_alone_says_nothing_and_a_table_of_many_does() -> None:

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from vision_apps.applications.colorization.hints import LARGEST, read_hints, simulate_hints
+from vision_apps.applications.colorization.lab import rgb_to_ab
 
 
 def test_hints_show_the_true_color_where_it_is_uniform():
@@ -57,6 +58,13 @@ def test_typed_hints_at_all_borders_are_cut_there():
     known = torch.zeros(20, 30)
     known[:3, :4] = known[17:, 27:] = 1
     assert torch.equal(mask, known)
+
+
+def test_a_typed_hint_has_its_color():
+    color = torch.tensor([0xC0, 0x30, 0x20], dtype=torch.uint8).view(1, 3, 1, 1)
+    ab, mask = read_hints("4,3,#c03020", 20, 30)
+    assert torch.equal(ab, rgb_to_ab(color) * mask)
+    assert mask.nonzero()[:, 2:].tolist() == [[y, x] for y in range(1, 6) for x in range(2, 7)]
 
 
 @pytest.mark.parametrize("deviations", [1.0, -1.5])

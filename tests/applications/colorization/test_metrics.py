@@ -96,6 +96,18 @@ def test_ssim_agrees_with_scikit_image():
     assert found.tolist() == pytest.approx(expected, abs=2e-3)
 
 
+def test_ssim_of_plain_pictures_is_that_of_their_means():
+    """Without contrast (2 x y + C1) / (x^2 + y^2 + C1) is left, C1 = (0.01 * 255)^2 (Wang et al. 2004)."""
+    shades = [(0, 3), (2, 5), (8, 12)]
+    one, other = (
+        torch.tensor(values, dtype=torch.uint8).view(3, 1, 1, 1).expand(3, 3, 16, 16)
+        for values in zip(*shades, strict=True)
+    )
+    c1 = (0.01 * 255) ** 2
+    expected = [(2 * x * y + c1) / (x**2 + y**2 + c1) for x, y in shades]
+    assert ssim(one, other).tolist() == pytest.approx(expected, abs=1e-4)
+
+
 def reference_colorfulness(image: np.ndarray, absolute: bool) -> float:
     red, green, blue = image.astype(float)
     first, second = red - green, 0.5 * (red + green) - blue

@@ -10,7 +10,7 @@ from torchvision.ops import generalized_box_iou_loss
 from vision_apps.applications.localization.losses import localization_losses
 from vision_apps.applications.localization.types import LocalizerOutputs
 from vision_apps.applications.localization.vector import encode
-from vision_apps.core.losses import values
+from vision_apps.core.losses import Sums, values
 
 K = 3
 BOXES = torch.tensor([[2.0, 4.0, 6.0, 8.0], [0.0, 0.0, 10.0, 5.0], [1.0, 1.0, 3.0, 9.0]])
@@ -52,7 +52,7 @@ def test_a_batch_of_empty_pictures_is_finite(box_loss: Any) -> None:
 def test_each_part_by_its_definition() -> None:
     found, labels = outputs(), [1, -1, 2]
     wanted = target(labels)
-    parts = values(localization_losses(found, wanted, "smooth_l1", beta=0.1))
+    parts = values(localization_losses(found, wanted))  # smooth L1, quadratic below a tenth
     torch.testing.assert_close(
         parts["presence"],
         F.binary_cross_entropy_with_logits(found.presence, torch.tensor([1.0, 0.0, 1.0])),
@@ -61,6 +61,18 @@ def test_each_part_by_its_definition() -> None:
     differences = (found.box - wanted[:, :4]).abs()[[0, 2]]
     smooth = torch.where(differences < 0.1, differences**2 / 0.2, differences - 0.05)
     torch.testing.assert_close(parts["box"], smooth.sum() / 2)
+
+
+@pytest.mark.parametrize("box_loss", ["l1", "smooth_l1", "mse", "giou"])
+def test_batches_add_up_to_the_means_over_all(box_loss: Any) -> None:
+    """Three pictures at once, or one and two, of which one has no object: box and class are means over
+    objects, presence is one over pictures."""
+    found, labels = outputs(), target([1, -1, 2])
+    sums = Sums()
+    for rows in (slice(0, 1), slice(1, 3)):
+        some = LocalizerOutputs(*(value[rows] for value in found))
+        sums.add(localization_losses(some, labels[rows], box_loss))
+    torch.testing.assert_close(sums.values(), values(localization_losses(found, labels, box_loss)))
 
 
 @pytest.mark.parametrize(

@@ -97,16 +97,17 @@ def test_dice_by_hand() -> None:
     assert dice(logits, masks, weights).item() == pytest.approx(1 - 2 / 3)
 
 
-@given(seed=st.integers(0, 20))
-def test_dice_is_the_formula(seed: int) -> None:
+@given(seed=st.integers(0, 20), weighted=st.booleans())
+def test_dice_is_the_formula(seed: int, weighted: bool) -> None:
     logits, masks = some(seed)
     rows = pixels(logits, masks)
-    values = []
+    total = mass = 0.0
     for k in {t for _, t in rows}:
         both = sum(float(p[k]) for p, t in rows if t == k)
         either = sum(float(p[k]) for p, _ in rows) + sum(t == k for _, t in rows)
-        values.append(2 * both / either)
-    assert dice(logits, masks).item() == pytest.approx(1 - sum(values) / len(values), rel=1e-5)
+        weight = float(WEIGHTS[k]) if weighted else 1.0
+        total, mass = total + weight * (1 - 2 * both / either), mass + weight
+    assert dice(logits, masks, WEIGHTS if weighted else None).item() == pytest.approx(total / mass, rel=1e-5)
 
 
 @given(seed=st.integers(0, 20), weighted=st.booleans())
@@ -132,7 +133,9 @@ def test_nothing_counted_is_zero_with_gradients(loss, weights: Tensor | None) ->
 @pytest.mark.parametrize("loss", [cross_entropy, focal, dice])
 def test_half_precision_scores_are_summed_in_full(loss) -> None:
     logits, masks = some()
-    assert loss(logits.bfloat16(), masks).dtype == torch.float32
+    found = loss(logits.bfloat16(), masks)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, loss(logits.bfloat16().float(), masks))
 
 
 def test_the_right_answer_costs_nothing() -> None:

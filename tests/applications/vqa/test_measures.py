@@ -46,6 +46,7 @@ def test_what_is_not_listed_teaches_nothing_and_counts_as_wrong() -> None:
     assert found["unlisted"] == pytest.approx(1 / 3)
     assert found["vqa_accuracy"] is None and found["told_as_other"] is None
     listed = BATCH._replace(answers=torch.tensor([[0, 1], [2, -1]]))
+    assert float(cross_entropy(PROBABILITIES.log(), listed).count) == 3
     assert figures(listed)["unlisted"] is None and figures(listed)["accuracy"] == pytest.approx(2 / 3)
 
 
@@ -53,6 +54,8 @@ def test_people_decide_where_there_are_several() -> None:
     batch = BATCH._replace(human_answers=PEOPLE)
     expected = [score(2, 4), score(4, 4), score(1, 4)]
     assert figures(batch)["vqa_accuracy"] == pytest.approx(sum(expected) / 3)
+    last = torch.eye(3)[2].expand(2, 2, 3)
+    assert figures(batch, last)["vqa_accuracy"] == pytest.approx(score(3, 4) / 3), "three of four, once"
     logits = torch.randn(2, 2, 3, generator=torch.Generator().manual_seed(0))
     part = binary_cross_entropy(logits, batch)
     total = 0.0
@@ -81,8 +84,23 @@ def test_shares_of_each_type_are_those_of_its_questions() -> None:
     torch.testing.assert_close(measures.shares(nothing, 2, 3), torch.full((3, 3), 1 / 3))
 
 
+def test_a_question_of_no_known_type_has_no_share() -> None:
+    """Of three answers to questions of the types 0, none and 1, a person said 0, 1 and 2."""
+    batch = BATCH._replace(
+        answers=torch.tensor([[0, 1], [2, -1]]), question_types=torch.tensor([[0, -1], [1, -1]])
+    )
+    expected = torch.tensor([[1, 0, 0], [0, 0, 1], [0.5, 0, 0.5]])
+    torch.testing.assert_close(measures.shares(batch, 2, 3), expected)
+
+
 @pytest.mark.parametrize(
-    ("name", "called"), [("what color", "accuracy_what_color"), ("yes/no", "accuracy_yes_no")]
+    ("name", "called"),
+    [
+        ("what color", "accuracy_what_color"),
+        ("yes/no", "accuracy_yes_no"),
+        ("(Is it?)", "accuracy_is_it"),
+        ("top 10", "accuracy_top_10"),
+    ],
 )
 def test_types_have_plain_names(name: str, called: str) -> None:
     assert measures.of_type(name) == called

@@ -23,6 +23,20 @@ def test_the_list_has_the_commonest_answers() -> None:
     assert AnswerList(["yes", "no"]).number(["red"]) == -1
 
 
+def test_people_who_all_say_the_same_are_taken_at_their_word() -> None:
+    """As the challenge's code has it: only where they differ are their answers written its way."""
+    assert AnswerList(["two"]).of_people(["two"] * 3) == [0, 0, 0]
+    assert AnswerList(["two"]).of_people(["Two", "2", "a two", "three"]) == [0, 0, 0, -1]
+    assert AnswerList(["2"]).of_people(["two"] * 3) == [-1, -1, -1]
+
+
+def test_of_equals_the_first_counts() -> None:
+    assert plain(["red", "blue", "blue", "red"]) == "red"
+    assert AnswerList(["no", "yes", "no"]).number(["no"]) == 0
+    assert AnswerList(["2", "two"]).of_people(["two", "three"]) == [0, -1]
+    assert AnswerList.of([["b"], ["a"], ["c"], ["c"]], most=2, least=1).names == ["c", "a"]
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_numbers_agree_with_the_challenges_code(seed: int) -> None:
     """What an answer scores by numbers is what the official accuracy gives its text."""

@@ -21,6 +21,8 @@ from vision_apps.data.questions.official import accuracy, comparable, normalized
         ("red, green", "red green"),
         ("semi-truck", "semi truck"),
         ("semi - truck", "semi truck"),
+        ("semi-big -truck", "semibig truck"),  # one of its kind with a space beside it, before or behind
+        ("semi-big- truck", "semibig truck"),
         ("2.5", "2.5"),
         ("2.", "2"),  # meant to stay, as a period behind a digit
         (".5", ".5"),
