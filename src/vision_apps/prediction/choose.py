@@ -16,6 +16,7 @@ from vision_apps.core.choosing import Ask, Chooser, Question
 from vision_apps.core.command import command
 from vision_apps.core.data import SPLITS
 from vision_apps.core.errors import CheckpointError, ConfigError, DataError, UserError, some
+from vision_apps.core.fields import replaced
 from vision_apps.core.module import VisionModule
 from vision_apps.core.pictures import to_pil
 from vision_apps.core.spelling import alike
@@ -184,7 +185,7 @@ def _compared(
             except UserError as error:
                 unread.append(str(error))
                 continue
-            given: Any = module.encode(image[None].to(module.device), {})
+            given: Any = replaced(module.encode(image[None], {}), lambda value: value.to(module.device))
             with torch.inference_mode():
                 scores = chooser.scores(given, choice.candidates).double().cpu().numpy()
             yield fitting.Compared(scores, choice.candidates.index(choice.chosen))
