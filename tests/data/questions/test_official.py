@@ -63,6 +63,7 @@ def test_the_score_is_the_mean_over_all_that_leave_one_out(humans: int) -> None:
 
 def test_answers_that_all_are_equal_are_taken_as_typed() -> None:
     assert comparable(["Two"] * 10) == (False, ["Two"] * 10)
+    assert comparable([" Two\n", "\tTwo"]) == (False, ["Two"] * 2), "but for blanks at the ends"
     assert accuracy("Two", ["Two"] * 10) == 1
     assert accuracy("2", ["Two"] * 10) == 0  # the habit that its description does not mention
     assert accuracy("2", ["Two"] * 9 + ["the two\n"]) == 1
