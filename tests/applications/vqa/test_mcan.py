@@ -71,6 +71,15 @@ def test_training_leaves_rows_without_words_out() -> None:
         torch.testing.assert_close(own.grad, other.grad)
 
 
+def test_a_share_of_a_batch_without_questions_teaches_nothing() -> None:
+    network = mcan().train()
+    logits = network(pixels(), torch.zeros_like(QUESTIONS)).logits
+    assert logits.shape == (2, 3, 3) and not logits.any()
+    logits.square().sum().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None and not parameter.grad.any(), name
+
+
 def test_words_place_and_order_matter() -> None:
     network = mcan().eval()
     one = network(pixels(), torch.tensor([[[2, 3]], [[2, 3]]])).logits

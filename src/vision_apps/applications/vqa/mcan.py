@@ -126,8 +126,13 @@ class Mcan(nn.Module):
         maps = with_coordinates(self.backbone(pixels)[-1])
         grid = self.place(maps.flatten(2).mT)
         if self.training:
-            rows = asked(texts).nonzero()[:, 0]
+            there = asked(texts)
+            # torch has no attention of nothing: where no question is, as in a process's share of a batch, one
+            # row is answered and counts for nothing
+            first = torch.arange(len(texts), device=texts.device) == 0
+            rows = (there | (first & ~there.any())).nonzero()[:, 0]
             told, _, _ = self._told(grid, texts[rows], of[rows])
+            told = torch.where(there[rows][:, None], told, 0)
             logits = told.new_zeros(len(texts), told.shape[1]).index_copy(0, rows, told)
             return VqaOutputs(logits.unflatten(0, (pictures, count)), told.new_zeros(pictures, count, 1, 1))
         told, weights, looked = self._told(grid, texts, of)
