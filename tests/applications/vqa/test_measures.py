@@ -93,14 +93,9 @@ def test_a_question_of_no_known_type_has_no_share() -> None:
     torch.testing.assert_close(measures.shares(batch, 2, 3), expected)
 
 
-@pytest.mark.parametrize(
-    ("name", "called"),
-    [
-        ("what color", "accuracy_what_color"),
-        ("yes/no", "accuracy_yes_no"),
-        ("(Is it?)", "accuracy_is_it"),
-        ("top 10", "accuracy_top_10"),
-    ],
-)
-def test_types_have_plain_names(name: str, called: str) -> None:
-    assert measures.of_type(name) == called
+def test_types_have_names_of_their_own_in_any_script() -> None:
+    names = ["what color", "yes/no", "yes no", "(Is it?)", "top 10", "是否", "颜色", "?!", "...", "Цвет"]
+    assert measures.of_types(names) == [
+        *("accuracy_what_color", "accuracy_yes_no", "accuracy_yes_no_3", "accuracy_is_it", "accuracy_top_10"),
+        *("accuracy_是否", "accuracy_颜色", "accuracy_8", "accuracy_9", "accuracy_цвет"),
+    ]

@@ -104,3 +104,23 @@ def test_flickr_without_lists_holds_some_out_and_names_bad_lines(tmp_path: Path)
     (tmp_path / "Flickr8k.token.txt").write_text("a.jpg a cat\n")
     with pytest.raises(DataError, match=r"token\.txt, line 1: expected 'name\.jpg#0', a tabulator"):
         opened(FlickrTokens, arguments)
+
+
+@pytest.mark.parametrize(
+    ("entries", "change", "why"),
+    [
+        ("annotations", {"caption": None}, "a caption of image 0 is None; expected text"),
+        ("annotations", {"caption": ["x", "y"]}, r"a caption of image 0 is \['x', 'y'\]; expected text"),
+        ("images", {"file_name": None}, "the file_name of image 0 is None; expected text"),
+    ],
+)
+def test_what_is_no_text_is_never_learned_as_words(
+    tmp_path: Path, entries: str, change: dict[str, Any], why: str
+) -> None:
+    CocoCaptions.fake(tmp_path)
+    file = tmp_path / "annotations/captions_train2017.json"
+    content = json.loads(file.read_text())
+    content[entries][0] |= change
+    file.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=why):
+        CocoCaptions(str(tmp_path)).prepare_data()

@@ -48,7 +48,7 @@ def test_a_comma_in_the_last_column_needs_no_quotes(tmp_path: Path) -> None:
     sample = opened(tmp_path).load("train", ("references",))[0]
     assert from_bytes(sample["references"])[0].startswith("a cat and ")
     (tmp_path / "captions.csv").write_text("caption,image\na cat, and 1,1.png\n")
-    with pytest.raises(DataError, match=r"line 2: has more columns than the heading; .* in quotes"):
+    with pytest.raises(DataError, match=r"line 2: expected a heading such as .* a comma in quotes"):
         opened(tmp_path)
 
 
@@ -128,9 +128,13 @@ def test_a_run_s_vocabulary_is_kept(tmp_path: Path) -> None:
         (
             "captions.csv",
             "name,words\n0.png,a\n",
-            "its heading is name, words; expected a column of pictures",
+            "captions.csv, line 2: names no picture (image, filename,",
         ),
-        ("captions.csv", "image,caption\n,a cat\n", "captions.csv, line 2: there is no picture"),
+        (
+            "captions.csv",
+            "image,caption\n,a cat\n",
+            "line 2: its image is ''; expected the name of a file",
+        ),
         (
             "captions.csv",
             "image,caption,split\n0.png,a,later\n",
@@ -138,7 +142,13 @@ def test_a_run_s_vocabulary_is_kept(tmp_path: Path) -> None:
         ),
         ("captions.jsonl", "{", "captions.jsonl, line 1: cannot be read as JSON"),
         ("captions.jsonl", '{"image": "0.png", "caption": 3}', "expected text, or a list of texts"),
-        ("captions.jsonl", "[1]", "expected an object with 'image' and 'caption'"),
+        (
+            "captions.jsonl",
+            '{"image_id": 7, "caption": "a"}',
+            "its image_id is 7; expected the name of a file",
+        ),
+        ("captions.jsonl", '{"image": "0.png"}', "line 1: says no caption (caption, captions, "),
+        ("captions.jsonl", "[1]", "captions.jsonl, line 1: expected a heading such as"),
         ("other.md", "", "there is no CSV file or JSON lines"),
     ],
 )
@@ -153,3 +163,35 @@ def test_settings_out_of_range() -> None:
         CaptionTableFiles("x", least_count=0, max_words=0, val_fraction=0.7, image_size=0)
     for key in ("least_count", "max_words", "val_fraction", "image_size"):
         assert f"data.{key}: " in str(caught.value)
+
+
+def test_names_without_an_ending_and_columns_that_are_not_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [f"{number},a cat {number},not read,nor this\n" for number in range(12)]
+    data = opened(made(tmp_path, "image_name,comment,caption_2,url\n" + "".join(rows)))
+    assert sum(len(data.load(split, ("captions",))) for split in ("train", "val", "test")) == 12
+    assert not {"not", "nor"} & {*data.vocabulary}
+    assert "data: of captions.csv, nothing is read of the columns caption_2, url" in caplog.text
+
+
+def test_a_quote_that_is_never_closed_loses_nothing_silently(tmp_path: Path) -> None:
+    made(tmp_path, lines() + '5.png,"never closed\n6.png,a cat\n')
+    with pytest.raises(
+        DataError, match=r"cannot be read: line \d+: unexpected end of data; is a quote opened"
+    ):
+        opened(tmp_path)
+
+
+@pytest.mark.parametrize("between", [";", "\t"])
+def test_other_signs_between_columns(tmp_path: Path, between: str) -> None:
+    rows = f"image{between}caption\n" + "".join(f"{n}.png{between}a cat, {n}\n" for n in range(12))
+    sample = opened(made(tmp_path, rows)).load("train", ("references",))[0]
+    assert from_bytes(sample["references"])[0].startswith("a cat ")
+
+
+def test_text_in_another_encoding_says_what_to_do(tmp_path: Path) -> None:
+    made(tmp_path, "")
+    (tmp_path / "captions.csv").write_bytes(lines().encode("utf-16"))
+    with pytest.raises(DataError, match="save it as UTF-8"):
+        opened(tmp_path)

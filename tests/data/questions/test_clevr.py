@@ -33,6 +33,7 @@ def test_questions_find_their_pictures_and_types(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
+        ({"answer": ["yes"]}, r"question 0: its answer is \['yes'\]"),
         ({"answer": ""}, r"a question about CLEVR_train_000000\.png has no answer"),
         ({"program": []}, "has no program"),
         ({"program": [{"inputs": []}]}, "its program ends in no function"),
@@ -59,3 +60,13 @@ def test_a_file_of_another_kind_is_told(tmp_path: Path, text: str) -> None:
     path.unlink()
     with pytest.raises(DataError, match=r"there is no questions/CLEVR_val_questions\.json[\s\S]*data\.root="):
         Clevr(str(tmp_path)).prepare_data()
+
+
+def test_answers_as_programs_return_them(tmp_path: Path) -> None:
+    Clevr.fake(tmp_path)
+    path = tmp_path / "questions" / "CLEVR_train_questions.json"
+    content = json.loads(path.read_text())
+    for row, answer in zip(content["questions"], (False, 0, True), strict=False):
+        row["answer"] = answer
+    path.write_text(json.dumps(content))
+    assert [one.answers for one in Clevr(str(tmp_path)).read()["train"][:3]] == [("no",), ("0",), ("yes",)]

@@ -188,12 +188,15 @@ def test_questions_that_cannot_be_used_are_refused_or_counted(
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ('{"image": "0.png", "question": 3, "answer": "yes"}', "line 1: has no image or no question"),
-        ('{"question": "is it", "answer": "yes"}', "line 1: has no image or no question"),
+        ('{"image": "0.png", "question": 3, "answer": "yes"}', "line 1: its question is 3; expected a row"),
+        ('{"question": "is it", "answer": "yes"}', "line 1: names no picture .* among question, answer; exp"),
         ('{"image": "0.png", "question": "is it", "answer": {"a": 1}}', "line 1: its answers are"),
         ("[1]", "line 1: expected a row such as"),
         ("{", "cannot be read"),
-        ('{"image": "0.png", "question": "is it", "answer": "yes", "split": "some"}', "'some' is no split"),
+        (
+            '{"image": "0.png", "question": "is it", "answer": "yes", "split": "some"}',
+            "split is 'some'; expected",
+        ),
     ],
 )
 def test_lines_that_are_no_rows_are_told(tmp_path: Path, text: str, why: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
@@ -76,13 +77,21 @@ class CaptionPresentation(Presentation[CaptionBatch, CaptionInputs, CaptionAnswe
         return rows
 
     def closing_files(self, rows: Iterable[Row]) -> dict[str, bytes]:
-        """``captions.json`` as COCO's evaluation reads results; the number of an image is the one that ends
-        the name of its file, or the name where none does."""
-        results = [{"image_id": _image_id(row["file"]), "caption": row["caption"]} for row in rows]
+        """``captions.json`` as COCO's evaluation reads results, with the number of each picture that is named
+        as COCO's are, and the name of any other."""
+        said = {row["file"]: row["caption"] for row in rows}
+        numbers = {file: _image_id(file) for file in said}
+        times = Counter(numbers.values())
+        results = [
+            {"image_id": numbers[file] if times[numbers[file]] == 1 else file, "caption": caption}
+            for file, caption in said.items()
+        ]
         return {"captions.json": json.dumps(results, ensure_ascii=False).encode()}
 
 
 def _image_id(file: str) -> int | str:
+    """The number in a name such as ``COCO_val2014_000000000042.jpg`` or ``000000000042.jpg``, else the name
+    without its ending."""
     stem = PurePath(file).stem
-    number = re.search(r"[0-9]+$", stem)
-    return int(number[0]) if number else stem
+    number = re.fullmatch(r"(?:COCO_[a-z]+[0-9]+_)?([0-9]+)", stem)
+    return int(number[1]) if number else stem

@@ -27,16 +27,23 @@ def build(type_names: Sequence[str]) -> dict[str, Metric]:
     not in the list, which nobody can give. None where the data have nothing of the kind."""
     return {
         "accuracy": Mean(),
-        **{of_type(name): Mean() for name in type_names},
+        **{name: Mean() for name in of_types(type_names)},
         "vqa_accuracy": Mean(),
         "told_as_other": Mean(),
         "unlisted": ShareIfAny(),
     }
 
 
-def of_type(name: str) -> str:
-    """What the accuracy of a type of question is called."""
-    return f"accuracy_{re.sub(r'[^0-9a-z]+', '_', name.lower()).strip('_')}"
+def of_types(type_names: Sequence[str]) -> list[str]:
+    """What the accuracy of each type of question is called: letters and digits of any script, and a number
+    where another one is called so already."""
+    found: list[str] = []
+    for name in type_names:
+        own = plain = "accuracy_" + re.sub(r"[\W_]+", "_", name.lower()).strip("_")
+        while own in found or own == "accuracy_":
+            own = f"{plain.rstrip('_')}_{len(found) + 1}"
+        found.append(own)
+    return found
 
 
 def update(
@@ -49,8 +56,8 @@ def update(
     right = given == truth
     metrics["accuracy"].update(right)
     metrics["unlisted"].update(truth < 0)
-    for number, name in enumerate(type_names):
-        metrics[of_type(name)].update(right[types == number])
+    for number, name in enumerate(of_types(type_names)):
+        metrics[name].update(right[types == number])
     metrics["vqa_accuracy"].update(_by_people(given, answer, batch, there))
     other = truth if batch.other_answers is None else batch.other_answers[there]
     metrics["told_as_other"].update((given == other)[(other >= 0) & (other != truth)])

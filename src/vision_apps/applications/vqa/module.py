@@ -101,7 +101,7 @@ class Vqa(VisionModule[VqaBatch, VqaInputs, VqaOutputs, VqaAnswer]):
         self.by_people = objective == "bce" or (objective == "auto" and people > 0)
         self.blind = blind
         self.longest = longest
-        self.conditional = (*self.conditional, *map(measures.of_type, type_names))
+        self.conditional = (*self.conditional, *measures.of_types(type_names))
         self.presentation = VqaPresentation(vocabulary, answer_names, self.size, resize_mode)
         self.exportable = VqaExport(self)
         self.normalize = PixelNormalization(network, mean, std)

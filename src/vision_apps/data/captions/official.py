@@ -66,10 +66,17 @@ class CocoCaptions(CaptionData):
             number = _value(entry, "image_id", "annotation", file)
             if number not in captions:
                 raise DataError(f"{file}: a caption is of image {number!r}, which is not among its images")
-            captions[number].append(str(_value(entry, "caption", "annotation", file)))
+            text = _value(entry, "caption", "annotation", file)
+            if not isinstance(text, str):
+                raise DataError(f"{file}: a caption of image {number!r} is {text!r:.80}; expected text")
+            captions[number].append(text)
         folder = file.stem.rpartition("_")[2]
         for image in content["images"]:
-            name = str(_value(image, "file_name", "image", file))
+            name = _value(image, "file_name", "image", file)
+            if not isinstance(name, str):
+                raise DataError(
+                    f"{file}: the file_name of image {image['id']!r} is {name!r:.80}; expected text"
+                )
             places = (self.root / folder, self.root / "images" / folder, self.root / "images", self.root)
             paths = tuple(str(place / name) for place in places)
             yield Captioned(paths, tuple(captions[image["id"]]), f"{file}, image {image['id']}")

@@ -1,8 +1,7 @@
 """The user's own captions: a CSV file or JSON lines, ``image`` and ``caption``."""
 
 import csv
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,26 @@ from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError
 from vision_apps.data.captions.data import CaptionData, Captioned
 from vision_apps.data.captions.fakes import fake_pictures
-from vision_apps.data.files import SPLIT_NAMES, numbered_lines, split_files
+from vision_apps.data.files import split_files
+from vision_apps.data.rows import (
+    PICTURE,
+    SPLIT,
+    Line,
+    files_below,
+    lines_of,
+    picture_of,
+    places_of,
+    split_of,
+    told_as_unread,
+)
 
-_FILE = ("image", "filename", "file", "file_name", "path", "image_path", "image_id")
 _CAPTION = ("caption", "captions", "text", "sentence", "description", "comment")
-_SPLIT = ("split", "subset", "set")
-_KEYS = (_FILE, _CAPTION, _SPLIT)
 _SUFFIXES = (".csv", ".jsonl", ".txt")
 _LISTS = ("captions", "metadata", "annotations")  # what one file of all splits is called, without a suffix
+_EXAMPLE = (
+    "a heading such as 'image,caption' and lines such as 'a.jpg,a cat', a caption with a comma in quotes or "
+    'in the last column; or JSON lines such as {"image": "a.jpg", "caption": "a cat"}'
+)
 
 
 class CaptionTableFiles(CaptionData):
@@ -53,7 +64,7 @@ class CaptionTableFiles(CaptionData):
             if not (self.root / self.file).is_file():
                 raise self.problem(f"data.file: there is no file {(self.root / self.file).absolute()}")
             return {None: self.root / self.file}
-        there = self._there()
+        there = files_below(self.root, _SUFFIXES)
         if splits := split_files(there):
             return splits
         if whole := next((there[name] for name in _LISTS if name in there), None):
@@ -63,21 +74,20 @@ class CaptionTableFiles(CaptionData):
         named = ", ".join(path.name for path in there.values())
         raise self.problem(f"which file is it of {named}?" if there else "there is no CSV file or JSON lines")
 
-    def _there(self) -> dict[str, Path]:
-        """Files by their names without a suffix; of two the first of `_SUFFIXES`."""
-        found = [path for path in sorted(self.root.iterdir()) if path.suffix.lower() in _SUFFIXES]
-        found.sort(key=lambda path: _SUFFIXES.index(path.suffix.lower()), reverse=True)
-        return {path.stem.lower(): path for path in found}
-
     def read(self) -> Mapping[Split, Sequence[Captioned]]:
         found: dict[Split, list[Captioned]] = {}
         for of_file, path in self.files().items():
-            for name, captions, split, source in read_table(path):
+            left: dict[str, None] = {}  # names of which nothing is read, in their order
+            for line in lines_of(path, _EXAMPLE, to_the_end=_CAPTION):
+                split = split_of(line)
                 if of_file and split and split != of_file:
-                    raise DataError(f"{source}: its split is {split}, in the file of {of_file}")
+                    raise DataError(f"{line.source}: its split is {split}, in the file of {of_file}")
                 own = of_file or split or "train"
-                places = tuple(str(place / name) for place in (self.images, self.root, self.images / own))
-                found.setdefault(own, []).append(Captioned(places, captions, source))
+                places = places_of(picture_of(line, _EXAMPLE), (self.images, self.root, self.images / own))
+                name, captions = _captions(line)
+                left |= dict.fromkeys(line.values.keys() - {name, *PICTURE, *SPLIT})
+                found.setdefault(own, []).append(Captioned(tuple(places), captions, line.source))
+            told_as_unread(path, sorted(left))
         return found
 
     @classmethod
@@ -90,64 +100,13 @@ class CaptionTableFiles(CaptionData):
         return {"root": str(root), "image_size": size}
 
 
-def read_table(file: Path) -> Iterator[tuple[str, tuple[str, ...], Split | None, str]]:
-    """Of each line the picture, its captions, its split if it says one, and where it stands. `DataError`,
-    which names the line, where one is none."""
-    entries = _json_lines(file) if file.suffix.lower() == ".jsonl" else _csv_lines(file)
-    for number, entry in entries:
-        source = f"{file}, line {number}"
-        known = {str(key).strip().lower(): value for key, value in entry.items() if key is not None}
-        name, caption, split = (next((known[key] for key in keys if key in known), None) for keys in _KEYS)
-        if not isinstance(name, str) or not name.strip():
-            raise DataError(f"{source}: there is no picture; expected one of {', '.join(_FILE)}")
-        given = caption if isinstance(caption, list) else [caption or ""]
-        captions = tuple(text for text in given if isinstance(text, str))
-        if len(captions) < len(given):
-            raise DataError(f"{source}: its caption is {caption!r}; expected text, or a list of texts")
-        yield name.strip(), captions, _split(split, source), source
-
-
-def _split(value: object, source: str) -> Split | None:
-    if value is None or not str(value).strip():
-        return None
-    word = str(value).strip().lower()
-    for split, names in SPLIT_NAMES.items():
-        if word in names:
-            return split
-    raise DataError(f"{source}: its split is {value!r}; expected train, val or test")
-
-
-def _csv_lines(file: Path) -> Iterator[tuple[int, Mapping[str | None, object]]]:
-    try:
-        with open(file, encoding="utf-8-sig", newline="") as lines:
-            reader = csv.DictReader(lines)
-            heading = list(reader.fieldnames or ())
-            names = [name.strip().lower() for name in heading]
-            if not {*names} & {*_FILE} or not {*names} & {*_CAPTION}:
-                raise DataError(
-                    f"{file}: its heading is {', '.join(heading) or 'empty'}; expected a "
-                    f"column of pictures ({', '.join(_FILE)}) and one of captions ({', '.join(_CAPTION)})"
-                )
-            for row in reader:
-                more = row.pop(None, None)  # what stands past the heading
-                if more and names[-1] not in _CAPTION:
-                    raise DataError(
-                        f"{file}, line {reader.line_num}: has more columns than the heading; a caption with "
-                        "a comma stands in quotes, or in the last column"
-                    )
-                if more:
-                    row[heading[-1]] = ",".join([row[heading[-1]], *more])
-                yield reader.line_num, row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{file}: cannot be read as CSV: {error}") from error
-
-
-def _json_lines(file: Path) -> Iterator[tuple[int, Mapping[str | None, object]]]:
-    for number, line in numbered_lines(file):
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{file}, line {number}: cannot be read as JSON: {error}") from error
-        if not isinstance(entry, dict):
-            raise DataError(f"{file}, line {number}: expected an object with 'image' and 'caption'")
-        yield number, entry
+def _captions(line: Line) -> tuple[str, tuple[str, ...]]:
+    """What the captions of a line are called there, and their texts. `DataError` where it has none."""
+    name = next((name for name in _CAPTION if name in line.values), None)
+    if name is None:
+        raise DataError(f"{line.source}: says no caption ({', '.join(_CAPTION)}); expected {_EXAMPLE}")
+    given = line.values[name]
+    texts = given if isinstance(given, list) else [given or ""]
+    if not all(isinstance(text, str) for text in texts):
+        raise DataError(f"{line.source}: its caption is {given!r:.80}; expected text, or a list of texts")
+    return name, tuple(texts)

@@ -1,7 +1,6 @@
 """CSV files that say which classes each picture has: labels side by side, or a column for each class."""
 
 import csv
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,8 +10,7 @@ from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError, some
 from vision_apps.core.spelling import alike
 from vision_apps.data.files import SPLIT_NAMES
-
-log = logging.getLogger(__name__)
+from vision_apps.data.rows import DELIMITERS, told_as_unread
 
 FILE_COLUMNS = (
     *("filename", "file", "file_name", "image", "image_name", "image_id", "image index", "path"),
@@ -21,7 +19,6 @@ FILE_COLUMNS = (
 LABEL_COLUMNS = ("labels", "label", "tags", "classes", "class", "finding labels", "target")
 SPLIT_COLUMNS = ("split", "set", "subset")
 SEPARATORS = (";", "|", ",")
-_DELIMITERS = (",", ";", "\t")
 _TRUTH = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 _NAMED = 5  # columns in an error
 
@@ -75,8 +72,7 @@ def read_labels(paths: Iterable[Path], asked: Asked) -> Labels:
     tables = [read_table(path) for path in paths]
     columns = {table.path: _columns(table, asked) for table in tables}
     for table in tables:
-        if unread := columns[table.path].unread:
-            log.warning("data: of %s, nothing is read of %s", table.path.name, _named_columns(unread))
+        told_as_unread(table.path, columns[table.path].unread)
     given = [alike(name) for name in asked.classes] if asked.classes is not None else None
     if given is not None and len(set(given)) < len(given):
         raise DataError(f"data.classes: {', '.join(given)}: expected each class once")
@@ -104,10 +100,6 @@ def read_labels(paths: Iterable[Path], asked: Asked) -> Labels:
     return Labels(list(dict.fromkeys(names)) or sorted(found), rows)
 
 
-def _named_columns(names: Sequence[str]) -> str:
-    return f"{'the column' if len(names) == 1 else 'the columns'} {some(names, _NAMED)}"
-
-
 def read_table(path: Path) -> Table:
     """A CSV file; commas, semicolons or tabs stand between its columns, as in its heading. `DataError` where
     it is no text, has no lines, or a line has another number of cells."""
@@ -115,7 +107,7 @@ def read_table(path: Path) -> Table:
         with open(path, encoding="utf-8-sig", newline="") as lines:
             first = lines.readline()
             lines.seek(0)
-            delimiter = max(_DELIMITERS, key=first.count)
+            delimiter = max(DELIMITERS, key=first.count)
             read = [
                 (number, row)
                 for number, row in enumerate(csv.reader(lines, delimiter=delimiter), 1)

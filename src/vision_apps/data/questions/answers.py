@@ -41,3 +41,11 @@ class AnswerList:
         normalize, known = comparable(answers)
         numbers = self._normalized if normalize else self._numbers
         return [numbers.get(answer, -1) for answer in known]
+
+
+SAID = (str, bool, int, float)  # what an answer may be in a file
+
+
+def as_text(answer: str | bool | int | float) -> str:
+    """An answer as people say it: ``yes`` and ``no`` for truth values."""
+    return ("yes" if answer else "no") if isinstance(answer, bool) else str(answer)

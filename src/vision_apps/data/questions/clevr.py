@@ -8,6 +8,7 @@ from typing import Any
 from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError
 from vision_apps.data.questions import slim
+from vision_apps.data.questions.answers import SAID, as_text
 from vision_apps.data.questions.data import Asked, QuestionData
 from vision_apps.data.questions.fakes import fake_pictures
 
@@ -47,14 +48,18 @@ class Clevr(QuestionData):
                 return sys.intern(found["function"])
             if "image_filename" not in found:
                 return found
-            lacking = [name for name in ("question", "answer", "program") if not found.get(name)]
+            lacking = [
+                name for name in ("question", "answer", "program") if found.get(name) in (None, "", [])
+            ]
             if lacking:
                 raise ValueError(f"a question about {found['image_filename']} has no {', '.join(lacking)}")
             source = f"{path.name}, question {found.get('question_index', found['question'])}"
             picture, kind = str(pictures / found["image_filename"]), found["program"][-1]
             if not isinstance(kind, str):
                 raise ValueError(f"{source}: its program ends in no function")
-            return Asked(picture, found["question"], (found["answer"],), kind, source)
+            if not isinstance(found["answer"], SAID):
+                raise ValueError(f"{source}: its answer is {found['answer']!r:.80}")
+            return Asked(picture, found["question"], (as_text(found["answer"]),), kind, source)
 
         content = slim.read(path, kept, _EXPECTED)
         rows = content.get("questions") if isinstance(content, dict) else None

@@ -1,21 +1,31 @@
 """The user's own pictures with questions, which JSONL or CSV files list."""
 
-import csv
 import json
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError, some
-from vision_apps.data.files import SPLIT_NAMES, split_files
+from vision_apps.data.files import split_files
 from vision_apps.data.on_disk import OnDisk
+from vision_apps.data.questions.answers import SAID, as_text
 from vision_apps.data.questions.data import Asked, QuestionData
 from vision_apps.data.questions.fakes import fake_pictures
+from vision_apps.data.rows import (
+    PICTURE,
+    SPLIT,
+    Line,
+    files_below,
+    lines_of,
+    picture_of,
+    places_of,
+    split_of,
+    told_as_unread,
+    value_of,
+)
 
-_PICTURE = ("image", "file", "filename", "file_name", "image_name", "path")
 _TYPE = ("type", "question_type")
-_SPLIT = ("split", "set", "subset")
+_READ = ("question", "answer", "answers", *_TYPE, *PICTURE, *SPLIT)
 _SUFFIXES = (".jsonl", ".csv")
 _BETWEEN = ";"  # two people's answers in a cell of a CSV file
 _NAMED = 5  # files in an error
@@ -52,7 +62,7 @@ class QuestionRows(QuestionData):
             if not (self.root / self.rows).is_file():
                 raise self.problem(f"data.rows: there is no file {(self.root / self.rows).absolute()}")
             return {None: self.root / self.rows}
-        there = {p.stem.lower(): p for p in sorted(self.root.iterdir()) if p.suffix.lower() in _SUFFIXES}
+        there = files_below(self.root, _SUFFIXES)
         if splits := split_files(there):
             return splits
         if len(there) == 1:
@@ -65,26 +75,32 @@ class QuestionRows(QuestionData):
     def read(self) -> dict[Split, list[Asked]]:
         found: dict[Split, list[Asked]] = {}
         for of_file, path in self.files().items():
-            for source, row in rows_of(path):
-                split = of_file or _split(source, row)
-                found.setdefault(split, []).append(self._asked(source, row))
+            left: dict[str, None] = {}  # names of which nothing is read
+            for line in lines_of(path, _EXAMPLE):
+                split = split_of(line)
+                if of_file and split and split != of_file:
+                    raise DataError(f"{line.source}: its split is {split}, in the file of {of_file}")
+                left |= dict.fromkeys(line.values.keys() - {*_READ})
+                found.setdefault(of_file or split or "train", []).append(self._asked(line, path))
+            told_as_unread(path, sorted(left))
         return found
 
-    def _asked(self, source: str, row: Mapping[str, Any]) -> Asked:
-        name, question = _first(row, _PICTURE), row.get("question")
-        answers = row.get("answers", row.get("answer"))
-        if answers is None or isinstance(answers, bool | int | float | str):
-            answers = [] if answers is None else [_text(answers)]
-        if not isinstance(name, str) or not name.strip() or not isinstance(question, str):
-            raise DataError(f"{source}: has no image or no question; expected {_EXAMPLE}")
-        if not isinstance(answers, list) or not all(
-            isinstance(one, bool | int | float | str) for one in answers
-        ):
-            raise DataError(f"{source}: its answers are {answers!r:.80}; expected {_EXAMPLE}")
-        kind = _first(row, _TYPE)
-        places = [self.disk.find(folder / name.strip()) for folder in (self.images, self.root)]
-        path = next(filter(None, places), str(self.images / name.strip()))
-        return Asked(path, question, tuple(map(_text, answers)), str(kind or "").strip(), source)
+    def _asked(self, line: Line, file: Path) -> Asked:
+        name, question = picture_of(line, _EXAMPLE), line.values.get("question")
+        if not isinstance(question, str):
+            raise DataError(f"{line.source}: its question is {question!r:.80}; expected {_EXAMPLE}")
+        several = line.values.get("answers")
+        answers = line.values.get("answer") if several is None else several
+        if several and file.suffix.lower() == ".csv":
+            answers = [part for part in several.split(_BETWEEN) if part.strip()]
+        if answers is None or isinstance(answers, SAID):
+            answers = [] if answers is None else [answers]
+        if not isinstance(answers, list) or not all(isinstance(one, SAID) for one in answers):
+            raise DataError(f"{line.source}: its answers are {answers!r:.80}; expected {_EXAMPLE}")
+        places = places_of(name, (self.images, self.root))
+        path = next(filter(None, map(self.disk.find, places)), places[0])
+        kind = str(value_of(line, _TYPE) or "").strip()
+        return Asked(path, question, tuple(map(as_text, answers)), kind, line.source)
 
     @classmethod
     def fake(cls, root: Path, *, size: int = 32, count: int = 24) -> dict[str, object]:
@@ -108,46 +124,3 @@ _EXAMPLE = (
     'a row such as {"image": "a.jpg", "question": "is it red?", "answer": "yes"}, or with "answers": ["yes", '
     '"no", ...] of several people'
 )
-
-
-def rows_of(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each line that is not blank, with where it stands; names in lower case. `DataError` where the file
-    cannot be read, or a line is no row."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            lines = list(file)
-            if path.suffix.lower() == ".csv":
-                table = csv.DictReader(lines, strict=True)
-                read: list[tuple[int, Any]] = [(table.line_num, row) for row in table]
-            else:
-                read = [(n, json.loads(line)) for n, line in enumerate(lines, 1) if line.strip()]
-    except (OSError, UnicodeDecodeError, ValueError, csv.Error, RecursionError) as error:
-        raise DataError(f"{path}: cannot be read: {error}; expected {_EXAMPLE}") from error
-    for number, row in read:
-        source = f"{path}, line {number}"
-        if not isinstance(row, dict) or None in row:
-            raise DataError(f"{source}: expected {_EXAMPLE}")
-        named = {str(name).strip().lower(): value for name, value in row.items()}
-        if path.suffix.lower() == ".csv" and named.get("answers"):
-            named["answers"] = named["answers"].split(_BETWEEN)
-        yield source, named
-
-
-def _first(row: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    return next((row[name] for name in names if name in row), None)
-
-
-def _split(source: str, row: Mapping[str, Any]) -> Split:
-    word = _first(row, _SPLIT)
-    if word is None:
-        return "train"
-    for split, names in SPLIT_NAMES.items():
-        if str(word).strip().lower() in names:
-            return split
-    raise DataError(f"{source}: {word!r} is no split; expected train, val or test")
-
-
-def _text(value: bool | int | float | str) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)

@@ -1,6 +1,7 @@
 """VQA v2 (Goyal et al. 2017) in its own files: ten people's answers to questions about COCO's pictures."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,11 @@ import numpy as np
 
 from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError
+from vision_apps.data.questions.answers import SAID, as_text
 from vision_apps.data.questions.data import Asked, QuestionData
 from vision_apps.data.questions.fakes import fake_pictures
+
+log = logging.getLogger(__name__)
 
 _PARTS: dict[Split, str] = {"train": "train2014", "test": "val2014"}
 
@@ -37,18 +41,25 @@ class VqaV2(QuestionData):
         for path in (asked, answered):
             if not path.is_file():
                 raise self.problem(f"there is no {path.name}")
-        texts = {row["question_id"]: row["question"] for row in _rows(asked, "questions", "question")}
+        texts: dict[int, str] = {}
+        for row in _rows(asked, "questions", "question"):
+            number = _number(row, "question_id", asked)
+            if number in texts:
+                raise DataError(f"{asked}: two questions have the question_id {number}")
+            texts[number] = str(row["question"])
         found = []
         for row in _rows(answered, "annotations", "answers"):
-            number = row["question_id"]
+            number = _number(row, "question_id", answered)
             if number not in texts:
-                raise DataError(f"{answered}: question {number} is not in {asked.name}")
-            picture = self.root / part / f"COCO_{part}_{row['image_id']:012d}.jpg"
-            answers = tuple(one["answer"] for one in row["answers"])
-            kind = row.get("question_type", "")
-            found.append(
-                Asked(str(picture), texts[number], answers, kind, f"{answered.name}, question {number}")
-            )
+                raise DataError(
+                    f"{answered}: question {number} is not in {asked.name}, or is answered a second time"
+                )
+            picture = self.root / part / f"COCO_{part}_{_number(row, 'image_id', answered):012d}.jpg"
+            source = f"{answered.name}, question {number}"
+            kind = str(row.get("question_type") or "")
+            found.append(Asked(str(picture), texts.pop(number), _answers(row, answered), kind, source))
+        if texts:
+            log.warning("data: %d questions of %s have no answer and are left out", len(texts), asked.name)
         return found
 
     @classmethod
@@ -101,3 +112,28 @@ def _rows(path: Path, key: str, needed: str) -> list[dict[str, Any]]:
             f"{path}: expected VQA's {key!r} with question_id, image_id and {needed!r}: {error}"
         ) from error
     return rows
+
+
+def _number(row: dict[str, Any], key: str, path: Path) -> int:
+    """An id, which some write as text. `DataError` where it is none."""
+    value = row[key]
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise DataError(f"{path}: the {key} of a row is {value!r:.80}; expected a number")
+    return value
+
+
+def _answers(row: dict[str, Any], path: Path) -> tuple[str, ...]:
+    """What each of the people said. `DataError` where that is no list of answers."""
+    answers = [one.get("answer") if isinstance(one, dict) else None for one in _listed(row["answers"])]
+    if not answers or not all(isinstance(one, SAID) for one in answers):
+        raise DataError(
+            f"{path}: the answers to question {row['question_id']} are {row['answers']!r:.80}; expected a "
+            'list such as [{"answer": "yes"}, ...]'
+        )
+    return tuple(as_text(one) for one in answers if one is not None)
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
