@@ -99,3 +99,16 @@ def test_types_have_names_of_their_own_in_any_script() -> None:
         *("accuracy_what_color", "accuracy_yes_no", "accuracy_yes_no_3", "accuracy_is_it", "accuracy_top_10"),
         *("accuracy_是否", "accuracy_颜色", "accuracy_8", "accuracy_9", "accuracy_цвет"),
     ]
+
+
+def test_one_true_answer_is_what_everybody_said() -> None:
+    """A run that learned from several people may be tested on questions with one answer each."""
+    logits = torch.randn(2, 2, 3, generator=torch.Generator().manual_seed(0))
+    people = BATCH._replace(human_answers=BATCH.answers[..., None].expand(-1, -1, 10))
+    one, all_of_them = binary_cross_entropy(logits, BATCH), binary_cross_entropy(logits, people)
+    assert one.count == 3
+    torch.testing.assert_close(one, all_of_them)
+    truth = torch.tensor([[1.0, 0, 0], [0, 0, 0], [0, 0, 1]])  # the second question's answer is not listed
+    likely = logits[[0, 0, 1], [0, 1, 0]].sigmoid()
+    expected = -(truth * likely.log() + (1 - truth) * (1 - likely).log()).sum()
+    torch.testing.assert_close(one.total, expected)

@@ -58,6 +58,10 @@ def picture(height: int = 16, width: int = 16) -> Tensor:
         ("is it red", ["is it red"]),
         ('["what is it?", "red"]', ["what is it?", "red"]),
         ("??", []),
+        ("这是红色吗\uff1f这是什么颜色\uff1f", ["这是红色吗", "这是什么颜色"]),
+        ("ما هذا\u061f هل هو أحمر\u061f", ["ما هذا", " هل هو أحمر"]),
+        ("τι είναι\u037e είναι κόκκινο\u037e", ["τι είναι", " είναι κόκκινο"]),
+        ("red; or not?", ["red; or not"]),
     ],
 )
 def test_several_questions_in_one_text(text: str, expected: list[str]) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vision_apps.applications.vqa.types import VqaBatch, asked
 from vision_apps.core.losses import Part
-from vision_apps.data.questions.official import score
+from vision_apps.data.questions.official import ENOUGH, score
 
 Objective = Literal["auto", "cross_entropy", "bce"]
 
@@ -34,10 +34,14 @@ def cross_entropy(logits: Tensor, batch: VqaBatch) -> Part:
 
 def binary_cross_entropy(logits: Tensor, batch: VqaBatch) -> Part:
     """Of each answer against its soft score, summed over the answers, the mean over the questions (nat;
-    Teney et al. 2018, arXiv:1708.02711, section 3.7)."""
-    assert batch.human_answers is not None
+    Teney et al. 2018, arXiv:1708.02711, section 3.7). Where the data have one true answer to each
+    question, as those that a run is tested on may, it is what everybody said."""
     there = asked(batch.questions)
-    truth = soft_scores(batch.human_answers[there], logits.shape[-1])
+    said = batch.human_answers
+    if said is None:
+        # of so many people any one may be left out, as the score does, and enough remain
+        said = batch.answers[..., None].expand(*batch.answers.shape, ENOUGH + 1)
+    truth = soft_scores(said[there], logits.shape[-1])
     given = logits[there].float()
     total = F.binary_cross_entropy_with_logits(given, truth.to(given.dtype), reduction="sum")
     return Part(total, there.sum())

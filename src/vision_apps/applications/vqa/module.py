@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -27,6 +28,7 @@ from vision_apps.networks.pixels import PixelNormalization
 MEASURED = 500  # training pictures whose answers are counted: some thousand questions
 LONGEST = 100  # words of a question where the data do not say: an attention between more takes gigabytes
 _NAMED = 12  # words in an error
+_MARKS = re.compile(r"[?\uff1f\u061f\u037e]")  # of questions: also full-width, Arabic and Greek ones
 _SHOWN = 40  # letters of a question in a warning
 
 log = logging.getLogger(__name__)
@@ -233,7 +235,8 @@ class VqaExport(Exportable[VqaInputs, VqaAnswer]):
 
 
 def questions_of(text: str) -> list[str]:
-    """Several questions in one text: a JSON list of texts, or what stands before each question mark."""
+    """Several questions in one text: a JSON list of texts, or what stands before each question mark of
+    any script."""
     if text.lstrip().startswith("["):
         try:
             found = json.loads(text)
@@ -242,4 +245,4 @@ def questions_of(text: str) -> list[str]:
         if not all(isinstance(one, str) for one in found):
             raise DataError(f"question: {text!r}; expected a list of texts")
         return list(found)
-    return [part for part in text.split("?") if part.strip()]
+    return [part for part in _MARKS.split(text) if part.strip()]
