@@ -11,8 +11,6 @@ from torch.nn.functional import interpolate
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
 from vision_apps.core.pictures import from_pil, shortened, to_pil
-from vision_apps.data.captions.words import decoded
-from vision_apps.data.questions.words import spelled
 
 _LEAST_SIDE = 160  # px: below, a box hides what is in it
 _LINE = 18  # px of text
@@ -51,16 +49,21 @@ def _lines(sample: Mapping[str, Tensor], facts: Mapping[str, Any]) -> list[str]:
         return [", ".join(facts["class_names"][k] for k in there) or "(no label)"]
     if "captions" in sample and "vocabulary" in facts:
         rows = [row for row in sample["captions"].tolist() if any(row)]
-        return _first([" ".join(decoded(row, facts["vocabulary"])) for row in rows], len(sample["captions"]))
+        return _first([_spelled(row, facts["vocabulary"]) for row in rows], len(sample["captions"]))
     if "questions" in sample and "answers" in sample and "vocabulary" in facts:
         names = [*facts["answer_names"], "(not in the list of answers)"]  # which is -1
         rows = [
-            f"{spelled(words, facts['vocabulary'])}? {names[answer]}"
+            f"{_spelled(words, facts['vocabulary'])}? {names[answer]}"
             for words, answer in zip(sample["questions"].tolist(), sample["answers"].tolist(), strict=True)
             if any(words)
         ]
         return _first(rows, len(sample["questions"]))
     return []
+
+
+def _spelled(numbers: Sequence[int], vocabulary: Sequence[str]) -> str:
+    """Numbers as words; what stands past the end has none."""
+    return " ".join(vocabulary[number] for number in numbers if vocabulary[number])
 
 
 def _first(lines: Sequence[str], most: int) -> list[str]:
