@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 import toy_run
-from PIL import Image
+from PIL import Image, ImageFont
 from torch import Tensor
 from toy import ToyData, ToyModule, ToyPresentation
 
@@ -136,3 +136,17 @@ def test_the_worst_are_drawn_worst_first(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def opened_sheet(rows: Tensor) -> Tensor:
     return pictures.sheet(list(rows), ("picture",))
+
+
+def test_a_text_is_cut_where_room_ends_however_long_it_is() -> None:
+    font = ImageFont.load_default(size=12)
+    whole = "the quick brown fox jumps over the lazy dog"
+    for room in (*range(12, 300, 7), 1e4):
+        found = pictures.shortened(whole, font, room)
+        if found == whole:
+            assert font.getlength(whole) <= room
+        else:
+            count = len(found) - 3
+            assert found == whole[:count] + "..." and font.getlength(found) <= room
+            assert font.getlength(whole[: count + 1] + "...") > room, "a sign more has no room"
+    assert pictures.shortened("ab " * 1_000_000, font, 100).startswith("ab ab ab")

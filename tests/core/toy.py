@@ -12,6 +12,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from vision_apps.core import draws
 from vision_apps.core.augmentation import Augmentation
 from vision_apps.core.data import TensorSamples, VisionData
+from vision_apps.core.errors import ConfigError
 from vision_apps.core.fields import ImageInputs, Label, Pixels
 from vision_apps.core.losses import Part
 from vision_apps.core.module import VisionModule
@@ -88,6 +89,8 @@ class ToyPresentation(Presentation[ToyBatch, ImageInputs, ToyAnswer]):
 class ToyModule(VisionModule[ToyBatch, ImageInputs, Tensor, ToyAnswer]):
     def __init__(self, network: nn.Module, num_classes: int, poison: int | None = None, **rest: Any) -> None:
         super().__init__(network, **rest)
+        if poison is not None and poison < 0:
+            raise ConfigError(f"module.poison: {poison}; expected at least 0")
         self.presentation = ToyPresentation()
         self.num_classes = num_classes
         self.poison = poison  # the step whose loss is made NaN

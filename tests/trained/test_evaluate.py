@@ -146,3 +146,9 @@ def test_a_test_that_was_limited_stays_so() -> None:
     assert evaluate.test(limited, ["trainer.limit_test_batches=1.0"]) != pytest.approx(one)
     with pytest.raises(ConfigError, match=r"^trainer.limit_test_batches: 0, so that there is nothing to te"):
         evaluate.test(limited, ["trainer.limit_test_batches=0"])
+
+
+def test_words_that_do_not_fit_are_not_blamed_on_the_file() -> None:
+    place = saved("mine.ckpt")
+    with pytest.raises(ConfigError, match=r"^module\.poison: -1; expected at least 0$"):
+        evaluate.test(place, ["module.poison=-1"])

@@ -1,5 +1,7 @@
 """Pictures uint8 [3, h, w], laid out on sheets."""
 
+from bisect import bisect_right
+
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -29,11 +31,13 @@ def scaled(picture: Image.Image, scale: float) -> Image.Image:
 
 def shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: float) -> str:
     """The text, or as much of its beginning as fits ``room`` px with dots behind it."""
-    if font.getlength(text) <= room:
+    most = max(1, int(room))  # signs, none of which is narrower than a pixel
+    if len(text) <= most and font.getlength(text) <= room:
         return text
-    while text and font.getlength(text + "...") > room:
-        text = text[:-1]
-    return text + "..."
+    fits = bisect_right(
+        range(min(len(text), most)), room, key=lambda n: font.getlength(text[: n + 1] + "...")
+    )
+    return text[:fits] + "..."
 
 
 def sheet(rows: list[Tensor], titles: tuple[str, ...] = (), per_line: int = 1) -> Tensor:

@@ -37,12 +37,20 @@ class Trained(NamedTuple):
 
     def module(self, changes: Sequence[str] = ()) -> VisionModule:
         """The trained module, of which there has to be more than a graph; ``changes`` as for `predictor`.
-        `CheckpointError` where there are no weights, or they do not fit.
+        `CheckpointError` where there are no weights, or they do not fit; `ConfigError` where it can be built
+        but for the changes.
         """
         checkpoint, config = self.checkpoint, self.checkpoint.get("config")
-        if changes and isinstance(config, dict):
-            checkpoint = {**checkpoint, "config": overrides.apply(config, changes)}
-        return assembly.rebuild(checkpoint, str(self.path))
+        if not changes or not isinstance(config, dict):
+            return assembly.rebuild(checkpoint, str(self.path))
+        try:
+            changed = {**checkpoint, "config": overrides.apply(config, changes)}
+            return assembly.rebuild(changed, str(self.path))
+        except CheckpointError as error:
+            if isinstance(error.__cause__, ConfigError):
+                assembly.rebuild(checkpoint, str(self.path))  # the file's own fault comes first
+                raise error.__cause__ from None
+            raise
 
     def beside(self, name: str) -> Path:
         """A folder for results that belong to no run, below the current one."""

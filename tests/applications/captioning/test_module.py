@@ -1,5 +1,6 @@
 """The captioner learns to say what it sees, only from the picture, and what it says is what is measured."""
 
+import math
 from typing import Any
 
 import pytest
@@ -177,3 +178,14 @@ def test_settings_out_of_range_are_all_told() -> None:
         module(**settings)
     for name in settings:
         assert f"module.{name}: " in str(caught.value), name
+
+
+@pytest.mark.parametrize("penalty", [math.nan, math.inf, 1000, 10.1])
+def test_a_length_penalty_that_no_power_bears(penalty: float) -> None:
+    with pytest.raises(ConfigError, match=r"module\.length_penalty: .*; expected 0 to 10$"):
+        module(length_penalty=penalty)
+
+
+def test_a_narrow_beam_says_what_goes_with_it() -> None:
+    with pytest.raises(ConfigError, match=r"module\.best: 3 of module\.beam_width=1; .* module\.best=1$"):
+        module(beam_width=1)

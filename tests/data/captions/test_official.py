@@ -112,6 +112,8 @@ def test_flickr_without_lists_holds_some_out_and_names_bad_lines(tmp_path: Path)
         ("annotations", {"caption": None}, "a caption of image 0 is None; expected text"),
         ("annotations", {"caption": ["x", "y"]}, r"a caption of image 0 is \['x', 'y'\]; expected text"),
         ("images", {"file_name": None}, "the file_name of image 0 is None; expected text"),
+        ("images", {"id": [0]}, r"an image has the id \[0\]; expected a number"),
+        ("annotations", {"image_id": [0]}, r"a caption is of image \[0\], which is not among"),
     ],
 )
 def test_what_is_no_text_is_never_learned_as_words(
@@ -124,3 +126,14 @@ def test_what_is_no_text_is_never_learned_as_words(
     file.write_text(json.dumps(content))
     with pytest.raises(DataError, match=why):
         CocoCaptions(str(tmp_path)).prepare_data()
+
+
+@pytest.mark.parametrize("change", [{"filepath": 3}, {"sentences": None}])
+def test_an_image_of_karpathy_that_lacks_its_parts(tmp_path: Path, change: dict[str, Any]) -> None:
+    KarpathyCaptions.fake(tmp_path)
+    file = tmp_path / "dataset_coco.json"
+    content = json.loads(file.read_text())
+    content["images"][0] |= change
+    file.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"the filepath of COCO_val\w+\.jpg is .* expected text and a list"):
+        KarpathyCaptions(str(tmp_path)).prepare_data()

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+STRONGEST = 10.0  # length penalty that is of any use: far below where powers of counts overflow
 State = tuple[Tensor, ...]  # what a network remembers of each beam, each [B, K, ...]
 
 

@@ -12,7 +12,7 @@ from torchmetrics import MetricCollection
 
 from vision_apps.applications.captioning import document_frequencies as frequencies_file
 from vision_apps.applications.captioning import java_metrics as java
-from vision_apps.applications.captioning.beam import Next, State, beam_search
+from vision_apps.applications.captioning.beam import STRONGEST, Next, State, beam_search
 from vision_apps.applications.captioning.captioner import Captioner, Seen, Step
 from vision_apps.applications.captioning.cider import Frequencies
 from vision_apps.applications.captioning.exporting import CaptionExport
@@ -136,11 +136,12 @@ class Captioning(VisionModule[CaptionBatch, CaptionInputs, CaptionOutputs | Draw
         ]
         if not 1 <= best <= beam_width:
             problems.append(
-                f"module.best: {best} of module.beam_width={beam_width}; expected 1 to module.beam_width"
+                f"module.best: {best} of module.beam_width={beam_width}; expected 1 to module.beam_width, as "
+                f"in module.best={max(1, beam_width)}"
             )
-        for name, value in {"length_penalty": length_penalty, "alpha_c": alpha_c}.items():
-            if value < 0:
-                problems.append(f"module.{name}: {value}; expected at least 0")
+        for name, value, most in (("length_penalty", length_penalty, STRONGEST), ("alpha_c", alpha_c, 1e6)):
+            if not 0 <= value <= most:
+                problems.append(f"module.{name}: {value}; expected 0 to {most:g}")
         shares = {"label_smoothing": label_smoothing, "scheduled_sampling": scheduled_sampling}
         problems += [
             f"module.{name}: {value}; expected at least 0 and below 1"

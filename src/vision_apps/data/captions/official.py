@@ -59,12 +59,14 @@ class CocoCaptions(CaptionData):
         content = read_object(file, "images", "annotations")
         captions: dict[object, list[str]] = {}
         for image in content["images"]:
-            if _value(image, "id", "image", file) in captions:
+            if not isinstance(_value(image, "id", "image", file), int | str):
+                raise DataError(f"{file}: an image has the id {image['id']!r:.80}; expected a number")
+            if image["id"] in captions:
                 raise DataError(f"{file}: two images have the id {image['id']!r}")
             captions[image["id"]] = []
         for entry in content["annotations"]:
             number = _value(entry, "image_id", "annotation", file)
-            if number not in captions:
+            if not isinstance(number, int | str) or number not in captions:
                 raise DataError(f"{file}: a caption is of image {number!r}, which is not among its images")
             text = _value(entry, "caption", "annotation", file)
             if not isinstance(text, str):
@@ -137,9 +139,16 @@ class KarpathyCaptions(CaptionData):
             name, word = (str(_value(image, key, f"image {number}", file)) for key in ("filename", "split"))
             if word not in _KARPATHY:
                 raise DataError(f"{file}: the split of {name} is {word!r}; expected {', '.join(_KARPATHY)}")
-            folders = (image.get("filepath", ""), f"{self.images}/{image.get('filepath', '')}", self.images)
+            below = image.get("filepath") or ""
+            sentences = _value(image, "sentences", name, file)
+            if not isinstance(below, str) or not isinstance(sentences, list):
+                raise DataError(
+                    f"{file}: the filepath of {name} is {below!r:.80} and its sentences are "
+                    f"{sentences!r:.80}; expected text and a list"
+                )
+            folders = (below, f"{self.images}/{below}", self.images)
             paths = tuple(str(self.root / folder / name) for folder in (*folders, *_FLICKR_FOLDERS))
-            texts = [_text(sentence, name, file) for sentence in _value(image, "sentences", name, file)]
+            texts = [_text(sentence, name, file) for sentence in sentences]
             found.setdefault(_KARPATHY[word], []).append(Captioned(paths, tuple(texts), f"{file}, {name}"))
         return found
 

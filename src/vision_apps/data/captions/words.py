@@ -20,7 +20,19 @@ SPECIAL = ("", "<end>", "<unknown>")
 _CLITIC = r"'(?:s|m|d|re|ve|ll)"
 _NEGATION = re.compile(rf"(?<={LETTER})(n't)(?!{LETTER})")
 _ENDING = re.compile(rf"(?<={LETTER})({_CLITIC})(?!{LETTER})")
-_TOKEN = re.compile(rf"n't(?!{LETTER})|{_CLITIC}(?!{LETTER})|{LETTER}+(?:[-.,:/']{LETTER}+)*|[{SIGN}]|\S")
+_ABBREVIATION = rf"(?:(?!\d){LETTER}\.){{2,}}(?!{LETTER})"  # u.s., p.m.
+_WITHIN = r"(?:[-./'_]|(?<=\d)[,:](?=\d))"  # a word; a comma or colon only within a number
+_TOKEN = re.compile(
+    rf"n't(?!{LETTER})|{_CLITIC}(?!{LETTER})|{_ABBREVIATION}|{LETTER}+(?:{_WITHIN}{LETTER}+)*|[{SIGN}]|\S"
+)
+_TWO = {  # words that are written as one
+    "cannot": ["can", "not"],
+    "gimme": ["gim", "me"],
+    "gonna": ["gon", "na"],
+    "gotta": ["got", "ta"],
+    "lemme": ["lem", "me"],
+    "wanna": ["wan", "na"],
+}
 _DROPPED = frozenset("'`\"().?!,:-;{}[]…“”„«»¡¿–—،؛؟।॥。，、！？；：（）「」")
 
 
@@ -30,10 +42,8 @@ def words_of(caption: str) -> list[str]:
     text = _ENDING.sub(r" \1", _NEGATION.sub(r" \1", text))
     found: list[str] = []
     for word in _TOKEN.findall(text):
-        if word == "cannot":
-            found += ["can", "not"]
-        elif word not in _DROPPED:
-            found.append(word)
+        if word not in _DROPPED:
+            found += _TWO.get(word, [word])
     return found
 
 
