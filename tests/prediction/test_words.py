@@ -130,7 +130,7 @@ def test_bad_rows_say_their_line_and_what_is_expected(capsys: pytest.CaptureFixt
         "line 5: 'file' is no path; ",
         "line 6: no JSON ('utf-8' codec can't encode character '\\ud800'",
         "line 7: no JSON (maximum recursion depth",
-        "line 8 of rows.jsonl: no such file, neither in . nor here; expected a picture or a video",
+        "line 8 of rows.jsonl: no such file, neither in ., its images/ nor here; expected a picture",
         "line 9 of rows.jsonl: no such file",
         "line 10 of rows.jsonl: no such file",
         "question: none was asked; expected words",
@@ -145,6 +145,29 @@ def test_bad_rows_say_their_line_and_what_is_expected(capsys: pytest.CaptureFixt
     assert "failed  rows.jsonl: line 2: [1] is no object" in said
     assert said.endswith("1 pictures and predictions.jsonl in out (12 failed)\n")
     assert sorted(path.name for path in folder.iterdir()) == [NOTES, "a.png", "predictions.jsonl"]
+
+
+def test_rows_name_pictures_as_those_learned_from_do_and_keep_their_ids() -> None:
+    run = asking.saved("Question")
+    photo("in/images/a.png", 10)
+    ids = {"question_id": 7, "image_id": "000000000012", "id": 0.5, "questionId": "x"}
+    rows = write_rows(
+        "in/rows.jsonl",
+        {"image": "a.png", "question": "who", **ids},
+        {"image_id": "images/a.png", "question": "who", "question_id": 8},
+        {"file_name": "gone.png", "question": "who", "question_id": 9},
+        {"image": "a.png", "question": "", "question_id": [1]},
+        {"file": "a.png", "image": "a.png"},
+        {"image_id": 12, "question": "who"},
+    )
+    first, second, gone, *bad = answers(predict(run, [rows], "out"))
+    assert first["file"] == "in/images/a.png" and first["question"] == "who" and first["bright"] == 10
+    assert {name: first[name] for name in ids} == ids and "image" not in first
+    assert second["file"] == "in/images/a.png" and second["question_id"] == 8 and "image_id" not in second
+    assert gone["question_id"] == 9 and gone["error"].startswith("line 3 of in/rows.jsonl: no such file")
+    starts = ["'question_id' is neither text nor a number", "'image' is not taken", "'image_id' is no path"]
+    for number, (row, start) in enumerate(zip(bad, starts, strict=True), 4):
+        assert row["error"].startswith(f"line {number}: {start}")
 
 
 def test_files_of_rows_that_cannot_be_used() -> None:

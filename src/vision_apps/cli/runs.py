@@ -26,7 +26,8 @@ vision-apps predict RUN --help
   INPUT      a picture, a video, a folder of them, a pattern such as 'photos/*.jpg', @list.txt with one of
              these a line, webcam, or webcam:1 for a second one (a webcam goes on until Ctrl-C); or
              rows.jsonl with a line for each answer: {"file": "photo.jpg", "question": "how many?"}, the
-             file beside rows.jsonl or from here. Where no pictures are taken: rows without a file, or none
+             file beside rows.jsonl, in images/ there or from here; it may be called image, and an id such as
+             question_id goes into the answer. Where no pictures are taken: rows without a file, or none
   module     what the application lets be chosen after training, as in module.tile=512
   --with     what is said beside every picture, once for each NAME; rows may say their own
   --out      where the drawings and predictions.jsonl go; by default RUN/predictions, or

@@ -14,10 +14,12 @@ from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import DataError
 from vision_apps.data import images
 from vision_apps.data.on_disk import pictures_below
+from vision_apps.data.rows import PICTURE
 from vision_apps.prediction import video
 from vision_apps.prediction.takes import Takes
 
 WEBCAM = re.compile(r"webcam(?::(\d+))?")
+_ID = re.compile(r"id|.*_id|.*[a-z]Id")  # as question_id and imageId; of other names a slip would go unseen
 Kind = Literal["picture", "video", "webcam", "words", "rows"]
 
 
@@ -28,6 +30,7 @@ class Input(NamedTuple):
         name: a path, or the word that named a webcam, or a number where no picture is asked about.
         words: what is said beside the picture.
         rows: the JSONL file that it is a row of.
+        ids: by which somebody else knows the row; they stand in its answer as they came.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Input(NamedTuple):
     words: Mapping[str, str] = MappingProxyType({})
     rows: str = ""
     error: str = ""
+    ids: Mapping[str, str | int | float] = MappingProxyType({})
 
     @property
     def is_film(self) -> bool:
@@ -125,7 +129,8 @@ def _rows(path: Path, takes: Takes, given: Mapping[str, str]) -> list[Input]:
 
 def _row(path: Path, number: int, line: bytes, takes: Takes, given: Mapping[str, str]) -> Input:
     known = ["file"] * takes.pictures + list(takes.words)
-    problem = ""
+    problem, picture = "", ""
+    ids: dict[str, str | int | float] = {}
     try:
         row = json.loads(line)
         json.dumps(row, ensure_ascii=False).encode()  # half a character is none
@@ -134,22 +139,37 @@ def _row(path: Path, number: int, line: bytes, takes: Takes, given: Mapping[str,
     else:
         if not isinstance(row, dict):
             problem = f"{json.dumps(row)[:80]} is no object"
-        elif unknown := [name for name in row if name not in known]:
-            problem = f"{unknown[0]!r} is not taken{nearest(unknown[0], known)}"
-        elif takes.pictures and not isinstance(row.get("file"), str):
-            problem = "'file' is no path"
+        else:
+            picture = _picture(row, takes)
+            ids = {name: row[name] for name in row if _ID.fullmatch(name) and name not in (picture, *known)}
+            unknown = [name for name in row if name not in (picture, *known, *ids)]
+            if unknown:
+                problem = f"{unknown[0]!r} is not taken{nearest(unknown[0], known)}"
+            elif takes.pictures and not isinstance(row.get(picture), str):
+                problem = f"{picture!r} is no path"
+            elif strange := [name for name, value in ids.items() if not isinstance(value, str | int | float)]:
+                problem = f"{strange[0]!r} is neither text nor a number"
     if problem:
         error_text = f"line {number}: {problem}; expected a row such as {takes.row}"
         return Input(str(path), "rows", rows=str(path), error=error_text)
-    words = {**given, **{name: _text(value) for name, value in row.items() if value is not None}}
+    said = {name: _text(row[name]) for name in row if name in takes.words and row[name] is not None}
+    words = {**given, **said}
     if not takes.pictures:
-        return Input(f"{number:04}", "words", words, str(path))
-    name = words.pop("file")
-    for place in (path.parent / name, Path(name)):
+        return Input(f"{number:04}", "words", words, str(path), ids=ids)
+    name = row[picture]
+    for place in (path.parent / name, path.parent / "images" / name, Path(name)):
         if os.path.isfile(place):
-            return Input(str(place), _kind(place), words, str(path))
-    missing = f"line {number} of {path}: no such file, neither in {path.parent} nor here"
-    return Input(name, "picture", words, str(path), f"{missing}; expected a picture or a video")
+            return Input(str(place), _kind(place), words, str(path), ids=ids)
+    missing = f"line {number} of {path}: no such file, neither in {path.parent}, its images/ nor here"
+    return Input(name, "picture", words, str(path), f"{missing}; expected a picture or a video", ids)
+
+
+def _picture(row: Mapping[str, object], takes: Takes) -> str:
+    """What the picture of a row is called there: ``file``, or as in rows that are learned from; nothing where
+    none is taken."""
+    names = [name for name in ("file", *PICTURE) if name not in takes.words]
+    found = next((name for name in names if row.get(name) is not None), "file")
+    return found if takes.pictures else ""
 
 
 def _text(value: object) -> str:

@@ -71,7 +71,7 @@ class Outputs:
     def make(self, item: Item, answer: Fields | str) -> Product:
         """Draw and describe an answer of one, or the text of an error; from any thread."""
         source, name = self.inputs[item.source], self._names[item.source]
-        row: Row = {**({"file": source.name} if source.kind != "words" else {}), **source.words}
+        row: Row = {**({"file": source.name} if source.kind != "words" else {}), **source.words, **source.ids}
         if isinstance(answer, str) or item.inputs is None:
             return Product(item, row | {"error": answer})
         if item.frame is not None:
