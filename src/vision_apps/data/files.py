@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
@@ -243,6 +243,15 @@ class FileData(FolderData):
             if one.path not in self._broken:
                 self._broken[one.path] = one.reason
                 log.warning("left out a broken file (%d so far): %s", len(self._broken), one)
+
+    def require_given(self, given: Iterable[Split], found: Container[Split]) -> None:
+        """`DataError` where the files give a split other than train and nothing of it that can be used was
+        ``found``: it would be drawn from the training pictures in its place."""
+        if lost := [split for split in given if split != "train" and split not in found]:
+            raise DataError(
+                f"data: nothing of {lost[0]} in {self.root} can be used; expected some that can, or files "
+                f"without {lost[0]}, which is then drawn from the training pictures"
+            )
 
     def loader(self, split: Split) -> BatchLoader:
         loader = super().loader(split)

@@ -195,3 +195,13 @@ def test_text_in_another_encoding_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "captions.csv").write_bytes(lines().encode("utf-16"))
     with pytest.raises(DataError, match="save it as UTF-8"):
         opened(tmp_path)
+
+
+@pytest.mark.parametrize("lost", ["8.png,\n", ""])
+def test_a_split_of_which_nothing_is_left_is_not_drawn_in_its_place(tmp_path: Path, lost: str) -> None:
+    made(tmp_path, lines(8), "train.csv")
+    (tmp_path / "test.csv").write_text("image,caption\n" + lost)
+    with pytest.raises(DataError, match=r"data: nothing of test in .* can be used; expected some that can"):
+        opened(tmp_path, on_corrupt="skip")
+    (tmp_path / "test.csv").unlink()
+    assert "test" in opened(tmp_path).drawn

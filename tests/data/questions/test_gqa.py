@@ -45,6 +45,8 @@ def test_types_that_there_are_not_are_refused(tmp_path: Path) -> None:
     [
         ({"answer": None}, "a question about picture 100 has no answer"),
         ({"types": []}, "has no types"),
+        ({"question": 5}, "a question about picture 100: its question is 5"),
+        ({"answer": ["red"]}, r"a question about picture 100, 'What color.*': its answer is \['red'\]"),
         ({"types": ["query"]}, "expected GQA's questions"),
     ],
 )
@@ -68,3 +70,14 @@ def test_a_file_of_another_kind_is_told(tmp_path: Path, text: str) -> None:
     path.unlink()
     with pytest.raises(DataError, match=r"no questions/testdev_balanced_questions\.json[\s\S]*data\.root="):
         Gqa(str(tmp_path)).prepare_data()
+
+
+@pytest.mark.parametrize(("answer", "text"), [(3, "3"), (0, "0"), (False, "no")])
+def test_numbers_and_truth_values_are_answers(tmp_path: Path, answer: Any, text: str) -> None:
+    Gqa.fake(tmp_path)
+    path = tmp_path / "questions" / "val_balanced_questions.json"
+    content = json.loads(path.read_text())
+    content["00200"]["answer"] = answer
+    path.write_text(json.dumps(content))
+    (one,) = (one for one in Gqa(str(tmp_path)).read()["val"] if one.source.endswith("question 00200"))
+    assert one.answers == (text,)

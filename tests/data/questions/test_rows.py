@@ -220,3 +220,30 @@ def test_the_file_can_be_named(folder: Path) -> None:
     with pytest.raises(DataError, match="which one is it"):
         data(folder)
     assert data(folder, rows="my-train.jsonl").sample_names("train")
+
+
+@pytest.mark.parametrize("lost", [[a_row(4, answer=""), a_row(5, answer=" ")], []])
+def test_a_split_of_which_nothing_is_left_is_not_drawn_in_its_place(
+    folder: Path, lost: list[dict[str, Any]]
+) -> None:
+    written(folder, lost, "test.jsonl")
+    with pytest.raises(DataError, match=r"data: nothing of test in .* can be used; expected some that can"):
+        data(folder, on_corrupt="skip")
+    for path in folder.glob("*.jsonl"):
+        path.unlink()
+    written(folder, [*(a_row(n) for n in range(9)), *(row | {"split": "test"} for row in lost)])
+    if lost:
+        with pytest.raises(DataError, match="nothing of test in"):
+            data(folder, on_corrupt="skip")
+    else:
+        assert data(folder).sample_names("test")
+
+
+@pytest.mark.parametrize("least", [1, 3])
+def test_data_with_one_answer_only_say_so(folder: Path, least: int) -> None:
+    written(folder, [a_row(n, answer="yes" if n or least == 1 else "no") for n in range(4)], "train.jsonl")
+    found = data(folder, least_answer=least)
+    with pytest.raises(DataError, match=rf"the 4 training questions are \['yes'\].*least_answer={least} of"):
+        found.facts  # noqa: B018
+    found.known_facts = {"answer_names": ["no", "yes"]}
+    assert found.answer_list.names == ["no", "yes"], "a run's own answers are what it tells"

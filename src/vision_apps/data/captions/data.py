@@ -135,7 +135,8 @@ class CaptionData(ResizedData):
     def descriptions(self) -> dict[Split, Descriptions]:
         found: dict[Split, Descriptions] = {}
         unusable: list[CorruptSample] = []
-        for split, items in self.read().items():
+        given = self.read()
+        for split, items in given.items():
             usable: dict[str, Described] = {}  # by the picture, which several lines may describe
             for item in items:
                 described = self._described(item)
@@ -150,6 +151,7 @@ class CaptionData(ResizedData):
         if unusable and not found:
             raise self.problem(f"none of {len(unusable)} pictures can be used: {unusable[0]}")
         self.leave_out(unusable)
+        self.require_given(given, found)
         if "train" not in found:
             raise self.problem("there are no pictures to train on")
         return self.split_up(found, self.fractions)

@@ -77,6 +77,8 @@ class CaptionTableFiles(CaptionData):
     def read(self) -> Mapping[Split, Sequence[Captioned]]:
         found: dict[Split, list[Captioned]] = {}
         for of_file, path in self.files().items():
+            if of_file:
+                found[of_file] = []  # a file without lines gives its split, too
             left: dict[str, None] = {}  # names of which nothing is read, in their order
             for line in lines_of(path, _EXAMPLE, to_the_end=_CAPTION):
                 split = split_of(line)

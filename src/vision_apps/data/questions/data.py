@@ -137,7 +137,8 @@ class QuestionData(ResizedData):
         found: dict[Split, AskedPictures] = {}
         broken: list[CorruptSample] = []
         there: dict[str, bool] = {}
-        for split, questions in self.read().items():
+        given = self.read()
+        for split, questions in given.items():
             of_picture: dict[str, list[Asked]] = {}
             for one in questions:
                 if one.picture not in there:
@@ -151,6 +152,7 @@ class QuestionData(ResizedData):
         if not found and broken:
             raise self.problem(f"none of {len(broken)} questions can be used, such as {broken[0]}")
         self.leave_out(broken)
+        self.require_given(given, found)
         if "train" not in found:
             raise self.problem("there are no questions to train on")
         self._require_one_number(found)
@@ -185,7 +187,15 @@ class QuestionData(ResizedData):
     def answer_list(self) -> AnswerList:
         if known := self._of_run("answer_names"):
             return AnswerList(known)
-        return AnswerList.of((one.answers for one in self._training), self.most_answers, self.least_answer)
+        every = [one.answers for one in self._training]
+        found = AnswerList.of(every, self.most_answers, self.least_answer)
+        if len(found.names) < 2:
+            raise DataError(
+                f"data: the true answers to the {len(every)} training questions are {found.names}, of those "
+                f"that at least data.least_answer={self.least_answer} of them have; expected at least 2 "
+                "different answers"
+            )
+        return found
 
     @cached_property
     def type_names(self) -> list[str]:
@@ -263,15 +273,7 @@ class QuestionData(ResizedData):
             torch.tensor([self.answer_list.of_people(one.answers) for one in questions]),
         )
 
-    def obstacles(self) -> Iterator[str]:
-        if len(names := self.answer_list.names) < 2:
-            yield (
-                f"answers: {len(names)} in the list, and nothing to tell it from; data.least_answer="
-                f"{self.least_answer} leaves out what is rarer"
-            )
-
     def doctor(self) -> Iterator[str]:
-        yield from self.obstacles()
         numbers = numbered(self.vocabulary)
         for split in SPLITS:
             questions = AskedPictures(self.listings[split].items[: self.limits[split]]).questions

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError, require_no
 from vision_apps.data.questions import slim
+from vision_apps.data.questions.answers import SAID, as_text
 from vision_apps.data.questions.data import Asked, QuestionData
 from vision_apps.data.questions.fakes import fake_pictures
 
@@ -52,12 +53,18 @@ class Gqa(QuestionData):
         def kept(found: dict[str, Any]) -> object:
             if "imageId" not in found:
                 return found
-            lacking = [name for name in ("question", "answer", "types") if not found.get(name)]
+            named = f"a question about picture {found['imageId']}"
+            lacking = [name for name in ("question", "answer", "types") if found.get(name) in (None, "", [])]
             if lacking:
-                raise ValueError(f"a question about picture {found['imageId']} has no {', '.join(lacking)}")
+                raise ValueError(f"{named} has no {', '.join(lacking)}")
+            question, answer = found["question"], found["answer"]
+            if not isinstance(question, str):
+                raise ValueError(f"{named}: its question is {question!r:.80}")
+            if not isinstance(answer, SAID):
+                raise ValueError(f"{named}, {question!r}: its answer is {answer!r:.80}")
             picture = str(self.root / "images" / f"{found['imageId']}.jpg")
             kind = found["types"].get(self.types) or ""  # a few have no detailed one
-            return Asked(picture, found["question"], (found["answer"],), kind, path.name)
+            return Asked(picture, question, (as_text(answer),), kind, path.name)
 
         content = slim.read(path, kept, _EXPECTED)
         if not isinstance(content, dict) or not all(isinstance(row, Asked) for row in content.values()):

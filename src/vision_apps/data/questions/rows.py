@@ -75,6 +75,8 @@ class QuestionRows(QuestionData):
     def read(self) -> dict[Split, list[Asked]]:
         found: dict[Split, list[Asked]] = {}
         for of_file, path in self.files().items():
+            if of_file:
+                found[of_file] = []  # a file without lines gives its split, too
             left: dict[str, None] = {}  # names of which nothing is read
             for line in lines_of(path, _EXAMPLE):
                 split = split_of(line)
