@@ -216,3 +216,15 @@ def test_a_person_names_a_picture_of_a_file(tmp_path: Path) -> None:
         given_regions(f"{file}:b", (10, 20), None)
     np.savez(tmp_path / "one.npz", boxes=boxes["a"])
     assert given_regions(str(tmp_path / "one.npz"), (10, 20), None)[0].tolist() == [[0, 0, 4, 4]]
+
+
+def test_files_that_fit_no_picture_or_not_the_run_are_told(tmp_path: Path) -> None:
+    CaptionTableFiles.fake(tmp_path)
+    boxes = boxes_for(tmp_path)
+    others = written(tmp_path / "others.npz", {f"other{name}": own for name, own in boxes.items()})
+    with pytest.raises(DataError, match=r"others\.npz has boxes of none of 24 pictures, .* it has .*other"):
+        CaptionTableFiles(str(tmp_path), image_size=32, regions=others).prepare_data()
+    data = CaptionTableFiles(str(tmp_path), image_size=32, regions=written(tmp_path / "boxes.npz", boxes))
+    data.known_facts = {"region_width": 3}
+    with pytest.raises(DataError, match=r"has no features of each box; this run was taught with 3"):
+        data.prepare_data()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vision_apps.core.conventions import Size
-from vision_apps.core.errors import CorruptSample, DataError
+from vision_apps.core.errors import CorruptSample, DataError, some
 from vision_apps.data.captions.detected import RegionDetector, opened
 from vision_apps.data.captions.regions import PictureRegions, RegionFiles, cut
 from vision_apps.data.resizing import ResizeMode, resize_boxes
@@ -21,6 +21,7 @@ _ANEW = (
     "data.regions: %s %s; the detector in the checkpoint finds the boxes anew, in pictures that are resized "
     "already, so that figures may differ a little"
 )
+_NAMED = 3  # in an error
 FACTS = ("regions", "region_width", "detector")  # names of `Source.facts`
 FIELDS = ("regions", "region_features")  # of samples, which data may offer
 
@@ -62,7 +63,14 @@ def source_of(place: str, most: int, known: Mapping[str, Any] | None) -> Source:
     if path.suffix.lower() == ".npz" or (path.is_dir() and not in_run):
         if not path.exists():
             raise DataError(f"data.regions: there is no file {path.absolute()}")
-        return Source(files=RegionFiles(path))
+        files = RegionFiles(path)
+        taught = (known or {}).get("region_width", files.width)
+        if taught != files.width:
+            raise DataError(
+                f"data.regions: {path} has {files.width or 'no'} features of each box; this run was taught "
+                f"with {taught or 'none'}"
+            )
+        return Source(files=files)
     own = (known or {}).get("detector")
     if own is not None and not path.exists():
         log.warning(_ANEW, place, "is gone")
@@ -94,6 +102,11 @@ def read_files(
     found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     broken: list[CorruptSample] = []
     taken: dict[str, str] = {}  # what was found in the files, to the picture
+    if sizes and not any(map(files.of, names.values())):
+        raise DataError(
+            f"data.regions: {files.place} has boxes of none of {len(sizes)} pictures, such as "
+            f"{next(iter(names.values()))}; it has those of {some(list(files.entries), _NAMED)}"
+        )
     total = reached_out = outside = beyond = 0
     for path, size in sizes.items():
         entry = files.of(names[path])
