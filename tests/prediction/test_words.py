@@ -16,11 +16,10 @@ import torch
 from PIL import Image
 
 from vision_apps.cli import main
-from vision_apps.core import report
 from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.data.images import read_image
 from vision_apps.prediction.ours import NOTES
-from vision_apps.prediction.predict import predict, usage
+from vision_apps.prediction.predict import predict
 from vision_apps.prediction.video import VideoFile
 
 pytestmark = pytest.mark.usefixtures("asking")
@@ -311,50 +310,6 @@ def test_pictures_that_are_not_taken() -> None:
             predict(run, [word])
     with pytest.raises(DataError, match=r"^x.png: this run takes no pictures, but start, goal$"):
         predict(run, ["x.png"])
-
-
-def test_help_of_a_run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
-    assert main(["predict", "--help"]) == 0
-    assert capsys.readouterr().out.startswith("vision-apps predict RUN [INPUT ...] [--with NAME=TEXT]")
-    run = asking.saved("Question")
-    assert main(["predict", run, "--help"]) == 0
-    assert capsys.readouterr().out == (
-        "loading torch and lightning ...\n"
-        "question.ckpt: question (QuestionModule)\n\n"
-        "takes pictures and videos, each with question, shades, hint\n"
-        "  question  what is asked about the picture\n"
-        "  shades    a list of numbers\n"
-        "  hint      a number\n\n"
-        "vision-apps predict question.ckpt photo.jpg --with question=... --with shades=... --with hint=...\n"
-        "vision-apps predict question.ckpt rows.jsonl   with lines such as "
-        '{"file": "photo.jpg", "question": "...", "shades": "...", "hint": "..."}\n\n'
-        "folders, webcams and options: vision-apps predict --help\n"
-    )
-    assert usage(asking.saved("Way")).splitlines()[2:7] == [
-        "takes no pictures, but start, goal",
-        "  start  x,y of where to begin",
-        "  goal   x,y of where to end",
-        "",
-        "vision-apps predict way.ckpt --with start=... --with goal=...",
-    ]
-
-
-def test_a_run_that_takes_pictures_names_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
-    run = asking.saved("Question")
-    with pytest.raises(
-        ConfigError, match=r"which pictures\? vision-apps predict question.ckpt photo.jpg --with q"
-    ):
-        predict(run, [])
-
-
-def test_what_is_said_after_training() -> None:
-    modules = [kind(asking.Scale()) for kind in (asking.QuestionModule, asking.WayModule)]
-    assert [report.takes(module) for module in modules] == [
-        ["PICTURE_OR_FOLDER", "--with", "question=...", "--with", "shades=...", "--with", "hint=..."],
-        ["--with", "start=...", "--with", "goal=..."],
-    ]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
