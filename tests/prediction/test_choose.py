@@ -14,7 +14,7 @@ import pytorch_lightning  # noqa: F401 - its first import sets an environment va
 from smallest import SMALLEST
 from vision_apps.cli import main
 from vision_apps.core.choosing import Question
-from vision_apps.core.errors import CheckpointError, ConfigError, DataError
+from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.data.captions.table import CaptionTableFiles
 from vision_apps.prediction.choose import choose
@@ -115,7 +115,7 @@ def test_a_weight_changes_the_order_alone(reader: Path, run: str) -> None:
     turned = predicted(run, pictures, "module.rerank.matching.weight=-1000")
     for one, two, three in zip(plain, other, turned, strict=True):
         assert sorted(one) == sorted(two) and two == three[::-1]
-    with pytest.raises(CheckpointError, match=r"nouns\.weight: 0\.5, but it has not learned"):
+    with pytest.raises(ConfigError, match=r"nouns\.weight: 0\.5, but it has not learned"):
         choose(run, [], "none.jsonl", nobody, ["module.rerank.nouns.weight=0.5"])
 
 
@@ -189,3 +189,10 @@ def test_what_cannot_be_chosen_of(reader: Path, run: str, capsys: pytest.Capture
     Path("film.mp4").write_bytes(b"")
     with pytest.raises((ConfigError, DataError), match=r"film\.mp4"):
         choose(run, ["film.mp4"], None, nobody)
+
+
+def test_choices_whose_pictures_are_nowhere(run: str) -> None:
+    row = {"file": "elsewhere.png", "candidates": ["x", "y"], "chosen": "x"}
+    Path("lost.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(DataError, match=r"none of its 1 pictures is there, such as elsewhere\.png"):
+        choose(run, [], "lost.jsonl", nobody)

@@ -15,6 +15,7 @@ from vision_apps.core.pictures import from_pil, shortened, to_pil
 _LEAST_SIDE = 160  # px: below, a box hides what is in it
 _LINE = 18  # px of text
 _LINES = 4  # of captions or questions
+_END = " <end>"  # of a caption that is learned whole
 _LEAST_WIDTH = 320  # px: below, a sentence is cut off
 _COLORS = ("red", "lime", "deepskyblue", "gold", "magenta", "cyan", "orange", "white")
 
@@ -49,7 +50,8 @@ def _lines(sample: Mapping[str, Tensor], facts: Mapping[str, Any]) -> list[str]:
         return [", ".join(facts["class_names"][k] for k in there) or "(no label)"]
     if "captions" in sample and "vocabulary" in facts:
         rows = [row for row in sample["captions"].tolist() if any(row)]
-        return _first([_spelled(row, facts["vocabulary"]) for row in rows], len(sample["captions"]))
+        lines = [_spelled(row, facts["vocabulary"]).removesuffix(_END) for row in rows]
+        return _first(lines, len(sample["captions"]))
     if "questions" in sample and "answers" in sample and "vocabulary" in facts:
         names = [*facts["answer_names"], "(not in the list of answers)"]  # which is -1
         rows = [

@@ -74,6 +74,11 @@ def choose(
     if len(problems) > _TOLD:
         print(f"left out  {len(problems) - _TOLD} more lines")
     compared = list(_compared(known, file, module, chooser))
+    if not compared and known and not any(_path(choice, file).is_file() for choice in known):
+        raise DataError(
+            f"{file}: none of its {len(known)} pictures is there, such as {known[0].file}; expected names as "
+            f"seen from {file.absolute().parent} or from here"
+        )
     if not compared:
         raise DataError(
             f"{file}: of {len(known)} choices none says which of several answers is best; expected lines "
@@ -202,12 +207,13 @@ def _fitted(compared: Sequence[fitting.Compared], chooser: Chooser, place: str) 
     before = fitting.agreement(compared, [0.0] * len(found.weights))
     after = fitting.agreement(compared, found.weights)
     print(f"chosen    {len(compared)} times; of these came first")
-    print(f"  {before:6.1%}  by its own value alone")
+    print(f"  {before:6.1%}  by the search alone")
     print(f"  {after:6.1%}  with the weights below, which are fitted to these choices")
     if len(compared) > 1:
-        print(
-            f"  {fitting.held_out_agreement(compared):6.1%}  with weights that are fitted to others of them"
-        )
+        others = fitting.held_out_agreement(compared)
+        print(f"  {others:6.1%}  with weights that are fitted to others of them")
+        if others <= before:
+            print("note      no more than the search alone: nothing says that these weights are of use")
     if len(compared) < _FEW:
         print(f"note      {len(compared)} choices say little; {_FEW} and more are better")
     if found.turned:

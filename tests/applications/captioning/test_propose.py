@@ -25,13 +25,13 @@ def album(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_details_and_copies_are_left_out(album: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert propose.main([str(album), str(album / "boxes.npz")]) == 0
     files = RegionFiles(album / "boxes.npz")
-    assert [*files.entries] == ["a", "more/b"]
+    assert [*files.entries] == ["a.png", "more/b.png"]
     entry = files.of("more/b.png")
     assert entry is not None
     assert files.boxes(entry).tolist() == [[0, 0, 8, 8], [8, 8, 16, 16]]
     assert "c.png" in capsys.readouterr().err
     assert propose.main([str(album), str(album / "one.npz"), "--most", "1"]) == 0
-    assert len(RegionFiles(album / "one.npz").boxes(RegionFiles(album / "one.npz").entries["a"])) == 1
+    assert len(RegionFiles(album / "one.npz").boxes(RegionFiles(album / "one.npz").entries["a.png"])) == 1
 
 
 def test_a_folder_without_pictures_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from vision_apps.data.captions.words import (
     encoded,
     from_bytes,
     numbered,
+    sentence,
     vocabulary_of,
     words_of,
 )
@@ -50,6 +51,17 @@ def test_words_are_words_again(caption: str) -> None:
     words = words_of(caption)
     assert all(word and not any(sign.isspace() for sign in word) for word in words)
     assert [again for word in words for again in words_of(word)] == words
+
+
+@given(st.text(st.sampled_from("abn't s.m,d1 "), max_size=40))
+def test_a_sentence_has_the_words_that_it_is_made_of(caption: str) -> None:
+    words = words_of(caption)
+    assert words_of(sentence(words)) == words
+
+
+def test_a_sentence_is_written_as_people_write() -> None:
+    text = "there's a man's dog that isn't red and they're 'til gonna"
+    assert sentence(words_of(text)) == "there's a man's dog that isn't red and they're til gon na"
 
 
 def test_the_vocabulary_begins_with_what_is_no_word_and_leaves_rare_words_out() -> None:

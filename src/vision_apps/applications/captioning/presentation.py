@@ -12,7 +12,7 @@ from vision_apps.applications.captioning import pictures
 from vision_apps.applications.captioning.metrics import truths
 from vision_apps.applications.captioning.types import CaptionAnswer, CaptionBatch, CaptionInputs
 from vision_apps.core.presentation import Drawn, Presentation, Row, exact
-from vision_apps.data.captions.words import END, decoded
+from vision_apps.data.captions.words import END, decoded, sentence
 from vision_apps.data.resizing import ResizeMode
 
 TRUTH, FOUND = (43, 160, 80), (235, 94, 40)
@@ -69,7 +69,7 @@ class CaptionPresentation(Presentation[CaptionBatch, CaptionInputs, CaptionAnswe
         rows = []
         for words, values in zip(answer.words.tolist(), exact(answer.log_probabilities), strict=True):
             captions = [
-                {"caption": " ".join(said), "log_probability": value, "ended": END in own}
+                {"caption": sentence(said), "log_probability": value, "ended": END in own}
                 for own, value in zip(words, values, strict=True)
                 if (said := decoded(own, self.vocabulary))
             ]

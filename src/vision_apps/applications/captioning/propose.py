@@ -47,14 +47,14 @@ def proposals(image: Tensor, most: int) -> Tensor:
 
 
 def write(folder: Path, out: Path, most: int = 20) -> int:
-    """Write the boxes of all pictures below a folder, by their names below it without the ending; returns how
-    many pictures that are. A picture that cannot be read is told and left out. `DataError` where there are
+    """Write the boxes of all pictures below a folder, by their names below it; returns how many pictures that
+    are. A picture that cannot be read is told and left out. `DataError` where there are
     none."""
     paths = sorted(pictures_below(folder))
     arrays: dict[str, np.ndarray] = {}
     started = shown = time.monotonic()
     for number, path in enumerate(paths, 1):
-        name = os.path.splitext(os.path.relpath(path, folder))[0].replace(os.sep, "/")
+        name = os.path.relpath(path, folder).replace(os.sep, "/")
         try:
             arrays[f"{name}_{BOXES}"] = proposals(read_image(path), most).numpy()
         except CorruptSample as problem:

@@ -18,6 +18,7 @@ PAST, END, UNKNOWN = range(3)  # numbers that are no words; what comes before th
 SPECIAL = ("", "<end>", "<unknown>")
 
 _CLITIC = r"'(?:s|m|d|re|ve|ll)"
+_CUT_OFF = re.compile(rf"(?<={LETTER}) ({_CLITIC}|n't)(?= |$)")
 _NEGATION = re.compile(rf"(?<={LETTER})(n't)(?!{LETTER})")
 _ENDING = re.compile(rf"(?<={LETTER})({_CLITIC})(?!{LETTER})")
 _ABBREVIATION = rf"(?:(?!\d){LETTER}\.){{2,}}(?!{LETTER})"  # u.s., p.m.
@@ -79,6 +80,11 @@ def decoded(numbers: Sequence[int], vocabulary: Sequence[str]) -> list[str]:
             break
         found.append(vocabulary[number])
     return found
+
+
+def sentence(words: Sequence[str]) -> str:
+    """Words as a person writes them, ``there's`` for ``there 's``; `words_of` cuts it into the same words."""
+    return _CUT_OFF.sub(r"\1", " ".join(words))
 
 
 def as_bytes(captions: Sequence[Sequence[str]]) -> Tensor:
