@@ -45,7 +45,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         (
             "trian",
             "trian: no such command; did you mean 'train'?; there are: "
-            "train, tune, sweep, test, predict, export, runs, compare, dashboard, sync, data",
+            "train, tune, sweep, test, predict, choose, export, runs, compare, dashboard, sync, data",
         ),
         (
             "train --multi-run",
