@@ -37,12 +37,12 @@ def files_below(root: Path, suffixes: Sequence[str]) -> dict[str, Path]:
 
 def lines_of(path: Path, expected: str, to_the_end: Sequence[str] = ()) -> Iterator[Line]:
     """Each line that is not blank; commas, semicolons or tabs stand between the columns of a CSV file, as in
-    its heading. `DataError`, which says what was ``expected``, where the file cannot be
-    read or a line is none.
+    its heading. `DataError`, which says what was ``expected``, where the file cannot be read or a line is
+    none.
 
     Args:
         to_the_end: names of columns to which, where a CSV file has them as its last one, all that follows in
-            a line belongs, with its commas.
+            a line belongs, with the signs that stand between columns elsewhere.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:

@@ -59,7 +59,7 @@ class VqaV2(QuestionData):
             kind = str(row.get("question_type") or "")
             found.append(Asked(str(picture), texts.pop(number), _answers(row, answered), kind, source))
         if texts:
-            log.warning("data: %d questions of %s have no answer and are left out", len(texts), asked.name)
+            log.warning("data: questions of %s that have no answer and are left out: %d", asked.name, len(texts))
         return found
 
     @classmethod
