@@ -92,4 +92,4 @@ def test_ids_as_text_and_answers_that_are_numbers_or_truth_values(
     two, yes, *_ = data.read()["train"]
     assert two.answers == ("2",) * 10 and yes.answers == ("yes",) * 10
     assert Path(two.picture).is_file()
-    assert "v2_OpenEnded_mscoco_train2014_questions.json that have no answer and are left out: 1" in caplog.text
+    assert f"{QUESTIONS} that have no answer and are left out: 1" in caplog.text

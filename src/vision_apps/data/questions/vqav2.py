@@ -59,7 +59,9 @@ class VqaV2(QuestionData):
             kind = str(row.get("question_type") or "")
             found.append(Asked(str(picture), texts.pop(number), _answers(row, answered), kind, source))
         if texts:
-            log.warning("data: questions of %s that have no answer and are left out: %d", asked.name, len(texts))
+            log.warning(
+                "data: questions of %s that have no answer and are left out: %d", asked.name, len(texts)
+            )
         return found
 
     @classmethod
