@@ -93,7 +93,8 @@ def test_from_choices_to_captions_in_that_order(
     for name in ("test", "predict"):
         line = re.search(rf"^{name} +(.+)$", told, re.MULTILINE)
         assert line is not None
-        words = shlex.split(line[1])[1:]
+        words = shlex.split(line[1])
+        words = words[words.index(name) :]  # after `vision-apps`, or `python -m vision_apps` without a path
         assert main([pictures[0] if word == "photo.jpg" else word for word in words]) == 0
     assert RunFolder(run).mapping("test.json")["changes"] == settings_of(keys, weights)
 
