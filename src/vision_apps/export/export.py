@@ -57,8 +57,10 @@ def export(place: str, kind: str, out: str | None = None, changes: Sequence[str]
         raise ConfigError(f"--out {path}: cannot make {path.parent}: {error.strerror or error}") from None
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
+        print(f"{kind}: writing {path.name}", flush=True)  # the steps of a large network take a minute each
         content |= _write(module, kind, content, checkpoint["state_dict"], temporary)
         with torch.random.fork_rng(devices=[]):
+            print("reading it back, comparing", flush=True)
             taken = parity.samples(checkpoint["config"], module, content["inputs"])
         found = _compare(module, evaluate.load(str(temporary)), content, taken)
         print(f"{kind}: {temporary.stat().st_size / 1e6:.1f} MB")

@@ -1,5 +1,6 @@
 """The application around its network: pictures and typed questions in, named answers out."""
 
+import json
 from typing import Any
 
 import pytest
@@ -128,6 +129,16 @@ def test_pictures_with_other_numbers_of_questions_are_answered_together() -> Non
     assert [said["answer"] for said in row["answers"]] == ["yes"]
     drawn = module.presentation.draw_answer(one, row_of(both, 0))
     assert len(drawn) == 1 and drawn[0].dtype == torch.uint8
+
+
+def test_answers_to_numbered_questions_are_written_as_the_challenge_reads_them() -> None:
+    module = application()
+    inputs = module.encode(picture(), {"question": "what is it?"})
+    (row,) = module.presentation.describe(inputs, module(inputs))
+    rows = [{**row, "question_id": 7}, row, {**row, "answers": row["answers"] * 2, "question_id": 8}]
+    files = module.presentation.closing_files(rows)
+    assert json.loads(files["results.json"]) == [{"question_id": 7, "answer": "disc"}]
+    assert module.presentation.closing_files([row]) == {}
 
 
 # ---- what the network gets ------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """How answers to questions are shown."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -80,6 +81,16 @@ class VqaPresentation(Presentation[VqaBatch, VqaInputs, VqaAnswer]):
             first = {name: answers[0][name] for name in ("answer", "probability")} if answers else {}
             rows.append({**first, "answers": answers})
         return rows
+
+    def closing_files(self, rows: Iterable[Row]) -> dict[str, bytes]:
+        """``results.json`` as the server of the VQA challenge reads it, of the rows with one question and its
+        ``question_id``; nothing where there are none."""
+        results = [
+            {"question_id": row["question_id"], "answer": row["answer"]}
+            for row in rows
+            if "question_id" in row and len(row["answers"]) == 1
+        ]
+        return {"results.json": json.dumps(results, ensure_ascii=False).encode()} if results else {}
 
     def _answer(self, question: list[int], best: list[float], numbers: list[int]) -> dict[str, Any]:
         top = [
