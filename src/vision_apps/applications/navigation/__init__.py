@@ -1,0 +1,1 @@
+"""Visual instruction navigation: an agent that follows an instruction through rooms it sees from within."""
