@@ -1,0 +1,83 @@
+"""What an agent acts in, and what becomes of actions that are known before."""
+
+from abc import ABC, abstractmethod
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+
+from vision_apps.applications.navigation.path_metrics import Walks
+from vision_apps.applications.navigation.types import (
+    NavigationAnswer,
+    NavigationBatch,
+    NavigationInputs,
+    Observation,
+)
+
+StateT = TypeVar("StateT")
+
+
+class World(ABC, Generic[StateT]):
+    """A `core.episodes.Environment` with all that navigation asks of one, for whole batches.
+
+    Args of every world, as attributes:
+        actions: how many there are, A; where candidates are seen, the most.
+        action_names: of those, for people; empty where they have none.
+        stop: the number of the action that ends an episode.
+        max_steps: T; an episode in which nobody stops ends after so many, and is not won.
+        threshold: nearer to a goal than this is arrived, in the unit of the distances.
+        unit: of these, for people: ``steps``, ``m``.
+        place: P, how many numbers say where an agent is.
+    """
+
+    actions: int
+    action_names: tuple[str, ...] = ()
+    stop: int
+    max_steps: int
+    threshold: float
+    unit: str
+    place: int
+
+    @abstractmethod
+    def reset(self, inputs: NavigationInputs) -> StateT:
+        """Where the episodes begin; ``starts`` is there."""
+
+    @abstractmethod
+    def observe(self, state: StateT) -> Observation:
+        """What the agents see."""
+
+    @abstractmethod
+    def step(self, state: StateT, actions: Tensor) -> StateT:
+        """Where one action each, int64 [B], leads. ``stop`` and -1 leave an agent where it is; that nothing follows
+        a stop is heeded by who calls."""
+
+    @abstractmethod
+    def places(self, state: StateT) -> Tensor:
+        """Where the agents are, int64 [B, P]."""
+
+    @abstractmethod
+    def expert(self, batch: NavigationBatch, actions: Tensor) -> Tensor:
+        """What the expert would do before each action of episodes in which these were taken, int64 [B, T], -1 past
+        the end -> int64 [B, T], -1 past the end and where the expert has no advice."""
+
+    @abstractmethod
+    def walks(self, batch: NavigationBatch, answer: NavigationAnswer) -> Walks:
+        """The answer as distances from its goals and its reference path, which is the expert's."""
+
+
+class Followed(NamedTuple):
+    """Episodes in which given actions were taken."""
+
+    observations: list[Observation]  # T of them, before each action
+    places: Tensor  # int64 [B, T + 1, P]
+
+
+def follow(world: World[Any], inputs: NavigationInputs, actions: Tensor) -> Followed:
+    """Take these actions, int64 [B, T]; -1 past the end, where an agent stays."""
+    state = world.reset(inputs)
+    observations, places = [], [world.places(state)]
+    for taken in actions.unbind(1):
+        observations.append(world.observe(state))
+        state = world.step(state, taken)
+        places.append(world.places(state))
+    return Followed(observations, torch.stack(places, dim=1))
