@@ -26,10 +26,10 @@ class Decision(NamedTuple):
 class Agent(nn.Module, ABC):
     """(observation, instruction, memory) -> action logits, memory, attention.
 
-    It is cut in three so that a way that is known before (a demonstration) is fast: instructions are read once, all
-    steps of all episodes are seen at once, and only what depends on the step before is computed step by step.
-    Every agent decides in every world: where `Observation.views` is None it looks at the pixels, and without
-    ``candidates`` there is a fixed number of actions.
+    It is cut in three so that a way that is known before (a demonstration) is fast: instructions are read
+    once, all steps of all episodes are seen at once, and only what depends on the step before is computed
+    step by step. Every agent decides in every world: where `Observation.views` is None it looks at the
+    pixels, and without ``candidates`` there is a fixed number of actions.
     """
 
     memory: int  # M: how many numbers an agent remembers, the same for all

@@ -1,7 +1,7 @@
 """What travels between data, world, agent, module and user.
 
-An episode is a sample: where it begins, and what the agent is told. What happens then follows from that and from
-the actions alone, so that the position in the data stays the only state of a run.
+An episode is a sample: where it begins, and what the agent is told. What happens then follows from that and
+from the actions alone, so that the position in the data stays the only state of a run.
 """
 
 from typing import Annotated, NamedTuple
@@ -50,8 +50,8 @@ class NavigationOutputs(NamedTuple):
 
 
 class NavigationAnswer(NamedTuple):
-    """Where an agent went. T is the world's `max_steps` in every batch, so that nothing depends on who else is in
-    it; without a world there is one step."""
+    """Where an agent went. T is the world's `max_steps` in every batch, so that nothing depends on who else
+    is in it; without a world there is one step."""
 
     actions: Tensor  # int64 [B, T], -1 past the end
     places: Tensor  # int64 [B, T + 1, P], in the world's own numbers, the start first; -1 past the end

@@ -48,8 +48,8 @@ class World(ABC, Generic[StateT]):
 
     @abstractmethod
     def step(self, state: StateT, actions: Tensor) -> StateT:
-        """Where one action each, int64 [B], leads. ``stop`` and -1 leave an agent where it is; that nothing follows
-        a stop is heeded by who calls."""
+        """Where one action each, int64 [B], leads. ``stop`` and -1 leave an agent where it is; that nothing
+        follows a stop is heeded by who calls."""
 
     @abstractmethod
     def places(self, state: StateT) -> Tensor:
@@ -57,8 +57,8 @@ class World(ABC, Generic[StateT]):
 
     @abstractmethod
     def expert(self, batch: NavigationBatch, actions: Tensor) -> Tensor:
-        """What the expert would do before each action of episodes in which these were taken, int64 [B, T], -1 past
-        the end -> int64 [B, T], -1 past the end and where the expert has no advice."""
+        """What the expert would do before each action of episodes in which these were taken, int64 [B, T], -1
+        past the end -> int64 [B, T], -1 past the end and where the expert has no advice."""
 
     @abstractmethod
     def walks(self, batch: NavigationBatch, answer: NavigationAnswer) -> Walks:

@@ -1,8 +1,8 @@
 """The kinds of worlds that there are.
 
-A data set declares its world as the fact ``world``: plain data, its ``kind`` and what a world of this kind is built
-from. It fills the module's parameter of that name, so that ``data=`` chooses the world and every checkpoint rebuilds
-it.
+A data set declares its world as the fact ``world``: plain data, its ``kind`` and what a world of this kind is
+built from. It fills the module's parameter of that name, so that ``data=`` chooses the world and every
+checkpoint rebuilds it.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ def build(world: Mapping[str, Any]) -> World[Any]:
     kind, rest = world.get("kind"), {name: value for name, value in world.items() if name != "kind"}
     if kind not in KINDS:
         raise ConfigError(
-            f"module.world: kind {kind!r}; expected one of {', '.join(sorted(KINDS))}, as the data say it: leave "
-            "module.world out"
+            f"module.world: kind {kind!r}; expected one of {', '.join(sorted(KINDS))}, as the data say it: "
+            "leave module.world out"
         )
     return KINDS[kind](**rest)
