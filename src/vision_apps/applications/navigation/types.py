@@ -40,6 +40,7 @@ class Observation(NamedTuple):
     views: Tensor | None = None  # float [B, V, D], features of what is seen in each direction
     candidates: Tensor | None = None  # float [B, A, E], features of what each action leads to
     possible: Tensor | None = None  # bool [B, A], which actions there are; none: all
+    led: Tensor | None = None  # float [B, F], what is known of the action that led here; 0 where none did
 
 
 class NavigationOutputs(NamedTuple):

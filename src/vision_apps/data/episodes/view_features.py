@@ -203,6 +203,19 @@ class ViewFeatures:
             )
 
 
+def opened(path: Path, width: int | None = None, memory: float = 4.0) -> ViewFeatures:
+    """The features of a file as it is now: data and world share what is kept of it."""
+    if not path.is_file():
+        return ViewFeatures(path, width, memory)
+    known = os.stat(path)
+    return _opened(path.absolute(), width, memory, known.st_size, known.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=2)
+def _opened(path: Path, width: int | None, memory: float, size: int, time: int) -> ViewFeatures:
+    return ViewFeatures(path, width, memory)
+
+
 def write_tsv(path: Path, views: dict[Place, Tensor]) -> None:
     """The file that `TsvViews` reads; of each viewpoint float32 [36, D]."""
     with open(path, "w", newline="") as file:
