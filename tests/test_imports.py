@@ -10,7 +10,7 @@ import vision_apps
 
 ROOT = Path(vision_apps.__file__).parent
 # Of data, which are rooms of their own.
-ROOMS = ("augmentation", "boxes", "captions", "labels", "masks", "questions", "scenes")
+ROOMS = ("augmentation", "boxes", "captions", "episodes", "labels", "masks", "questions", "scenes")
 # What each room may import besides itself. Every application is a room.
 MAY = {
     "core": set(),
@@ -18,7 +18,8 @@ MAY = {
     "data": {"core", "networks"},
     **{f"data.{room}": {"core", "networks", "data"} for room in ROOMS},
     "data.augmentation": {"core"},
-    # its sentences are cut into words as all others are
+    # their sentences are cut into words as all others are
+    "data.episodes": {"core", "networks", "data", "data.questions"},
     "data.scenes": {"core", "networks", "data", "data.captions", "data.questions"},
     "applications": {"core", "networks", "data", *(f"data.{room}" for room in ROOMS)},
     "trained": {"core"},
