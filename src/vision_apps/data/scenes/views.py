@@ -100,14 +100,23 @@ class SceneMasks(Scenes):
 
 def visible_boxes(scene: Scene, picture: Picture) -> Iterator[tuple[int, tuple[int, int, int, int]]]:
     """Kind and tight box (x1, y1, x2, y2 in px) of each object of which enough can be seen."""
+    for number, box in visible(scene, picture).items():
+        yield scene.things[number].kind, box
+
+
+def visible(scene: Scene, picture: Picture) -> dict[int, tuple[int, int, int, int]]:
+    """The number among the scene's things and the tight box (x1, y1, x2, y2 in px) of each object of which
+    enough can be seen."""
     first = FIRST_RIDGE + len(scene.ridges)
-    for number, thing in enumerate(scene.things):
+    found = {}
+    for number in range(len(scene.things)):
         rows, columns = np.nonzero(picture.parts == first + number)
         if len(rows) >= LEAST_VISIBLE:
-            yield (
-                thing.kind,
-                (int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1),
+            found[number] = (
+                *(int(columns.min()), int(rows.min())),
+                *(int(columns.max()) + 1, int(rows.max()) + 1),
             )
+    return found
 
 
 def class_mask(scene: Scene, picture: Picture) -> NDArray[np.uint8]:
