@@ -35,10 +35,12 @@ class Small(Backbone):
     Args:
         width: channels of every level; the first layers have a half and three quarters of them.
         levels: how many feature maps, at strides 8, 16, 32, ...
+        fine: before them also the map at stride 4, of three quarters of the width.
     """
 
-    def __init__(self, width: int = 64, levels: int = 1) -> None:
+    def __init__(self, width: int = 64, levels: int = 1, fine: bool = False) -> None:
         super().__init__()
+        self.fine = fine
         half, most = width // 2, width * 3 // 4
         self.stem = nn.Sequential(
             Layer(3, half, stride=2),
@@ -51,11 +53,15 @@ class Small(Backbone):
         self.further = nn.ModuleList(
             nn.Sequential(Layer(width, width, stride=2), Layer(width, width)) for _ in range(levels - 1)
         )
-        self.channels = [width] * levels
-        self.strides = [8 * 2**level for level in range(levels)]
+        self.channels = [most] * fine + [width] * levels
+        self.strides = [4] * fine + [8 * 2**level for level in range(levels)]
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
-        maps = [self.stem(pixels)]
+        if self.fine:
+            first = self.stem[:4](pixels)
+            maps = [first, self.stem[4:](first)]
+        else:
+            maps = [self.stem(pixels)]
         for stage in self.further:
             maps.append(stage(maps[-1]))
         return maps

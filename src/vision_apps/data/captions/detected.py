@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,9 @@ class RegionDetector(nn.Module):
         weights: the checkpoint that they are in, and their `identity` there.
     """
 
+    key: ClassVar[str] = "data.regions"  # that names the run
+    needed: ClassVar[tuple[str, ...]] = ("boxes", "scores")  # of its answers
+
     def __init__(
         self, module: VisionModule, most: int, least_score: float, weights: str, identity: str
     ) -> None:
@@ -57,7 +60,7 @@ class RegionDetector(nn.Module):
             {f"module.{name}": value for name, value in _checkpoint(self.weights)[1]["state_dict"].items()}
         )
         if identity(self.module) != self.identity:
-            raise DataError(f"data.regions: {self.weights} has changed since its boxes were looked for")
+            raise DataError(f"{self.key}: {self.weights} has changed since its boxes were looked for")
 
     def forward(self, images: Tensor) -> Tensor:
         """The boxes of pictures uint8 [B, 3, H, W], best first: x1, y1, x2, y2 in their pixels, float32
@@ -74,6 +77,9 @@ class RegionDetector(nn.Module):
         return nn.functional.pad(boxes, (0, 0, 0, self.most - count))
 
 
+DetectorT = TypeVar("DetectorT", bound=RegionDetector)
+
+
 def _now_loaded(module: nn.Module, _: object) -> None:
     module.loaded = True  # type: ignore[assignment]
 
@@ -88,22 +94,27 @@ def _checkpoint(place: str) -> tuple[Path, dict[str, Any]]:
     return path, checkpoint
 
 
-def opened(place: str, most: int) -> tuple[RegionDetector, dict[str, Any]]:
+def opened(
+    place: str,
+    most: int,
+    kind: type[DetectorT] = RegionDetector,  # type: ignore[assignment]
+) -> tuple[DetectorT, dict[str, Any]]:
     """The detector of a run, with its weights, and the node that builds it without them. `DataError` where
     there is no such run, or it finds no boxes.
 
     Args:
         place: a run folder or a checkpoint.
         most: see `RegionDetector`.
+        kind: what is made of it.
     """
     try:
         path, checkpoint = _checkpoint(place)
         module = assembly.rebuild(checkpoint, str(path))
     except CheckpointError as error:
-        raise DataError(f"data.regions: {error}") from error
-    if not {"boxes", "scores"} <= {*module.answer_type._fields}:  # type: ignore[attr-defined]
+        raise DataError(f"{kind.key}: {error}") from error
+    if not {*kind.needed} <= {*module.answer_type._fields}:  # type: ignore[attr-defined]
         raise DataError(
-            f"data.regions: {place} is a run of {type(module).__name__.lower()}, which finds no boxes; "
+            f"{kind.key}: {place} is a run of {type(module).__name__.lower()}, which finds no boxes; "
             "expected a run of detection, such as runs/detection/0001-lively-heron"
         )
     config, facts = checkpoint["config"], checkpoint["facts"]
@@ -115,11 +126,11 @@ def opened(place: str, most: int) -> tuple[RegionDetector, dict[str, Any]]:
         "identity": identity(module),
     }
     node = {
-        "_target_": f"{RegionDetector.__module__}.{RegionDetector.__qualname__}",
+        "_target_": f"{kind.__module__}.{kind.__qualname__}",
         "module": {**assembly.with_facts(config["module"], facts, "module"), "network": network},
         **own,
     }
-    detector = RegionDetector(module, **own)  # type: ignore[arg-type]
+    detector = kind(module, **own)  # type: ignore[arg-type]
     detector.loaded = True
     return detector, node
 

@@ -75,7 +75,7 @@ def source_of(place: str, most: int, known: Mapping[str, Any] | None) -> Source:
     if own is not None and not path.exists():
         log.warning(_ANEW, place, "is gone")
         return Source(known=known)
-    detector, node = opened(place, most)
+    detector, node = opened(place, most, RegionDetector)
     if own is not None and {**own, "weights": node["weights"]} != node:
         log.warning(_ANEW, place, "is no longer what this run was trained with")
         return Source(known=known)

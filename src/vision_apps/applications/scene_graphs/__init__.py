@@ -1,0 +1,1 @@
+"""Scene graphs: which objects are in the picture, and how they are related to each other."""
