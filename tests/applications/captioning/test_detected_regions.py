@@ -12,6 +12,7 @@ from smallest import SMALLEST
 from vision_apps.core import engine
 from vision_apps.core.config.compose import compose
 from vision_apps.core.errors import DataError
+from vision_apps.data import detector as detectors
 from vision_apps.data.captions import detected
 from vision_apps.data.captions.table import CaptionTableFiles
 from vision_apps.prediction.predict import predict
@@ -41,8 +42,8 @@ def captioning(root: Path, *more: str) -> list[str]:
     ]
 
 
-def opened(root: Path) -> detected.RegionDetector:
-    return detected.opened(str(root / "detection"), 5)[0]
+def opened(root: Path) -> detectors.RegionDetector:
+    return detectors.opened(str(root / "detection"), 5)[0]
 
 
 @pytest.mark.slow
@@ -62,7 +63,7 @@ def test_boxes_are_found_once_and_kept(runs: Path, monkeypatch: pytest.MonkeyPat
     def never(*_: Any) -> None:
         raise AssertionError("found again")
 
-    monkeypatch.setattr(detected.RegionDetector, "forward", never)
+    monkeypatch.setattr(detectors.RegionDetector, "forward", never)
     again, _ = detected.kept_regions(opened(runs), *given)
     assert torch.equal(boxes, again)
     with pytest.raises(AssertionError, match="found again"):  # of another picture under the same name
@@ -118,7 +119,7 @@ def test_boxes_of_a_detector_can_be_given_instead(runs: Path) -> None:
 @pytest.mark.slow
 def test_what_is_no_detector_is_refused(runs: Path) -> None:
     with pytest.raises(DataError, match="a run of captioning, which finds no boxes"):
-        detected.opened(str(runs / "captioning"), 5)
+        detectors.opened(str(runs / "captioning"), 5)
     detector = opened(runs)
     detector.identity = "another"
     with pytest.raises(DataError, match="has changed since"):

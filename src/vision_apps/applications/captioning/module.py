@@ -44,8 +44,8 @@ from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import DataError, require_no
 from vision_apps.core.losses import Part
 from vision_apps.core.module import VisionModule
-from vision_apps.data.captions.detected import RegionDetector
 from vision_apps.data.captions.words import END, PAST, SPECIAL, UNKNOWN
+from vision_apps.data.detector import RegionDetector
 from vision_apps.data.resizing import ResizeMode, resize_boxes, resize_picture
 from vision_apps.networks.grid_features import evaluating
 from vision_apps.networks.pixels import PixelNormalization

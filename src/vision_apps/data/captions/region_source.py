@@ -11,8 +11,8 @@ from torch import Tensor
 
 from vision_apps.core.conventions import Size
 from vision_apps.core.errors import CorruptSample, DataError, some
-from vision_apps.data.captions.detected import RegionDetector, opened
 from vision_apps.data.captions.regions import PictureRegions, RegionFiles, cut
+from vision_apps.data.detector import RegionDetector, opened
 from vision_apps.data.resizing import ResizeMode, resize_boxes
 
 log = logging.getLogger(__name__)

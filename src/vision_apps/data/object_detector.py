@@ -11,7 +11,7 @@ from vision_apps.core.data import VisionData
 from vision_apps.core.errors import ConfigError, DataError, require_no, some
 from vision_apps.core.module import VisionModule
 from vision_apps.core.spelling import alike
-from vision_apps.data.captions.detected import RegionDetector, opened
+from vision_apps.data.detector import RegionDetector, opened
 from vision_apps.networks.grid_features import evaluating
 
 log = logging.getLogger(__name__)
