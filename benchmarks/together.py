@@ -24,6 +24,7 @@ import torch
 from omegaconf import OmegaConf
 
 from timing.turns import Turns
+from vision_apps.core.hardware import keep_freed_memory
 
 QUESTIONS = 8  # of a picture
 VQA = (
@@ -145,6 +146,8 @@ def main() -> None:
     parser.add_argument("--words", action="append", help="one configuration in place of those measured here")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()  # as predict has it
+
     print(f"{platform.processor() or platform.machine()}, 1 thread, torch {torch.__version__}")
     for line in given.words or (*VQA, *CAPTIONING):
         print(line, flush=True)

@@ -170,3 +170,31 @@ def test_the_graph_that_is_exported_says_the_same(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
     for one, other in zip(early, search(tables, **options), strict=True):
         torch.testing.assert_close(one, other)
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 10_000), width=st.integers(1, 5), penalty=st.sampled_from([0.0, 1.0]))
+def test_what_has_ended_is_not_searched_on(seed: int, width: int, penalty: float) -> None:
+    """Pictures that end after one, three, ... words go as they end, with all that is known of them; the
+    others are answered as before."""
+    generator = torch.Generator().manual_seed(seed)
+    tables = torch.randn(6, 6, 6, 6, dtype=torch.float64, generator=generator)
+    tables[..., END] = torch.tensor([9.0, 9.0, 9.0, 1.0, 1.0, -9.0], dtype=torch.float64)[:, None, None]
+    options = {"width": width, "best": width, "length": 8, "length_penalty": penalty, "end": END}
+    (before, _), own = language(tables)
+    searched: list[int] = []
+
+    def step(words: Tensor, state: State, *memory: Tensor) -> Next:
+        searched.append(len(words))
+        (number,) = memory
+        return own(words, (*state, number[:, None].expand_as(words)))._replace(  # type: ignore[operator]
+            state=(words,)
+        )
+
+    together = beam_search(step, (before,), (torch.arange(6),), **options)  # type: ignore[arg-type]
+    assert searched[0] == 6 and searched == sorted(searched, reverse=True)
+    assert width > 3 or searched[-1] < 6
+    for number in range(6):
+        alone = search(tables[number : number + 1], **{k: v for k, v in options.items() if k != "end"})
+        for one, other in zip(together, alone, strict=True):
+            torch.testing.assert_close(one[number], other[0])

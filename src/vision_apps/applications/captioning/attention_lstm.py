@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from vision_apps.applications.captioning.additive_attention import exponential, fits
 from vision_apps.applications.captioning.captioner import Captioner, Memory, Seen, State, Step
 from vision_apps.applications.captioning.regions import Looked
 from vision_apps.applications.captioning.types import CaptionOutputs
@@ -46,7 +47,6 @@ class AttentionLstm(Captioner):
         self.weigh = nn.Linear(attention, 1, bias=False)
         self.gate = nn.Linear(hidden, self.features)
         self.lstm = nn.LSTMCell(embedding + self.features, hidden)
-        # equation 7: the next word is told from the word before, the state, and what was looked at
         self.from_state = nn.Linear(hidden, embedding)
         self.from_seen = nn.Linear(self.features, embedding, bias=False)
         self.dropout = nn.Dropout(dropout)
@@ -55,40 +55,54 @@ class AttentionLstm(Captioner):
     def read(self, seen: Seen) -> tuple[Memory, State]:
         mean = seen.tokens.sum(1) / seen.there.sum(1, keepdim=True)
         hidden, cell = self.start(mean).tanh().chunk(2, dim=-1)
-        return (seen.tokens, self.of_places(seen.tokens), seen.there), (hidden, cell)
+        return (seen.tokens, exponential(self.of_places(seen.tokens)), ~seen.there), (hidden, cell)
 
     def step(self, memory: Memory, words: Tensor, state: State) -> Step:
-        tokens, keys, there = memory
-        hidden, cell = state
-        compared = (keys[:, None] + self.of_state(hidden)[:, :, None]).tanh()  # [B, K, P, A]
-        fits = self.weigh(compared)[..., 0].masked_fill(~there[:, None], -torch.inf)
-        maps = fits.softmax(-1)
-        seen = self.gate(hidden).sigmoid() * (maps @ tokens)
         word = self.dropout(self.words(words))
-        B, K = words.shape
-        given = torch.cat((word, seen), dim=-1).flatten(0, 1)
-        hidden, cell = (
-            part.unflatten(0, (B, K)) for part in self.lstm(given, (hidden.flatten(0, 1), cell.flatten(0, 1)))
-        )
-        told = word + self.from_state(hidden) + self.from_seen(seen)
-        return Step(self.head(self.dropout(told.tanh())), maps, (hidden, cell))
+        seen, maps, state = self._moved(memory, word, state)
+        return Step(self._told(word, state[0], seen), maps, state)
+
+    def _moved(self, memory: Memory, word: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """After the vectors of words [B, K, E]: what is looked at [B, K, C], where [B, K, P], and the next
+        state."""
+        tokens, places, nothing = memory
+        hidden, cell = state
+        found = fits(places, exponential(self.of_state(hidden)), self.weigh.weight[0])
+        maps = found.masked_fill(nothing[:, None], -torch.inf).softmax(-1)
+        seen = self.gate(hidden).sigmoid() * (maps @ tokens)
+        rows = (torch.cat((word, seen), dim=-1), hidden, cell)
+        given, *before = (part.flatten(0, 1) for part in rows)
+        after = self.lstm(given, tuple(before))
+        return seen, maps, tuple(part.view_as(hidden) for part in after)
+
+    def _told(self, word: Tensor, hidden: Tensor, seen: Tensor) -> Tensor:
+        """Equation 7: [..., V] of the word before, the state after it, and what was looked at."""
+        return self.head(self.dropout((word + self.from_state(hidden) + self.from_seen(seen)).tanh()))
 
     def teach(self, seen: Seen, captions: Tensor, own_words: float = 0.0) -> CaptionOutputs:
         memory, first = self.read(seen)
-        rows = captions.shape[1]
-        state: State = tuple(part[:, None].expand(-1, rows, -1) for part in first)
-        word = torch.full_like(captions[..., 0], PAST)
-        logits, maps = [], []
-        for place in range(captions.shape[2]):
-            told = self.step(memory, word, state)
-            state = told.state
-            logits.append(told.logits)
-            maps.append(told.maps)
-            word = captions[..., place]
-            if own_words:
-                # the greatest of logits with Gumbel noise is a draw by their softmax, for each picture
-                noise = -draws.uniform(*told.logits.shape, low=1e-9).log()
-                own = (told.logits.detach().float() - noise.to(word.device).log()).argmax(-1)
-                instead = draws.uniform(*word.shape).to(word.device) < own_words
-                word = torch.where(instead & (word != PAST), own, word)
-        return CaptionOutputs(captions, torch.stack(logits, dim=2), torch.stack(maps, dim=2))
+        state: State = tuple(part[:, None].expand(-1, captions.shape[1], -1) for part in first)
+        before = torch.nn.functional.pad(captions[..., :-1], (1, 0), value=PAST)
+        told: list[tuple[Tensor, Tensor, Tensor]] = []
+        maps = []
+        for place, word in enumerate(self.dropout(self.words(before)).unbind(2)):
+            if own_words and place:
+                word = self._perhaps_own(before[..., place], word, told[-1], own_words)
+            seen_now, where, state = self._moved(memory, word, state)
+            told.append((word, state[0], seen_now))
+            maps.append(where)
+        logits = self._told(*(torch.stack(part, dim=2) for part in zip(*told, strict=True)))
+        return CaptionOutputs(captions, logits, torch.stack(maps, dim=2))
+
+    def _perhaps_own(
+        self, words: Tensor, vectors: Tensor, told: tuple[Tensor, Tensor, Tensor], share: float
+    ) -> Tensor:
+        """The vectors of words int64 [B, R], of a share of them that of one that the network itself would
+        have said, after what was ``told`` before."""
+        with torch.no_grad():
+            logits = self._told(*told).float()
+        # the greatest of logits with Gumbel noise is a draw by their softmax, for each picture
+        noise = -draws.uniform(*logits.shape, low=1e-9).log()
+        own = (logits - noise.to(logits.device).log()).argmax(-1)
+        instead = (draws.uniform(*words.shape).to(words.device) < share) & (words != PAST)
+        return torch.where(instead[..., None], self.dropout(self.words(own)), vectors)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 STRONGEST = 10.0  # length penalty that is of any use: far below where powers of counts overflow
+SMALLER = 0.9  # share of the pictures from which it pays to go on with those alone that have not ended
 State = tuple[Tensor, ...]  # what a network remembers of each beam, each [B, K, ...]
 
 
@@ -27,8 +28,9 @@ class Beams(NamedTuple):
 
 
 def beam_search(
-    step: Callable[[Tensor, State], Next],
+    step: Callable[..., Next],
     state: State,
+    memory: tuple[Tensor, ...] = (),
     *,
     width: int,
     best: int,
@@ -46,9 +48,10 @@ def beam_search(
     beams as there are sequences the search is exact.
 
     Args:
-        step: from the last word of each beam, int64 [B, K] (0 before the first), and the state to what
-            follows.
+        step: called with the last word of each beam, int64 [B, K] (0 before the first, when K is 1), the
+            state and what ``memory`` holds, tells what follows.
         state: of each picture, [B, ...]; its beams begin alike.
+        memory: what is known of each picture, [B, ...].
         width: K, beams.
         best: N, sequences for each picture; at most ``width``.
         length: T, steps.
@@ -57,87 +60,140 @@ def beam_search(
         length_penalty: 0 and more: the greater, the longer the sequences.
     """
     first = state[0]
-    B, K = first.shape[0], width
-    beams = tuple(part[:, None].expand(B, K, *part.shape[1:]) for part in state)
-    last = torch.zeros(B, K, dtype=torch.int64, device=first.device)
-    words, maps = last[..., None][..., :0], None
-    total: Tensor | None = None  # log-probability of what each beam has said
-    kept: Beams | None = None  # what has ended, best first
-    scores: Tensor | None = None  # of those, [B, N]; minus infinity where there is none
+    B, device = first.shape[0], first.device  # len would fix the batch of a graph
+    never = torch.tensor([*barred, end], device=device)
+    beams = tuple(part[:, None] for part in state)
+    last = torch.zeros(B, 1, dtype=torch.int64, device=device)
+    total = torch.zeros(B, 1, device=device)  # log-probability of what each beam has said
+    scores = torch.full((B, best), -torch.inf, device=device)  # of what has ended, the best first
+    going: Tensor | None = None  # numbers of the pictures that are searched on, where not all are
+    history = _History(B, width)
     for place in range(length):
-        following = step(last, beams)
-        said = _without(following.log_probabilities, barred if place else (*barred, end))
-        if total is None or maps is None or kept is None or scores is None:
-            total = said.new_zeros(B, K)
-            total = torch.where(torch.arange(K, device=total.device) > 0, -torch.inf, total)
-            maps = following.maps[:, :, None][:, :, :0]
-            scores = said.new_full((B, best), -torch.inf)
-            kept = Beams(
-                words.new_zeros(B, best, length),
-                said.new_zeros(B, best),
-                following.maps.new_zeros(B, best, length, following.maps.shape[-1]),
-            )
-        maps = torch.cat((maps, following.maps[:, :, None]), dim=2)
+        following = step(last, beams, *memory)
+        said = following.log_probabilities
         size = said.shape[-1]
+        grown = (total[..., None] + said).index_fill_(-1, never[:-1] if place else never, -torch.inf)
         # as many ways on as beams may end here, and as many beams go on
-        grown, choice = (total[..., None] + said).flatten(1).topk(2 * K)
-        ends = choice % size == end
-        if place:
-            rows = choice[:, :K] // size
-            values = torch.where(ends, grown, -torch.inf)[:, :K]
-            closed = torch.cat((_taken(words, rows), torch.full_like(rows, end)[..., None]), dim=2)
-            ended = Beams(_long(closed, length, 2), values, _long(_taken(maps, rows), length, 2))
-            kept, scores = _best(kept, scores, ended, values / (place + 1) ** length_penalty)
-        total, rows = torch.where(ends, -torch.inf, grown).topk(K)
-        choice = choice.gather(1, rows)
-        beam, last = choice // size, choice % size
-        words = torch.cat((_taken(words, beam), last[..., None]), dim=2)
-        maps = _taken(maps, beam)
-        beams = tuple(_taken(part, beam) for part in following.state)
+        grown, choice = _filled(grown.flatten(1), 2 * width).topk(2 * width)
+        beam = (choice // size).clamp_max(last.shape[1] - 1)
+        word = choice % size
+        ends = word == end
+        values = torch.where(ends, grown, -torch.inf)[:, :width]
+        ranks = values / (place + 1) ** length_penalty
+        total, rows = torch.where(ends, -torch.inf, grown).topk(width)
+        last = word.gather(1, rows)
+        parents = beam.gather(1, rows)
+        history.add(following.maps, last, parents, Ended(ranks, values, beam[:, :width]), going)
+        scores = torch.cat((scores.to(ranks), ranks), dim=1).topk(best).values
         # a graph that is exported has no loop that ends by what is said
         if not torch.compiler.is_exporting():
-            reach = total[:, 0] / length**length_penalty
-            if bool((scores[:, -1] >= reach).all()):
+            open_ = scores[:, -1] < total[:, 0] / length**length_penalty
+            left = int(open_.sum())
+            if not left:
                 break
-    assert kept is not None and scores is not None and total is not None and maps is not None
-    going_on = Beams(_long(words, length, 2), total, _long(maps, length, 2))
-    return _filled(kept, scores > -torch.inf, going_on)
+            if left <= SMALLER * len(open_):
+                on = open_.nonzero()[:, 0]
+                going = on if going is None else going[on]
+                total, last, parents, scores = total[on], last[on], parents[on], scores[on]
+                memory = tuple(part[on] for part in memory)
+                beams = tuple(_taken(part[on], parents) for part in following.state)
+                continue
+        beams = tuple(_taken(part, parents) for part in following.state)
+    return history.best(total, best, length, end, going)
 
 
-def _without(values: Tensor, numbers: Sequence[int]) -> Tensor:
-    return values.index_fill(-1, torch.tensor(list(numbers), device=values.device), -torch.inf)
+class Ended(NamedTuple):
+    """Of the beams that end with a step, the likeliest first, each [B, K]."""
+
+    scores: Tensor  # minus infinity where none ends
+    log_probabilities: Tensor
+    rows: Tensor  # the beam of the step before
+
+
+class _Step(NamedTuple):
+    """What was found at one place; all but the maps of all pictures, zeros of those that had ended."""
+
+    maps: Tensor  # [b, k, P], of the pictures that were searched on
+    numbers: Tensor  # int64 [B]: which of them each is
+    words: Tensor  # int64 [B, K], of the beams that go on
+    parents: Tensor  # int64 [B, K]: the beam that each continues
+
+
+class _History:
+    """What each step has chosen: sequences and maps are put together once, from their ends backwards, and
+    never copied while beams change places."""
+
+    def __init__(self, pictures: int, width: int) -> None:
+        self.pictures, self.width = pictures, width
+        self.steps: list[_Step] = []
+        self.ended: list[Ended] = []
+
+    def add(self, maps: Tensor, words: Tensor, parents: Tensor, ended: Ended, going: Tensor | None) -> None:
+        """
+        Args:
+            going: numbers of the pictures that all this is of; none: all.
+        """
+        numbers = torch.arange(maps.shape[0], device=maps.device)
+        if going is not None:
+            numbers = self._whole(numbers, going, 0)
+        whole = (self._whole(part, going, 0) for part in (words, parents))
+        self.steps.append(_Step(maps, numbers, *whole))
+        scores = self._whole(ended.scores, going, -torch.inf)
+        self.ended.append(Ended(scores, *(self._whole(part, going, 0) for part in ended[1:])))
+
+    def _whole(self, values: Tensor, going: Tensor | None, rest: float) -> Tensor:
+        """Of all pictures, with ``rest`` for those that are not searched on."""
+        if going is None:
+            return values
+        return values.new_full((self.pictures, *values.shape[1:]), rest).index_copy_(0, going, values)
+
+    def best(self, total: Tensor, best: int, length: int, end: int, going: Tensor | None) -> Beams:
+        """The best that ended, and behind them the likeliest beams that have not.
+
+        Args:
+            total: [b, K], log-probabilities of these, the greatest first.
+        """
+        scores, values, rows = (torch.cat(part, dim=1) for part in zip(*self.ended, strict=True))
+        scores, chosen = scores.topk(best)
+        closed = scores > -torch.inf
+        # where there are fewer than wanted, the others behind them, as long as these are any
+        numbers = torch.arange(best, device=total.device) - closed.sum(1, keepdim=True)
+        others, final = numbers.clamp_min(0), self.steps[-1]
+        total = self._whole(total, going, -torch.inf)
+        values = torch.where(closed, values.gather(1, chosen), total.gather(1, others))
+        places = torch.where(closed, chosen // self.width, len(self.steps) - 1)
+        rows = torch.where(closed, rows.gather(1, chosen), final.parents.gather(1, others))
+        words = torch.where(closed, end, final.words.gather(1, others))
+        there = values > -torch.inf
+        return self._walked(words, rows, places.where(there, -1), values.where(there, 0.0), length)
+
+    def _walked(self, word: Tensor, row: Tensor, last: Tensor, values: Tensor, length: int) -> Beams:
+        """Sequences by their ``last`` places, -1 of none, the words there and the beams before, [B, N]."""
+        beam = torch.zeros_like(row)
+        words, maps = [], []
+        for place in reversed(range(len(self.steps))):
+            step = self.steps[place]
+            ends, there = last == place, last >= place
+            own = torch.where(ends, word, step.words.gather(1, beam))
+            beam = torch.where(ends, row, step.parents.gather(1, beam))
+            seen = step.maps.flatten(0, 1)[step.numbers[:, None] * step.maps.shape[1] + beam]
+            words.append(own.where(there, 0))
+            maps.append(seen.where(there[..., None], 0.0))
+        missing = length - len(words)
+        return Beams(
+            torch.nn.functional.pad(torch.stack(words[::-1], dim=2), (0, missing)),
+            values,
+            torch.nn.functional.pad(torch.stack(maps[::-1], dim=2), (0, 0, 0, missing)),
+        )
+
+
+def _filled(values: Tensor, count: int) -> Tensor:
+    """At least so many of each row, with minus infinity for those that are missing."""
+    missing = count - values.shape[1]
+    return values if missing <= 0 else torch.nn.functional.pad(values, (0, missing), value=-torch.inf)
 
 
 def _taken(values: Tensor, rows: Tensor) -> Tensor:
-    """[B, K, ...] -> [B, N, ...], the rows with these numbers [B, N]."""
-    index = rows.reshape(*rows.shape, *[1] * (values.ndim - 2))
-    return values.gather(1, index.expand(*rows.shape, *values.shape[2:]))
-
-
-def _long(values: Tensor, length: int, dim: int) -> Tensor:
-    """Filled up with zeros to so many."""
-    missing = list(values.shape)
-    missing[dim] = length - values.shape[dim]
-    return torch.cat((values, values.new_zeros(missing)), dim=dim)
-
-
-def _best(kept: Beams, scores: Tensor, new: Beams, new_scores: Tensor) -> tuple[Beams, Tensor]:
-    """The best of both, as many as are kept."""
-    scores, rows = torch.cat((scores, new_scores), dim=1).topk(scores.shape[1])
-    joined = (_taken(torch.cat(pair, dim=1), rows) for pair in zip(kept, new, strict=True))
-    return Beams(*joined), scores
-
-
-def _filled(kept: Beams, there: Tensor, others: Beams) -> Beams:
-    """Where there are fewer than wanted, the others behind them, as long as these are any."""
-    places = torch.arange(there.shape[1], device=there.device)
-    rows = (places - there.sum(1, keepdim=True)).clamp_min(0)
-    fill = Beams(*(_taken(part, rows) for part in others))
-    any_ = there | (fill.log_probabilities > -torch.inf)
-
-    def chosen(own: Tensor, other: Tensor) -> Tensor:
-        wide = [1] * (own.ndim - 2)
-        mask, valid = there.reshape(*there.shape, *wide), any_.reshape(*there.shape, *wide)
-        return torch.where(valid, torch.where(mask, own, other), torch.zeros_like(own))
-
-    return Beams(*(chosen(own, other) for own, other in zip(kept, fill, strict=True)))
+    """[B, k, ...] -> [B, K, ...], the rows with these numbers [B, K]."""
+    first = torch.arange(rows.shape[0], device=rows.device)[:, None] * values.shape[1]
+    return values.flatten(0, 1).index_select(0, (first + rows).flatten()).unflatten(0, rows.shape)

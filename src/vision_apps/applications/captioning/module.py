@@ -222,7 +222,7 @@ class Captioning(VisionModule[CaptionBatch, CaptionInputs, CaptionOutputs | Draw
         return restored(answer, inputs.images, self.size, self.resize_mode)
 
     def _searched(self, seen: Seen, width: int | None = None, best: int | None = None) -> CaptionAnswer:
-        def step(words: Tensor, state: State) -> Next:
+        def step(words: Tensor, state: State, *memory: Tensor) -> Next:
             told = self.network.step(memory, words, state)
             return Next(told.logits.float().log_softmax(-1), told.maps.float(), told.state)
 
@@ -230,6 +230,7 @@ class Captioning(VisionModule[CaptionBatch, CaptionInputs, CaptionOutputs | Draw
         found = beam_search(
             step,
             state,
+            memory,
             width=width or self.beam_width,
             best=best or self.best,
             length=self.length,
