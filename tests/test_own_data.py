@@ -17,6 +17,7 @@ from sklearn.metrics import accuracy_score, jaccard_score
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torchvision.io import read_image
 
 from scripts import REPOSITORY, loaded, script
 from smallest import SMALLEST
@@ -38,6 +39,14 @@ def prepare(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     import prepare
 
     return prepare
+
+
+@pytest.fixture
+def shrunk(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(HERE)
+    import shrunk
+
+    return shrunk
 
 
 @pytest.fixture
@@ -191,6 +200,53 @@ def test_masks_keep_the_test_frames_and_ignore_what_is_unlabelled(
         written = np.array(Image.open(mask))
         published = np.array(Image.open(source / "testannot" / mask.name))
         assert np.array_equal(written, np.where(published == 11, 255, published))
+
+
+def test_small_pictures_keep_their_boxes(
+    shrunk: ModuleType, baselines: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As shares of the picture they are the published ones, in both forms; of a class one is tested on."""
+    monkeypatch.setattr(shrunk, "TEST_OF_A_CLASS", 1)
+    source = fake_caltech3(tmp_path / "published")
+    for name in ("boxes", "objects"):
+        (tmp_path / name).mkdir()
+        getattr(shrunk, name)(source, tmp_path / name)
+    data = BoxCsv(str(tmp_path / "boxes"), only="single")
+    train, val, test = counts(data)
+    assert (train + val, test) == (16, 2)
+    train, val, test = counts(VocFolder(str(tmp_path / "objects")))
+    assert (train + val, test) == (16, 2)
+    found = baselines._located(tmp_path / "boxes", "test")
+    published = np.array([[4 / 30, 2 / 24, 19 / 30, 18 / 24]] * 2)  # both of number 4: 30 x 24 px
+    np.testing.assert_allclose(found.boxes, published, atol=0.01)
+    (one, _) = baselines._objects(tmp_path / "objects", "test")
+    assert one.size == (96, 77)
+    np.testing.assert_allclose(one.boxes[0] / torch.tensor(2 * one.size), published[0], atol=0.01)
+
+
+def test_strips_cut_pictures_and_masks_alike(shrunk: ModuleType, prepare: ModuleType, tmp_path: Path) -> None:
+    source, to = tmp_path / "camvid", tmp_path / "strips"
+    for split, count in (("train", 2), ("val", 1), ("test", 4)):
+        for folder in (split, f"{split}annot"):
+            (source / folder).mkdir(parents=True)
+        for number in range(count):
+            mask = np.zeros((8, 30), np.uint8)
+            mask[:, 10:20], mask[:, 20:] = 1, 11
+            pixels = np.stack([100 * mask.clip(max=2)] * 3, axis=2)
+            Image.fromarray(pixels).save(source / split / f"{split}{number}.png")
+            Image.fromarray(mask).save(source / f"{split}annot" / f"{split}{number}.png")
+    shrunk.strips(source, to)
+    assert len(names(to / "train/masks")) == 9
+    assert names(to / "test/images") == {f"test{n}-{n % 3}.png" for n in range(4)}
+    for split in ("train", "test"):
+        for mask in (to / split / "masks").iterdir():
+            place = int(mask.stem[-1])
+            assert np.unique(np.array(Image.open(mask))).tolist() == [(0, 1, 255)[place]]
+            middle = np.array(Image.open(to / split / "images" / mask.name))[64, 28]
+            assert middle.tolist() == [(0, 100, 200)[place]] * 3
+    data = MaskFolder(str(to))
+    train, val, test = counts(data)
+    assert (train + val, test) == (9, 4) and data.class_names == list(prepare.CAMVID_CLASSES)
 
 
 def test_few_photographs_have_few_classes_and_their_tests(prepare: ModuleType, tmp_path: Path) -> None:
@@ -371,14 +427,37 @@ def test_few_pictures_are_measured_beside_the_baselines(
     monkeypatch.setattr(sys, "argv", ["run.py", "camvid", *words, "--small", "5", "7", "--seeds", "0"])
     experiment.main()
     lines = (tmp_path / "camvid-small.md").read_text().splitlines()
-    assert [sum(map(int, line.split("|")[1].split("+"))) for line in lines[4:6]] == [5, 7]
+    assert len({line.count("|") for line in lines[2:8]}) == 1
+    of_each = [
+        (sum(map(int, line.split("|")[1].split("+"))), line.split("|")[2].strip()) for line in lines[4:8]
+    ]
+    assert of_each == [(number, metric) for number in (5, 7) for metric in ("miou", "accuracy")]
+    assert read_image(tmp_path / "camvid-small.png").float().std() > 10
+
+
+def test_curves_are_drawn_of_the_runs_that_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(HERE)
+    import curves
+
+    with pytest.raises(SystemExit, match="no run of bccd, camvid below"):
+        curves.drawn(["bccd", "camvid"], tmp_path, tmp_path / "curves.png")
+    for seed in (0, 1):
+        (tmp_path / f"bccd/first/seed-{seed}").mkdir(parents=True)
+        rows = ["step,epoch,name,value", "9,0,val/ap50,0.5", "9,0,val/ap,0.2", f"19,1,val/ap50,0.{seed + 6}"]
+        (tmp_path / f"bccd/first/seed-{seed}/metrics.csv").write_text("\n".join(rows) + "\n")
+    found = curves.curve("bccd", tmp_path)
+    assert (found.metric, found.bar) == ("val/ap50", 0.9)
+    assert found.runs == [[(9, 0.5), (19, 0.6)], [(9, 0.5), (19, 0.7)]]
+    assert curves.curve("caltech3", tmp_path).metric == "val/box_mse"
+    assert curves.drawn(["bccd", "ucm", "camvid"], tmp_path, tmp_path / "curves.png") == ["bccd"]
+    assert read_image(tmp_path / "curves.png").float().std() > 10
 
 
 def test_a_set_that_is_nowhere_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(HERE)
     experiment = script("own_data", monkeypatch, tmp_path)
     monkeypatch.setattr(sys, "argv", ["run.py", "sizes", "--root", str(tmp_path)])
-    with pytest.raises(SystemExit, match=r"own_data/run\.py ucm --from FOLDER"):
+    with pytest.raises(SystemExit, match=r"own_data/run\.py ucm96 --from FOLDER"):
         experiment.main()
     for name in experiment.SETS:
         monkeypatch.setattr(sys, "argv", ["run.py", name, "--root", str(tmp_path), "--from", str(tmp_path)])

@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import baselines
+import charts
 import prepare
+import shrunk
 
 from vision_apps.compare.reading import Run, gather
 
@@ -37,7 +39,7 @@ class Application(NamedTuple):
 
     task: str
     data: str
-    metrics: tuple[str, ...]  # of the test; the first is the one that small sets are compared by
+    metrics: tuple[str, ...]  # of the test
     random: str  # the word for random numbers instead of published weights
     baselines: Callable[[Path, int], baselines.Figures]  # of a folder, and px that photographs are seen at
     few: Callable[[Path, Path, int], None]
@@ -90,8 +92,12 @@ SETS = {
     "ucm50": Set(PHOTOS, partial(prepare.ucm, per_class=50), {"accuracy": 0.96}),
     "ucm": Set(PHOTOS, partial(prepare.ucm, per_class=prepare.UCM_FIRST_TESTED), {}),
     "cifar50": Set(PHOTOS, partial(prepare.cifar, per_class=50), {"accuracy": 0.80}),
+    "ucm96": Set(PHOTOS, shrunk.ucm, {}),
+    "boxes96": Set(LOCATED, shrunk.boxes, {}),
+    "objects96": Set(OBJECTS, shrunk.objects, {}),
+    "strips128": Set(MASKS, shrunk.strips, {}),
 }
-SMALL = ("ucm", "caltech3", "bccd", "camvid")  # a set of each application
+SMALL = ("ucm96", "boxes96", "objects96", "strips128")  # a set of each application
 
 
 class Asked(NamedTuple):
@@ -205,12 +211,12 @@ def whole(name: str, asked: Asked) -> str:
 
 
 def small(name: str, sizes: Sequence[int], asked: Asked) -> str:
-    """The table of a set of which only few pictures are known."""
+    """The table of a set of which only few pictures are known; a figure is drawn beside it."""
     application = SETS[name].application
-    metric = application.metrics[0]
     everything = laid_out(name, asked)
     lines: list[str] = []
     every: list[Run] = []
+    points: dict[str, list[charts.Few]] = {metric: [] for metric in application.metrics}
     for number in sizes:
         folder = asked.root / f"{name}-{number}"
         prepare.once(folder, partial(application.few, everything, number=number))
@@ -218,12 +224,18 @@ def small(name: str, sizes: Sequence[int], asked: Asked) -> str:
         runs = [train(application, folder, place / f"seed-{seed}", seed, asked.extra) for seed in asked.seeds]
         found = beaten(application, folder, runs[0])
         if not lines:
-            titles = [f"*{title}*" for title, figures in found.items() if metric in figures]
-            lines = [row("pictures", f"**the first command**: {metric}", *titles, "seconds")]
-            lines.append(row(*["---"] * (len(titles) + 3)))
-        others = [figure(metric, [figures[metric]]) for figures in found.values() if metric in figures]
-        lines.append(row(known(runs[0]), tested(metric, runs), *others, seconds(runs)))
+            titles = [f"*{title}*" for title in found]
+            lines = [row("pictures", "", "**the first command**", *titles, "seconds")]
+            lines.append(row(*["---"] * (len(titles) + 4)))
+        for metric in application.metrics:
+            others = {title: figures[metric] for title, figures in found.items() if metric in figures}
+            values = [run.final[f"test/{metric}"] for run in runs]
+            cells = (figure(metric, [others[title]]) if title in others else "" for title in found)
+            lines.append(row(known(runs[0]), metric, figure(metric, values), *cells, seconds(runs)))
+            points[metric].append(charts.Few(number, values, others))
         every += runs
+    title = f"{name}: {application.task} of few pictures"
+    charts.few(points, title, HERE / f"{name}-small.png")
     folder = asked.root / f"{name}-N"
     return "\n".join([*head(application, folder, asked), *lines, "", origin(every), ""])
 

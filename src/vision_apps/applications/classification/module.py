@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -15,10 +15,12 @@ from torchmetrics.classification import (
     MulticlassF1Score,
 )
 
+from vision_apps.applications.classification.imprinting import IMPRINTED
 from vision_apps.applications.classification.presentation import ClassPresentation
 from vision_apps.applications.classification.squares import SquareInput
 from vision_apps.applications.classification.types import ClassAnswer, LabelBatch, hard
 from vision_apps.applications.classification.weights import class_weights as weights_of_classes
+from vision_apps.applications.classification.zoo import ZooNetwork
 from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.errors import require_no
 from vision_apps.core.exportable import Exportable
@@ -99,6 +101,20 @@ class Classification(SquareInput, VisionModule[LabelBatch, ImageInputs, Logits, 
             return {"loss": Part(total, counted)}
 
         return with_auxiliary(outputs, cross_entropy)
+
+    @property
+    def prepare_samples(self) -> int:
+        return IMPRINTED if self._imprints else super().prepare_samples
+
+    def prepare(self, batch: LabelBatch) -> None:
+        if self._imprints:
+            cast(ZooNetwork, self.network).imprint(self._pixels(batch.images), hard(batch.labels))
+        else:
+            super().prepare(batch)
+
+    @property
+    def _imprints(self) -> bool:
+        return isinstance(self.network, ZooNetwork) and self.network.imprints
 
     def build_metrics(self) -> MetricCollection:
         classes = self.num_classes

@@ -3,18 +3,21 @@
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
+from vision_apps.applications.classification.imprinting import imprinted
 from vision_apps.core.errors import ConfigError, RunError
 from vision_apps.core.published import RANDOM
 from vision_apps.networks.backbones import Features
 from vision_apps.networks.published import PublishedNetwork, chosen, download, told, unknown
 from vision_apps.networks.same_padding import in_whole_numbers
 from vision_apps.networks.timm_weights import at_hand, weights_of
+
+_AT_ONCE = 32  # pictures that are looked at together before training
 
 
 class ZooNetwork(PublishedNetwork):
@@ -26,7 +29,8 @@ class ZooNetwork(PublishedNetwork):
 
     Args:
         new_head: no weights come for the last layer. It starts from zeros: the scores of random numbers would
-            move a backbone that has learned away from what it knows before they mean anything.
+            move a backbone that has learned away from what it knows before they mean anything. Where a
+            backbone has learned, `imprint` gives it a better start.
     """
 
     def __init__(
@@ -45,6 +49,20 @@ class ZooNetwork(PublishedNetwork):
             nn.init.zeros_(self.head.bias)
         self.backbone = Features(body)
         self.image_size = image_size
+        self.imprints = new_head and starts_from != RANDOM and isinstance(self.head, nn.Linear)
+
+    @torch.no_grad()
+    def imprint(self, images: Tensor, labels: Tensor) -> None:
+        """Let the last layer answer by the mean of each class, see `imprinted`; from [N, 3, S, S] normalised
+        pixels and their classes, int64 [N]."""
+        training = self.training
+        self.eval()  # no normalisation counts these pictures
+        features = torch.cat([self.backbone(part) for part in images.split(_AT_ONCE)])
+        self.train(training)
+        head = cast(nn.Linear, self.head)
+        weights = imprinted(features, labels, head.out_features)
+        if weights is not None:
+            head.weight.copy_(weights)
 
     def forward(self, images: Tensor) -> Tensor:
         """[B, 3, image_size, image_size] -> logits [B, K]."""

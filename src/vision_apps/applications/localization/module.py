@@ -189,7 +189,8 @@ class Localization(VisionModule[LocalizationBatch, ImageInputs, LocalizerOutputs
             vectors = encode(*truth, self.num_classes, *self._content(batch).unbind(-1))
             self.mean_vector.copy_(_mean(vectors))
             if isinstance(self.network, Localizer) and starts_from(self.network) != RANDOM:
-                self.network.start_at(_mean(self._encoded(batch)))
+                seen = self._encoded(batch)
+                self.network.start_at(_mean(seen), _mean_boxes(seen))
         else:
             self.mean_vector[BOX] = 0
 
@@ -255,6 +256,13 @@ def _mean(vectors: Tensor) -> Tensor:
     mean = vectors[there].mean(0)
     mean[BOX] = there.float().mean()
     return mean
+
+
+def _mean_boxes(vectors: Tensor) -> Tensor:
+    """Of label vectors [B, 5 + K] the mean box of each class, [K, 4]; that of all where a class has none."""
+    classes = vectors[:, BOX + 1 :]
+    counts = classes.sum(0)[:, None]
+    return torch.where(counts > 0, classes.T @ vectors[:, :BOX] / counts.clamp_min(1), _mean(vectors)[:BOX])
 
 
 def _size_of(images: Tensor) -> Tensor:

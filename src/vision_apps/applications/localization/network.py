@@ -22,11 +22,16 @@ class Localizer(nn.Module):
     of each channel. Where it is can hardly be told from that: the head of the box sees every place of the map
     (``flatten``), or its mean (``gap``).
 
+    With ``class_boxes`` the box head says by how much the box differs from that of its class: a few pictures
+    tell the mean box of a class better than where things are.
+
     Args:
         backbone: only its coarsest map is looked at.
         image_size: side of the input, or height and width; ``flatten`` works at this size only.
         hidden: units of each head's hidden layer.
         dropout: probability of dropping a feature before, and a unit of, the hidden layers.
+        class_boxes: each class has a box, four numbers before the sigmoid, of which the answer has as much as
+            the class is probable.
     """
 
     def __init__(
@@ -37,6 +42,7 @@ class Localizer(nn.Module):
         head: Literal["flatten", "gap"] = "flatten",
         hidden: int = 64,
         dropout: float = 0.0,
+        class_boxes: bool = False,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -47,6 +53,7 @@ class Localizer(nn.Module):
             features *= height * width
         self.class_head = _head(channels, hidden, 1 + num_classes, dropout)
         self.box_head = _head(features, hidden, BOX, dropout)
+        self.class_boxes = nn.Parameter(torch.zeros(num_classes, BOX)) if class_boxes else None
 
     def _map_size(self, image_size: int | Sequence[int]) -> tuple[int, int]:
         height, width = height_width(image_size)
@@ -56,10 +63,16 @@ class Localizer(nn.Module):
         self.backbone.train(training)
         return coarsest.shape[-2], coarsest.shape[-1]
 
-    def start_at(self, vector: Tensor) -> None:
+    def start_at(self, vector: Tensor, boxes: Tensor) -> None:
         """Answer every picture with this label vector [5 + K], as long as nothing is learned: the weights of
-        the last layers are zero, and their biases say it."""
-        for head, answer in ((self.box_head, vector[:BOX].logit(_EDGE)), (self.class_head, _scores(vector))):
+        the last layers are zero, and their biases say it. Where classes have boxes of their own, these are
+        the first entries [K, 4] of their label vectors, and the box that is answered lies between them."""
+        box = vector[:BOX].logit(_EDGE)
+        if self.class_boxes is not None:
+            with torch.no_grad():
+                self.class_boxes.copy_(boxes.logit(_EDGE))
+            box = torch.zeros_like(box)
+        for head, answer in ((self.box_head, box), (self.class_head, _scores(vector))):
             last = cast(nn.Linear, head[-1])
             nn.init.zeros_(last.weight)
             with torch.no_grad():
@@ -70,6 +83,8 @@ class Localizer(nn.Module):
         features = self.backbone(pixels)[-1]
         scores = self.class_head(features.amax(dim=(2, 3)))
         box = self.box_head(self.pool(features).flatten(1))
+        if self.class_boxes is not None:  # what an object is does not follow from where it is: no gradient
+            box = box + scores[:, 1:].detach().softmax(1) @ self.class_boxes
         return LocalizerOutputs(scores[:, 0], scores[:, 1:], box.float().sigmoid())
 
 
