@@ -29,7 +29,6 @@ def test_the_largest_score_has_the_class_of_the_nearest_mean_by_angle(
 ) -> None:
     features, labels = some(seed, classes, of_each)
     weights = imprinted(features, labels, classes)
-    assert weights is not None
     known, asked = features.double().numpy(), some(seed + 1, classes, 8)[0].double().numpy()
     unit = known / np.linalg.norm(known, axis=1, keepdims=True)
     means = [unit[labels.numpy() == label].mean(0) for label in range(classes)]
@@ -47,9 +46,7 @@ def test_neither_the_length_of_features_nor_their_order_counts(seed: int, scale:
     features, labels = some(seed, 3, 4)
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     weights = imprinted(features, labels, 3)
-    assert weights is not None
     other = imprinted(scale * features[order], labels[order], 3)
-    assert other is not None
     torch.testing.assert_close(scale * other, weights, rtol=1e-3, atol=1e-5)
     torch.testing.assert_close(weights.sum(0), torch.zeros(12), rtol=0, atol=1e-4)
 
@@ -57,16 +54,18 @@ def test_neither_the_length_of_features_nor_their_order_counts(seed: int, scale:
 def test_a_picture_like_the_mean_is_given_its_class_with_nine_tenths() -> None:
     features, labels = torch.eye(4).repeat(2, 1), torch.arange(4).repeat(2)
     weights = imprinted(features, labels, 4)
-    assert weights is not None
     probabilities = (features @ weights.T).softmax(1)
     torch.testing.assert_close(probabilities[range(8), labels], torch.full((8,), 0.9))
 
 
-def test_what_does_not_tell_classes_apart_is_left_alone() -> None:
+def test_what_is_not_known_stays_at_zero() -> None:
     features, labels = some(0, 3, 2)
-    assert imprinted(features, labels, 4) is None, "a class without a picture"
-    assert imprinted(torch.ones(4, 5), torch.tensor([0, 1, 0, 1]), 2) is None
-    assert imprinted(features[:2], torch.zeros(2, dtype=torch.int64), 1) is None
+    weights = imprinted(features, 2 * labels, 6)
+    known, scores = imprinted(features, labels, 3), features @ weights.T
+    assert not weights[1::2].any(), "classes without a picture"
+    assert torch.equal(scores[:, ::2].argmax(1), (features @ known.T).argmax(1))
+    assert not imprinted(torch.ones(4, 5), torch.tensor([0, 1, 0, 1]), 2).any()
+    assert not imprinted(features, torch.zeros_like(labels), 3).any()
 
 
 def application(starts_from: str) -> Classification:
@@ -95,7 +94,4 @@ def test_published_weights_start_from_the_means_and_random_numbers_do_not() -> N
     with torch.no_grad():
         features = module.network.backbone(module._pixels(images))
     expected = imprinted(features, batch.labels, 3)
-    assert expected is not None
     torch.testing.assert_close(module.network.head.weight, expected)
-    module.prepare(LabelBatch(images[:1], batch.labels[:1]))
-    torch.testing.assert_close(module.network.head.weight, expected)  # classes without a picture

@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -9,7 +10,7 @@ IMPRINTED = 500  # training pictures that the means are taken of
 _CONFIDENCE = 0.9  # of a picture of typical distance from the means
 
 
-def imprinted(features: Tensor, labels: Tensor, num_classes: int) -> Tensor | None:
+def imprinted(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     """The weights of a linear layer without bias that finds the class whose mean is nearest by angle (Qi,
     Brown and Lowe 2018, section 3.2).
 
@@ -22,17 +23,17 @@ def imprinted(features: Tensor, labels: Tensor, num_classes: int) -> Tensor | No
         labels: int64 [N].
 
     Returns:
-        Float [K, D]; none where a class has no picture, or the means do not tell the pictures apart.
+        Float [K, D]. A class without a picture has zeros, between those that are like the picture and those
+        that are not; all have where there are fewer than two classes, or the means are the same.
     """
     member = F.one_hot(labels, num_classes).to(features.dtype)  # [N, K]
-    if num_classes < 2 or not bool(member.any(0).all()):
-        return None
+    there = member.any(0)
     means = F.normalize(member.T @ F.normalize(features, dim=1), dim=1)
-    rows = means - means.mean(0)
+    rows = torch.where(there[:, None], means - means[there].mean(0), 0)
     scores = features @ rows.T
     own = (scores * member).sum(1)
-    others = (scores.sum(1) - own) / (num_classes - 1)
+    others = (scores.sum(1) - own) / max(int(there.sum()) - 1, 1)
     above = float((own - others).mean())
     if not above > 0:
-        return None
+        return torch.zeros_like(rows)
     return rows * (math.log(_CONFIDENCE / (1 - _CONFIDENCE) * (num_classes - 1)) / above)

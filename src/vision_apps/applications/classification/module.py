@@ -29,6 +29,7 @@ from vision_apps.core.losses import Part
 from vision_apps.core.module import VisionModule
 from vision_apps.networks.auxiliary import Logits, main_logits, with_auxiliary
 
+_AT_ONCE = 32  # pictures that are looked at together before training
 LARGEST_CONFUSION = 1000  # classes; the table is square, at 1,000 it takes 8 MB per stage
 
 
@@ -108,7 +109,8 @@ class Classification(SquareInput, VisionModule[LabelBatch, ImageInputs, Logits, 
 
     def prepare(self, batch: LabelBatch) -> None:
         if self._imprints:
-            cast(ZooNetwork, self.network).imprint(self._pixels(batch.images), hard(batch.labels))
+            parts = map(self._pixels, batch.images.split(_AT_ONCE))
+            cast(ZooNetwork, self.network).imprint(parts, hard(batch.labels))
         else:
             super().prepare(batch)
 

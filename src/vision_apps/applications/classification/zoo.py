@@ -1,7 +1,7 @@
 """Any classifier of torchvision or timm by name, with or without its published weights."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -16,8 +16,6 @@ from vision_apps.networks.backbones import Features
 from vision_apps.networks.published import PublishedNetwork, chosen, download, told, unknown
 from vision_apps.networks.same_padding import in_whole_numbers
 from vision_apps.networks.timm_weights import at_hand, weights_of
-
-_AT_ONCE = 32  # pictures that are looked at together before training
 
 
 class ZooNetwork(PublishedNetwork):
@@ -52,17 +50,19 @@ class ZooNetwork(PublishedNetwork):
         self.imprints = new_head and starts_from != RANDOM and isinstance(self.head, nn.Linear)
 
     @torch.no_grad()
-    def imprint(self, images: Tensor, labels: Tensor) -> None:
-        """Let the last layer answer by the mean of each class, see `imprinted`; from [N, 3, S, S] normalised
-        pixels and their classes, int64 [N]."""
+    def imprint(self, images: Iterable[Tensor], labels: Tensor) -> None:
+        """Let the last layer answer by the mean of each class, see `imprinted`.
+
+        Args:
+            images: normalised pixels [n, 3, S, S], part by part, N altogether.
+            labels: int64 [N].
+        """
         training = self.training
         self.eval()  # no normalisation counts these pictures
-        features = torch.cat([self.backbone(part) for part in images.split(_AT_ONCE)])
+        features = torch.cat([self.backbone(part) for part in images])
         self.train(training)
         head = cast(nn.Linear, self.head)
-        weights = imprinted(features, labels, head.out_features)
-        if weights is not None:
-            head.weight.copy_(weights)
+        head.weight.copy_(imprinted(features, labels, head.out_features))
 
     def forward(self, images: Tensor) -> Tensor:
         """[B, 3, image_size, image_size] -> logits [B, K]."""
