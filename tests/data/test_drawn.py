@@ -106,6 +106,22 @@ def test_questions_stand_below_with_their_answers() -> None:
     assert all((line[:, 36:] == 255).all() for line in lines)
 
 
+def test_relations_stand_below_with_the_numbers_of_their_boxes() -> None:
+    image = torch.randint(0, 256, (3, 320, 320), dtype=torch.uint8)
+    facts = {"class_names": ["disc", "star"], "predicate_names": ["left of", "above"]}
+    boxes = torch.tensor([[10.0, 10, 60, 60], [100, 10, 160, 60], [0, 0, 0, 0]])
+
+    def told(*rows: tuple[int, int, int]) -> torch.Tensor:
+        relations = torch.tensor([*rows, *[(-1, -1, -1)] * (3 - len(rows))])
+        sample = {"images": image, "boxes": boxes, "box_labels": torch.tensor([0, 0, -1])}
+        return drawn({**sample, "relations": relations}, facts)
+
+    one, back, none = told((0, 1, 0)), told((1, 0, 0)), told()
+    assert one.shape[1] == 320 + 3 * 18, "as high as three relations are"
+    assert torch.equal(one[:, :320], back[:, :320]) and not torch.equal(one[:, 320:], back[:, 320:])
+    assert (none[:, 320:] == 255).all() and (one[:, 338:] == 255).all()
+
+
 def test_of_a_long_vocabulary_the_check_prints_the_first(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

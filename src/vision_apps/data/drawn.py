@@ -22,8 +22,9 @@ _COLORS = ("red", "lime", "deepskyblue", "gold", "magenta", "cyan", "orange", "w
 
 def drawn(sample: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Tensor:
     """A sample to look at, uint8 [3, h, w]: ``images`` with ``boxes`` in a colour a class (``ignored``: grey)
-    and ``masks`` in the data's ``palette``; below it the classes of ``multi_hot``, the first of ``captions``
-    and of ``questions`` as a network is given them. A small picture is enlarged by a whole factor."""
+    and ``masks`` in the data's ``palette``; below it the classes of ``multi_hot``, the first of ``relations``
+    with the numbers of their boxes, of ``captions`` and of ``questions`` as a network is given them. A small
+    picture is enlarged by a whole factor."""
     picture = sample["images"]
     lines = _lines(sample, facts)
     factor = max(1, -(-_LEAST_SIDE // min(picture.shape[-2:])))
@@ -60,7 +61,20 @@ def _lines(sample: Mapping[str, Tensor], facts: Mapping[str, Any]) -> list[str]:
             if any(words)
         ]
         return _first(rows, len(sample["questions"]))
+    if "relations" in sample and "box_labels" in sample and "predicate_names" in facts:
+        titles = _numbered(sample["box_labels"].tolist(), facts.get("class_names", ()))
+        rows = [
+            f"{titles[subject]} {facts['predicate_names'][said]} {titles[other]}"
+            for subject, other, said in sample["relations"].tolist()
+            if subject >= 0
+        ]
+        return _first(rows, len(sample["relations"]))
     return []
+
+
+def _numbered(labels: Sequence[int], names: Sequence[str]) -> list[str]:
+    """What boxes with these labels are called where several may be of one class."""
+    return [f"{names[label] if label < len(names) else label} {row}" for row, label in enumerate(labels)]
 
 
 def _spelled(numbers: Sequence[int], vocabulary: Sequence[str]) -> str:
@@ -100,6 +114,9 @@ def _with_boxes(picture: Tensor, sample: Mapping[str, Tensor], factor: int, name
         for row, label in zip(rows, labels, strict=True)
     ]
     titles = [names[label] if label < len(names) else str(label) for label in labels]
+    if "relations" in sample:
+        every = _numbered(sample["box_labels"].tolist(), names)
+        titles = [every[row] for row in rows]
     return draw_bounding_boxes(
         picture, sample["boxes"][rows] * factor, labels=titles, colors=colors, width=1 + factor // 2
     )

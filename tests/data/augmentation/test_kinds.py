@@ -36,6 +36,8 @@ from vision_apps.data.augmentation.mosaic import Mosaic
 from vision_apps.data.augmentation.photometric import Photometric
 from vision_apps.data.augmentation.randaugment import ColorJitter, RandAugment
 from vision_apps.data.augmentation.zooms import IoUCrop, RandomZoom, ScaleCrop, ZoomOut
+from vision_apps.data.scenes.related import ABOVE, BELOW, LEFT, RIGHT
+from vision_apps.data.scenes.relations import SceneRelations
 
 CASES: dict[str, Augmentation] = {
     "RandomCrop": RandomCrop(9, mode="constant"),
@@ -155,6 +157,55 @@ def test_links_to_no_box_are_dropped() -> None:
     for batch in (none, before._replace(facts=before.facts.where(before.facts < 0, 2))):
         assert (batch.facts >= 0).any()
         assert (Flip()(batch).facts == -1).all()
+
+
+class Graph(NamedTuple):
+    """What scene graphs are learned from."""
+
+    images: Annotated[Tensor, Pixels()]
+    boxes: Annotated[Tensor, Boxes("box_labels", ignored="ignored")]
+    box_labels: Annotated[Tensor, RowsOf("boxes")]
+    ignored: Annotated[Tensor, RowsOf("boxes", empty=0)]
+    sizes: Annotated[Tensor, Stays()]
+    relations: Annotated[Tensor, Links("boxes", columns=(0, 1), directional=True)]
+
+
+@pytest.fixture(scope="module")
+def graphs() -> Graph:
+    """Scenes with a number of its own for each object, in place of its class."""
+    fields = SceneRelations(train_images=24).load("train", Graph._fields).fields
+    batch = Graph(**fields)  # type: ignore[arg-type]
+    numbers = torch.arange(batch.box_labels.numel()).view_as(batch.box_labels)
+    return batch._replace(box_labels=torch.where(batch.box_labels >= 0, numbers, -1))
+
+
+def told(batch: Graph, b: int) -> list[tuple[int, int, int]]:
+    rows = batch.relations[b][batch.relations[b, :, 0] >= 0]
+    ends = batch.box_labels[b][rows[:, :2]]
+    assert (ends >= 0).all()
+    return sorted((*pair, said) for pair, said in zip(ends.tolist(), rows[:, 2].tolist(), strict=True))
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+@pytest.mark.parametrize("seed", range(3))
+def test_relations_of_scenes_are_renumbered_dropped_or_refused(graphs: Graph, name: str, seed: int) -> None:
+    if name in BOXED | TURNED:
+        with pytest.raises(ConfigError, match=r"offers '(boxes|relations)'"):
+            CASES[name](graphs)
+        return
+    torch.manual_seed(seed)
+    after = CASES[name](graphs)
+    every = [told(graphs, b) for b in range(len(graphs.images))]
+    for b in range(len(after.images)):
+        left = set(after.box_labels[b].tolist()) - {-1}
+        known = every[b] if name not in MIXED else [one for own in every for one in own]
+        assert told(after, b) == sorted(one for one in known if left.issuperset(one[:2]))
+        if "no directions" in name:  # who says so answers for it
+            continue
+        for one, other, said in after.relations[b][after.relations[b, :, 0] >= 0].tolist():
+            (x1, y1, x2, y2), (u1, v1, u2, v2) = after.boxes[b, [one, other]].tolist()
+            apart = {LEFT: u1 - x2, RIGHT: x1 - u2, ABOVE: v1 - y2, BELOW: y1 - v2}
+            assert apart.get(said, 0) > -1e-3
 
 
 # ---- what each takes ---------------------------------------------------------------------------------------

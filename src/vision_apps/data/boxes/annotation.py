@@ -21,6 +21,7 @@ _WRONG = {  # kinds that cannot be meant as they stand
     "reversed": "has its second corner before the first",
     "outside": "lies outside its picture",
 }
+NO_RELATIONS = np.zeros((0, 3), np.int64)
 
 
 class Annotation(NamedTuple):
@@ -35,6 +36,7 @@ class Annotation(NamedTuple):
     areas: np.ndarray  # float32 [n], px: of what is in the box; NaN where the format does not say
     image_id: str | int  # what the format calls the picture
     source: str  # the file, and where there are many the place in it, that says so
+    relations: np.ndarray = NO_RELATIONS  # int64 [r, 3]: subject, object (numbers of boxes), predicate
 
     def sized(self, height: int, width: int) -> "Annotation":
         """The same of a picture of this size."""
@@ -160,6 +162,7 @@ def clean(item: Annotation) -> tuple[Annotation, list[BadBox]]:
         labels=item.labels[keep],
         ignored=item.ignored[keep],
         areas=item.areas[keep],
+        relations=_renumbered(item.relations, keep),
     )
     bad = [
         BadBox(item.source, number, tuple(item.boxes[number].tolist()), (item.width, item.height), kind)
@@ -167,6 +170,13 @@ def clean(item: Annotation) -> tuple[Annotation, list[BadBox]]:
         if kind
     ]
     return kept, bad
+
+
+def _renumbered(relations: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """Those between boxes that are kept, with their numbers among these."""
+    numbers = np.where(keep, keep.cumsum() - 1, -1)
+    ends = numbers[relations[:, :2]]
+    return np.column_stack([ends, relations[:, 2]])[(ends >= 0).all(1)]
 
 
 def clean_all(items: Iterable[Annotation], on_bad_box: OnBadBox) -> tuple[list[Annotation], list[BadBox]]:
@@ -179,8 +189,10 @@ def clean_all(items: Iterable[Annotation], on_bad_box: OnBadBox) -> tuple[list[A
     kept: list[Annotation] = []
     bad: list[BadBox] = []
     lost: list[Annotation] = []
+    unrelated = 0
     for item in items:
         usable, problems = clean(item)
+        unrelated += len(item.relations) - len(usable.relations)
         hidden = not len(usable.labels) and any(box.kind != "outside" for box in problems)
         (lost if hidden else kept).append(usable)
         bad += problems
@@ -194,6 +206,8 @@ def clean_all(items: Iterable[Annotation], on_bad_box: OnBadBox) -> tuple[list[A
     _warn("left out {} of no size", [box for box in bad if box.kind == "empty"])
     _warn("left out {} that cannot be meant", wrong)
     _warn("cut {} to the picture", [box for box in bad if box.kind == "cut"])
+    if unrelated:
+        log.warning("left out %d relations of such boxes", unrelated)
     if lost:
         pictures = "1 picture" if len(lost) == 1 else f"{len(lost)} pictures"
         log.warning("left out %s without a usable box, such as %s", pictures, lost[0].path)

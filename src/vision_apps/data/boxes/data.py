@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -56,8 +56,12 @@ class BoxData(ResizedData):
         proposals_cache: folder to keep them in; by default ``.proposals`` in ``root``.
     """
 
-    fields = ("images", "boxes", "box_labels", "ignored", "areas", "sizes", "proposals")
-    fact_names = ("num_classes", "class_names", "image_size", "mean", "std", "resize_mode", "proposals")
+    fields: ClassVar[tuple[str, ...]] = (
+        *("images", "boxes", "box_labels", "ignored", "areas", "sizes", "proposals"),
+    )
+    fact_names: ClassVar[tuple[str, ...]] = (
+        *("num_classes", "class_names", "image_size", "mean", "std", "resize_mode", "proposals"),
+    )
     title = "annotated pictures"
     remedy = "Say where the data is: data.root=/path/to/it"
 
@@ -177,14 +181,7 @@ class BoxData(ResizedData):
 
     def load(self, split: Split, fields: tuple[str, ...]) -> BoxSamples | TensorSamples:
         items = self.annotations[split][: self.limits[split]]
-        samples = BoxSamples(
-            list_annotations(items, self.image_size, self.resize_mode),
-            fields,
-            self.image_size,
-            self.resize_mode,
-            max(1, *(len(item.labels) for own in self.annotations.values() for item in own)),
-            self.max_pixels,
-        )
+        samples = self.samples_of(items, fields)
         proposals = self.proposals if "proposals" in fields else None
         if not self.in_memory:
             if proposals is not None:
@@ -198,6 +195,17 @@ class BoxData(ResizedData):
             kept = self._proposals([items[row] for row in rows], lambda place: images[place])
             found["proposals"] = torch.stack([kept.of(place, image) for place, image in enumerate(images)])
         return TensorSamples(**{name: found[name] for name in fields})
+
+    def samples_of(self, items: Sequence[Annotation], fields: tuple[str, ...]) -> BoxSamples:
+        """The pictures of a split as they are read."""
+        return BoxSamples(
+            list_annotations(items, self.image_size, self.resize_mode),
+            fields,
+            self.image_size,
+            self.resize_mode,
+            max(1, *(len(item.labels) for own in self.annotations.values() for item in own)),
+            self.max_pixels,
+        )
 
     def _proposals(self, items: Sequence[Annotation], picture: Callable[[int], Tensor]) -> PictureProposals:
         assert self.proposals is not None
