@@ -58,7 +58,7 @@ def find(words: list[str], takes: Takes, given: Mapping[str, str] = MappingProxy
         DataError: a word that matches nothing, or something that the run does not take.
         ConfigError: there are videos and OpenCV is not installed.
     """
-    if not words and not takes.pictures:
+    if not words and not takes.needed:
         return [Input("0001", "words", given)]
     found = dict.fromkeys(source for word in _listed(words) for source in _matches(word, takes))
     inputs: list[Input] = []
@@ -145,7 +145,7 @@ def _row(path: Path, number: int, line: bytes, takes: Takes, given: Mapping[str,
             unknown = [name for name in row if name not in (picture, *known, *ids)]
             if unknown:
                 problem = f"{unknown[0]!r} is not taken{nearest(unknown[0], known)}"
-            elif takes.pictures and not isinstance(row.get(picture), str):
+            elif _lacks_picture(row.get(picture), takes):
                 problem = f"{picture!r} is no path"
             elif strange := [name for name, value in ids.items() if not isinstance(value, str | int | float)]:
                 problem = f"{strange[0]!r} is neither text nor a number"
@@ -154,7 +154,7 @@ def _row(path: Path, number: int, line: bytes, takes: Takes, given: Mapping[str,
         return Input(str(path), "rows", rows=str(path), error=error_text)
     said = {name: _text(row[name]) for name in row if name in takes.words and row[name] is not None}
     words = {**given, **said}
-    if not takes.pictures:
+    if not picture or row.get(picture) is None:
         return Input(f"{number:04}", "words", words, str(path), ids=ids)
     name = row[picture]
     for place in (path.parent / name, path.parent / "images" / name, Path(name)):
@@ -162,6 +162,10 @@ def _row(path: Path, number: int, line: bytes, takes: Takes, given: Mapping[str,
             return Input(str(place), _kind(place), words, str(path), ids=ids)
     missing = f"line {number} of {path}: no such file, neither in {path.parent}, its images/ nor here"
     return Input(name, "picture", words, str(path), f"{missing}; expected a picture or a video", ids)
+
+
+def _lacks_picture(value: object, takes: Takes) -> bool:
+    return takes.pictures and not isinstance(value, str) and (takes.needed or value is not None)
 
 
 def _picture(row: Mapping[str, object], takes: Takes) -> str:

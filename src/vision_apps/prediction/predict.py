@@ -64,7 +64,7 @@ def predict(
     predictor = _ready(trained, changes)
     module, takes = predictor.module, Takes.of(predictor.module)
     takes.require(given)
-    if takes.pictures and not words:
+    if takes.needed and not words:
         example = command("predict", place, *report.takes(module, "photo.jpg"))
         raise ConfigError(f"predict {place}: which pictures? {example}")
     found = inputs.find(words, takes, given)

@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.fields import required
 from vision_apps.core.module import VisionModule
 
 
@@ -16,14 +17,17 @@ class Takes(NamedTuple):
     Args:
         pictures: it is about a picture.
         words: what is told beside that or instead of it, and what it means.
+        needed: whether there has to be a picture; else words may stand for it.
     """
 
     pictures: bool = True
     words: Mapping[str, str] = MappingProxyType({})
+    needed: bool = True
 
     @classmethod
     def of(cls, module: VisionModule) -> Self:
-        return cls("images" in module.input_type._fields, module.words)  # type: ignore[attr-defined]
+        pictures = "images" in module.input_type._fields  # type: ignore[attr-defined]
+        return cls(pictures, module.words, pictures and "images" in required(module.input_type))
 
     def require(self, given: Iterable[str]) -> None:
         """`ConfigError` where one of the ``given`` is none of the words."""
@@ -35,6 +39,8 @@ class Takes(NamedTuple):
     def told(self) -> str:
         """As in ``pictures and videos, each with question``."""
         pictures = "pictures and videos" if self.pictures else "no pictures"
+        if self.pictures and not self.needed:
+            pictures = "pictures and videos, or none"
         if not self.words:
             return f"{pictures} and no words"
         return f"{pictures}{', each with' if self.pictures else ', but'} {', '.join(self.words)}"
@@ -42,4 +48,4 @@ class Takes(NamedTuple):
     @property
     def row(self) -> str:
         """A line of a JSONL file, as in ``{"file": "photo.jpg", "question": "..."}``."""
-        return json.dumps(({"file": "photo.jpg"} if self.pictures else {}) | dict.fromkeys(self.words, "..."))
+        return json.dumps(({"file": "photo.jpg"} if self.needed else {}) | dict.fromkeys(self.words, "..."))

@@ -25,8 +25,8 @@ class NavigationBatch(NamedTuple):
 class NavigationInputs(NamedTuple):
     """What a user gives; nothing of it says where the goal is."""
 
-    images: Annotated[Tensor | None, Pixels()]  # as in the batch
-    instructions: Annotated[Tensor, Text()]
+    instructions: Annotated[Tensor, Text()]  # these four as in the batch
+    images: Annotated[Tensor | None, Pixels()] = None  # looked at where there is no world
     starts: Annotated[Tensor | None, Stays()] = None
     maps: Annotated[Tensor | None, Stays()] = None
     # float [B, M], of the steps before, see `agent.Agent.memory`; none: an episode begins

@@ -1,6 +1,7 @@
 """What an agent acts in, and what becomes of actions that are known before."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
@@ -17,6 +18,14 @@ from vision_apps.applications.navigation.types import (
 StateT = TypeVar("StateT")
 
 
+class Begun(NamedTuple):
+    """An episode that a user names, as a batch of one."""
+
+    starts: Tensor  # int64 [1, K]
+    maps: Tensor | None  # uint8 [1, h, w]
+    instruction: str | None  # none: the world has none of its own
+
+
 class World(ABC, Generic[StateT]):
     """A `core.episodes.Environment` with all that navigation asks of one, for whole batches.
 
@@ -28,6 +37,7 @@ class World(ABC, Generic[StateT]):
         threshold: nearer to a goal than this is arrived, in the unit of the distances.
         unit: of these, for people: ``steps``, ``m``.
         place: P, how many numbers say where an agent is.
+        words: by which a user names an episode, with their meaning.
     """
 
     actions: int
@@ -37,6 +47,20 @@ class World(ABC, Generic[StateT]):
     threshold: float
     unit: str
     place: int
+    words: Mapping[str, str]
+
+    @abstractmethod
+    def begin(self, words: Mapping[str, str]) -> Begun:
+        """The episode that a user names by ``words`` of this world; `DataError` where one of them is not
+        understood. A word that is missing is an error of the mapping itself."""
+
+    @abstractmethod
+    def background(self, inputs: NavigationInputs) -> Tensor:
+        """What paths are drawn on, uint8 [B, 3, h, w]: a map from above, with where the episodes begin."""
+
+    @abstractmethod
+    def on_background(self, places: Tensor) -> Tensor:
+        """Places int64 [..., P] -> x and y on it, px, float [..., 2]."""
 
     @abstractmethod
     def reset(self, inputs: NavigationInputs) -> StateT:
