@@ -4,6 +4,7 @@ figures that ``test`` printed: for every application, found by listing, on pictu
 
 import contextlib
 import io
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ from unequal import (
     in_class_folders,
     in_sentences,
     labels_of,
+    made,
     sentences_of,
     with_boxes,
     with_masks,
@@ -214,6 +216,50 @@ def captioned(out: Path, root: Path, files: dict[Path, Made]) -> dict[str, float
     }
 
 
+def seeds(root: Path) -> tuple[list[str], dict[Path, Made]]:
+    """Episodes of the test split by their seeds, as rows to ask."""
+    root.mkdir()
+    rows = root / "episodes.jsonl"
+    rows.write_text("".join(json.dumps({"seed": 2 + 3 * number}) + "\n" for number in range(16)))
+    words = ["data.level=GoToRedBallGrey", "data.train_images=64", "data.val_images=8", "data.test_images=16"]
+    words.append("trainer.max_epochs=8")
+    return [*words, f"data.cache={root / 'cache'}"], {rows: made(0, 0)}  # of which nothing is read
+
+
+def walked(out: Path, root: Path, files: dict[Path, Made]) -> dict[str, float]:
+    """Of the rows, by Minigrid itself: the actions that are told are done there."""
+    from minigrid.core.constants import DIR_TO_VEC
+
+    from vision_apps.data.episodes import levels
+
+    numbers = {
+        "turn left": 0,
+        "turn right": 1,
+        "go forward": 2,
+        "open or close": 6,
+        "stop": 6,
+    }  # nothing opens
+    environment, rows = levels.make("GoToRedBallGrey"), (out / "predictions.jsonl").read_text().splitlines()
+    right, lengths, nearest = [], [], []
+    for row in map(json.loads, rows):
+        environment.reset(seed=int(row["seed"]))
+        poses = [(*environment.agent_pos, environment.agent_dir)]
+        for action in row["actions"]:
+            environment.step(numbers[action])
+            poses.append((*environment.agent_pos, environment.agent_dir))
+        assert [[*map(int, pose)] for pose in poses] == row["path"]
+        targets = {tuple(map(int, place)) for place in environment.instrs.desc.obj_poss}
+        faced = [(int(x + DIR_TO_VEC[way][0]), int(y + DIR_TO_VEC[way][1])) in targets for x, y, way in poses]
+        right.append(faced[-1] and row["actions"][-1] == "stop")
+        nearest.append(any(faced))
+        lengths.append(sum(one != other for one, other in itertools.pairwise(poses)))
+    return {
+        "success": np.mean(right),
+        "oracle_success": np.mean(nearest),
+        "trajectory_length": np.mean(lengths),
+    }
+
+
 class Case(NamedTuple):
     data: str
     write: Callable[[Path], tuple[list[str], dict[Path, Made]]]
@@ -221,6 +267,7 @@ class Case(NamedTuple):
     words: tuple[str, ...] = ()  # of the training
     asked: tuple[str, ...] = ()  # of the prediction
     settings: tuple[tuple[str, ...], ...] = ((),)  # with which it is tested and asked, one after the other
+    on_disk: bool = True  # the data lie below a root
 
 
 CASES = {
@@ -239,6 +286,7 @@ CASES = {
     "colorization": Case("folder", in_class_folders, colored),
     "classification": Case("folder", in_class_folders, classified),
     "multi_label": Case("csv", in_a_list, labelled),
+    "navigation": Case("babyai", seeds, walked, on_disk=False),
     "vqa": Case("rows", with_questions, answered, ("model=film",), ("--with", f"question={QUESTION}")),
 }
 
@@ -252,11 +300,10 @@ def test_what_is_measured_is_what_is_answered(application: str, tmp_path: Path) 
     training = [
         f"task={application}",
         f"data={case.data}",
-        f"data.root={tmp_path / 'data'}",
+        *([f"data.root={tmp_path / 'data'}", "data.augment.flip=null"] if case.on_disk else []),
         "data.image_size=64",
         "data.workers=0",
         "data.batch_size=8",
-        "data.augment.flip=null",
         "trainer=cpu",
         "trainer.max_epochs=30",
         "callbacks.pictures=null",

@@ -16,11 +16,12 @@ from vision_apps.data.labels.folder import fake_pictures
 
 CONF = Path(__file__).parents[1] / "conf" / "data"
 OWN = ("folder", "coco_json", "voc_folder", "yolo_folder", "csv")  # formats of users' own data
+EMBEDDED = ("scenes", "babyai")  # made where they are asked for
 EVERY = [
     (task, path.stem)
     for task in options.applications()
     for path in sorted(CONF.glob(f"{task}_*.yaml"))
-    if path.stem.removeprefix(f"{task}_") in (*OWN, "scenes")
+    if path.stem.removeprefix(f"{task}_") in (*OWN, *EMBEDDED)
 ]
 
 
@@ -35,15 +36,15 @@ def warnings_of(config: DictConfig, **data: Any) -> list[str]:
 
 def test_every_application_is_listed() -> None:
     assert {task for task, _ in EVERY} == set(options.applications())
-    assert {options.short(name) for _, name in EVERY} == {*OWN, "scenes"}
+    assert {options.short(name) for _, name in EVERY} == {*OWN, *EMBEDDED}
 
 
 @pytest.mark.parametrize(("task", "name"), EVERY, ids=[name for _, name in EVERY])
 def test_data_that_teach_are_silent(task: str, name: str, tmp_path: Path) -> None:
     config = compose.compose([f"task={task}", f"data={name}"])
     fake = targets.resolve(config.data._target_).fake(tmp_path / "data")  # type: ignore[attr-defined]
-    if name.endswith("_scenes"):
-        fake = {"train_images": 64, "val_images": 8, "test_images": 8}
+    if options.short(name) in EMBEDDED:
+        fake |= {"train_images": 64, "val_images": 8, "test_images": 8}
     assert warnings_of(config, **fake) == []
 
 

@@ -46,7 +46,7 @@ def batch_of(data: R2R, count: int = 8) -> NavigationBatch:
 
 
 def inputs_of(batch: NavigationBatch) -> NavigationInputs:
-    return NavigationInputs(None, batch.instructions, batch.starts)
+    return NavigationInputs(batch.instructions, None, batch.starts)
 
 
 def answer_of(world: BuildingsWorld, batch: NavigationBatch, actions: Tensor) -> NavigationAnswer:

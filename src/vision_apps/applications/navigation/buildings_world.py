@@ -181,7 +181,7 @@ class BuildingsWorld(World[Standing]):
 
     def walked(self, starts: Tensor, actions: Tensor) -> Tensor:
         """Where given actions lead, int64 [B, T] -> viewpoints int64 [B, T + 1], in the main memory."""
-        state = self.reset(NavigationInputs(None, actions, starts))
+        state = self.reset(NavigationInputs(actions, None, starts))
         found = [state.viewpoints]
         for taken in actions.cpu().unbind(1):
             state = self.step(state, taken)

@@ -24,14 +24,14 @@ class NavigationPresentation(Presentation[NavigationBatch, NavigationInputs, Nav
         return Drawn(self.draw_answer(inputs, answer))
 
     def draw_answer(self, inputs: NavigationInputs, answer: NavigationAnswer) -> list[Tensor]:
-        known = inputs.starts is not None
-        backgrounds = self.world.background(inputs) if known else inputs.images
+        maps = None if inputs.starts is None else self.world.background(inputs)
+        backgrounds = inputs.images if maps is None else maps
         assert backgrounds is not None
         drawn = []
         for number, row in enumerate(self.describe(inputs, answer)):
             places = answer.places[number]
             places = places[places[:, 0] >= 0]
-            points = self.world.on_background(places).cpu() if known else torch.zeros(0, 2)
+            points = torch.zeros(0, 2) if maps is None else self.world.on_background(places).cpu()
             words = [word for word in inputs.instructions[number].tolist() if word]
             attention = answer.attention[number, : len(row["actions"]), : len(words)].float().cpu()
             named = [self.vocabulary[word] for word in words]

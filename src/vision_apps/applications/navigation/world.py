@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
@@ -14,6 +15,7 @@ from vision_apps.applications.navigation.types import (
     NavigationInputs,
     Observation,
 )
+from vision_apps.core.errors import DataError
 
 StateT = TypeVar("StateT")
 
@@ -47,20 +49,21 @@ class World(ABC, Generic[StateT]):
     threshold: float
     unit: str
     place: int
-    words: Mapping[str, str]
+    words: Mapping[str, str] = MappingProxyType({})
 
-    @abstractmethod
     def begin(self, words: Mapping[str, str]) -> Begun:
         """The episode that a user names by ``words`` of this world; `DataError` where one of them is not
-        understood. A word that is missing is an error of the mapping itself."""
+        understood, or where no episode can be named. A missing word is an error of the mapping itself."""
+        raise DataError("this world has only the episodes of its data: vision-apps test RUN walks them")
 
-    @abstractmethod
-    def background(self, inputs: NavigationInputs) -> Tensor:
-        """What paths are drawn on, uint8 [B, 3, h, w]: a map from above, with where the episodes begin."""
+    def background(self, inputs: NavigationInputs) -> Tensor | None:
+        """What paths are drawn on, uint8 [B, 3, h, w]: a map from above, with where the episodes begin. None
+        where the pictures of the inputs have to do."""
+        return None
 
-    @abstractmethod
     def on_background(self, places: Tensor) -> Tensor:
-        """Places int64 [..., P] -> x and y on it, px, float [..., 2]."""
+        """Places int64 [N, P] -> x and y on it, px, float [N, 2]; [0, 2] where there is none."""
+        return torch.zeros(0, 2)
 
     @abstractmethod
     def reset(self, inputs: NavigationInputs) -> StateT:
