@@ -10,7 +10,10 @@ import vision_apps
 
 ROOT = Path(vision_apps.__file__).parent
 # Of data, which are rooms of their own.
-ROOMS = ("augmentation", "boxes", "captions", "episodes", "labels", "masks", "questions", "scenes")
+ROOMS = (
+    *("augmentation", "boxes", "captions", "episodes", "labels", "masks", "questions", "relations"),
+    "scenes",
+)
 # What each room may import besides itself. Every application is a room.
 MAY = {
     "core": set(),
@@ -20,6 +23,8 @@ MAY = {
     "data.augmentation": {"core"},
     # their sentences are cut into words as all others are
     "data.episodes": {"core", "networks", "data", "data.questions"},
+    # their objects are boxes
+    "data.relations": {"core", "networks", "data", "data.boxes"},
     "data.scenes": {"core", "networks", "data", "data.captions", "data.questions"},
     "applications": {"core", "networks", "data", *(f"data.{room}" for room in ROOMS)},
     "trained": {"core"},
