@@ -1,9 +1,12 @@
-"""The loss over several heads by hand."""
+"""The loss over several heads by hand, and what is no such network."""
 
+import pytest
 import torch
+from torch import nn
 
+from vision_apps.core.errors import ConfigError
 from vision_apps.core.losses import Part, values
-from vision_apps.networks.auxiliary import AuxiliaryLogits, main_logits, with_auxiliary
+from vision_apps.networks.auxiliary import AuxiliaryLogits, main_logits, require_classes, with_auxiliary
 
 
 def parts_of(logits: torch.Tensor) -> dict[str, Part]:
@@ -30,3 +33,24 @@ def test_all_heads_are_summed_and_told() -> None:
         "auxiliary": of_others,
         "twice": 6,
     }
+
+
+@pytest.mark.parametrize(
+    ("outputs", "told"),
+    [
+        (torch.zeros(2, 4), r"Net gives \[2, 4\]; expected scores \[B, 3\]"),
+        (torch.zeros(2, 3, 8, 8), r"Net gives \[2, 3, 8, 8\]"),
+        ({"out": torch.zeros(2, 3)}, "Net gives a dict"),
+        (AuxiliaryLogits(torch.zeros(2, 5), (torch.zeros(2, 3),), 0.3), r"Net gives \[2, 5\]"),
+    ],
+)
+def test_a_network_of_other_scores_is_told(outputs: object, told: str) -> None:
+    class Net(nn.Module):
+        pass
+
+    require_classes(Net(), torch.zeros(2, 3), 3)
+    require_classes(Net(), AuxiliaryLogits(torch.zeros(2, 3, 4, 6), (), 0.3), 3, ", h, w")
+    with pytest.raises(ConfigError, match=rf"model\._target_: {told}.*num_classes"):
+        require_classes(Net(), outputs, 3)
+    with pytest.raises(ConfigError, match=r"expected scores \[B, 3, h, w\]"):
+        require_classes(Net(), torch.zeros(2, 3), 3, ", h, w")

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from vision_apps.core.errors import ConfigError
 from vision_apps.core.losses import Part, joined
 
 
@@ -23,6 +24,23 @@ Logits = Tensor | AuxiliaryLogits
 def main_logits(outputs: Logits) -> Tensor:
     """What the answer is taken of: [B, K, ...]."""
     return outputs.logits if isinstance(outputs, AuxiliaryLogits) else outputs
+
+
+def require_classes(network: nn.Module, outputs: object, classes: int, places: str = "") -> None:
+    """`ConfigError` where a network does not give `Logits` of so many classes.
+
+    Args:
+        places: the dimensions after the classes', such as ``, H, W``.
+    """
+    logits = outputs.logits if isinstance(outputs, AuxiliaryLogits) else outputs
+    of_places = places.count(",")
+    if isinstance(logits, Tensor) and logits.ndim == 2 + of_places and logits.shape[1] == classes:
+        return
+    given = list(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+    raise ConfigError(
+        f"model._target_: {type(network).__name__} gives {given}; expected scores [B, {classes}{places}] of "
+        f"B pictures. {classes} is what the data say num_classes is, which its constructor can ask for"
+    )
 
 
 def with_auxiliary(outputs: Logits, parts_of: Callable[[Tensor], dict[str, Part]]) -> dict[str, Part]:

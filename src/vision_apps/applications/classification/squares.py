@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vision_apps.core.fields import ImageInputs
 from vision_apps.data.resizing import resize_and_center_crop
-from vision_apps.networks.auxiliary import Logits
+from vision_apps.networks.auxiliary import Logits, require_classes
 from vision_apps.networks.pixels import PixelNormalization
 
 WHITENED = 5000  # training images that a network's first layer is measured on: patches by the million
@@ -23,6 +23,7 @@ class SquareInput:
     """
 
     network: nn.Module
+    num_classes: int
     training: bool
     normalize: PixelNormalization
 
@@ -59,6 +60,7 @@ class SquareInput:
         """Logits [B, K]."""
         pixels = self._pixels(inputs.images)
         outputs: Logits = self.network(pixels)
+        require_classes(self.network, outputs, self.num_classes)
         if self.flip_test and not self.training:
             outputs = (outputs + self.network(pixels.flip(-1))) / 2
         return outputs

@@ -29,7 +29,13 @@ from vision_apps.core.losses import Part
 from vision_apps.core.module import VisionModule
 from vision_apps.data.masks.coding import voc_colors
 from vision_apps.data.resizing import ResizeMode, content_sizes, resize_picture
-from vision_apps.networks.auxiliary import AuxiliaryLogits, Logits, main_logits, with_auxiliary
+from vision_apps.networks.auxiliary import (
+    AuxiliaryLogits,
+    Logits,
+    main_logits,
+    require_classes,
+    with_auxiliary,
+)
 from vision_apps.networks.pixels import PixelNormalization
 
 LossName = Literal["cross_entropy", "dice", "cross_entropy+dice", "focal", "border"]
@@ -150,6 +156,7 @@ class Segmentation(VisionModule[SegmentationBatch, ImageInputs, Logits, Segmenta
     def outputs(self, inputs: ImageInputs) -> Logits:
         """Logits [B, K, H, W]."""
         found: Logits = self.network(self.normalize(inputs.images))
+        require_classes(self.network, found, self.num_classes, ", h, w")
         size = (inputs.images.shape[-2], inputs.images.shape[-1])
         if isinstance(found, AuxiliaryLogits):
             others = tuple(_enlarged(logits, size) for logits in found.auxiliary)
