@@ -5,9 +5,11 @@ No picture is rendered: what is seen are features of a file, see `data.episodes.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -20,13 +22,18 @@ from vision_apps.applications.navigation.types import (
     NavigationInputs,
     Observation,
 )
-from vision_apps.applications.navigation.world import World
-from vision_apps.core.errors import DataError
+from vision_apps.applications.navigation.world import Begun, World
+from vision_apps.core.config.suggest import nearest
+from vision_apps.core.errors import DataError, some
+from vision_apps.data.episodes.building_map import draw_map, map_view, mark_start
 from vision_apps.data.episodes.building_set import BuildingSet
-from vision_apps.data.episodes.graph_data import HEADINGS_PER_RAD, STOP
+from vision_apps.data.episodes.buildings import Building
+from vision_apps.data.episodes.graph_data import HEADINGS_PER_RAD, STOP, start_of
 from vision_apps.data.episodes.view_features import HEADINGS, VIEWS, ViewFeatures, opened
 
+MAP = 256  # px of a side of what paths are drawn on
 DIRECTION = 4  # numbers that say where something is: sine and cosine of heading and elevation
+_NAMED = 3  # scans in an error
 _STEP = 2 * math.pi / HEADINGS  # rad between views
 
 
@@ -57,6 +64,13 @@ class BuildingsWorld(World[Standing]):
     stop = STOP
     unit = "m"
     place = 1
+    words = MappingProxyType(
+        {
+            "scan": "the building, as its connectivity file is called",
+            "viewpoint": "where to begin",
+            "heading": "rad from north, clockwise, that one looks to; 0 by default",
+        }
+    )
 
     def __init__(
         self,
@@ -98,6 +112,60 @@ class BuildingsWorld(World[Standing]):
         """`DataError` where it is not of these buildings."""
         found = opened(self.file, self.feature_width, self.feature_memory)
         found.require(self.buildings.names)
+        return found
+
+    def begin(self, words: Mapping[str, str]) -> Begun:
+        scan, viewpoint = words["scan"], words["viewpoint"]
+        building = self.buildings.building(scan)
+        if building is None:
+            raise DataError(
+                f"scan: {scan!r}; the run knows {some(self.scans, _NAMED)}{nearest(scan, self.scans)}"
+            )
+        if viewpoint not in building.numbers:
+            raise DataError(
+                f"viewpoint: {viewpoint!r} is not among the {len(building)} that are included of {scan}"
+            )
+        try:
+            heading = float(words.get("heading", "0"))
+            if not math.isfinite(heading):
+                raise ValueError
+        except ValueError:
+            raise DataError(f"heading: {words['heading']!r}; expected a number, rad") from None
+        return Begun(start_of(self.buildings.number(scan, viewpoint), heading)[None], None, None)
+
+    def background(self, inputs: NavigationInputs) -> Tensor:
+        """The buildings from above; an arrow stands where one begins and looks to where one looks."""
+        assert inputs.starts is not None
+        drawn = []
+        for number, heading in inputs.starts.tolist():
+            building = self._building(number)
+            at = self.buildings.positions[number]
+            plan = draw_map(building, MAP, float(at[2]))
+            drawn.append(mark_start(plan, map_view(building, MAP).pixels(at), heading / HEADINGS_PER_RAD))
+        return torch.stack(drawn)
+
+    def on_background(self, places: Tensor) -> Tensor:
+        numbers = places[:, 0].cpu()
+        if not len(numbers):
+            return torch.zeros(0, 2)
+        view = map_view(self._building(int(numbers[0])), MAP)
+        return view.pixels(self.buildings.positions[numbers]).float()
+
+    def _building(self, number: int) -> Building:
+        return self.buildings.buildings[int(self.buildings.of_building[number])]
+
+    def marks(self, goals: Tensor) -> Tensor:
+        return self.on_background(goals[goals >= 0][:, None])
+
+    def trajectory(self, start: Tensor, places: Tensor) -> list[tuple[str, float, float]]:
+        """As result files of R2R have it: viewpoint, heading and elevation (rad) of each place."""
+        found = [(self.buildings.names[int(start[0])][1], int(start[1]) / HEADINGS_PER_RAD, 0.0)]
+        for one, other in pairwise(places[:, 0].tolist()):
+            if one != other:
+                off = (self.buildings.positions[other] - self.buildings.positions[one]).tolist()
+                heading = math.atan2(off[0], off[1]) % (2 * math.pi)
+                elevation = math.atan2(off[2], math.hypot(off[0], off[1]))
+                found.append((self.buildings.names[other][1], heading, elevation))
         return found
 
     def reset(self, inputs: NavigationInputs) -> Standing:

@@ -1,11 +1,13 @@
 """How ways are shown."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from vision_apps.applications.navigation.film import film, gif
 from vision_apps.applications.navigation.pictures import way
 from vision_apps.applications.navigation.types import NavigationAnswer, NavigationBatch, NavigationInputs
 from vision_apps.applications.navigation.world import World
@@ -38,10 +40,29 @@ class NavigationPresentation(Presentation[NavigationBatch, NavigationInputs, Nav
             drawn.append(way(backgrounds[number].cpu(), points, named, attention, row["actions"]))
         return drawn
 
+    def files(
+        self, inputs: NavigationInputs, answer: NavigationAnswer, name: str, file: str
+    ) -> dict[str, bytes]:
+        """``films/NAME.gif``, the episode step by step; nothing of a picture alone, which is no episode."""
+        if inputs.starts is None:
+            return {}
+        return {f"films/{name}.gif": gif([film(self.world, self.vocabulary, inputs, answer)])}
+
+    def closing_files(self, rows: Iterable[Row]) -> dict[str, bytes]:
+        """``results.json`` as R2R's evaluation reads it, of the rows with an ``instr_id`` and a
+        ``trajectory``; nothing where there are none."""
+        results = [
+            {"instr_id": row["instr_id"], "trajectory": row["trajectory"]}
+            for row in rows
+            if "instr_id" in row and "trajectory" in row
+        ]
+        return {"results.json": json.dumps(results).encode()} if results else {}
+
     def describe(self, inputs: NavigationInputs, answer: NavigationAnswer) -> list[Row]:
         """``told`` the instruction as it was read, with ``unknown_words`` where there are any; ``actions``
         and how likely each was; ``path``, the places from the start on; ``stopped``, whether the agent said
-        that it has arrived."""
+        that it has arrived; in buildings ``trajectory``, viewpoint, heading and elevation (rad) of each
+        place."""
         rows: list[Row] = []
         names = self.world.action_names
         for number, told in enumerate(inputs.instructions.tolist()):
@@ -55,7 +76,14 @@ class NavigationPresentation(Presentation[NavigationBatch, NavigationInputs, Nav
                     "actions": [names[action] if names else action for action in taken],
                     "probabilities": exact(answer.probabilities[number, : len(taken)]),
                     "path": places[places[:, 0] >= 0].tolist(),
+                    **self._trajectory(inputs, places, number),
                     "stopped": self.world.stop in taken,
                 }
             )
         return rows
+
+    def _trajectory(self, inputs: NavigationInputs, places: Tensor, number: int) -> dict[str, Any]:
+        if inputs.starts is None:
+            return {}
+        found = self.world.trajectory(inputs.starts[number].cpu(), places[places[:, 0] >= 0].cpu())
+        return {} if found is None else {"trajectory": found}

@@ -65,6 +65,10 @@ class RoomsWorld(World[RoomsState]):
     def on_background(self, places: Tensor) -> Tensor:
         return (places[..., :2].float() + 0.5) * TILE
 
+    def marks(self, goals: Tensor) -> Tensor:
+        cells = goals[goals >= 0]
+        return self.on_background(torch.stack((cells % self.width, cells // self.width), dim=1))
+
     def reset(self, inputs: NavigationInputs) -> RoomsState:
         assert inputs.starts is not None and inputs.maps is not None
         return RoomsState(inputs.maps, inputs.starts[:, 1:])

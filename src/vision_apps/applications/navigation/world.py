@@ -65,6 +65,19 @@ class World(ABC, Generic[StateT]):
         """Places int64 [N, P] -> x and y on it, px, float [N, 2]; [0, 2] where there is none."""
         return torch.zeros(0, 2)
 
+    def marks(self, goals: Tensor) -> Tensor:
+        """Goals int64 [G], -1: none, as they are marked on the background, px, float [g, 2]."""
+        return torch.zeros(0, 2)
+
+    def trajectory(self, start: Tensor, places: Tensor) -> list[Any] | None:
+        """A way as files of results have it, plain data; None where there are no such files.
+
+        Args:
+            start: int64 [K], as in ``starts``.
+            places: int64 [n, P], the start first.
+        """
+        return None
+
     @abstractmethod
     def reset(self, inputs: NavigationInputs) -> StateT:
         """Where the episodes begin; ``starts`` is there."""

@@ -8,11 +8,12 @@ checkpoint rebuilds it.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from vision_apps.applications.navigation.buildings_world import BuildingsWorld
 from vision_apps.applications.navigation.rooms_world import RoomsWorld
 from vision_apps.applications.navigation.world import World
 from vision_apps.core.errors import ConfigError
 
-KINDS: dict[str, Callable[..., World[Any]]] = {"rooms": RoomsWorld}
+KINDS: dict[str, Callable[..., World[Any]]] = {"buildings": BuildingsWorld, "rooms": RoomsWorld}
 
 
 def build(world: Mapping[str, Any]) -> World[Any]:

@@ -22,8 +22,8 @@ LANDMARKS = (
     "lamp mirror painting piano sofa stove table wardrobe"
 ).split()
 TEMPLATES = (  # of instructions: how each landmark on the way is named, and the last
-    ("Walk past the {}, ", "and stop at the {}."),
-    ("Go to the {}, then ", "go to the {} and wait there."),
+    ("walk past the {}, ", "and stop at the {}."),
+    ("go to the {}, then ", "go to the {} and wait there."),
     ("Continue to the {}. ", "Your goal is the {}."),
 )
 _SPACING, _JITTER = 2.5, 0.4  # m between rooms, and by how much each is moved at most
@@ -128,7 +128,8 @@ def walks(seed: int, house: Furnished, count: int, moves: Sequence[int] = (3, 4,
 def told(template: tuple[str, str], landmarks: Sequence[str]) -> str:
     """An instruction that names these."""
     passing, last = template
-    return "".join(passing.format(name) for name in landmarks[:-1]) + last.format(landmarks[-1])
+    text = "".join(passing.format(name) for name in landmarks[:-1]) + last.format(landmarks[-1])
+    return text[0].upper() + text[1:]
 
 
 def _shortest(building: Building, start: int, goal: int) -> list[int]:

@@ -51,7 +51,7 @@ class GraphEpisodes(FileData):
     """
 
     fields = ("images", "instructions", "actions", "starts", "goals")
-    fact_names = ("vocabulary", "longest", "world", "image_size", "mean", "std")
+    fact_names = ("world", "vocabulary", "actions", "feature_width", "image_size", "mean", "std")
     why_no_folds: ClassVar[str | None] = (
         "whoever made its files says which routes and buildings are held out; runs with other seeds are "
         "what it has: vision-apps sweep seeds=5, or data.folds=null"
@@ -187,7 +187,8 @@ class GraphEpisodes(FileData):
     def facts(self) -> dict[str, Any]:
         return super().facts | {
             "vocabulary": self.vocabulary,
-            "longest": self.longest,
+            "actions": self.buildings.most_neighbours + 1,
+            "feature_width": self.views.width,
             "world": {
                 "kind": "buildings",
                 "connectivity": str(self.connectivity),
@@ -252,7 +253,7 @@ class RouteSamples(Dataset[Any]):
             "images": lambda: self._picture(route, path),
             "instructions": lambda: self._words(route),
             "actions": lambda: actions_along(self.buildings, path),
-            "starts": lambda: start(int(path[0]), route.heading),
+            "starts": lambda: start_of(int(path[0]), route.heading),
             "goals": lambda: path[-1:].clone(),
         }
         return {name: make[name]() for name in self.fields}
@@ -270,7 +271,7 @@ class RouteSamples(Dataset[Any]):
         return mark_start(self.maps[key], map_view(building, self.size).pixels(at), route.heading)
 
 
-def start(viewpoint: int, heading: float) -> Tensor:
+def start_of(viewpoint: int, heading: float) -> Tensor:
     """int64 [2], as `GraphEpisodes` offers it, of a viewpoint's number and a heading in rad."""
     return torch.tensor([viewpoint, round(heading % (2 * math.pi) * HEADINGS_PER_RAD)])
 
