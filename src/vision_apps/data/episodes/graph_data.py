@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from torch.utils.data import Dataset
 
 from vision_apps.core.data import SPLITS, Split
@@ -19,7 +20,7 @@ from vision_apps.data.episodes.buildings import SUFFIX
 from vision_apps.data.episodes.instructions import Route, read_routes
 from vision_apps.data.episodes.view_features import ViewFeatures, opened
 from vision_apps.data.files import FileData
-from vision_apps.data.questions.words import UNKNOWN, encoded, numbered, vocabulary_of, words_of
+from vision_apps.data.questions.words import UNKNOWN, encoded, numbered, table, vocabulary_of, words_of
 from vision_apps.data.splits import place
 
 STOP = 0  # the action; those behind it go to the neighbours, in their order
@@ -31,8 +32,9 @@ class GraphEpisodes(FileData):
     """Routes through buildings with instructions, and features of what is seen at each viewpoint.
 
     Offers ``images`` uint8 [3, S, S], the building from above with the start and where one looks to, which no
-    agent sees; ``instructions`` int64 [L]; ``actions`` int64 [T], along the path that was described and its
-    stop; ``starts`` int64 [2], the viewpoint's number and the heading; ``goals`` int64 [1].
+    agent sees; ``instructions`` int64 [L] and ``actions`` int64 [T], along the path that was described and its
+    stop, L and T the most of any; ``starts`` int64 [2], the viewpoint's number and the heading; ``goals`` int64
+    [1].
 
     An instruction is a sample, called as result files call it. Splits are those of the files.
 
@@ -204,6 +206,13 @@ class GraphEpisodes(FileData):
 
     # ---- samples -------------------------------------------------------------------------------------------
 
+    @cached_property
+    def most(self) -> tuple[int, int]:
+        """The most words of an instruction, and actions of a path, over all splits."""
+        every = [route for split in SPLITS for route in self.routes[split]]
+        words = max(len(words_of(route.instruction)) for route in every)
+        return min(words, self.longest), max(len(route.path) for route in every)
+
     def load(self, split: Split, fields: tuple[str, ...]) -> "RouteSamples":
         return RouteSamples(self, self.routes[split][: self.limits[split]], fields)
 
@@ -238,7 +247,8 @@ class RouteSamples(Dataset[Any]):
     """The episodes of a split."""
 
     def __init__(self, data: GraphEpisodes, routes: Sequence[Route], fields: Sequence[str]) -> None:
-        self.buildings, self.size, self.longest = data.buildings, data.image_size, data.longest
+        self.buildings, self.size = data.buildings, data.image_size
+        self.most_words, self.most_actions = data.most
         self.routes, self.fields = routes, fields
         self.numbers = numbered(data.vocabulary)
         self.maps: dict[tuple[str, float], Tensor] = {}
@@ -251,15 +261,16 @@ class RouteSamples(Dataset[Any]):
         path = torch.tensor([self.buildings.number(route.scan, name) for name in route.path])
         make = {
             "images": lambda: self._picture(route, path),
-            "instructions": lambda: self._words(route),
-            "actions": lambda: actions_along(self.buildings, path),
+            "instructions": lambda: table([encoded(route.instruction, self.numbers)], length=self.most_words)[
+                0
+            ],
+            "actions": lambda: pad(
+                actions_along(self.buildings, path), (0, self.most_actions - len(path)), value=-1
+            ),
             "starts": lambda: start_of(int(path[0]), route.heading),
             "goals": lambda: path[-1:].clone(),
         }
         return {name: make[name]() for name in self.fields}
-
-    def _words(self, route: Route) -> Tensor:
-        return torch.tensor(encoded(route.instruction, self.numbers)[: self.longest])
 
     def _picture(self, route: Route, path: Tensor) -> Tensor:
         building = self.buildings.building(route.scan)
