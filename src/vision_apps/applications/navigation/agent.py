@@ -33,6 +33,7 @@ class Agent(nn.Module, ABC):
     """
 
     memory: int  # M: how many numbers an agent remembers, the same for all
+    pictures: bool = True  # it looks at pictures; else at features of views
 
     @abstractmethod
     def read(self, instructions: Tensor) -> Words:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from vision_apps.applications.navigation.path_metrics import Walks, without_turns
 from vision_apps.applications.navigation.types import (
+    DIRECTION,
     NavigationAnswer,
     NavigationBatch,
     NavigationInputs,
@@ -32,7 +33,6 @@ from vision_apps.data.episodes.graph_data import HEADINGS_PER_RAD, STOP, start_o
 from vision_apps.data.episodes.view_features import HEADINGS, VIEWS, ViewFeatures, opened
 
 MAP = 256  # px of a side of what paths are drawn on
-DIRECTION = 4  # numbers that say where something is: sine and cosine of heading and elevation
 _NAMED = 3  # scans in an error
 _STEP = 2 * math.pi / HEADINGS  # rad between views
 
@@ -64,6 +64,7 @@ class BuildingsWorld(World[Standing]):
     stop = STOP
     unit = "m"
     place = 1
+    pictures = False
     words = MappingProxyType(
         {
             "scan": "the building, as its connectivity file is called",

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from vision_apps.applications.navigation.agent import Agent, Decision, Words
-from vision_apps.applications.navigation.eyes import LED, Eyes, Seen
-from vision_apps.applications.navigation.types import Observation
+from vision_apps.applications.navigation.eyes import Eyes, Seen
+from vision_apps.applications.navigation.types import DIRECTION, Observation
 from vision_apps.core.errors import ConfigError
 
 
@@ -57,9 +57,10 @@ class CrossModal(Agent):
         self.reader = nn.TransformerEncoder(layer, reading, nn.LayerNorm(width), enable_nested_tensor=False)
         self.begin = nn.Linear(width, width)
         self.eyes = Eyes(actions, image_size, feature_width, cell, width)
+        self.pictures = not self.eyes.features
         self.view = nn.Linear(self.eyes.view_width, width)
         self.candidate = nn.Linear(self.eyes.candidate_width, width)
-        self.action = nn.Linear(LED, width)
+        self.action = nn.Linear(DIRECTION, width)
         self.lookers = nn.ModuleList(
             nn.TransformerDecoderLayer(width, heads, inner, dropout, batch_first=True, norm_first=True)
             for _ in range(looking)

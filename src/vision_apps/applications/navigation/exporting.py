@@ -37,6 +37,14 @@ class AgentExport(Exportable[NavigationInputs, NavigationAnswer]):
         super().__init__(module.forward, AgentStep, notes, image_size=module.size)
         self.module = module
 
+    def refusal(self) -> str | None:
+        if self.module.world.pictures:
+            return None
+        return (
+            f"{type(self.module.network).__name__} looks at features of views that are no picture of a user's: "
+            "expected --format safetensors, its weights"
+        )
+
     def outputs(self, inputs: NavigationInputs) -> AgentStep:
         decision = self.module.first(inputs, self.module.blind)
         return AgentStep(*decision)

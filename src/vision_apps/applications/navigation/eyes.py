@@ -6,11 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vision_apps.applications.navigation.types import Observation
+from vision_apps.applications.navigation.types import DIRECTION, Observation
 from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import ConfigError, DataError
-
-LED = 4  # numbers that say how one came here: `Observation.led`
 
 
 class Seen(NamedTuple):
@@ -19,7 +17,7 @@ class Seen(NamedTuple):
     views: Tensor  # [B, V, D]
     candidates: Tensor  # [B, A, E]
     possible: Tensor  # bool [B, A]
-    led: Tensor  # [B, LED], 0 where it is not known
+    led: Tensor  # [B, 4], 0 where it is not known
 
 
 class Eyes(nn.Module):
@@ -45,7 +43,7 @@ class Eyes(nn.Module):
         super().__init__()
         self.features = feature_width is not None
         if feature_width is not None:
-            self.view_width, self.candidate_width = feature_width + LED, feature_width + LED + 1
+            self.view_width, self.candidate_width = feature_width + DIRECTION, feature_width + DIRECTION + 1
             return
         height, columns = height_width(image_size, "model.image_size")
         if min(height, columns) < cell:
@@ -65,7 +63,9 @@ class Eyes(nn.Module):
             found = self.around(self.cells(observation.pixels).relu()).relu().flatten(2).mT + self.where
             count = found.shape[0]
             possible = torch.ones(count, len(self.actions), dtype=torch.bool, device=found.device)
-            return Seen(found, self.actions.expand(count, -1, -1), possible, found.new_zeros(count, LED))
+            return Seen(
+                found, self.actions.expand(count, -1, -1), possible, found.new_zeros(count, DIRECTION)
+            )
         if observation.views is None:
             raise DataError(
                 "a picture is no place in a building, whose views this agent knows by their features: name "

@@ -86,9 +86,16 @@ class Navigation(VisionModule[NavigationBatch, NavigationInputs, NavigationOutpu
         for name, value in (("collect_every", collect_every), ("collected", collected)):
             if value < 1:
                 problems.append(f"module.{name}: {value}; expected at least 1")
+        self.world = worlds.build(world)
+        if network.pictures != self.world.pictures:
+            kinds = ("pictures", "features of views")
+            sees, given = kinds if network.pictures else kinds[::-1]
+            problems.append(
+                f"model: {type(network).__name__} looks at {sees}, and the data give {given}; expected "
+                "model=navigation_seq2seq or model=navigation_transformer, which look at either"
+            )
         require_no(problems)
         self.agent = network
-        self.world = worlds.build(world)
         self.words = {
             **self.world.words,
             "instruction": "what to do; by default what the episode itself asks for",

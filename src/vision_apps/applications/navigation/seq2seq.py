@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from vision_apps.applications.navigation.agent import Agent, Decision, Words
-from vision_apps.applications.navigation.eyes import LED, Eyes, Seen, attended, fitting
-from vision_apps.applications.navigation.types import Observation
+from vision_apps.applications.navigation.eyes import Eyes, Seen, attended, fitting
+from vision_apps.applications.navigation.types import DIRECTION, Observation
 
 
 class Seq2Seq(Agent):
@@ -46,7 +46,8 @@ class Seq2Seq(Agent):
         self.reader = nn.LSTM(words, hidden, batch_first=True)
         self.begin = nn.Linear(hidden, 2 * hidden)
         self.eyes = Eyes(actions, image_size, feature_width, cell, width)
-        self.action = nn.Linear(LED, action)
+        self.pictures = not self.eyes.features
+        self.action = nn.Linear(DIRECTION, action)
         self.looking = nn.Linear(hidden, self.eyes.view_width, bias=False)
         self.remember = nn.LSTMCell(action + self.eyes.view_width, hidden)
         self.asking = nn.Linear(hidden, hidden, bias=False)

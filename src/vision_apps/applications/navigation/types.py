@@ -33,8 +33,12 @@ class NavigationInputs(NamedTuple):
     memory: Annotated[Tensor | None, Stays()] = None
 
 
+DIRECTION = 4  # numbers that say where something is: sine and cosine of heading and elevation
+
+
 class Observation(NamedTuple):
-    """What agents see at one place: a picture, or views around them and what can be done."""
+    """What agents see at one place: a picture, or views around them and what can be done. Of a view D - 4
+    numbers are its features and the last its direction; candidates begin with as many features."""
 
     pixels: Tensor | None = None  # uint8 [B, 3, H, W]
     views: Tensor | None = None  # float [B, V, D], features of what is seen in each direction

@@ -7,7 +7,12 @@ import torch
 from torch import Tensor
 
 from vision_apps.applications.navigation.agent import Agent, Decision
-from vision_apps.applications.navigation.types import NavigationAnswer, NavigationInputs, Observation
+from vision_apps.applications.navigation.types import (
+    DIRECTION,
+    NavigationAnswer,
+    NavigationInputs,
+    Observation,
+)
 from vision_apps.applications.navigation.world import Followed, World
 
 Decide = Callable[[Observation, Tensor], Decision]  # from what is seen and remembered to what is done
@@ -38,11 +43,16 @@ def deciding(
 
 def shown(observation: Observation, normalize: Callable[[Tensor], Tensor], blind: str | None) -> Observation:
     """What a network is given of an observation."""
-    pixels, views = observation.pixels, observation.views
+    pixels, views, candidates = observation.pixels, observation.views, observation.candidates
     dark = 0 if blind == "image" else 1
+    if views is not None and candidates is not None and blind == "image":
+        # where the ways lead is known in the dark, too
+        seen = candidates.new_zeros(*candidates.shape[:2], views.shape[2] - DIRECTION)
+        candidates = torch.cat((seen, candidates[..., seen.shape[2] :]), 2)
     return observation._replace(
         pixels=None if pixels is None else normalize(pixels) * dark,
         views=None if views is None else views * dark,
+        candidates=candidates,
     )
 
 

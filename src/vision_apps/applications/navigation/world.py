@@ -39,6 +39,7 @@ class World(ABC, Generic[StateT]):
         threshold: nearer to a goal than this is arrived, in the unit of the distances.
         unit: of these, for people: ``steps``, ``m``.
         place: P, how many numbers say where an agent is.
+        pictures: agents see pictures; else features of views.
         words: by which a user names an episode, with their meaning.
     """
 
@@ -49,6 +50,7 @@ class World(ABC, Generic[StateT]):
     threshold: float
     unit: str
     place: int
+    pictures: bool = True
     words: Mapping[str, str] = MappingProxyType({})
 
     def begin(self, words: Mapping[str, str]) -> Begun:

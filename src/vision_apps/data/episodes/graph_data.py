@@ -32,9 +32,9 @@ class GraphEpisodes(FileData):
     """Routes through buildings with instructions, and features of what is seen at each viewpoint.
 
     Offers ``images`` uint8 [3, S, S], the building from above with the start and where one looks to, which no
-    agent sees; ``instructions`` int64 [L] and ``actions`` int64 [T], along the path that was described and its
-    stop, L and T the most of any; ``starts`` int64 [2], the viewpoint's number and the heading; ``goals`` int64
-    [1].
+    agent sees; ``instructions`` int64 [L] and ``actions`` int64 [T], along the path that was described and
+    its stop, L and T the most of any; ``starts`` int64 [2], the viewpoint's number and the heading; ``goals``
+    int64 [1].
 
     An instruction is a sample, called as result files call it. Splits are those of the files.
 
