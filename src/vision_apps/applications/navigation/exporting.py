@@ -41,7 +41,7 @@ class AgentExport(Exportable[NavigationInputs, NavigationAnswer]):
         if self.module.world.pictures:
             return None
         return (
-            f"{type(self.module.network).__name__} looks at features of views that are no picture of a user's: "
+            f"{type(self.module.network).__name__} looks at features of views, no picture of a user: "
             "expected --format safetensors, its weights"
         )
 
