@@ -152,8 +152,8 @@ class BabyAi(VisionData):
             actions = self._kept[split].actions
             if lost := int((actions != STOP).all(1).sum()):
                 yield (
-                    f"{split}: in {lost} of {len(actions)} demonstrations the expert does not arrive within "
-                    f"data.max_steps={self.shape.steps}"
+                    f"{split}: in {lost} of {len(actions)} demonstrations the expert does not arrive: its "
+                    f"way is blocked, or takes more than data.max_steps={self.shape.steps}"
                 )
         yield from self._the_same()
 

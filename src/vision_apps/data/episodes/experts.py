@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vision_apps.core.errors import DataError
 from vision_apps.core.hardware import cores
 from vision_apps.data.episodes import levels
-from vision_apps.data.episodes.reading import OURS, Beginning, act, beginning
+from vision_apps.data.episodes.reading import MINIGRID, OURS, Beginning, act, beginning
 from vision_apps.data.episodes.rooms import STOP
 
 if TYPE_CHECKING:
@@ -30,21 +29,16 @@ class Demonstration(NamedTuple):
 
 
 def demonstration(environment: "RoomGridLevel", seed: int, most: int) -> Demonstration:
-    """What the bot does in the episode of a seed; what it did before where it gives up. `DataError` where it
-    does what cannot be done here."""
+    """What the bot does in the episode of a seed; what it did before where it gives up, or would pick up what
+    is in its way, which cannot be done here."""
     from minigrid.utils.baby_ai_bot import BabyAIBot
 
     begins = beginning(environment, seed)
     bot, actions = BabyAIBot(environment), []
     for _ in range(most):
         advised = _advice(bot, None)
-        if advised is None:
-            break
         if advised not in OURS:
-            raise DataError(
-                f"data: the expert picks something up in seed {seed} of {type(environment).__name__}, which "
-                "cannot be done here; choose another data.level"
-            )
+            break
         actions.append(OURS[advised])
         if actions[-1] == STOP:
             break
@@ -54,14 +48,22 @@ def demonstration(environment: "RoomGridLevel", seed: int, most: int) -> Demonst
 
 def advice(environment: "RoomGridLevel", seed: int, actions: Sequence[int]) -> list[int]:
     """What the bot would do before each of these actions of another agent; -1 where it has no advice, or
-    advises what cannot be done here, and from there on."""
+    advises what cannot be done here, and from there on.
+
+    The bot is done for good once the target was faced, also by an agent that turns away again. Such an agent
+    is told by a new bot, which has seen what that one saw.
+    """
     from minigrid.utils.baby_ai_bot import BabyAIBot
 
-    with levels.quiet():
-        environment.reset(seed=seed)
+    targets = {*beginning(environment, seed).targets}
     bot, taken, found = BabyAIBot(environment), None, []
     for action in actions:
         advised = _advice(bot, taken)
+        x, y = environment.front_pos
+        if advised == MINIGRID[STOP] and y * environment.width + x not in targets:
+            seen, bot = bot.vis_mask, BabyAIBot(environment)
+            bot.vis_mask = seen
+            advised = _advice(bot, None)
         if advised not in OURS:
             break
         found.append(OURS[advised])
