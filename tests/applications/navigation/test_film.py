@@ -6,7 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from vision_apps.applications.navigation.film import GOAL, HEED, HERE, WAY, frames, gif, heeded
+from vision_apps.applications.navigation.film import HEED, frames, gif, heeded
+from vision_apps.applications.navigation.pictures import GOAL, HERE, SIDE, TABLE, WAY, way
 from vision_apps.core.marks import PAPER
 
 MAP = torch.full((3, 64, 64), 230, dtype=torch.uint8)
@@ -62,3 +63,16 @@ def test_films_of_other_lengths_and_sizes_follow_each_other() -> None:
             film.seek(number)
             shown.append(film.info["duration"])
     assert shown == [600, 1800, 600, 600, 1800]
+
+
+@pytest.mark.parametrize("count", [0, 4, 80])
+def test_a_way_is_drawn_beside_what_was_heeded(count: int) -> None:
+    attention = torch.zeros(3, count)
+    attention[1, count // 2 :] = 1.0
+    page = way(MAP, POINTS, ["word"] * count, attention, ["east", "south", "stop"], POINTS[1:2])
+    assert page.dtype == torch.uint8 and page.shape[2] <= SIDE + TABLE + 120
+    shown = {tuple(color) for color in page.flatten(1).T.unique(dim=0).tolist()}
+    assert {WAY, HERE, GOAL} <= shown
+    assert ((31, 119, 180) in shown) == (count > 0)
+    plain = way(MAP, POINTS[:0], [], torch.zeros(0, 0), [])  # a picture alone
+    assert plain.shape[1:] >= (SIDE, SIDE)

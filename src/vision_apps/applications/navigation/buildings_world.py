@@ -88,6 +88,7 @@ class BuildingsWorld(World[Standing]):
         self.feature_width, self.feature_memory = feature_width, feature_memory
         self.scans = list(scans)
         self.actions = neighbours + 1
+        self.action_names = ("stop", *(f"way {number}" for number in range(1, self.actions)))
         self.max_steps, self.threshold = max_steps, threshold
 
     @cached_property

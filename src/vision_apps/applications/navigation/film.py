@@ -7,14 +7,14 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from vision_apps.applications.navigation.pictures import INK, charted
 from vision_apps.applications.navigation.types import NavigationAnswer, NavigationInputs
 from vision_apps.applications.navigation.world import World
 from vision_apps.core.marks import PAPER
-from vision_apps.core.pictures import scaled, to_pil
 
 SIDE = 288  # px of the map's longer side
 TEXT = 300  # px of the column of words
-WAY, HERE, GOAL, INK, HEED = (214, 60, 48), (30, 100, 200), (43, 160, 80), (33, 37, 41), (255, 176, 32)
+HEED = (255, 176, 32)
 _LINE, _GAP = 22, 6  # px of a line of words, and between two of them
 _STEP, _LAST = 600, 1800  # ms that a step is shown, and the last one of an episode
 
@@ -57,10 +57,6 @@ def frames(
         actions: T of them, as people call them.
         goal: float [G, 2], where it should have ended.
     """
-    factor = SIDE / max(background.shape[-2:])
-    chart = scaled(to_pil(background), factor)
-    way = [(float(x) * factor, float(y) * factor) for x, y in points]
-    goals = [] if goal is None else [(float(x) * factor, float(y) * factor) for x, y in goal]
     font = ImageFont.load_default(size=14)
     nothing = [0.0] * len(words)
     room = (
@@ -68,16 +64,10 @@ def frames(
     )  # the same for all, as frames of one film are of one size
     for step in range(len(actions) + 1):
         over = step == len(actions)
+        chart = charted(background, points[: step + 1], goal, SIDE)
         page = Image.new("RGB", (chart.width + TEXT, max(chart.height, room)), PAPER)
         page.paste(chart, (0, 0))
         pen = ImageDraw.Draw(page)
-        for x, y in goals:
-            pen.ellipse((x - 8, y - 8, x + 8, y + 8), outline=GOAL, width=3)
-        gone = way[: step + 1]
-        if len(gone) > 1:
-            pen.line(gone, WAY, 3)
-        for x, y in gone[-1:]:
-            pen.ellipse((x - 5, y - 5, x + 5, y + 5), HERE)
         shares = nothing if over else attention[step, : len(words)].tolist()
         page.paste(heeded(words, shares), (chart.width, 0))
         told = "ended" if over else f"{step + 1}: {actions[step]}"
@@ -110,17 +100,10 @@ def film(
             world.on_background(places[places[:, 0] >= 0]).cpu(),
             [vocabulary[number] for number in told],
             answer.attention[0, : len(taken), : len(told)].float().cpu(),
-            [named(world, action) for action in taken],
+            [world.action_names[action] if world.action_names else action for action in taken],
             None if goals is None else world.marks(goals[0].cpu()),
         )
     )
-
-
-def named(world: World[Any], action: int) -> str:
-    """An action as people call it."""
-    if world.action_names:
-        return world.action_names[action]
-    return "stop" if action == world.stop else f"way {action}"
 
 
 def gif(episodes: Sequence[Sequence[Image.Image]]) -> bytes:

@@ -23,9 +23,14 @@ class NavigationPresentation(Presentation[NavigationBatch, NavigationInputs, Nav
 
     def draw_with_truth(self, batch: NavigationBatch, answer: NavigationAnswer) -> Drawn:
         inputs = NavigationInputs(batch.instructions, batch.images, batch.starts, batch.maps)
-        return Drawn(self.draw_answer(inputs, answer))
+        return Drawn(self._drawn(inputs, answer, batch.goals))
 
     def draw_answer(self, inputs: NavigationInputs, answer: NavigationAnswer) -> list[Tensor]:
+        return self._drawn(inputs, answer)
+
+    def _drawn(
+        self, inputs: NavigationInputs, answer: NavigationAnswer, goals: Tensor | None = None
+    ) -> list[Tensor]:
         maps = None if inputs.starts is None else self.world.background(inputs)
         backgrounds = inputs.images if maps is None else maps
         assert backgrounds is not None
@@ -37,7 +42,8 @@ class NavigationPresentation(Presentation[NavigationBatch, NavigationInputs, Nav
             words = [word for word in inputs.instructions[number].tolist() if word]
             attention = answer.attention[number, : len(row["actions"]), : len(words)].float().cpu()
             named = [self.vocabulary[word] for word in words]
-            drawn.append(way(backgrounds[number].cpu(), points, named, attention, row["actions"]))
+            marked = None if goals is None or maps is None else self.world.marks(goals[number].cpu())
+            drawn.append(way(backgrounds[number].cpu(), points, named, attention, row["actions"], marked))
         return drawn
 
     def files(
