@@ -11,11 +11,13 @@ from typing import Any
 
 import networkx
 import pytest
+from omegaconf import OmegaConf
 from PIL import Image
 
 from slow_path_metrics import scores
-from vision_apps.core import engine
+from vision_apps.core import assembly, engine
 from vision_apps.core.config.compose import compose
+from vision_apps.core.errors import ConfigError
 from vision_apps.data.episodes.r2r import R2R, RxR
 from vision_apps.prediction.predict import predict
 from vision_apps.trained import evaluate
@@ -112,3 +114,16 @@ def test_what_is_predicted_is_what_was_measured(tmp_path: Path) -> None:
     told = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
     assert len(told) == len(rows) and all((out / row["picture"]).is_file() for row in told)
     assert len(list(out.rglob("*.gif"))) == len(rows)
+
+
+def test_an_agent_that_looks_at_pictures_has_none_in_a_building(tmp_path: Path) -> None:
+    given = R2R.fake(tmp_path / "data")
+    words = ["task=navigation", "data=r2r", "model=navigation_film", f"data.root={given['root']}"]
+    config: Any = OmegaConf.to_container(compose([*words, "data.least_word=1"]), resolve=True)
+    facts = assembly.build_data(config).facts
+    with pytest.raises(ConfigError, match=r"FilmGru looks at pictures, and the data give features of views"):
+        assembly.build_module(config, facts, trainable=False)
+    config["model"] = OmegaConf.to_container(compose(words[:2]), resolve=True)["model"]  # type: ignore[index,call-overload]
+    module = assembly.build_module(config, facts, trainable=False)
+    assert module.exportable is not None
+    assert "Seq2Seq looks at features of views" in str(module.exportable.refusal())

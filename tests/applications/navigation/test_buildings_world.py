@@ -1,6 +1,7 @@
 """The graph world: what is seen, where actions lead, what the expert says, and how walks are measured."""
 
 import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from slow_path_metrics import scores
 from vision_apps.applications.navigation.buildings_world import BuildingsWorld, graph_walks
 from vision_apps.applications.navigation.path_metrics import evaluate
 from vision_apps.applications.navigation.types import NavigationAnswer, NavigationBatch, NavigationInputs
+from vision_apps.applications.navigation.walking import shown
 from vision_apps.core.errors import DataError
 from vision_apps.core.fields import kinds, padded
 from vision_apps.data.episodes.generated_building import furnished
@@ -191,3 +193,71 @@ def test_features_of_another_building_are_told(data: R2R, tmp_path: Path) -> Non
     world = world_of(data, features=str(tmp_path / "one.tsv"))
     with pytest.raises(DataError, match="no features of"):
         world.observe(world.reset(inputs_of(batch_of(data))))
+
+
+def test_an_episode_is_named_by_words(data: R2R, world: BuildingsWorld) -> None:
+    route = data.routes["test"][0]
+    begun = world.begin({"scan": route.scan, "viewpoint": route.path[0], "heading": str(route.heading)})
+    sample = data.load("test", ("starts",))[0]
+    assert torch.equal(begun.starts[0], sample["starts"])
+    assert begun.instruction is None
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ({"scan": "building00"}, r"scan: 'building00'; the run knows .*; did you mean 'building00\d'"),
+        ({"viewpoint": "kitchen"}, "viewpoint: 'kitchen' is not among the 20 that are included"),
+        ({"heading": "north"}, "heading: 'north'; expected a number, rad"),
+        ({"heading": "inf"}, "heading: 'inf'; expected a number, rad"),
+    ],
+)
+def test_words_that_name_no_episode_are_told(
+    words: dict[str, str], text: str, data: R2R, world: BuildingsWorld
+) -> None:
+    route = data.routes["test"][0]
+    with pytest.raises(DataError, match=text):
+        world.begin({"scan": route.scan, "viewpoint": route.path[0], **words})
+
+
+def test_a_trajectory_is_as_files_of_results_have_it(data: R2R, world: BuildingsWorld) -> None:
+    batch = batch_of(data)
+    assert batch.starts is not None
+    places = world.walked(batch.starts, batch.actions)
+    for row, route in enumerate(data.routes["train"][:8]):
+        found = world.trajectory(batch.starts[row], places[row][:, None])
+        assert [viewpoint for viewpoint, _, _ in found] == list(route.path)
+        assert found[0][1:] == (pytest.approx(route.heading, abs=1e-6), 0.0)
+        here, there = (data.buildings.positions[places[row, step]].tolist() for step in (0, 1))
+        turned = math.atan2(there[0] - here[0], there[1] - here[1]) % (2 * math.pi)
+        assert found[1][1:] == (pytest.approx(turned), pytest.approx(0.0, abs=1e-6))
+
+
+def test_paths_and_goals_lie_on_the_map(data: R2R, world: BuildingsWorld) -> None:
+    batch = batch_of(data)
+    assert batch.starts is not None and batch.goals is not None
+    maps = world.background(inputs_of(batch))
+    places = world.walked(batch.starts, batch.actions)
+    for row, picture in enumerate(maps):
+        points = world.on_background(places[row][:, None])
+        assert ((points > 0) & (points < picture.shape[1])).all()
+        assert torch.equal(world.marks(batch.goals[row])[0], points[-1])
+        # every stretch of a way runs along a line of the map
+        for one, other in pairwise(points):
+            x, y = ((one + other) / 2).long().tolist()
+            near = picture[:, y - 1 : y + 2, x - 1 : x + 2].float().mean((1, 2))
+            assert near[0] < 240 or torch.equal(one, other)
+    assert not len(world.on_background(torch.zeros(0, 1, dtype=torch.int64)))
+    assert not len(world.marks(torch.tensor([-1])))
+
+
+def test_who_sees_nothing_still_knows_where_ways_lead(data: R2R, world: BuildingsWorld) -> None:
+    seen = world.observe(world.reset(inputs_of(batch_of(data))))
+    dark = shown(seen, lambda pixels: pixels, "image")
+    assert seen.candidates is not None and dark.candidates is not None and dark.views is not None
+    D = data.views.width
+    assert not dark.views.any() and not dark.candidates[..., :D].any()
+    assert torch.equal(dark.candidates[..., D:], seen.candidates[..., D:])
+    told = shown(seen, lambda pixels: pixels, "instruction")
+    assert told.views is not None and told.candidates is not None and seen.views is not None
+    assert torch.equal(told.views, seen.views) and torch.equal(told.candidates, seen.candidates)
