@@ -60,6 +60,7 @@ def test_a_row_of_correctness_is_checked_and_built(name: str, monkeypatch: pytes
             "--words",
             "task=captioning",
         ],
+        ["navigation.py", "--rounds", "1", "--episodes", "8"],
         ["grid_features.py", "--pictures", "30", "--epochs", "1", "--rounds", "1"],
     ],
     ids=lambda words: words[0],
