@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vision_apps.core.errors import require_no
+from vision_apps.data.object_detector import DETECTOR_FACTS, WithDetector
 from vision_apps.data.scenes.related import PREDICATES, RelatedWorld, relations_of
 from vision_apps.data.scenes.render import Picture
 from vision_apps.data.scenes.views import SceneBoxes, visible
@@ -15,7 +16,7 @@ from vision_apps.data.scenes.world import Scene
 MOST_OBJECTS = 6  # more leave no place where it is clear how they lie to each other
 
 
-class SceneRelations(SceneBoxes):
+class SceneRelations(WithDetector, SceneBoxes):
     """The world with boxes, and with a predicate for each ordered pair of objects that are near each other.
 
     Offers what `SceneBoxes` does and ``relations`` int64 [M (M - 1), 3]: the row of the subject, that of the
@@ -30,7 +31,11 @@ class SceneRelations(SceneBoxes):
     """
 
     fields: ClassVar[tuple[str, ...]] = (*SceneBoxes.fields, "relations")
-    fact_names: ClassVar[tuple[str, ...]] = (*SceneBoxes.fact_names, "predicate_names", "num_predicates")
+    fact_names: ClassVar[tuple[str, ...]] = (
+        *SceneBoxes.fact_names,
+        *("predicate_names", "num_predicates"),
+        *DETECTOR_FACTS,
+    )
 
     def __init__(self, *, objects: Sequence[int] = (3, 5), **world: Any) -> None:
         if len(objects) == 2 and not 1 <= objects[0] <= objects[1] <= MOST_OBJECTS:
@@ -40,7 +45,7 @@ class SceneRelations(SceneBoxes):
         self.world = RelatedWorld(drawn.seed, drawn.objects, drawn.colors_by_kind)
 
     @property
-    def facts(self) -> dict[str, object]:
+    def facts(self) -> dict[str, Any]:
         return super().facts | {"predicate_names": list(PREDICATES), "num_predicates": len(PREDICATES)}
 
     def fields_of(self, scene: Scene, picture: Picture) -> dict[str, NDArray[np.generic]]:
