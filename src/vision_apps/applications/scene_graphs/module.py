@@ -159,7 +159,8 @@ class SceneGraphs(VisionModule[SceneGraphBatch, SceneGraphInputs, SceneGraphOutp
         self.normalize = PixelNormalization(network, mean, std)
         nothing = torch.zeros(num_classes, num_classes, num_predicates + 1)
         self.register_buffer("prior_table", torch.stack([priors.log_prior(nothing)] * 2))
-        self.register_buffer("seen", nothing[..., :-1].permute(0, 2, 1) > 0)  # triplets of training pictures
+        unseen = torch.zeros(num_classes, num_predicates, num_classes, dtype=torch.bool)
+        self.register_buffer("seen", unseen)  # triplets of training pictures
         self.register_buffer("log_shares", torch.zeros(num_predicates))
         self._told = False
 
