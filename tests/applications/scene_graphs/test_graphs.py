@@ -133,7 +133,7 @@ def test_what_predict_writes() -> None:
     (row,) = presentation.describe(inputs, answer())
     assert len(row["objects"]) == 3 and row["relations"][0]["text"] == "dög left of cat" and "told" not in row
     assert set(presentation.files(inputs, answer(), "a", "a.jpg")) == {"graphs/a.jsonld", "graphs/a.graphml"}
-    nothing = answer()._replace(labels=torch.full((1, 1, 4), -1), scores=torch.zeros(1, 1, 4))
+    nothing = answer()._replace(object_labels=torch.full((1, 1, 4), -1), object_scores=torch.zeros(1, 1, 4))
     nothing = nothing._replace(predicates=torch.zeros(1, 1, 4, 4, 2))
     (row,) = presentation.describe(inputs, nothing)
     assert row == {"objects": [], "relations": [], "told": NO_OBJECTS}

@@ -42,14 +42,14 @@ def test_all_protocols_are_answered_in_one_run_and_each_as_alone() -> None:
     net = module()
     batch = net.example()
     _, answer = net.evaluate(batch)
-    assert answer.boxes.shape[:2] == (2, 2)
+    assert answer.object_boxes.shape[:2] == (2, 2)
     for number, protocol in enumerate(net.protocols):
         alone = net(net.inputs_of(batch, protocol))
         for whole, one in zip(graph(answer, number), alone, strict=True):
             assert torch.equal(whole, one), protocol
-    assert torch.equal(answer.labels[:, 0], batch.box_labels)
-    assert ((answer.scores[:, 0] == 1) == (batch.box_labels >= 0)).all()
-    assert (answer.scores[:, 1] < 1).all()
+    assert torch.equal(answer.object_labels[:, 0], batch.box_labels)
+    assert ((answer.object_scores[:, 0] == 1) == (batch.box_labels >= 0)).all()
+    assert (answer.object_scores[:, 1] < 1).all()
     there = batch.box_labels >= 0
     nothing = ~(there[:, :, None] & there[:, None, :]) | torch.eye(4, dtype=torch.bool)
     assert not answer.predicates[:, 0][nothing].any() and (answer.predicates.sum(-1) <= 1).all()
@@ -134,13 +134,17 @@ def test_without_a_detector_and_without_objects_it_says_so(caplog: pytest.LogCap
     images = torch.zeros(2, 3, 50, 40, dtype=torch.uint8)
     inputs = net.encode(images[:1], {})
     answer = net(SceneGraphInputs(images))
-    assert NO_OBJECTS in caplog.text and not (answer.labels >= 0).any()
+    assert NO_OBJECTS in caplog.text and not (answer.object_labels >= 0).any()
     assert net.presentation.describe(inputs, answer)[0]["told"] == NO_OBJECTS
     said = net.encode(images[:1], {"objects": "cat 1,2,30,40; 5,5,20,20"})
     with torch.no_grad():
         found = net(said)
-    assert found.labels[0, 0, 0] == 0 and found.scores[0, 0, 0] == 1 and found.scores[0, 0, 1] < 1
-    assert found.boxes[0, 0].tolist() == [[1, 2, 30, 40], [5, 5, 20, 20]]
+    assert (
+        found.object_labels[0, 0, 0] == 0
+        and found.object_scores[0, 0, 0] == 1
+        and found.object_scores[0, 0, 1] < 1
+    )
+    assert found.object_boxes[0, 0].tolist() == [[1, 2, 30, 40], [5, 5, 20, 20]]
     with pytest.raises(DataError, match="no class of this run"):
         net.encode(images[:1], {"objects": "bird 1,2,3,4"})
 

@@ -49,7 +49,7 @@ class SceneGraphExport(Exportable[SceneGraphInputs, SceneGraphAnswer]):
 
     def outputs(self, inputs: SceneGraphInputs) -> ExportedGraph:
         answer = self.module(inputs)
-        return ExportedGraph(answer.labels[:, 0], answer.scores[:, 0], answer.predicates[:, 0])
+        return ExportedGraph(answer.object_labels[:, 0], answer.object_scores[:, 0], answer.predicates[:, 0])
 
     def answer(
         self, graph: Callable[[SceneGraphInputs], ExportedGraph], inputs: SceneGraphInputs

@@ -51,7 +51,7 @@ def graph_of(
         least_score: of a relation and of an object.
         most: relations.
     """
-    labels, scores = answer.labels[row, number].cpu(), answer.scores[row, number].float().cpu()
+    labels, scores = answer.object_labels[row, number].cpu(), answer.object_scores[row, number].float().cpu()
     likeliest, named = answer.predicates[row, number].float().cpu().max(-1)
     sure = likeliest * scores[:, None] * scores[None, :]
     values, places = sure.flatten().sort(descending=True, stable=True)
@@ -62,7 +62,7 @@ def graph_of(
     rows = kept.nonzero()[:, 0].tolist()
     position = {own: place for place, own in enumerate(rows)}
     told = zip(
-        exact(answer.boxes[row, number][rows]), exact(scores[rows]), labels[rows].tolist(), strict=True
+        exact(answer.object_boxes[row, number][rows]), exact(scores[rows]), labels[rows].tolist(), strict=True
     )
     objects = [Object(class_names[label], box, score) for box, score, label in told]
     relations = [

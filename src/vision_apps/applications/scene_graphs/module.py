@@ -306,7 +306,9 @@ class SceneGraphs(VisionModule[SceneGraphBatch, SceneGraphInputs, SceneGraphOutp
         )
 
     def score(self, metrics: MetricCollection, answer: SceneGraphAnswer, batch: SceneGraphBatch) -> None:
-        for number, metric in enumerate(metrics[name] for name in self.protocols[: answer.boxes.shape[1]]):
+        for number, metric in enumerate(
+            metrics[name] for name in self.protocols[: answer.object_boxes.shape[1]]
+        ):
             metric.update(graphs_of(answer, number), truths_of(batch), self.seen)
 
     def quality(self, answer: SceneGraphAnswer, batch: SceneGraphBatch) -> Tensor:

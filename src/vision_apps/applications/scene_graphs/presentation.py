@@ -57,19 +57,19 @@ class GraphPresentation(Presentation[SceneGraphBatch, SceneGraphInputs, SceneGra
         for row, image in enumerate(batch.images):
             truth = truth_of(batch, row, self.class_names, self.predicate_names)
             columns = [pictures.on_picture(image, truth)]
-            for number in range(answer.boxes.shape[1]):
+            for number in range(answer.object_boxes.shape[1]):
                 found = self.graph(answer, row, number)
                 colors = [pictures.TRUE if one else pictures.FALSE for one in right(found, truth)]
                 columns.append(pictures.on_picture(image, found, colors))
             rows.append(_beside(columns))
-        one = answer.boxes.shape[1] == 1 and len(self.protocols) > 1
+        one = answer.object_boxes.shape[1] == 1 and len(self.protocols) > 1
         return Drawn(rows, ("truth", *(("answer",) if one else self.protocols)))
 
     def draw_answer(self, inputs: SceneGraphInputs, answer: SceneGraphAnswer) -> list[Tensor]:
         drawn = []
         for row, image in enumerate(inputs.images):
             graph = self.graph(answer, row)
-            without = no_graph(answer.labels[row])
+            without = no_graph(answer.object_labels[row])
             picture = pictures.on_picture(image, graph, caption="no objects" if without else "")
             drawn.append(_beside([picture, pictures.by_itself(graph, height=picture.shape[1])]))
         return drawn
@@ -79,8 +79,8 @@ class GraphPresentation(Presentation[SceneGraphBatch, SceneGraphInputs, SceneGra
         the surest first: numbers of a subject and an object among these, the predicate, its score, and all
         in words. ``told``: why there is nothing."""
         rows: list[Row] = []
-        for row in range(len(answer.boxes)):
-            asked = inputs.boxes is None and no_graph(answer.labels[row])
+        for row in range(len(answer.object_boxes)):
+            asked = inputs.boxes is None and no_graph(answer.object_labels[row])
             rows.append(rows_of(self.graph(answer, row)) | ({"told": NO_OBJECTS} if asked else {}))
         return rows
 

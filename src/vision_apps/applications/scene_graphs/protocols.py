@@ -51,15 +51,15 @@ def pair_probabilities(logits: Tensor, there: Tensor) -> Tensor:
 
 def joined(answers: Sequence[SceneGraphAnswer]) -> SceneGraphAnswer:
     """Graphs of the same pictures as one answer, filled up to the most objects that one of them has."""
-    most = max(answer.boxes.shape[2] for answer in answers)
+    most = max(answer.object_boxes.shape[2] for answer in answers)
     filled = []
     for answer in answers:
-        more = most - answer.boxes.shape[2]
+        more = most - answer.object_boxes.shape[2]
         filled.append(
             SceneGraphAnswer(
-                pad(answer.boxes, (0, 0, 0, more)),
-                pad(answer.labels, (0, more), value=-1),
-                pad(answer.scores, (0, more)),
+                pad(answer.object_boxes, (0, 0, 0, more)),
+                pad(answer.object_labels, (0, more), value=-1),
+                pad(answer.object_scores, (0, more)),
                 pad(answer.predicates, (0, 0, 0, more, 0, more)),
             )
         )

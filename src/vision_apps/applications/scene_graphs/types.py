@@ -61,9 +61,9 @@ class SceneGraphAnswer(NamedTuple):
     """A graph of a picture; where several protocols are measured one for each of them, in their order, else
     G is 1."""
 
-    boxes: Tensor  # float32 [B, G, M, 4] in pixels of the picture, zero rows past the objects
-    labels: Tensor  # int64 [B, G, M], 0..K-1, -1 where there is no object
-    scores: Tensor  # float32 [B, G, M], 0..1, of the class; 0 where there is no object
+    object_boxes: Tensor  # float32 [B, G, M, 4] in pixels of the picture, zero rows past the objects
+    object_labels: Tensor  # int64 [B, G, M], 0..K-1, -1 where there is no object
+    object_scores: Tensor  # float32 [B, G, M], 0..1, of the class; 0 where there is no object
     # float32 [B, G, M, M, Q]: how likely each predicate holds from a subject (row) to an object (column); 0
     # where one of them is none, and of an object to itself
     predicates: Tensor
