@@ -32,7 +32,13 @@ MODELS = [
 ]
 # each as it is, and what trains otherwise
 RUNS = [(application,) for application in sorted(options.of_group("task"))]
-RUNS += [("captioning", "module.self_critical=2")]
+RUNS += [
+    ("captioning", "module.self_critical=2"),
+    (
+        *("captioning", "model.features=grid+regions", "data.regions=objects"),
+        *("module.rerank.nouns.loss=0.1", "module.rerank.matching.loss=0.1"),
+    ),
+]
 
 
 @pytest.fixture(scope="module", params=MODELS, ids="-".join)

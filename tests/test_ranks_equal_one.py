@@ -21,6 +21,8 @@ MODELS = {
         "captioning_attention module.self_critical=1",
         "captioning_transformer module.self_critical=2",
         "captioning_transformer module.scheduled_sampling=0.5 module.alpha_c=0.1",
+        "captioning_attention model.features=grid+regions data.regions=objects "
+        "module.rerank.nouns.loss=0.1 module.rerank.matching.loss=0.1",
     ],
     "detection": [
         model

@@ -96,9 +96,9 @@ def beam_search(
                 going = on if going is None else going[on]
                 total, last, parents, scores = total[on], last[on], parents[on], scores[on]
                 memory = tuple(part[on] for part in memory)
-                beams = tuple(_taken(part[on], parents) for part in following.state)
+                beams = tuple(taken(part[on], parents) for part in following.state)
                 continue
-        beams = tuple(_taken(part, parents) for part in following.state)
+        beams = tuple(taken(part, parents) for part in following.state)
     return history.best(total, best, length, end, going)
 
 
@@ -193,7 +193,7 @@ def _filled(values: Tensor, count: int) -> Tensor:
     return values if missing <= 0 else torch.nn.functional.pad(values, (0, missing), value=-torch.inf)
 
 
-def _taken(values: Tensor, rows: Tensor) -> Tensor:
+def taken(values: Tensor, rows: Tensor) -> Tensor:
     """[B, k, ...] -> [B, K, ...], the rows with these numbers [B, K]."""
     first = torch.arange(rows.shape[0], device=rows.device)[:, None] * values.shape[1]
     return values.flatten(0, 1).index_select(0, (first + rows).flatten()).unflatten(0, rows.shape)

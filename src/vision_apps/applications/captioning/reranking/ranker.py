@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from vision_apps.applications.captioning.beam import Beams
+from vision_apps.applications.captioning.beam import Beams, taken
 from vision_apps.applications.captioning.captioner import Seen
 from vision_apps.applications.captioning.reranking.scorer import Candidates, Scorer, likelihoods
 from vision_apps.applications.captioning.types import CaptionBatch, CaptionOutputs
@@ -48,9 +48,7 @@ class Ranker(nn.Module):
         if not any(scorer.weight for scorer in self.scorers.values()):
             return found
         rows = self.order(Candidates(*found, seen))
-        return Beams(
-            *(part.take_along_dim(rows.view(*rows.shape, *[1] * (part.ndim - 2)), 1) for part in found)
-        )
+        return Beams(*(taken(part, rows) for part in found))
 
     def order(self, candidates: Candidates) -> Tensor:
         """The numbers of the candidates, int64 [B, N], the best first; equal ones stay as they were, and rows
