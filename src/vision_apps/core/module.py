@@ -44,6 +44,7 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
     answer_type: ClassVar[type]
     words: Mapping[str, str] = MappingProxyType({})  # what `predict` takes beside a picture, and its meaning
     headline: ClassVar[tuple[str, ...]] = ()  # metrics on the progress line; all when empty
+    followed: str = "loss"  # the part of the loss that this line tells of training
     backbone_share: ClassVar[float] = 0.1  # of the rate, for a backbone that has learned before
     conditional: tuple[str, ...] = ()  # metrics that not all data define, and that are then not logged
     presentation: Presentation[BatchT, InputsT, AnswerT]

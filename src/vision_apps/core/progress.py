@@ -41,7 +41,12 @@ class Progress(pl.Callback):
         self._validated = not trainer.sanity_checking
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, module: object, outputs: STEP_OUTPUT, batch: tuple[Tensor, ...], *_: object
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: STEP_OUTPUT,
+        batch: tuple[Tensor, ...],
+        *_: object,
     ) -> None:
         assert isinstance(outputs, Mapping)
         self._samples += len(batch[0]) * trainer.world_size
@@ -51,11 +56,11 @@ class Progress(pl.Callback):
             steps = trainer.estimated_stepping_batches  # infinite where only time ends the run
             done = trainer.global_step - self._first_step
             left = (now - self._train_started) / max(1, done) * (steps - trainer.global_step)
-            loss = float(outputs["loss"])
+            loss = f" · loss {float(outputs['loss']):.4g}" if _followed(pl_module) == "train/loss" else ""
             ends = f" · {duration(left)} left" if left < float("inf") else ""
             text = (
                 f"epoch {_epoch(trainer)} · step {trainer.global_step}/{steps}"
-                f" · {self._rate(now):,.0f} samples/s · loss {loss:.4g}{ends}"
+                f" · {self._rate(now):,.0f} samples/s{loss}{ends}"
             )
             print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
@@ -68,7 +73,7 @@ class Progress(pl.Callback):
         figures = " · ".join(
             f"{name} {float(value):.4g}"
             for name, value in sorted(trainer.callback_metrics.items())
-            if name == "train/loss"
+            if name == _followed(pl_module)
             or (self._validated and (name in headline or (not headline and name.startswith("val/"))))
         )
         rate = self._rate(time.monotonic())
@@ -76,6 +81,10 @@ class Progress(pl.Callback):
 
     def _rate(self, now: float) -> float:
         return self._samples / max(1e-9, now - self._started)
+
+
+def _followed(module: pl.LightningModule) -> str:
+    return f"train/{getattr(module, 'followed', 'loss')}"
 
 
 def _epoch(trainer: pl.Trainer) -> str:

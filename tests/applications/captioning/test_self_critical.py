@@ -2,6 +2,7 @@
 
 import io
 from itertools import product
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from vision_apps.applications.captioning.self_critical import (
 from vision_apps.applications.captioning.types import CaptionBatch
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.losses import values
+from vision_apps.core.progress import Progress
 from vision_apps.data.captions.words import END, SPECIAL
 from vision_apps.networks.backbones import Small
 
@@ -200,3 +202,15 @@ def test_a_captioner_that_has_learned_nothing_is_told() -> None:
     assert "init=RUN" in line
     own.starts_from = {"taken": 9}
     assert own.check(pictures(RED, BLUE)) == module().check(pictures(RED, BLUE)) == []
+
+
+@pytest.mark.parametrize(("drawn", "followed"), [(0, "train/loss 2"), (2, "train/reward 3")])
+def test_the_progress_line_has_the_reward(
+    drawn: int, followed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trainer: Any = SimpleNamespace(is_global_zero=True, max_epochs=4, current_epoch=0)
+    trainer.callback_metrics = {"train/loss": torch.tensor(2.0), "train/reward": torch.tensor(3.0)}
+    progress = Progress()
+    progress.on_train_epoch_start()
+    progress.on_train_epoch_end(trainer, module(self_critical=drawn))
+    assert capsys.readouterr().out.strip().endswith(f"samples/s · {followed}")

@@ -175,6 +175,25 @@ def test_names_without_an_ending_and_columns_that_are_not_read(
     assert "data: of captions.csv, nothing is read of the columns caption_2, url" in caplog.text
 
 
+def test_what_is_read_is_counted_and_what_is_not_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made(tmp_path, lines())
+    for name in ("captions.jsonl", "test.csv", "notes.txt"):
+        (tmp_path / name).write_text("")
+    with caplog.at_level("INFO"):
+        data = opened(tmp_path)
+    for name in ("captions.jsonl", "test.csv"):
+        assert f"data: {name} is not read, captions.csv is; data.file={name} reads it instead" in caplog.text
+    assert "notes.txt" not in caplog.text
+    pictures = [len(data.load(split, ("captions",))) for split in ("train", "val", "test")]
+    told = " · ".join(
+        f"{split} {2 * count} of {count} pictures"
+        for split, count in zip(("train", "val", "test"), pictures, strict=True)
+    )
+    assert f"captions  {told}" in caplog.text
+
+
 def test_a_quote_that_is_never_closed_loses_nothing_silently(tmp_path: Path) -> None:
     made(tmp_path, lines() + '5.png,"never closed\n6.png,a cat\n')
     with pytest.raises(

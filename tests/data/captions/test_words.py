@@ -87,3 +87,9 @@ def test_numbers_and_text_lead_back_to_the_words(captions: list[list[str]]) -> N
     text = as_bytes(captions)
     assert text.dtype == torch.uint8
     assert from_bytes(text) == [" ".join(words) for words in captions]
+
+
+def test_a_sign_that_ends_texts_is_no_word() -> None:
+    assert words_of("a\0cat \0") == ["a", "cat"]
+    assert words_of("\0") == []
+    assert from_bytes(as_bytes([words_of("a cat\0")])) == ["a cat"]

@@ -56,7 +56,7 @@ def frequencies(references: Sequence[Sequence[str]]) -> Frequencies:
     """Of the references of each picture, whose words stand between spaces."""
     counts: Counter[Gram] = Counter()
     for own in references:
-        counts.update({gram for text in own for gram in _grams(text)})
+        counts.update({gram for text in own for gram in grams_of(text)})
     return Frequencies(dict(counts), len(references))
 
 
@@ -80,7 +80,7 @@ def cider_d(
     return scores
 
 
-def _grams(text: str) -> Counter[Gram]:
+def grams_of(text: str) -> Counter[Gram]:
     words = text.split()
     return Counter(
         tuple(words[start : start + n]) for n in range(1, N + 1) for start in range(len(words) - n + 1)
@@ -90,7 +90,7 @@ def _grams(text: str) -> Counter[Gram]:
 def _vector(text: str, known: Frequencies) -> _Vector:
     """How often each n-gram is said, times how rare it is."""
     weights: Weights = [{} for _ in range(N)]
-    everywhere, grams = math.log(known.pictures), _grams(text)
+    everywhere, grams = math.log(known.pictures), grams_of(text)
     for gram, count in grams.items():
         rare = everywhere - math.log(max(1, known.counts.get(gram, 0)))
         weights[len(gram) - 1][gram] = count * rare

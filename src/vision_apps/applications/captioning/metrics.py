@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torchmetrics import Metric
-from torchmetrics.functional.text import bleu_score
 
+from vision_apps.applications.captioning.bleu import bleu
 from vision_apps.applications.captioning.cider import Frequencies, cider_d
 from vision_apps.applications.captioning.java_metrics import java_scores
 from vision_apps.applications.captioning.pointing import Regions, pointing
@@ -149,10 +149,7 @@ def evaluate(
             "CIDEr is not defined of one picture: it asks what is said of others; it is left out. "
             "module.document_frequencies=FILE says it"
         )
-    # of two references that are as near in length COCO takes the shorter, torchmetrics the first
-    by_length = [sorted(own, key=lambda text: len(text.split())) for own in references]
-    for n in range(1, 5):
-        figures[f"bleu{n}"] = float(bleu_score(best, by_length, n_gram=n))
+    figures |= {f"bleu{n}": value for n, value in enumerate(bleu(best, references), 1)}
     figures |= {
         "rouge_l": sum(map(rouge_l, best, references)) / count,
         "exact": sum(text in own for text, own in zip(best, references, strict=True)) / count,

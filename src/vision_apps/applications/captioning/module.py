@@ -178,6 +178,7 @@ class Captioning(VisionModule[CaptionBatch, CaptionInputs, CaptionOutputs | Draw
         self.scheduled_sampling = scheduled_sampling
         self.references_per_step = references_per_step
         self.self_critical = self_critical
+        self.followed = "reward" if self_critical else "loss"  # that loss is a gradient's and says nothing
         self.known: Frequencies | None = None  # what rewards are measured with
         self.document_frequencies = document_frequencies
         self.java_metrics = tuple(java_metrics)

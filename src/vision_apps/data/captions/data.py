@@ -1,5 +1,6 @@
 """What all data sets with captions share: from what a format says to the splits that are trained on."""
 
+import logging
 import os
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,8 @@ from vision_apps.data.files import ResizedData, fraction_problems
 from vision_apps.data.leakage import leakage
 from vision_apps.data.on_disk import OnDisk
 from vision_apps.data.sizes import picture_sizes
+
+log = logging.getLogger(__name__)
 
 _RARE = 0.2  # of the words of a split: so many unknown ones are told
 
@@ -154,7 +157,13 @@ class CaptionData(ResizedData):
         self.require_given(given, found)
         if "train" not in found:
             raise self.problem("there are no pictures to train on")
-        return self.split_up(found, self.fractions)
+        found = self.split_up(found, self.fractions)
+        counts = (
+            f"{split} {sum(len(item.captions) for item in own.items):,} of {len(own):,} pictures"
+            for split, own in found.items()
+        )
+        log.info("captions  %s", " · ".join(counts))
+        return found
 
     @cached_property
     def region_source(self) -> Source | None:

@@ -1,6 +1,7 @@
 """The user's own captions: a CSV file or JSON lines, ``image`` and ``caption``."""
 
 import csv
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError
 from vision_apps.data.captions.data import CaptionData, Captioned
 from vision_apps.data.captions.fakes import fake_pictures
-from vision_apps.data.files import split_files
+from vision_apps.data.files import SPLIT_NAMES, split_files
 from vision_apps.data.rows import (
     PICTURE,
     SPLIT,
@@ -21,6 +22,8 @@ from vision_apps.data.rows import (
     split_of,
     told_as_unread,
 )
+
+log = logging.getLogger(__name__)
 
 _CAPTION = ("caption", "captions", "text", "sentence", "description", "comment")
 _SUFFIXES = (".csv", ".jsonl", ".txt")
@@ -66,13 +69,25 @@ class CaptionTableFiles(CaptionData):
             return {None: self.root / self.file}
         there = files_below(self.root, _SUFFIXES)
         if splits := split_files(there):
-            return splits
+            return self._all_but_told(splits)
         if whole := next((there[name] for name in _LISTS if name in there), None):
-            return {None: whole}
+            return self._all_but_told({None: whole})
         if len(there) == 1:
             return {None: next(iter(there.values()))}
         named = ", ".join(path.name for path in there.values())
         raise self.problem(f"which file is it of {named}?" if there else "there is no CSV file or JSON lines")
+
+    def _all_but_told(self, chosen: dict[Split | None, Path]) -> dict[Split | None, Path]:
+        """What is chosen; other files that are called as captions are have been told to stay unread."""
+        called = {*_LISTS, *(name for names in SPLIT_NAMES.values() for name in names)}
+        alike = (path for path in sorted(self.root.iterdir()) if path.stem.lower() in called)
+        read = ", ".join(path.name for path in chosen.values())
+        for path in alike:
+            if path.suffix.lower() in _SUFFIXES and path not in chosen.values():
+                log.warning(
+                    "data: %s is not read, %s is; data.file=%s reads it instead", path.name, read, path.name
+                )
+        return chosen
 
     def read(self) -> Mapping[Split, Sequence[Captioned]]:
         found: dict[Split, list[Captioned]] = {}

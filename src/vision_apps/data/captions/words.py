@@ -39,6 +39,7 @@ _DROPPED = frozenset("'`\"().?!,:-;{}[]…“”„«»¡¿–—،؛؟।॥。
 
 def words_of(caption: str) -> list[str]:
     """The words of a caption, such as ``["a", "man", "'s", "t-shirt"]``; none where it has none."""
+    caption = caption.replace("\0", " ")  # which ends a text in `as_bytes`
     text = unicodedata.normalize("NFC", caption).lower().replace("\u2019", "'").replace("\u2018", "'")
     text = _ENDING.sub(r" \1", _NEGATION.sub(r" \1", text))
     found: list[str] = []
