@@ -49,6 +49,8 @@ def assembled(words: Sequence[str], pictures: int) -> tuple[Any, Any]:
     config: Any = OmegaConf.to_container(compose([*words, *few]), resolve=True)
     data = assembly.build_data(config)
     module = assembly.build_module(config, data.facts, trainable=False).eval()
+    if config["channels_last"] is True:
+        module.network.to(memory_format=torch.channels_last)
     data.batch_type = module.batch_type
     return module, next(iter(BatchLoader(data.samples("test"), data.batch_type, batch_size=pictures)))
 

@@ -55,7 +55,8 @@ class AttentionLstm(Captioner):
     def read(self, seen: Seen) -> tuple[Memory, State]:
         mean = seen.tokens.sum(1) / seen.there.sum(1, keepdim=True)
         hidden, cell = self.start(mean).tanh().chunk(2, dim=-1)
-        return (seen.tokens, exponential(self.of_places(seen.tokens)), ~seen.there), (hidden, cell)
+        barred = torch.zeros_like(seen.tokens[..., 0]).masked_fill(~seen.there, -torch.inf)
+        return (seen.tokens, exponential(self.of_places(seen.tokens)), barred), (hidden, cell)
 
     def step(self, memory: Memory, words: Tensor, state: State) -> Step:
         word = self.dropout(self.words(words))
@@ -65,10 +66,10 @@ class AttentionLstm(Captioner):
     def _moved(self, memory: Memory, word: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
         """After the vectors of words [B, K, E]: what is looked at [B, K, C], where [B, K, P], and the next
         state."""
-        tokens, places, nothing = memory
+        tokens, places, barred = memory  # minus infinity where nothing is
         hidden, cell = state
         found = fits(places, exponential(self.of_state(hidden)), self.weigh.weight[0])
-        maps = found.masked_fill(nothing[:, None], -torch.inf).softmax(-1)
+        maps = (found + barred[:, None]).softmax(-1)
         seen = self.gate(hidden).sigmoid() * (maps @ tokens)
         rows = (torch.cat((word, seen), dim=-1), hidden, cell)
         given, *before = (part.flatten(0, 1) for part in rows)
