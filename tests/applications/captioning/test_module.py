@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from vision_apps.applications.captioning.attention_lstm import AttentionLstm
-from vision_apps.applications.captioning.module import Captioning, some_references
+from vision_apps.applications.captioning.module import Captioning
+from vision_apps.applications.captioning.references import some_references
 from vision_apps.applications.captioning.types import CaptionBatch, CaptionInputs
 from vision_apps.core import ranks
 from vision_apps.core.errors import ConfigError

@@ -12,19 +12,20 @@ from torchmetrics import MetricCollection
 
 from vision_apps.applications.captioning import document_frequencies as frequencies_file
 from vision_apps.applications.captioning import java_metrics as java
-from vision_apps.applications.captioning.beam import STRONGEST, Next, State, beam_search
-from vision_apps.applications.captioning.captioner import Captioner, Seen, Step
+from vision_apps.applications.captioning import settings
+from vision_apps.applications.captioning.captioner import Captioner, Seen, State, Step
 from vision_apps.applications.captioning.cider import Frequencies
+from vision_apps.applications.captioning.examples import example_batch
 from vision_apps.applications.captioning.exporting import CaptionExport
-from vision_apps.applications.captioning.losses import TARGETS, Target, caption_losses
+from vision_apps.applications.captioning.losses import Target, caption_losses
 from vision_apps.applications.captioning.metrics import CaptionMetrics, commonest, told
 from vision_apps.applications.captioning.pointing import named_classes
 from vision_apps.applications.captioning.presentation import CaptionPresentation
+from vision_apps.applications.captioning.references import some_references
 from vision_apps.applications.captioning.region_inputs import (
     NO_REGIONS,
     REGION_WORDS,
     encoded,
-    example_regions,
     restored,
     size_of,
 )
@@ -32,6 +33,7 @@ from vision_apps.applications.captioning.reranking.chooser import CaptionChooser
 from vision_apps.applications.captioning.reranking.ranker import Ranker
 from vision_apps.applications.captioning.reranking.scorer import Scorer
 from vision_apps.applications.captioning.rouge_l import rouge_l
+from vision_apps.applications.captioning.searching import as_answer, searched
 from vision_apps.applications.captioning.self_critical import Drawn, draw, known_of, self_critical_losses
 from vision_apps.applications.captioning.types import (
     CaptionAnswer,
@@ -44,7 +46,7 @@ from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import DataError, require_no
 from vision_apps.core.losses import Part
 from vision_apps.core.module import VisionModule
-from vision_apps.data.captions.words import END, PAST, SPECIAL, UNKNOWN
+from vision_apps.data.captions.words import PAST
 from vision_apps.data.detector import RegionDetector
 from vision_apps.data.resizing import ResizeMode, resize_boxes, resize_picture
 from vision_apps.networks.grid_features import evaluating
@@ -122,48 +124,19 @@ class Captioning(VisionModule[CaptionBatch, CaptionInputs, CaptionOutputs | Draw
         scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
     ) -> None:
         super().__init__(network, optimizer, scheduler)
-        problems = []
-        if tuple(vocabulary[: len(SPECIAL)]) != SPECIAL or len(vocabulary) == len(SPECIAL):
-            problems.append(
-                f"module.vocabulary: begins with {list(vocabulary[:4])}; expected {list(SPECIAL)} and then "
-                "at least one word"
-            )
-        counts = {"max_words": max_words, "references_per_step": references_per_step}
-        problems += [
-            f"module.{name}: {n}; expected at least 1"
-            for name, n in counts.items()
-            if n is not None and n < 1
+        given = {
+            "label_smoothing": label_smoothing,
+            "scheduled_sampling": scheduled_sampling,
+            "alpha_c": alpha_c,
+            **{f"rerank.{name}.loss": scorer.learned for name, scorer in rerank.items() if scorer},
+        }
+        problems = [
+            *settings.of_vocabulary(vocabulary),
+            *settings.of_counts(max_words, references_per_step, beam_width, best),
+            *settings.of_weights(given, length_penalty, alpha_target),
+            *settings.of_self_critical(self_critical, given),
+            *java.problems(java_metrics),
         ]
-        if not 1 <= best <= beam_width:
-            problems.append(
-                f"module.best: {best} of module.beam_width={beam_width}; expected 1 to module.beam_width, as "
-                f"in module.best={max(1, beam_width)}"
-            )
-        for name, value, most in (("length_penalty", length_penalty, STRONGEST), ("alpha_c", alpha_c, 1e6)):
-            if not 0 <= value <= most:
-                problems.append(f"module.{name}: {value}; expected 0 to {most:g}")
-        shares = {"label_smoothing": label_smoothing, "scheduled_sampling": scheduled_sampling}
-        problems += [
-            f"module.{name}: {value}; expected at least 0 and below 1"
-            for name, value in shares.items()
-            if not 0 <= value < 1
-        ]
-        problems += java.problems(java_metrics)
-        if alpha_target not in TARGETS:
-            problems.append(f"module.alpha_target: {alpha_target!r}; expected {' or '.join(TARGETS)}")
-        if self_critical < 0:
-            problems.append(
-                f"module.self_critical: {self_critical}; expected how many captions to draw of a picture, "
-                "or 0 to teach true ones"
-            )
-        if self_critical:
-            learned = {f"rerank.{name}.loss": scorer.learned for name, scorer in rerank.items() if scorer}
-            problems += [
-                f"module.{name}: {value} is of teaching true captions, and module.self_critical="
-                f"{self_critical} learns from drawn ones; module.{name}=0"
-                for name, value in {**shares, "alpha_c": alpha_c, **learned}.items()
-                if value
-            ]
         require_no(problems)
         self.vocabulary = list(vocabulary)
         self.length = max_words + 1  # the end too
@@ -223,29 +196,9 @@ class Captioning(VisionModule[CaptionBatch, CaptionInputs, CaptionOutputs | Draw
         return restored(answer, inputs.images, self.size, self.resize_mode)
 
     def _searched(self, seen: Seen, width: int | None = None, best: int | None = None) -> CaptionAnswer:
-        def step(words: Tensor, state: State, *memory: Tensor) -> Next:
-            told = self.network.step(memory, words, state)
-            return Next(told.logits.float().log_softmax(-1), told.maps.float(), told.state)
-
-        memory, state = self.network.read(seen)
-        found = beam_search(
-            step,
-            state,
-            memory,
-            width=width or self.beam_width,
-            best=best or self.best,
-            length=self.length,
-            end=END,
-            barred=(PAST, UNKNOWN),
-            length_penalty=self.length_penalty,
-        )
-        found = self.rerank(found, seen)
-        places = seen.size[0] * seen.size[1]
-        maps = found.maps[..., :places].unflatten(-1, seen.size)
-        answer = CaptionAnswer(found.words, found.log_probabilities, maps)
-        if seen.regions is None:
-            return answer
-        return answer._replace(region_boxes=seen.regions, region_weights=found.maps[..., places:])
+        width, best = width or self.beam_width, best or self.best
+        found = searched(self.network, seen, width, best, self.length, self.length_penalty)
+        return as_answer(self.rerank(found, seen), seen)
 
     # ---- learning and measuring ----------------------------------------------------------------------------
 
@@ -362,30 +315,4 @@ class Captioning(VisionModule[CaptionBatch, CaptionInputs, CaptionOutputs | Draw
         }
 
     def example(self) -> CaptionBatch:
-        """Noise, with two captions of the first words and with one; two regions and one."""
-        images = torch.randint(256, (2, 3, *self.size), dtype=torch.uint8, device=self.device)
-        first, last = len(SPECIAL), len(self.vocabulary) - 1
-        captions = torch.tensor([[[first, last, END], [first, END, PAST]], [[last, END, PAST], [PAST] * 3]])
-        text = torch.frombuffer(bytearray(self.vocabulary[first].encode()), dtype=torch.uint8)
-        references = torch.zeros(2, 2, len(text), dtype=torch.uint8)
-        references[0, 0] = references[1, 0] = text
-        batch = CaptionBatch(images, captions.to(self.device), references.to(self.device))
-        if self.network.looked_at == "grid":
-            return batch
-        boxes, features = example_regions(self.size, self.network.region_width, self.device)
-        return batch._replace(regions=boxes, region_features=features)
-
-
-def some_references(captions: Tensor, count: int) -> Tensor:
-    """Of each picture ``count`` captions that are drawn, or all where it has fewer.
-
-    Args:
-        captions: int64 [B, R, L]; rows of zeros are none.
-
-    Returns:
-        int64 [B, min(count, R), L].
-    """
-    there = captions.any(-1).to(torch.float32)
-    places = draws.uniform(len(captions), captions.shape[1]).to(captions.device)
-    rows = (places + there).topk(min(count, captions.shape[1]), dim=1).indices
-    return captions.gather(1, rows[..., None].expand(-1, -1, captions.shape[2]))
+        return example_batch(self.network, self.vocabulary, self.size, self.device)
