@@ -141,7 +141,7 @@ def prepared(
     data.batch_type = module.batch_type
     if not trained:
         learned = starting.backbone_has_learned(module, taken)
-        module.chosen = fine_tuning.settle(config, learned, module.backbone_share)
+        module.chosen = fine_tuning.settle(config, learned, module.backbone_share, module.kept)
         found += [*data.obstacles(), *fine_tuning.obstacles(config, learned)]
     module.rates = fine_tuning.rates(config.get("optimizer"))
     if not trained and module.prepare_samples:

@@ -170,6 +170,12 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
         """How many training samples ``prepare`` needs."""
         return 0
 
+    @property
+    def kept(self) -> Sequence[str]:
+        """Parts of the network that ``freeze=auto`` keeps as ``prepare`` leaves them, because so few samples
+        would only spoil them."""
+        return ()
+
     def prepare(self, batch: BatchT) -> None:
         """Take from a batch of ``prepare_samples`` training samples what is measured and not learned, once
         before a new run."""

@@ -10,6 +10,7 @@ from vision_apps.applications.classification.imprinting import imprinted
 from vision_apps.applications.classification.module import Classification
 from vision_apps.applications.classification.types import LabelBatch
 from vision_apps.applications.classification.zoo import ZooNetwork
+from vision_apps.core.config.fine_tuning import settle, shares
 
 SIDE = 4
 
@@ -95,3 +96,22 @@ def test_published_weights_start_from_the_means_and_random_numbers_do_not() -> N
         features = module.network.backbone(module._pixels(images))
     expected = imprinted(features, batch.labels, 3)
     torch.testing.assert_close(module.network.head.weight, expected)
+
+
+def test_few_pictures_a_class_leave_the_means_as_they_are() -> None:
+    module = application("a file")
+    assert module.kept == [], "how many there are is not known"
+    for counts, expected in (([2, 2, 4], ["head"]), ([3, 3, 3], []), ([1, 7, 1], [])):
+        module.class_counts = counts
+        assert module.kept == expected
+    plain = application("random numbers")
+    plain.class_counts = [1, 1, 1]
+    assert plain.kept == []
+
+
+def test_a_run_of_few_pictures_keeps_its_last_layer() -> None:
+    for asked, kept, frozen in (("auto", ["head"], ["head"]), ("auto", [], None), (None, ["head"], None)):
+        config = {"freeze": asked, "batch_norm": "batch"}
+        chosen = settle(config, True, 0.1, kept)
+        assert config["freeze"] == frozen and ("freeze" in chosen) == bool(frozen and asked)
+    assert shares("auto") == {}

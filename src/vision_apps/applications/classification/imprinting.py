@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 IMPRINTED = 500  # training pictures that the means are taken of
+FEW = 3  # training pictures of a class on average, below which learning is not better than the means
 _CONFIDENCE = 0.9  # of a picture of typical distance from the means
 
 

@@ -15,12 +15,12 @@ from torchmetrics.classification import (
     MulticlassF1Score,
 )
 
-from vision_apps.applications.classification.imprinting import IMPRINTED
+from vision_apps.applications.classification.imprinting import FEW, IMPRINTED
 from vision_apps.applications.classification.presentation import ClassPresentation
 from vision_apps.applications.classification.squares import SquareInput
 from vision_apps.applications.classification.types import ClassAnswer, LabelBatch, hard
 from vision_apps.applications.classification.weights import class_weights as weights_of_classes
-from vision_apps.applications.classification.zoo import ZooNetwork
+from vision_apps.applications.classification.zoo import HEAD, ZooNetwork
 from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.errors import require_no
 from vision_apps.core.exportable import Exportable
@@ -113,6 +113,11 @@ class Classification(SquareInput, VisionModule[LabelBatch, ImageInputs, Logits, 
             cast(ZooNetwork, self.network).imprint(parts, hard(batch.labels))
         else:
             super().prepare(batch)
+
+    @property
+    def kept(self) -> Sequence[str]:
+        few = self.class_counts is not None and sum(self.class_counts) < FEW * self.num_classes
+        return [HEAD] if self._imprints and few else []
 
     @property
     def _imprints(self) -> bool:

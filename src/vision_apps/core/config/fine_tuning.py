@@ -1,13 +1,13 @@
 """The keys with which a run builds on what is known: ``init``, ``freeze``, ``batch_norm``, and the backbone's
 own rates."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.plain import Config
 
-AUTO, FIXED, BATCH = "auto", "fixed", "batch"  # words of batch_norm
+AUTO, FIXED, BATCH = "auto", "fixed", "batch"  # words of batch_norm; the first also of freeze
 BACKBONE = "backbone"  # the part of a network that has its own rates
 BACKBONE_LR = "optimizer.backbone_lr"
 
@@ -40,14 +40,19 @@ def slower(lr: float, share: float) -> float:
     return float(f"{lr * share:.12g}")  # as one would write it: 0.0003, not 0.00030000000000000003
 
 
-def settle(config: Config, learned: bool, share: float) -> Config:
+def settle(config: Config, learned: bool, share: float, kept: Sequence[str] = ()) -> Config:
     """Replace each ``auto`` of what a backbone does that has ``learned`` before, or has not; returns what was
     chosen for one that has, by dotted key. `ConfigError` where statistics are to be kept that nobody has.
 
     Args:
         share: of the head's rate, for a backbone that has learned.
+        kept: parts that too few samples would only spoil.
     """
     optimizer, chosen = config.get("optimizer") or {}, {}
+    if config.get("freeze") == AUTO:
+        config["freeze"] = list(kept) or None
+        if kept:
+            chosen["freeze"] = config["freeze"]
     if config.get("batch_norm") == AUTO:
         chosen["batch_norm"] = config["batch_norm"] = FIXED if learned else BATCH
     elif config.get("batch_norm") == FIXED and not learned:
@@ -85,8 +90,8 @@ def without_rates(optimizer: Config) -> Config:
 
 def shares(freeze: Any) -> dict[str, float]:
     """The part of a network to the share of the run in which it is frozen, of ``freeze`` in any of its forms:
-    null, a name, names, or names with shares."""
-    if freeze is None:
+    null, a name, names, or names with shares. ``auto`` is settled before anything is frozen."""
+    if freeze in (None, AUTO):
         return {}
     if isinstance(freeze, dict):
         return dict(freeze)
