@@ -19,11 +19,14 @@ processor time, which other work on the machine hardly moves, with that of wall 
 import argparse
 import platform
 import statistics
-from collections.abc import Sequence
+import time
+import timeit
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from omegaconf import OmegaConf
+from torch.utils.flop_counter import FlopCounterMode
 
 from timing.turns import Turns
 from vision_apps.core.hardware import keep_freed_memory
@@ -130,6 +133,23 @@ def captions(words: Sequence[str], pictures: int, rounds: int) -> None:
     table("searched alone", pictures, Turns({
         "together": lambda: search(seen[0]), "one by one": lambda: search(*seen[1:]),
     }, rounds))  # fmt: skip
+    with torch.no_grad():
+        least("the backbone", lambda: module._seen(inputs), pictures)
+        least("the search", lambda: module._searched(seen[0]), pictures)
+
+
+def least(what: str, run: Callable[[], object], pictures: int) -> None:
+    """Print how long the products of matrices and convolutions of a picture would take at the speed of one
+    large product: what no batch can save."""
+    with FlopCounterMode(display=False) as counter:
+        run()
+    work = counter.get_total_flops() / pictures
+    matrix = torch.rand(1024, 1024)
+    seconds = min(timeit.repeat(lambda: matrix @ matrix, number=1, repeat=20, timer=time.process_time))
+    speed = 2 * 1024**3 / seconds
+    print(
+        f"    {what} of a picture: {work / 1e6:.0f} million operations, {1e3 * work / speed:.2f} ms at least"
+    )
 
 
 def table(done: str, count: int, turns: Turns) -> None:
