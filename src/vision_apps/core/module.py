@@ -171,10 +171,10 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
         return 0
 
     @property
-    def kept(self) -> Sequence[str]:
-        """Parts of the network that ``freeze=auto`` keeps as ``prepare`` leaves them, because so few samples
-        would only spoil them."""
-        return ()
+    def kept(self) -> str | None:
+        """The part of the network that ``freeze=auto`` keeps as ``prepare`` leaves it, because so few samples
+        would only spoil it."""
+        return None
 
     def prepare(self, batch: BatchT) -> None:
         """Take from a batch of ``prepare_samples`` training samples what is measured and not learned, once

@@ -115,9 +115,9 @@ class Classification(SquareInput, VisionModule[LabelBatch, ImageInputs, Logits, 
             super().prepare(batch)
 
     @property
-    def kept(self) -> Sequence[str]:
+    def kept(self) -> str | None:
         few = self.class_counts is not None and sum(self.class_counts) < FEW * self.num_classes
-        return [HEAD] if self._imprints and few else []
+        return HEAD if self._imprints and few else None
 
     @property
     def _imprints(self) -> bool:

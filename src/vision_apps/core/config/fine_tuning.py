@@ -1,7 +1,7 @@
 """The keys with which a run builds on what is known: ``init``, ``freeze``, ``batch_norm``, and the backbone's
 own rates."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from vision_apps.core.errors import ConfigError
@@ -40,19 +40,19 @@ def slower(lr: float, share: float) -> float:
     return float(f"{lr * share:.12g}")  # as one would write it: 0.0003, not 0.00030000000000000003
 
 
-def settle(config: Config, learned: bool, share: float, kept: Sequence[str] = ()) -> Config:
+def settle(config: Config, learned: bool, share: float, kept: str | None = None) -> Config:
     """Replace each ``auto`` of what a backbone does that has ``learned`` before, or has not; returns what was
     chosen for one that has, by dotted key. `ConfigError` where statistics are to be kept that nobody has.
 
     Args:
         share: of the head's rate, for a backbone that has learned.
-        kept: parts that too few samples would only spoil.
+        kept: the part that too few samples would only spoil.
     """
     optimizer, chosen = config.get("optimizer") or {}, {}
     if config.get("freeze") == AUTO:
-        config["freeze"] = list(kept) or None
+        config["freeze"] = kept
         if kept:
-            chosen["freeze"] = config["freeze"]
+            chosen["freeze"] = kept
     if config.get("batch_norm") == AUTO:
         chosen["batch_norm"] = config["batch_norm"] = FIXED if learned else BATCH
     elif config.get("batch_norm") == FIXED and not learned:
