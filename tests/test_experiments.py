@@ -39,6 +39,17 @@ def test_an_experiment_writes_its_table_and_picture(
 
 
 @pytest.mark.slow
+def test_the_ways_to_imitate_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = script("navigation_imitation", monkeypatch, tmp_path)
+    monkeypatch.setattr(experiment, "SEEDS", (0, 1))
+    monkeypatch.setattr(sys, "argv", ["run.py", *SMALLEST, *WORLD])
+    experiment.main()
+    lines = (tmp_path / "table.md").read_text().splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["cloning", "student", "dagger"]
+    assert (tmp_path / "curves.png").is_file()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("data", ["scenes", "bccd"])
 def test_the_detectors_are_compared(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = script("detectors", monkeypatch, tmp_path)

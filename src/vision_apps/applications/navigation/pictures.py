@@ -11,6 +11,7 @@ from vision_apps.core.pictures import from_pil, scaled, shortened, to_pil
 
 SIDE = 256  # px of the map's longer side
 STEP, ACTION, MOST_WORD = 18, 88, 90  # px of a step's row, of the name of an action, of a long word
+MOST_STEPS = 20  # rows: who never stops takes hundreds of steps
 TABLE = 760  # px of words beside each other; more of them begin anew below
 WAY, HERE, GOAL, INK, HEED = (214, 60, 48), (30, 100, 200), (43, 160, 80), (33, 37, 41), (31, 119, 180)
 
@@ -24,7 +25,7 @@ def way(
     goals: Tensor | None = None,
 ) -> Tensor:
     """A map uint8 [3, h, w] with a way through ``points`` float [n, 2], x and y in px of it, and beside it a
-    row for each action with how much it heeded each word: uint8 [3, H, W].
+    row for each of the first actions with how much it heeded each word: uint8 [3, H, W].
 
     Args:
         attention: float [T, L], at least 0.
@@ -35,7 +36,8 @@ def way(
     font = ImageFont.load_default(size=11)
     widths = [min(MOST_WORD, ceil(font.getlength(word)) + 10) for word in words]
     tables = _beside(widths)
-    height = STEP * (len(actions) + 1) + 8
+    shown, more = actions[:MOST_STEPS], len(actions) - MOST_STEPS
+    height = STEP * (len(shown) + 1 + (more > 0)) + 8
     room = max((sum(widths[first:last]) for first, last in tables), default=0)
     size = (chart.width + ACTION + room + 16, max(chart.height, height * max(1, len(tables))))
     page = Image.new("RGB", size, PAPER)
@@ -43,12 +45,14 @@ def way(
     pen, left = ImageDraw.Draw(page), chart.width + 8
     for number, (first, last) in enumerate(tables or [(0, 0)]):
         upper = height * number + 4
-        for row, action in enumerate(actions, 1):
+        if more > 0:
+            pen.text((left, upper + STEP * (len(shown) + 1) + 2), f"and {more} more", INK, font)
+        for row, action in enumerate(shown, 1):
             pen.text((left, upper + STEP * row + 2), shortened(str(action), font, ACTION - 4), INK, font)
         start = left + ACTION
         for column in range(first, last):
             pen.text((start, upper), shortened(words[column], font, MOST_WORD), INK, font)
-            for row in range(len(actions)):
+            for row in range(len(shown)):
                 share = float(attention[row, column])
                 shade = tuple(round(255 + (ink - 255) * share) for ink in HEED)
                 top = upper + STEP * (row + 1)
