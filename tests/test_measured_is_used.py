@@ -204,11 +204,8 @@ def captioned(out: Path, root: Path, files: dict[Path, Made]) -> dict[str, float
         both = (np.minimum(one, other) * other).sum(2)
         cosines.append(np.divide(both, norms, out=np.zeros_like(both), where=norms > 0) * apart)
         right = np.minimum(found, wanted.max(1))[:, lengths == n].sum()
-        shares.append(right / max(1, found[:, lengths == n].sum()))
-    bleu = {
-        f"bleu{n}": np.exp(np.log(shares[:n]).mean() + brevity) if min(shares[:n]) > 0 else 0.0
-        for n in range(1, 5)
-    }
+        shares.append((right + 1e-15) / (found[:, lengths == n].sum() + 1e-9))  # the trifles of COCO
+    bleu = {f"bleu{n}": np.exp(np.log(shares[:n]).mean() + brevity) for n in range(1, 5)}
     return bleu | {
         "cider": 10 * np.mean(cosines),
         "exact": np.mean([one in own for one, own in zip(said, truth, strict=True)]),
