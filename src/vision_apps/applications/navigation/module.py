@@ -47,15 +47,13 @@ class Navigation(VisionModule[NavigationBatch, NavigationInputs, NavigationOutpu
         vocabulary: of the instructions; the first two are reserved, see `data.questions.words`.
         usual_instruction: told where a picture is given and nothing is said.
         imitation: what the expert is asked about. ``cloning``: the places on its own way; ``student``: those
-        on a
-            way that the agent draws in each step (Anderson et al. 2018, arXiv:1711.07280, section 4.2);
-            ``dagger``: its own, and those where the agent went when it was let walk every few epochs (Ross et
-            al. 2011, arXiv:1011.0686).
+            on a way that the agent draws in each step (Anderson et al. 2018, arXiv:1711.07280, section 4.2);
+            ``dagger``: its own, and those where the agent went when it was let walk every few epochs (Ross
+            et al. 2011, arXiv:1011.0686).
         collect_every: epochs of ``dagger`` between two collections.
         collected: training episodes that each of them walks.
         blind: the agent never sees the ``image``, or never reads the ``instruction``: what is done right then
-        needs
-            neither.
+            needs neither.
     """
 
     headline = ("success", "spl")
