@@ -32,6 +32,7 @@ from unequal import (
     with_boxes,
     with_masks,
     with_questions,
+    with_relations,
 )
 from vision_apps.cli import main
 from vision_apps.core.config import options
@@ -257,6 +258,24 @@ def walked(out: Path, root: Path, files: dict[Path, Made]) -> dict[str, float]:
     }
 
 
+def related(out: Path, root: Path, files: dict[Path, Made]) -> dict[str, float]:
+    """Of the rows: of the surest relations, one of each pair, those that ``rel.json`` has."""
+    rows = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
+    truth = json.loads((root / "rel.json").read_text())
+    names, figures = truth["rel_categories"], {}
+    for k in (2, 10):
+        shares, pooled = [], {number: [] for number in range(len(names))}
+        for row, own in zip(rows, truth["test"].values(), strict=True):
+            told = {(one["subject"], one["object"], one["predicate"]) for one in row["relations"][:k]}
+            found = [(one, other, names[said]) in told for one, other, said in own]
+            for (_, _, said), hit in zip(own, found, strict=True):
+                pooled[said].append(hit)
+            shares += [np.mean(found)] if own else []
+        figures[f"predcls_recall_{k}"] = np.mean(shares)
+        figures[f"predcls_mean_recall_pooled_{k}"] = np.mean([np.mean(own) for own in pooled.values()])
+    return figures
+
+
 class Case(NamedTuple):
     data: str
     write: Callable[[Path], tuple[list[str], dict[Path, Made]]]
@@ -284,6 +303,14 @@ CASES = {
     "classification": Case("folder", in_class_folders, classified),
     "multi_label": Case("csv", in_a_list, labelled),
     "navigation": Case("babyai", seeds, walked, on_disk=False),
+    "scene_graphs": Case(
+        "coco",
+        with_relations,
+        related,
+        ("model=transformer", "module.recall_at=[2,10,20]"),
+        settings=(("module.score_threshold=0", "module.max_relations=100"),),
+        on_disk=False,
+    ),
     "vqa": Case("rows", with_questions, answered, ("model=film",), ("--with", f"question={QUESTION}")),
 }
 
