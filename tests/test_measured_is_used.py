@@ -6,7 +6,7 @@ import contextlib
 import io
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -258,16 +258,29 @@ def walked(out: Path, root: Path, files: dict[Path, Made]) -> dict[str, float]:
     }
 
 
+def iou(one: Sequence[float], other: Sequence[float]) -> float:
+    """Of two boxes x1, y1, x2, y2."""
+    sides = [max(0, min(one[k + 2], other[k + 2]) - max(one[k], other[k])) for k in (0, 1)]
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    return sides[0] * sides[1] / (sum(areas) - sides[0] * sides[1])
+
+
 def related(out: Path, root: Path, files: dict[Path, Made]) -> dict[str, float]:
-    """Of the rows: of the surest relations, one of each pair, those that ``rel.json`` has."""
+    """Of the rows: of the surest relations, one of each pair, those that ``rel.json`` has; of another object
+    of its class that overlaps it by half, one is true as well."""
     rows = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
     truth = json.loads((root / "rel.json").read_text())
     names, figures = truth["rel_categories"], {}
     for k in (2, 10):
         shares, pooled = [], {number: [] for number in range(len(names))}
         for row, own in zip(rows, truth["test"].values(), strict=True):
-            told = {(one["subject"], one["object"], one["predicate"]) for one in row["relations"][:k]}
-            found = [(one, other, names[said]) in told for one, other, said in own]
+            things = [(thing["class"], thing["box"]) for thing in row["objects"]]
+            alike = [[a[0] == b[0] and iou(a[1], b[1]) >= 0.5 for b in things] for a in things]
+            told = [(one["subject"], one["object"], one["predicate"]) for one in row["relations"][:k]]
+            found = [
+                any(alike[one][a] and alike[other][b] and names[said] == word for a, b, word in told)
+                for one, other, said in own
+            ]
             for (_, _, said), hit in zip(own, found, strict=True):
                 pooled[said].append(hit)
             shares += [np.mean(found)] if own else []
