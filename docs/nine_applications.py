@@ -32,7 +32,9 @@ ORDER = ["classification", "colorization", "localization", "detection", "segment
 
 def applications() -> list[str]:
     """Those that have networks of their own."""
-    tasks = {path.stem: yaml.safe_load(path.read_text()) for path in (REPOSITORY / "conf/task").glob("*.yaml")}
+    tasks = {
+        path.stem: yaml.safe_load(path.read_text()) for path in (REPOSITORY / "conf/task").glob("*.yaml")
+    }
     own = sorted(name for name, task in tasks.items() if "models_of" not in task["task"])
     return sorted(own, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
 

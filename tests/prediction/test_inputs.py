@@ -60,12 +60,17 @@ def test_a_list_and_webcams() -> None:
         ("empty", "empty has no pictures or videos: expected a picture (.bmp, .gif, .jpeg, "),
         ("*.jpg", "*.jpg matches no file: expected a picture"),
         ("webcam:x", "webcam:x matches no file"),
+        (
+            "rows.json",
+            "rows.json: neither a picture nor rows; expected a file that ends in .jsonl, with lines",
+        ),
         ("@list.txt", "@list.txt: expected a text file with one input a line"),
         ("@photo.jpg", "@photo.jpg: expected a text file with one input a line"),
     ],
 )
 def test_nothing_there(word: str, what: str) -> None:
     Path("empty").mkdir()
+    Path("rows.json").write_text("[]")
     Path("photo.jpg").write_bytes(b"\xff\xd8\xff\xe0")
     if word == "*.jpg":
         Path("photo.jpg").unlink()

@@ -108,6 +108,11 @@ def _matches(word: str, takes: Takes) -> list[tuple[str, Kind]]:
             f"({', '.join(sorted(video.EXTENSIONS))}), a folder, a pattern such as 'photos/*.jpg', a JSONL "
             "file of rows, or webcam"
         )
+    if other := [p for p in paths if p.suffix.lower() == ".json"]:
+        raise DataError(
+            f"{other[0]}: neither a picture nor rows; expected a file that ends in .jsonl, with lines such "
+            f"as {takes.row}"
+        )
     return [(str(p), "rows" if p.suffix.lower() == ".jsonl" else _kind(p)) for p in paths]
 
 

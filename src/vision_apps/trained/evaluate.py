@@ -13,6 +13,7 @@ from vision_apps.core.config.instantiate import build
 from vision_apps.core.errors import CheckpointError, ConfigError
 from vision_apps.core.module import VisionModule
 from vision_apps.core.picture_log import Pictures
+from vision_apps.core.plain import Config
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.trained import exported
 
@@ -112,7 +113,7 @@ def test(place: str, changes: list[str]) -> dict[str, float]:
     trainer: pl.Trainer = build(
         node,
         logger=False,
-        callbacks=[Pictures(folder=folder.path)],
+        callbacks=[Pictures(folder=folder.path), *_of_application(config, folder)],
         precision=settings.precision,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -128,3 +129,11 @@ def test(place: str, changes: list[str]) -> dict[str, float]:
     folder.write_json("test.json", {"checkpoint": trained.path.name, "changes": changes, **values})
     print(f"test.json and images/ in {folder.path}")
     return values
+
+
+def _of_application(config: Config, folder: RunFolder) -> list[pl.Callback]:
+    """The application's own callbacks. They write into ``folder``, whatever the configuration says, which may
+    be a stranger's."""
+    nodes = [node for node in (config.get("callbacks") or {}).values() if node]
+    own = [node for node in nodes if str(node["_target_"]).startswith("vision_apps.applications.")]
+    return [build(node, folder=str(folder.path)) for node in own]

@@ -83,7 +83,10 @@ def test_from_files_to_results_that_others_score_the_same(kind: str, tmp_path: P
     with Image.open(run / "images" / "test-episodes.gif") as film:
         assert film.n_frames > 6  # of as many episodes, each of which has two and more
 
+    for left in (run / "results.json", run / "images" / "test-episodes.gif"):
+        left.unlink()
     again = evaluate.test(str(run), [])
+    assert (run / "images" / "test-episodes.gif").is_file()
     assert again["test/spl"] == pytest.approx(values["test/spl"])
     assert json.loads((run / "results.json").read_text()) == results
 

@@ -56,6 +56,23 @@ def test_all_protocols_are_answered_in_one_run_and_each_as_alone() -> None:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize(("most", "expected"), [(8, 2), (256, 12)])
+def test_of_a_picture_no_more_related_pairs_are_learned_from_than_their_share(
+    most: int, expected: int
+) -> None:
+    net = module(taught_pairs=most, foreground=0.25).train()
+    pairs = [(one, other, 0) for one in range(4) for other in range(4) if one != other]
+    one = net.example()
+    batch = SceneGraphBatch(
+        *(one.images[:1], torch.tensor([[[0.0, 0, 20, 20]] * 4]), torch.zeros(1, 4, dtype=torch.int64)),
+        *(torch.zeros(1, 4, dtype=torch.bool), one.sizes[:1], torch.tensor([pairs])),
+    )
+    seed_batch(0, 0, 0, 0)
+    parts = net.loss(net.training_outputs(batch), batch)
+    assert float(parts["relations"].count) == expected
+
+
+@torch.no_grad()
 def test_the_prior_is_that_of_training_pictures_and_kept_with_the_weights() -> None:
     net, batch = module(), module().example()
     net.prepare(batch)

@@ -47,6 +47,8 @@ def test_relations_that_cannot_be_meant_are_refused_or_counted(
     assert kept.relations.tolist() == [[0, 1, 0]] and len(bad) == 1
     assert "left out 1 relations that cannot be meant" in caplog.text
     assert any(text in line for line in findings({"train": [kept]}, bad, ["on", "by"]))
+    named = {n for kept in clean_boxes(item)[0].relations.tolist() for n in kept[:2]}
+    assert named <= {0, 1, 2}, "whoever looks at the boxes first meets such relations, too"
 
 
 def test_a_relation_that_stands_twice_counts_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,7 @@
 """An agent that sees through its instruction, by FiLM (Perez et al. 2018, arXiv:1709.07871), and remembers by
 a GRU, as the agent of BabyAI (Chevalier-Boisvert et al. 2019, arXiv:1810.08272, appendix A)."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 from vision_apps.applications.navigation.agent import Agent, Decision, Words
 from vision_apps.applications.navigation.types import Observation
 from vision_apps.core.conventions import height_width
+
+_GROUPS = 4  # of the channels of a block, where their number allows it
 
 
 class FilmGru(Agent):
@@ -24,7 +27,7 @@ class FilmGru(Agent):
         width: channels of the maps.
         blocks: that the instruction modulates.
         words: entries of a word's vector.
-        told: width of what is known of each word where it stands, and of their mean.
+        told: width of what is known of each word where it stands, and of their greatest.
         memory: M, units of the recurrent memory.
         dropout: probability of dropping a unit of what was seen.
     """
@@ -49,7 +52,7 @@ class FilmGru(Agent):
         self.reader = nn.Conv1d(words, told, 3, padding=1)  # past the end there are zeros, as outside
         self.cells = nn.Conv2d(3, width, cell, cell)
         self.around = nn.Conv2d(width, width, 3, padding=1)
-        self.modulation = nn.Linear(told, 2 * width * blocks)
+        self.modulation = nn.Sequential(nn.LayerNorm(told), nn.Linear(told, 2 * width * blocks))
         self.blocks = nn.ModuleList(_FilmBlock(width) for _ in range(blocks))
         places = (height // cell) * (columns // cell)
         self.joined = nn.Sequential(nn.Linear(width * places, memory), nn.ReLU(), nn.Dropout(dropout))
@@ -61,8 +64,7 @@ class FilmGru(Agent):
         there = instructions != 0
         vectors = self.reader(self.embedding(instructions).transpose(1, 2)).relu().transpose(1, 2)
         vectors = vectors * there[..., None]
-        count = there.sum(1, keepdim=True).clamp_min(1)
-        return Words(vectors, there, vectors.sum(1) / count)
+        return Words(vectors, there, vectors.amax(1))  # a mean would be the same for most instructions
 
     def see(self, observation: Observation, words: Words) -> tuple[Tensor, ...]:
         assert observation.pixels is not None
@@ -89,7 +91,10 @@ class _FilmBlock(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
+        groups = math.gcd(_GROUPS, width)
+        self.norm = nn.GroupNorm(groups, width)  # of each picture alone
+        self.last_norm = nn.GroupNorm(groups, width, affine=False)  # the instruction scales and shifts it
 
     def forward(self, maps: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-        found = self.second(self.first(maps).relu())
+        found = self.last_norm(self.second(self.norm(self.first(maps)).relu()))
         return maps + (found * (1 + scale[:, :, None, None]) + shift[:, :, None, None]).relu()

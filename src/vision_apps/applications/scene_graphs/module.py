@@ -249,7 +249,8 @@ class SceneGraphs(VisionModule[SceneGraphBatch, SceneGraphInputs, SceneGraphOutp
         if self.training:
             asked = draws.uniform(len(labels)).to(labels.device) >= self.given_classes
             labels = torch.where(there & asked[:, None], self.num_classes, labels)
-        pairs, _ = self._to_learn(batch)
+        pairs, taught = self._to_learn(batch)
+        pairs = pairs * taught[..., None]  # of an object with itself nothing is learned
         return self._seen(batch.images, given.boxes, labels, there.to(torch.float32), pairs)
 
     def _to_learn(self, batch: SceneGraphBatch) -> tuple[Tensor, Tensor]:

@@ -173,7 +173,10 @@ def clean(item: Annotation) -> tuple[Annotation, list[BadBox]]:
 
 
 def _renumbered(relations: np.ndarray, keep: np.ndarray) -> np.ndarray:
-    """Those between boxes that are kept, with their numbers among these."""
+    """Those between boxes that are kept, with their numbers among these; none that names a box which there
+    is not."""
+    named = relations[:, :2]
+    relations = relations[((named >= 0) & (named < len(keep))).all(1)]
     numbers = np.where(keep, keep.cumsum() - 1, -1)
     ends = numbers[relations[:, :2]]
     return np.column_stack([ends, relations[:, 2]])[(ends >= 0).all(1)]
