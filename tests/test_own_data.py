@@ -188,9 +188,11 @@ def test_masks_keep_the_test_frames_and_ignore_what_is_unlabelled(
 
 
 def test_small_pictures_keep_their_boxes(
-    shrunk: ModuleType, baselines: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shrunk: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As shares of the picture they are the published ones, in both forms; of a class one is tested on."""
+    import baselines  # beside `prepare`
+
     monkeypatch.setattr(shrunk, "TEST_OF_A_CLASS", 1)
     source = fake_caltech3(tmp_path / "published")
     for name in ("boxes", "objects"):
