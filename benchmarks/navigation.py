@@ -80,7 +80,7 @@ def steps(level: str, episodes: int, rounds: int) -> None:
     module: Any = assembly.build_module(config, data.facts, trainable=False).eval()
     data.batch_type = module.batch_type
     batch = next(iter(BatchLoader(data.samples("test"), data.batch_type, batch_size=episodes)))
-    inputs, agent, world = module.inputs(batch), module.agent, module.world
+    inputs, agent, world = module.inputs(batch), module.network, module.world
     environment = levels.make(level)
     seen_by = RGBImgPartialObsWrapper(environment, tile_size=8)
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from vision_apps.applications.navigation import worlds
-from vision_apps.applications.navigation.imitation import Rollouts
+from vision_apps.applications.navigation import imitation, worlds
+from vision_apps.applications.navigation.imitation import Rollouts, Ways
 from vision_apps.applications.navigation.module import Navigation
 from vision_apps.applications.navigation.path_metrics import evaluate
 from vision_apps.applications.navigation.types import NavigationBatch
@@ -67,6 +67,22 @@ def test_an_episode_does_not_depend_on_who_walks_beside_it(made: tuple[Navigatio
             for left, right in zip(together, alone, strict=True):
                 assert torch.equal(left.actions[number], right.actions[0])
                 assert torch.equal(left.places[number], right.places[0])
+
+
+def test_no_weight_stands_twice_in_a_checkpoint(made: tuple[Navigation, NavigationBatch]) -> None:
+    places = [value.data_ptr() for value in made[0].state_dict().values() if value.numel()]
+    assert len(places) == len({*places})
+
+
+@pytest.mark.parametrize("wrong", ["actions", "labels"])
+def test_ways_with_actions_that_there_are_not_are_refused(wrong: str, tmp_path: Path) -> None:
+    ways = Ways(torch.zeros(2, 16, dtype=torch.uint8), *torch.tensor([[[4, -1]] * 2] * 2))
+    imitation._write(tmp_path, 3, ways)
+    assert torch.equal(imitation._read(tmp_path, 3, 5).actions, ways.actions)
+    for number in (5, -2):
+        imitation._write(tmp_path, 3, ways._replace(**{wrong: torch.tensor([[4, number]] * 2)}))
+        with pytest.raises(RunError, match=r"epoch-0003.npz: cannot be read: it holds actions"):
+            imitation._read(tmp_path, 3, 5)
 
 
 def test_the_expert_arrives_and_who_stops_at_once_does_not(made: tuple[Navigation, NavigationBatch]) -> None:

@@ -87,7 +87,7 @@ class Rollouts:
                 if trainer.is_global_zero:
                     _write(folder, epoch, self._known[epoch])
             else:
-                self._add(epoch, _read(folder, epoch))
+                self._add(epoch, _read(folder, epoch, module.world.actions))
 
     def _add(self, epoch: int, ways: Ways) -> None:
         self._known[epoch] = ways
@@ -150,9 +150,9 @@ def _write(folder: Path, epoch: int, ways: Ways) -> None:
     os.replace(temporary, path)
 
 
-def _read(folder: Path, epoch: int) -> Ways:
-    """`RunError` where it cannot be read: what an agent did then cannot be done again without its weights of
-    then."""
+def _read(folder: Path, epoch: int, actions: int) -> Ways:
+    """What was collected, of so many ``actions`` as there are. `RunError` where it cannot be read: what an
+    agent did then cannot be done again without its weights of then."""
     path = _path(folder, epoch)
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
@@ -162,6 +162,8 @@ def _read(folder: Path, epoch: int) -> Ways:
             raise ValueError("its arrays are not those of rollouts")
         if len(ways.keys) != len(ways.actions) or ways.keys.shape[1:] != (_KEY,):
             raise ValueError("its arrays do not belong together")
+        if any(((part < -1) | (part >= actions)).any() for part in (ways.actions, ways.labels)):
+            raise ValueError("it holds actions that there are not")
     except Exception as error:
         raise RunError(
             f"{path}: cannot be read: {error}\n  The agent's ways of epoch {epoch} are part of the run; go "

@@ -57,6 +57,7 @@ class Navigation(VisionModule[NavigationBatch, NavigationInputs, NavigationOutpu
     """
 
     headline = ("success", "spl")
+    network: Agent
 
     def __init__(
         self,
@@ -93,7 +94,6 @@ class Navigation(VisionModule[NavigationBatch, NavigationInputs, NavigationOutpu
                 "model=navigation_seq2seq or model=navigation_transformer, which look at either"
             )
         require_no(problems)
-        self.agent = network
         self.words = {
             **self.world.words,
             "instruction": "what to do; by default what the episode itself asks for",
@@ -112,7 +112,7 @@ class Navigation(VisionModule[NavigationBatch, NavigationInputs, NavigationOutpu
 
     def encode(self, images: Tensor | None, words: Mapping[str, str]) -> NavigationInputs:
         said = words.get("instruction")
-        memory = torch.zeros(1, self.agent.memory)
+        memory = torch.zeros(1, self.network.memory)
         if images is not None:
             return NavigationInputs(self._told(said or self.usual_instruction), images, memory=memory)
         begun = self.world.begin(words)
@@ -134,7 +134,7 @@ class Navigation(VisionModule[NavigationBatch, NavigationInputs, NavigationOutpu
         return torch.tensor([own])
 
     def inputs(self, batch: NavigationBatch) -> NavigationInputs:
-        memory = self.normalize.mean.new_zeros(len(batch.instructions), self.agent.memory)
+        memory = self.normalize.mean.new_zeros(len(batch.instructions), self.network.memory)
         return NavigationInputs(batch.instructions, batch.images, batch.starts, batch.maps, memory)
 
     def forward(self, inputs: NavigationInputs) -> NavigationAnswer:
@@ -145,7 +145,7 @@ class Navigation(VisionModule[NavigationBatch, NavigationInputs, NavigationOutpu
         assert inputs.memory is not None
         if inputs.starts is None:
             return one_decision(self.first(inputs, blind))
-        decide = deciding(self.agent, inputs.instructions, self.normalize, blind)
+        decide = deciding(self.network, inputs.instructions, self.normalize, blind)
         return walk(self.world, inputs, decide, inputs.memory)
 
     def first(self, inputs: NavigationInputs, blind: str | None) -> Decision:
@@ -154,7 +154,7 @@ class Navigation(VisionModule[NavigationBatch, NavigationInputs, NavigationOutpu
         pixels = resize_picture(inputs.images, self.size, "stretch")[0]
         told = inputs.instructions * 0 if blind == "instruction" else inputs.instructions
         seen = shown(Observation(pixels), self.normalize, blind)
-        decision: Decision = self.agent(seen, told, inputs.memory)
+        decision: Decision = self.network(seen, told, inputs.memory)
         return decision
 
     # ---- learning and measuring ----------------------------------------------------------------------------
@@ -173,7 +173,7 @@ class Navigation(VisionModule[NavigationBatch, NavigationInputs, NavigationOutpu
         return self._on(batch, batch.actions, batch.actions)
 
     def _thinking(self, batch: NavigationBatch) -> tuple[Agent, Tensor, PixelNormalization, str | None]:
-        return self.agent, batch.instructions, self.normalize, self.blind
+        return self.network, batch.instructions, self.normalize, self.blind
 
     def _on(self, batch: NavigationBatch, actions: Tensor, labels: Tensor) -> NavigationOutputs:
         """What the agent thinks on the way of these actions, beside what the expert says there."""
