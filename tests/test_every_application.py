@@ -135,6 +135,12 @@ def test_an_epoch_is_measured_as_if_it_were_the_first(application: str) -> None:
 
 
 @pytest.mark.slow
+def test_no_weight_stands_twice_in_a_checkpoint(assembled: tuple[dict[str, Any], Any, Any, Any]) -> None:
+    places = [tensor.data_ptr() for tensor in assembled[2].state_dict().values() if tensor.numel()]
+    assert len(places) == len({*places})
+
+
+@pytest.mark.slow
 def test_the_example_is_a_batch(assembled: tuple[dict[str, Any], Any, Any, Any]) -> None:
     _, _, module, _ = assembled
     module.train()

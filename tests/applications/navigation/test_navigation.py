@@ -69,11 +69,6 @@ def test_an_episode_does_not_depend_on_who_walks_beside_it(made: tuple[Navigatio
                 assert torch.equal(left.places[number], right.places[0])
 
 
-def test_no_weight_stands_twice_in_a_checkpoint(made: tuple[Navigation, NavigationBatch]) -> None:
-    places = [value.data_ptr() for value in made[0].state_dict().values() if value.numel()]
-    assert len(places) == len({*places})
-
-
 @pytest.mark.parametrize("wrong", ["actions", "labels"])
 def test_ways_with_actions_that_there_are_not_are_refused(wrong: str, tmp_path: Path) -> None:
     ways = Ways(torch.zeros(2, 16, dtype=torch.uint8), *torch.tensor([[[4, -1]] * 2] * 2))

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +57,7 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
     """
 
     headline = ("loss", "above_floor", "auc", "auc_rebalanced", "psnr")
+    network: ColorNetwork
     prior: Tensor
     bins: Tensor
 
@@ -86,19 +86,18 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
         if prior_images < 1:
             problems.append(f"module.prior_images: {prior_images}; expected at least 1")
         require_no(problems)
-        self.color_network = cast(ColorNetwork, network)
         self.image_size = image_size
         self.temperature = temperature
-        self.neighbours = neighbours or self.color_network.neighbours
+        self.neighbours = neighbours or self.network.neighbours
         self.rebalance = rebalance
         self.prior_path = prior
         self.prior_images = prior_images
         self.drop_grey = drop_grey
-        head = self.color_network.head
+        head = self.network.head
         count = head.out_channels if head is not None else 313
         self.presentation = ColorPresentation(self.baselines, count, resize)
         self.exportable = ColorExport(self)
-        if self.color_network.takes_hints:
+        if self.network.takes_hints:
             self.words = {"hints": "known colours as x,y,#rrggbb in pixels, several with spaces in between"}
         self.register_buffer("bins", ab_bins(count), persistent=False)
         self.register_buffer("prior", torch.zeros(count))
@@ -137,7 +136,7 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
         return self.image_size is None or self.image_size % SIZE_MULTIPLE == 0
 
     def training_outputs(self, batch: ColorBatch) -> ColorFeatures:
-        if not self.color_network.takes_hints:
+        if not self.network.takes_hints:
             return self.outputs(self.inputs(batch))
         return self.outputs(ColorInputs(batch.images, *simulate_hints(rgb_to_ab(batch.images))))
 
@@ -153,10 +152,10 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
         size = (images.shape[-2], images.shape[-1])
         entropy = None
         if outputs.ab is not None:
-            ab, stride = outputs.ab, self.color_network.regression_stride
+            ab, stride = outputs.ab, self.network.regression_stride
         else:
             ab, entropies = annealed_mean(*self._head(outputs), self.bins, self.temperature)
-            stride, entropy = self.color_network.stride, entropies.mean((1, 2))
+            stride, entropy = self.network.stride, entropies.mean((1, 2))
         ab = upsample_ab(ab, stride, self._working_size(*size))
         if torch.compiler.is_exporting() or ab.shape[-2:] != images.shape[-2:]:
             ab = interpolate(ab, size=size, mode="bilinear", align_corners=False)
@@ -173,7 +172,7 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
 
     def _head(self, outputs: ColorFeatures) -> tuple[Tensor, Tensor, Tensor]:
         """The features, and weight and bias of the layer that makes logits of them."""
-        head = self.color_network.head
+        head = self.network.head
         assert head is not None and head.bias is not None and outputs.features is not None
         return outputs.features, head.weight, head.bias
 
@@ -183,7 +182,7 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
         """``cross_entropy`` (nat per pixel) is free of weights, so that runs can be compared; ``above_floor``
         is what it lies above the best that is possible, which is known for the generated world."""
         parts: dict[str, Part] = {}
-        network = self.color_network
+        network = self.network
         if outputs.features is not None:
             ab = rgb_to_ab(batch.images, network.stride)
             target = soft_encode(ab, self.neighbours, len(self.bins))
@@ -222,7 +221,7 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
         else:
             # nothing is refused here: the user gave no prior that could be wrong
             images = batch.images.split(64)
-            prior = count_prior(images, self.neighbours, self.color_network.stride, count)
+            prior = count_prior(images, self.neighbours, self.network.stride, count)
         self.prior.copy_(prior)
 
     def check(self, batch: ColorBatch) -> list[str]:
