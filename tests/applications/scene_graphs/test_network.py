@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vision_apps.applications.scene_graphs.context import LstmContext, TransformerContext
-from vision_apps.applications.scene_graphs.network import RelationNetwork, all_pairs
+from vision_apps.applications.scene_graphs.network import RelationNetwork, all_pairs, either_way
 from vision_apps.core.errors import ConfigError
 from vision_apps.networks.backbones import Small
 
@@ -68,6 +68,32 @@ def test_pairs_that_are_asked_for() -> None:
     some = net(pixels(), BOXES, LABELS, pairs)
     torch.testing.assert_close(some.predicates[0], every[0, [6, 1]])
     assert all_pairs(2, torch.device("cpu")).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
+
+
+@pytest.mark.parametrize("most", [1, 4, 9, 20])
+def test_pairs_are_told_in_blocks_as_they_are_together(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    net, pairs = network(), all_pairs(3, torch.device("cpu")).expand(2, -1, -1)
+
+    def told(some: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+        net.zero_grad()
+        found = net(pixels(), BOXES, LABELS, some, wiped=True)
+        assert found.wiped is not None
+        (found.predicates.square().sum() + found.wiped.square().sum()).backward()
+        assert net.around.weight.grad is not None
+        return found.predicates, found.wiped, net.around.weight.grad.clone(), found.pairs
+
+    monkeypatch.setattr("vision_apps.applications.scene_graphs.network.PAIRS_AT_ONCE", 1000)
+    together = told(pairs)
+    monkeypatch.setattr("vision_apps.applications.scene_graphs.network.PAIRS_AT_ONCE", most)
+    for some in (pairs, None):
+        torch.testing.assert_close(told(some), together)
+
+
+def test_pairs_either_way_round() -> None:
+    rows, place = either_way(3, torch.device("cpu"))
+    assert rows.tolist() == [[0, 0], [0, 1], [0, 2], [1, 1], [1, 2], [2, 2]]
+    ordered = all_pairs(3, torch.device("cpu")).sort(dim=1).values
+    assert torch.equal(rows[place], ordered)
 
 
 def test_without_the_sight_of_two_objects_their_classes_and_the_picture_around_are_left() -> None:

@@ -250,8 +250,9 @@ class SceneGraphs(VisionModule[SceneGraphBatch, SceneGraphInputs, SceneGraphOutp
             asked = draws.uniform(len(labels)).to(labels.device) >= self.given_classes
             labels = torch.where(there & asked[:, None], self.num_classes, labels)
         pairs, taught = self._to_learn(batch)
-        pairs = pairs * taught[..., None]  # of an object with itself nothing is learned
-        return self._seen(batch.images, given.boxes, labels, there.to(torch.float32), pairs)
+        # nothing is learned of an object with itself; where all pairs fit they are told as `answer` has them
+        some = None if pairs.shape[1] == labels.shape[1] ** 2 else pairs * taught[..., None]
+        return self._seen(batch.images, given.boxes, labels, there.to(torch.float32), some)
 
     def _to_learn(self, batch: SceneGraphBatch) -> tuple[Tensor, Tensor]:
         there = present(self.inputs_of(batch, "sgcls").box_labels)  # type: ignore[arg-type]

@@ -2,6 +2,8 @@
 et al., CVPR 2018): objects in the context of each other, their classes, the objects with their classes in
 context again, and pairs of these with the picture around both."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
@@ -11,6 +13,8 @@ from vision_apps.applications.scene_graphs.geometry import BETWEEN, PLACE, betwe
 from vision_apps.applications.scene_graphs.types import Told, present
 from vision_apps.core.errors import ConfigError
 from vision_apps.networks.backbones import Backbone
+
+PAIRS_AT_ONCE = 2048  # on a processor: what is read around them is 16 MB with 4 x 4 points and 128 features
 
 
 class RelationNetwork(nn.Module):
@@ -90,17 +94,12 @@ class RelationNetwork(nn.Module):
         logits = self.classes(objects)
         # no network is so sure of a class that it could be given back: the likeliest is as good as given
         named = torch.where(labels == self.num_classes, logits.argmax(-1), labels)
+        ways = [objects, torch.zeros_like(objects)] if wiped else [objects]
+        parts = [self._parts(one, boxes, named) for one in ways]
+        told, *without = self.told_of_pairs(maps, boxes, size, parts, pairs)
         if pairs is None:
             pairs = all_pairs(labels.shape[1], labels.device).expand(labels.shape[0], -1, -1)
-        first, second = (_rows(boxes, pairs[..., side]) for side in (0, 1))
-        around = self.around(box_grid(maps, union(first, second), size, self.points))
-        lie = self.between(between(first, second, size))
-        told = self._related(objects, lie, around, boxes, named, pairs)
-        without = None
-        if wiped:
-            nothing = torch.zeros_like(objects), torch.zeros_like(lie)
-            without = self._related(*nothing, around, boxes, named, pairs)
-        return Told(logits, named, told, pairs, without)
+        return Told(logits, named, told, pairs, *without)
 
     def _joined(self, levels: list[Tensor]) -> Tensor:
         """[B, width, h, w] of the finest level."""
@@ -108,23 +107,94 @@ class RelationNetwork(nn.Module):
         each = [stem(level) for stem, level in zip(self.stems, levels, strict=True)]
         return torch.stack([each[0], *(interpolate(one, finest) for one in each[1:])]).sum(0)
 
-    def _related(
-        self, objects: Tensor, lie: Tensor, around: Tensor, boxes: Tensor, labels: Tensor, pairs: Tensor
-    ) -> Tensor:
-        """Logits [B, P, Q + 1] from objects [B, M, C], how pairs lie to each other and what is around them
-        [B, P, C], and the classes [B, M]."""
-        there = present(labels)
+    def _parts(self, objects: Tensor, boxes: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """What objects [B, M, C] with these boxes and classes bring into pairs, as their subject and as the
+        other one: [B, M, C] each."""
         named = self.relation_norm(objects + self.named(labels.clamp_min(0)))
-        known = self.relation_context(named, boxes, there)
-        subject, other = _rows(self.subject(known), pairs[..., 0]), _rows(self.other(known), pairs[..., 1])
-        predicates: Tensor = self.predicates(self.pair_norm((subject + other) * (1 + around) + lie))
-        return predicates
+        known = self.relation_context(named, boxes, present(labels))
+        return self.subject(known), self.other(known)
+
+    def told_of_pairs(
+        self,
+        maps: Tensor,
+        boxes: Tensor,
+        size: tuple[int, int],
+        parts: Sequence[tuple[Tensor, Tensor]],
+        pairs: Tensor | None = None,
+    ) -> list[Tensor]:
+        """Logits [B, P, Q + 1] of what objects bring into pairs, and likewise of each of the ``parts`` after
+        the first, without how the two lie to each other.
+
+        Args:
+            maps: [B, C, h, w], of pictures of this ``size``, height and width.
+            boxes: in pixels of these, [B, M, 4].
+            parts: of the objects as subjects and as others, [B, M, C] each.
+            pairs: int64 [B, P, 2]; none: all, subject by subject.
+        """
+        B, M = boxes.shape[:2]
+        # what is around two objects is the same from either side: of all pairs it is read once
+        held, place = (pairs, None) if pairs is not None else either_way(M, boxes.device)
+        if pairs is None:
+            pairs, held = all_pairs(M, boxes.device).expand(B, -1, -1), held.expand(B, -1, -1)
+
+        def around(rows: slice, columns: slice) -> list[Tensor]:
+            first, second = _both(boxes[rows], held[rows, columns])
+            return [self.around(box_grid(maps[rows], union(first, second), size, self.points))]
+
+        def told(rows: slice, columns: slice) -> list[Tensor]:
+            own = pairs[rows, columns]
+            near = seen[rows, columns] if place is None else seen[rows][:, place[columns]]
+            lie = self.between(between(*_both(boxes[rows], own), size))
+            found = []
+            for number, (subject, other) in enumerate(parts):
+                both = _rows(subject[rows], own[..., 0]) + _rows(other[rows], own[..., 1])
+                least = both + lie if number == 0 else both
+                found.append(self.predicates(self.pair_norm(torch.addcmul(least, both, near))))
+            return found
+
+        (seen,) = in_blocks(around, B, held.shape[1], boxes.device)
+        return in_blocks(told, B, pairs.shape[1], boxes.device)
+
+
+def in_blocks(
+    told: Callable[[slice, slice], list[Tensor]], pictures: int, pairs: int, device: torch.device
+) -> list[Tensor]:
+    """What is told of these numbers of pictures and pairs of each: [pictures, pairs, ...]. On a processor of
+    some at a time, whose numbers stay in its cache.
+
+    Args:
+        told: of some pictures, and of some pairs of each, in a block.
+    """
+    # a graph holds no loop over a batch of unknown size, and an accelerator wants all at once
+    if torch.compiler.is_compiling() or device.type != "cpu" or pictures * pairs <= PAIRS_AT_ONCE:
+        return told(slice(None), slice(None))
+    columns = [slice(start, start + PAIRS_AT_ONCE) for start in range(0, pairs, PAIRS_AT_ONCE)]
+    step = max(1, PAIRS_AT_ONCE // pairs)
+    blocks = [
+        [told(slice(start, start + step), some) for some in columns] for start in range(0, pictures, step)
+    ]
+    lines = [[torch.cat(parts, 1) for parts in zip(*line, strict=True)] for line in blocks]
+    return [torch.cat(parts) for parts in zip(*lines, strict=True)]
 
 
 def all_pairs(count: int, device: torch.device) -> Tensor:
     """Each of so many rows with each, subject by subject: int64 [count * count, 2]."""
     rows = torch.arange(count, device=device)
     return torch.stack(torch.meshgrid(rows, rows, indexing="ij"), dim=-1).flatten(0, 1)
+
+
+def either_way(count: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The pairs of so many rows whatever their order, each row with itself among them: int64
+    [count * (count + 1) / 2, 2], and where among them each of `all_pairs` is: int64 [count * count]."""
+    rows, columns = torch.triu_indices(count, count, device=device)
+    place = rows.new_zeros(count, count)
+    place[rows, columns] = place[columns, rows] = torch.arange(len(rows), device=device)
+    return torch.stack((rows, columns), dim=-1), place.flatten()
+
+
+def _both(boxes: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
+    """The boxes [B, M, 4] of the subjects and of the objects of pairs int64 [B, P, 2]: [B, P, 4] each."""
+    return _rows(boxes, pairs[..., 0]), _rows(boxes, pairs[..., 1])
 
 
 def _rows(values: Tensor, numbers: Tensor) -> Tensor:

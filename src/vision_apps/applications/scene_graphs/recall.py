@@ -70,17 +70,17 @@ def best(graphs: Graphs, most: int, *, constrained: bool) -> Triplets:
     there = graphs.labels >= 0
     pair = there[:, :, None] & there[:, None, :] & ~torch.eye(M, dtype=torch.bool, device=there.device)
     weight = graphs.scores[:, :, None] * graphs.scores[:, None, :]
-    scores = (weight[..., None] * graphs.predicates).masked_fill(~pair[..., None], -1)
     if constrained:
+        scores = torch.where(pair, weight * graphs.predicates.amax(-1), -1).flatten(1)
+        rows = _first_largest(scores, min(most, scores.shape[1]))
+        likely = graphs.predicates.flatten(1, 2).gather(1, rows[..., None].expand(-1, -1, Q))
         # not max: which of several it takes is not said
-        predicates = (scores == scores.amax(-1, keepdim=True)).int().cumsum(-1).eq(0).sum(-1)
-        numbers = torch.arange(M * M, device=there.device) * Q + predicates.flatten(1)
-        scores = scores.amax(-1).flatten(1)
+        predicates = (likely == likely.amax(-1, keepdim=True)).int().cumsum(-1).eq(0).sum(-1)
+        numbers = rows * Q + predicates
     else:
-        numbers = torch.arange(M * M * Q, device=there.device).expand(B, -1)
-        scores = scores.flatten(1)
-    rows = _first_largest(scores, min(most, scores.shape[1]))
-    numbers, scores = numbers.gather(1, rows), scores.gather(1, rows)
+        scores = torch.where(pair[..., None], weight[..., None] * graphs.predicates, -1).flatten(1)
+        numbers = rows = _first_largest(scores, min(most, scores.shape[1]))
+    scores = scores.gather(1, rows)
     pairs = torch.stack((numbers // (M * Q), numbers // Q % M), dim=-1)
     return Triplets(pairs, numbers % Q, scores)
 
