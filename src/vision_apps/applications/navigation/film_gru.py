@@ -85,11 +85,11 @@ class FilmGru(Agent):
 
 
 class _FilmBlock(nn.Module):
-    """A residual block whose maps are scaled and shifted, around 1 and 0."""
+    """A residual block whose maps are scaled and shifted, around 1 and 0 (Perez et al. 2018, figure 3)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.first = nn.Conv2d(width, width, 1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
         groups = math.gcd(_GROUPS, width)
         self.norm = nn.GroupNorm(groups, width)  # of each picture alone

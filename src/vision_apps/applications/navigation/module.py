@@ -23,7 +23,7 @@ from vision_apps.applications.navigation.types import (
     Observation,
 )
 from vision_apps.applications.navigation.walking import along, deciding, one_decision, shown, walk
-from vision_apps.applications.navigation.world import Followed, follow
+from vision_apps.applications.navigation.world import follow, seen
 from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import DataError, require_no, some
 from vision_apps.core.losses import Part
@@ -52,6 +52,8 @@ class Navigation(VisionModule[NavigationBatch, NavigationInputs, NavigationOutpu
             et al. 2011, arXiv:1011.0686).
         collect_every: epochs of ``dagger`` between two collections.
         collected: training episodes that each of them walks.
+        symmetries: learn each time from another episode that differs in nothing that matters, as a room in
+            the mirror, where the world knows such; see `World.another`.
         blind: the agent never sees the ``image``, or never reads the ``instruction``: what is done right then
             needs neither.
     """
@@ -71,6 +73,7 @@ class Navigation(VisionModule[NavigationBatch, NavigationInputs, NavigationOutpu
         imitation: Imitation = "cloning",
         collect_every: int = 3,
         collected: int = 600,
+        symmetries: bool = True,
         blind: Blind | None = None,
         optimizer: Callable[..., torch.optim.Optimizer] | None = None,
         scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
@@ -103,6 +106,7 @@ class Navigation(VisionModule[NavigationBatch, NavigationInputs, NavigationOutpu
         self.size = height_width(image_size, "module.image_size")
         self.imitation = imitation
         self.rollouts = Rollouts(collect_every, collected) if imitation == "dagger" else None
+        self.symmetries = symmetries
         self.blind = blind
         self.normalize = PixelNormalization(network, mean, std)
         self.presentation = NavigationPresentation(self.world, vocabulary)
@@ -153,8 +157,8 @@ class Navigation(VisionModule[NavigationBatch, NavigationInputs, NavigationOutpu
         assert inputs.images is not None and inputs.memory is not None
         pixels = resize_picture(inputs.images, self.size, "stretch")[0]
         told = inputs.instructions * 0 if blind == "instruction" else inputs.instructions
-        seen = shown(Observation(pixels), self.normalize, blind)
-        decision: Decision = self.network(seen, told, inputs.memory)
+        observation = shown(Observation(pixels), self.normalize, blind)
+        decision: Decision = self.network(observation, told, inputs.memory)
         return decision
 
     # ---- learning and measuring ----------------------------------------------------------------------------
@@ -165,33 +169,46 @@ class Navigation(VisionModule[NavigationBatch, NavigationInputs, NavigationOutpu
         return super().training_step(batch, batch_idx)
 
     def training_outputs(self, batch: NavigationBatch) -> NavigationOutputs:
-        if self.imitation == "student" and batch.starts is not None:
-            own = student(self.world, self.inputs(batch), deciding(*self._thinking(batch)))
-            return self._on(batch, own, self.world.expert(batch, own))
-        if self.rollouts is not None and batch.starts is not None:
-            return self._on(batch, *self.rollouts.drawn(batch))
-        return self._on(batch, batch.actions, batch.actions)
-
-    def _thinking(self, batch: NavigationBatch) -> tuple[Agent, Tensor, PixelNormalization, str | None]:
-        return self.network, batch.instructions, self.normalize, self.blind
-
-    def _on(self, batch: NavigationBatch, actions: Tensor, labels: Tensor) -> NavigationOutputs:
-        """What the agent thinks on the way of these actions, beside what the expert says there."""
+        inputs = self.inputs(batch)
         if batch.starts is None:
+            return self._on(inputs, batch.actions, batch.actions)
+        actions, labels = self._asked(batch, inputs)
+        if self.symmetries:
+            inputs, actions, labels = self.world.another(inputs, actions, labels, self.numbers)
+        return self._on(inputs, actions, labels)
+
+    def _asked(self, batch: NavigationBatch, inputs: NavigationInputs) -> tuple[Tensor, Tensor]:
+        """A way of each episode, and what the expert says on it."""
+        if self.imitation == "student":
+            own = student(self.world, inputs, deciding(*self._thinking(inputs)))
+            return own, self.world.expert(batch, own)
+        if self.rollouts is not None:
+            return self.rollouts.drawn(batch)
+        return batch.actions, batch.actions
+
+    def _thinking(self, inputs: NavigationInputs) -> tuple[Agent, Tensor, PixelNormalization, str | None]:
+        return self.network, inputs.instructions, self.normalize, self.blind
+
+    def _on(self, inputs: NavigationInputs, actions: Tensor, labels: Tensor) -> NavigationOutputs:
+        """What the agent thinks on the way of these actions, beside what the expert says there."""
+        if inputs.starts is None:
+            assert inputs.images is not None
             actions, labels = actions[:, :1], labels[:, :1]
-            pixels = resize_picture(batch.images, self.size, "stretch")[0]
-            followed = Followed([Observation(pixels)], actions[..., None])
+            pixels = resize_picture(inputs.images, self.size, "stretch")[0]
+            observation = Observation(pixels[actions[:, 0] >= 0])
         else:
             longest = max(1, int((actions >= 0).sum(1).max()))
             actions, labels = actions[:, :longest], labels[:, :longest]
-            followed = follow(self.world, self.inputs(batch), actions)
-        agent, instructions, normalize, blind = self._thinking(batch)
-        thought = along(agent, followed, actions >= 0, instructions, normalize, blind)
+            states = follow(self.world, inputs, actions).states
+            observation = seen(self.world, states, actions >= 0)
+        agent, instructions, normalize, blind = self._thinking(inputs)
+        thought = along(agent, observation, actions >= 0, instructions, normalize, blind)
         return NavigationOutputs(thought.logits, labels)
 
     def evaluate(self, batch: NavigationBatch) -> tuple[dict[str, Part], NavigationAnswer]:
-        on_the_experts = self._on(batch, batch.actions, batch.actions)
-        return self.loss(on_the_experts, batch), self(self.inputs(batch))
+        inputs = self.inputs(batch)
+        on_the_experts = self._on(inputs, batch.actions, batch.actions)
+        return self.loss(on_the_experts, batch), self(inputs)
 
     def loss(self, outputs: NavigationOutputs, batch: NavigationBatch) -> dict[str, Part]:
         known = outputs.labels >= 0

@@ -15,8 +15,9 @@ from vision_apps.applications.navigation.types import (
     Observation,
 )
 from vision_apps.applications.navigation.world import Begun, World, follow
+from vision_apps.core import draws
 from vision_apps.core.errors import DataError
-from vision_apps.data.episodes import experts, levels, reading, rooms, tiles
+from vision_apps.data.episodes import experts, levels, reading, rooms, symmetries, tiles
 
 TILE = 16  # px of a cell in drawings
 _AT_ONCE = 4_000_000  # distances that are held in memory at a time
@@ -86,6 +87,29 @@ class RoomsWorld(World[RoomsState]):
         assert batch.starts is not None
         seeds = batch.starts[:, 0].tolist()
         return torch.from_numpy(experts.advised(self.level, seeds, actions.cpu().numpy())).to(actions.device)
+
+    def another(
+        self, inputs: NavigationInputs, actions: Tensor, labels: Tensor, numbers: Mapping[str, int]
+    ) -> tuple[NavigationInputs, Tensor, Tensor]:
+        """Every other room in a mirror, and the colours that instructions know exchanged."""
+        assert inputs.starts is not None and inputs.maps is not None
+        count, device = len(actions), actions.device
+        words = [numbers.get(name, -1) for name in symmetries.COLOR_NAMES]
+        told = torch.tensor([color for color, word in enumerate(words) if word >= 0], dtype=torch.int64)
+        colors = torch.arange(len(words)).repeat(count, 1)
+        colors[:, told] = told[draws.uniform(count, len(told)).argsort(1)]
+        colors = colors.to(device)
+        maps = symmetries.repainted_maps(inputs.maps, colors)
+        instructions = symmetries.repainted_words(inputs.instructions, colors, words)
+        swapped = draws.uniform(count, 1).to(device) < 0.5
+        poses = symmetries.mirrored_poses(inputs.starts[:, 1:], self.width)
+        starts = torch.cat((inputs.starts[:, :1], torch.where(swapped, poses, inputs.starts[:, 1:])), 1)
+        maps = torch.where(swapped[..., None], symmetries.mirrored_maps(maps), maps)
+        actions, labels = (
+            torch.where(swapped, symmetries.mirrored_actions(part), part) for part in (actions, labels)
+        )
+        moved = inputs._replace(instructions=instructions, images=None, starts=starts, maps=maps)
+        return moved, actions, labels
 
     def walks(self, batch: NavigationBatch, answer: NavigationAnswer) -> Walks:
         assert batch.maps is not None and batch.goals is not None

@@ -13,7 +13,7 @@ from vision_apps.applications.navigation.types import (
     NavigationInputs,
     Observation,
 )
-from vision_apps.applications.navigation.world import Followed, World
+from vision_apps.applications.navigation.world import World
 
 Decide = Callable[[Observation, Tensor], Decision]  # from what is seen and remembered to what is done
 Choose = Callable[[Tensor, int], Tensor]  # from logits [B, A] and the number of the step to actions int64 [B]
@@ -115,26 +115,24 @@ class Along(NamedTuple):
 
 def along(
     agent: Agent,
-    followed: Followed,
+    observation: Observation,
     there: Tensor,
     instructions: Tensor,
     normalize: Callable[[Tensor], Tensor],
     blind: str | None = None,
 ) -> Along:
-    """Decide at every place of ways that were followed, all of whose observations are seen at once.
+    """Decide at every place of ways that were followed, all of which are seen at once.
 
     Args:
+        observation: of the N steps that are ``there``, row by row.
         there: bool [B, T], which steps are not past the end; the others are not looked at.
     """
     words = agent.read(instructions * 0 if blind == "instruction" else instructions)
     rows, steps = there.nonzero(as_tuple=True)
-    every = [torch.stack(of, 1)[rows, steps] if of[0] is not None else None for of in _fields(followed)]
-    seen = agent.see(
-        shown(Observation(*every), normalize, blind), type(words)(*(part[rows] for part in words))
-    )
+    found = agent.see(shown(observation, normalize, blind), type(words)(*(part[rows] for part in words)))
     count, length = there.shape
     whole = []
-    for part in seen:  # back to [B, T, ...], zeros past the end
+    for part in found:  # back to [B, T, ...], zeros past the end
         empty = part.new_zeros(count, length, *part.shape[1:])
         whole.append(empty.index_put((rows, steps), part))
     memory = whole[0].new_zeros(count, agent.memory)
@@ -145,8 +143,3 @@ def along(
         logits.append(decision.logits)
         attention.append(decision.attention)
     return Along(torch.stack(logits, 1), torch.stack(attention, 1))
-
-
-def _fields(followed: Followed) -> list[list[Any]]:
-    """Each field of the observations, over the steps."""
-    return [list(values) for values in zip(*followed.observations, strict=True)]

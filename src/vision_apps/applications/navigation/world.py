@@ -1,7 +1,7 @@
 """What an agent acts in, and what becomes of actions that are known before."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -102,6 +102,18 @@ class World(ABC, Generic[StateT]):
         """What the expert would do before each action of episodes in which these were taken, int64 [B, T], -1
         past the end -> int64 [B, T], -1 past the end and where the expert has no advice."""
 
+    def another(
+        self, inputs: NavigationInputs, actions: Tensor, labels: Tensor, numbers: Mapping[str, int]
+    ) -> tuple[NavigationInputs, Tensor, Tensor]:
+        """Episodes that differ from these in nothing that matters, drawn anew, and in them what is done and
+        what would be right. A world that knows none gives what it got.
+
+        Args:
+            actions, labels: int64 [B, T], what is done and what the expert would do; -1 past the end.
+            numbers: of the words of instructions.
+        """
+        return inputs, actions, labels
+
     @abstractmethod
     def walks(self, batch: NavigationBatch, answer: NavigationAnswer) -> Walks:
         """The answer as distances from its goals and its reference path, which is the expert's."""
@@ -110,16 +122,27 @@ class World(ABC, Generic[StateT]):
 class Followed(NamedTuple):
     """Episodes in which given actions were taken."""
 
-    observations: list[Observation]  # T of them, before each action
+    states: list[Any]  # T of them, before each action
     places: Tensor  # int64 [B, T + 1, P]
 
 
 def follow(world: World[Any], inputs: NavigationInputs, actions: Tensor) -> Followed:
     """Take these actions, int64 [B, T]; -1 past the end, where an agent stays."""
     state = world.reset(inputs)
-    observations, places = [], [world.places(state)]
+    states, places = [], [world.places(state)]
     for taken in actions.unbind(1):
-        observations.append(world.observe(state))
+        states.append(state)
         state = world.step(state, taken)
         places.append(world.places(state))
-    return Followed(observations, torch.stack(places, dim=1))
+    return Followed(states, torch.stack(places, dim=1))
+
+
+def seen(world: World[Any], states: Sequence[Any], there: Tensor) -> Observation:
+    """What is seen at those of T steps that are ``there``, bool [B, T]: of N, row by row. The others, past
+    the end of an episode, cost nothing."""
+    rows, steps = there.nonzero(as_tuple=True)
+    parts = (
+        torch.stack(of, 1)[rows, steps] if isinstance(of[0], Tensor) else of[0]
+        for of in zip(*states, strict=True)
+    )
+    return world.observe(type(states[0])(*parts))

@@ -159,7 +159,7 @@ class BabyAi(VisionData):
 
     def _the_same(self) -> Iterator[str]:
         """A small room has few beginnings: seeds that differ may give the same one."""
-        seen = {self._beginnings("train")[n] for n in range(self.counts["train"])}
+        seen = set(self._beginnings("train"))
         for split in SPLITS[1:]:
             if again := sum(one in seen for one in self._beginnings(split)):
                 yield (
