@@ -55,8 +55,9 @@ class Presentation(Generic[BatchT, InputsT, AnswerT]):
         """
         return {}
 
-    def closing_files(self, rows: Iterable[Row]) -> dict[str, bytes]:
-        """What ``predict`` writes about all pictures: content by the path below its folder. ``rows``: as
+    def closing_files(self, rows: Iterable[Row]) -> dict[str, bytes | None]:
+        """What ``predict`` writes about all pictures: content by the path below its folder; none where these
+        rows give no such file, so that one of an earlier call does not stand beside them. ``rows``: as
         `describe` gives them, with ``file``, ``width`` and ``height`` in px. They can be gone through once,
         and are read as they are asked for: there may be a million."""
         return {}

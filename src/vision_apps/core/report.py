@@ -1,7 +1,7 @@
 """What a run says at its start and at its end."""
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers.logger import Logger
@@ -116,8 +116,10 @@ def longer(trainer: pl.Trainer, config: Config) -> str:
 
 
 def takes(module: VisionModule, picture: str = "PICTURE_OR_FOLDER") -> list[str]:
-    """What ``vision-apps predict`` takes after a run of this module, in placeholders."""
-    pictures = [picture] if "images" in module.input_type._fields else []  # type: ignore[attr-defined]
+    """What ``vision-apps predict`` takes after a run of this module, in placeholders; no picture where inputs
+    do without."""
+    inputs: Any = module.input_type
+    pictures = [picture] if {"images"} & {*inputs._fields} - {*inputs._field_defaults} else []
     return pictures + [part for word in module.words for part in ("--with", f"{word}=...")]
 
 

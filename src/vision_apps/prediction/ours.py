@@ -60,6 +60,11 @@ class Ours:
             temporary.unlink(missing_ok=True)
             raise
 
+    def remove(self, name: str) -> None:
+        """Take away what we wrote under this name, if anything."""
+        if self.may_write(name):
+            (self.folder / name).unlink(missing_ok=True)
+
     def rename(self, written: Path, name: str) -> None:
         """Give a complete file its name."""
         self.note(written, name)

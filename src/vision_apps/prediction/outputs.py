@@ -119,7 +119,10 @@ class Outputs:
         """What the application writes about all pictures, for which it reads their rows again."""
         with told(self.target):
             for name, content in self.presentation.closing_files(self._pictures()).items():
-                self._ours.write(self._ours.free(name), content)
+                if content is None:
+                    self._ours.remove(name)
+                else:
+                    self._ours.write(self._ours.free(name), content)
 
     def complete(self, replace: bool) -> None:
         """The rows get their name; if ``replace``, also where those of an earlier call have it."""

@@ -137,8 +137,8 @@ def test_answers_to_numbered_questions_are_written_as_the_challenge_reads_them()
     (row,) = module.presentation.describe(inputs, module(inputs))
     rows = [{**row, "question_id": 7}, row, {**row, "answers": row["answers"] * 2, "question_id": 8}]
     files = module.presentation.closing_files(rows)
-    assert json.loads(files["results.json"]) == [{"question_id": 7, "answer": "disc"}]
-    assert module.presentation.closing_files([row]) == {}
+    assert json.loads(files["results.json"] or "") == [{"question_id": 7, "answer": "disc"}]
+    assert module.presentation.closing_files([row]) == {"results.json": None}
 
 
 # ---- what the network gets ------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ class CaptionPresentation(Presentation[CaptionBatch, CaptionInputs, CaptionAnswe
             rows.append({"caption": captions[0]["caption"] if captions else "", "captions": captions})
         return rows
 
-    def closing_files(self, rows: Iterable[Row]) -> dict[str, bytes]:
+    def closing_files(self, rows: Iterable[Row]) -> dict[str, bytes | None]:
         """``captions.json`` as COCO's evaluation reads results, with the number of each picture that is named
         as COCO's are, and the name of any other."""
         said = {row["file"]: row["caption"] for row in rows}

@@ -90,6 +90,6 @@ class ObjectPresentation(Presentation[DetectionBatch, DetectionInputs, Detection
         height, width = inputs.images.shape[-2:]
         return {f"Annotations/{name}.xml": to_xml(file, width, height, objects)}
 
-    def closing_files(self, rows: Iterable[Row]) -> dict[str, bytes]:
+    def closing_files(self, rows: Iterable[Row]) -> dict[str, bytes | None]:
         """A COCO annotation file about all pictures, with scores."""
         return {"annotations.json": to_json(rows, self.class_names)}

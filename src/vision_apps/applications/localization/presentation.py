@@ -56,7 +56,7 @@ class BoxPresentation(Presentation[LocalizationBatch, ImageInputs, LocalizationA
         height, width = inputs.images.shape[-2:]
         return {f"Annotations/{name}.xml": to_xml(file, width, height, _objects(row))}
 
-    def closing_files(self, rows: Iterable[Row]) -> dict[str, bytes]:
+    def closing_files(self, rows: Iterable[Row]) -> dict[str, bytes | None]:
         """A COCO annotation file about all pictures, with scores."""
         with_objects = (row | {"objects": _objects(row)} for row in rows)
         return {"annotations.json": to_json(with_objects, self.class_names)}

@@ -54,7 +54,7 @@ class NavigationPresentation(Presentation[NavigationBatch, NavigationInputs, Nav
             return {}
         return {f"films/{name}.gif": gif([film(self.world, self.vocabulary, inputs, answer)])}
 
-    def closing_files(self, rows: Iterable[Row]) -> dict[str, bytes]:
+    def closing_files(self, rows: Iterable[Row]) -> dict[str, bytes | None]:
         """``results.json`` as R2R's evaluation reads it, of the rows with an ``instr_id`` and a
         ``trajectory``; nothing where there are none."""
         results = [
@@ -62,7 +62,7 @@ class NavigationPresentation(Presentation[NavigationBatch, NavigationInputs, Nav
             for row in rows
             if "instr_id" in row and "trajectory" in row
         ]
-        return {"results.json": json.dumps(results).encode()} if results else {}
+        return {"results.json": json.dumps(results).encode() if results else None}
 
     def describe(self, inputs: NavigationInputs, answer: NavigationAnswer) -> list[Row]:
         """``told`` the instruction as it was read, with ``unknown_words`` where there are any; ``actions``

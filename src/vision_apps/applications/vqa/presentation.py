@@ -82,7 +82,7 @@ class VqaPresentation(Presentation[VqaBatch, VqaInputs, VqaAnswer]):
             rows.append({**first, "answers": answers})
         return rows
 
-    def closing_files(self, rows: Iterable[Row]) -> dict[str, bytes]:
+    def closing_files(self, rows: Iterable[Row]) -> dict[str, bytes | None]:
         """``results.json`` as the server of the VQA challenge reads it, of the rows with one question and its
         ``question_id``; nothing where there are none."""
         results = [
@@ -90,7 +90,7 @@ class VqaPresentation(Presentation[VqaBatch, VqaInputs, VqaAnswer]):
             for row in rows
             if "question_id" in row and len(row["answers"]) == 1
         ]
-        return {"results.json": json.dumps(results, ensure_ascii=False).encode()} if results else {}
+        return {"results.json": json.dumps(results, ensure_ascii=False).encode() if results else None}
 
     def _answer(self, question: list[int], best: list[float], numbers: list[int]) -> dict[str, Any]:
         top = [
