@@ -185,11 +185,10 @@ def test_a_file_about_all_does_not_outlive_them(run: Path, monkeypatch: pytest.M
         return {"dark.json": b"" if "dark" in str(list(rows)) else None}
 
     monkeypatch.setattr(ToyPresentation, "closing_files", closing)
-    for changed in (False, True):
+    for by_hand in (False, True):
         written = predict(str(run), [picture("dark.png", 10)], "out") / "dark.json"
-        assert written.write_text("by hand") if changed else written.is_file()
-        predict(str(run), [picture("light.png", 200)], "out")
-        assert written.exists() == changed
+        assert written.write_text("mine") if by_hand else written.is_file()
+        assert (predict(str(run), [picture("light.png", 200)], "out") / "dark.json").exists() == by_hand
 
 
 def test_files_of_someone_else_are_never_overwritten(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
