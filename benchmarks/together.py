@@ -1,6 +1,6 @@
 """How much faster questions are answered by picture, and pictures are captioned in a batch, than one by one.
 
-    python benchmarks/together.py [--rounds 5] [--pictures 64] [--words 'task=vqa model=... ...']
+    python benchmarks/together.py [--rounds 5] [--pictures 64] [--threads 1] [--words 'task=vqa model=... ...']
 
 Questions: those about a picture together, which is looked at once, against as many pictures with a question
 each, in batches as large and one at a time; in evaluation and in training (loss and gradients). Goal: 3 times
@@ -168,12 +168,14 @@ def main() -> None:
     parser.add_argument(
         "--pictures", type=int, default=64, help="to caption; an eighth of them are asked about"
     )
+    parser.add_argument("--threads", type=int, default=1, help="of which one by one makes less use")
     parser.add_argument("--words", action="append", help="one configuration in place of those measured here")
     given = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(given.threads)
     keep_freed_memory()  # as predict has it
 
-    print(f"{platform.processor() or platform.machine()}, 1 thread, torch {torch.__version__}")
+    machine = platform.processor() or platform.machine()
+    print(f"{machine}, {given.threads} thread(s), torch {torch.__version__}")
     for line in given.words or (*VQA, *CAPTIONING):
         print(line, flush=True)
         if "task=vqa" in line.split():

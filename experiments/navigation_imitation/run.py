@@ -27,8 +27,8 @@ RUNS = Path("runs/navigation_imitation")
 WAYS = ("cloning", "student", "dagger")
 SEEDS = (0, 1, 2)
 WORDS = (
-    *("task=navigation", "data.level=GoToLocalS6N3", "data.train_images=1000", "trainer.max_epochs=60"),
-    *("trainer.check_val_every_n_epoch=10", "module.collect_every=10", "module.collected=500"),
+    *("task=navigation", "data.level=GoToLocalS6N3", "data.train_images=1000", "trainer.max_epochs=30"),
+    *("trainer.check_val_every_n_epoch=5", "module.collect_every=5", "module.collected=500"),
 )
 
 
