@@ -9,14 +9,8 @@ from torch import Tensor
 
 from vision_apps.data.episodes.rooms import CODES, COLORS, LEFT, RIGHT, STATES
 
-COLOR_NAMES = (
-    "red",
-    "green",
-    "blue",
-    "purple",
-    "yellow",
-    "grey",
-)  # in instructions, as Minigrid numbers them
+# in instructions, as Minigrid numbers them
+COLOR_NAMES = ("red", "green", "blue", "purple", "yellow", "grey")
 _PAINTED = (4, 5, 6, 7)  # door, key, ball, box: what an instruction may call by its colour
 _WESTWARD = (2, 1, 0, 3)  # each direction in the mirror
 
