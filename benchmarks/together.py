@@ -1,6 +1,6 @@
 """How much faster questions are answered by picture, and pictures are captioned in a batch, than one by one.
 
-    python benchmarks/together.py [--rounds 5] [--pictures 64] [--threads 1] [--words 'task=vqa model=... ...']
+    python benchmarks/together.py [--rounds 5] [--pictures 64] [--threads 1] [--words 'task=vqa model=...']
 
 Questions: those about a picture together, which is looked at once, against as many pictures with a question
 each, in batches as large and one at a time; in evaluation and in training (loss and gradients). Goal: 3 times
