@@ -108,8 +108,9 @@ def figure(found: dict[str, dict[str, list[float]]]) -> None:
 
 
 def main() -> None:
-    train(RUNS / "detection", ["task=detection", "data=detection_related", *small(sys.argv[1:])])
-    for prior in ("frequency", "none"):
+    detection = ["task=detection", "data=detection_related", "model.backbone.fine=true"]
+    train(RUNS / "detection", [*detection, *small(sys.argv[1:])])
+    for prior in ("none", "frequency"):
         for seed in SEEDS:
             words = ["task=scene_graphs", f"data.detector={RUNS / 'detection'}", f"module.prior={prior}"]
             train(folder(prior, seed), [*words, f"seed={seed}", *sys.argv[1:]])

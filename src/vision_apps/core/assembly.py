@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from vision_apps.core import published, starting
+from vision_apps.core import preparation, published, starting
 from vision_apps.core.augmentation import wrapped
 from vision_apps.core.config import fine_tuning
 from vision_apps.core.config.check import accepted
@@ -17,7 +17,6 @@ from vision_apps.core.data import Split, VisionData
 from vision_apps.core.errors import CheckpointError, ConfigError, UserError
 from vision_apps.core.freezing import freeze_for_good
 from vision_apps.core.hardware import depthwise_in_float32
-from vision_apps.core.loader import BatchLoader
 from vision_apps.core.module import VisionModule
 from vision_apps.core.plain import Config
 from vision_apps.core.seeding import seed_everything
@@ -145,15 +144,7 @@ def prepared(
         found += [*data.obstacles(), *fine_tuning.obstacles(config, learned)]
     module.rates = fine_tuning.rates(config.get("optimizer"))
     if not trained and module.prepare_samples:
-        loader = BatchLoader(
-            data.samples("train"),
-            module.batch_type,
-            batch_size=module.prepare_samples,
-            shuffle=True,  # a folder may be sorted by class
-            seed=data.seed,
-            on_corrupt=data.on_corrupt,
-        )
-        batch = next(iter(loader))
+        batch = preparation.batch_of(data, module)
         module.prepare(batch)
         found += module.check(batch)
     module.warnings = found

@@ -23,12 +23,18 @@ class Mark(NamedTuple):
     dashed: bool = False
 
 
-def marked(image: Tensor, marks: Sequence[Mark], caption: str = "") -> Tensor:
+def marked(
+    image: Tensor,
+    marks: Sequence[Mark],
+    caption: str = "",
+    taken: list[tuple[int, int, int, int]] | None = None,
+) -> Tensor:
     """A picture uint8 [3, H, W] with boxes and their texts, the last ones on top: uint8 [3, h, w], whose size
     follows from H and W. Small pictures are enlarged by a whole factor, large ones made smaller.
 
     Args:
         caption: stands in the upper left corner.
+        taken: gets the places of the texts, x1, y1, x2, y2 in pixels of the result.
     """
     page, scale = _sized(image)
     pen = ImageDraw.Draw(page)
@@ -36,7 +42,7 @@ def marked(image: Tensor, marks: Sequence[Mark], caption: str = "") -> Tensor:
     boxes = [_scaled(mark.box, scale, page.size) for mark in marks]
     for mark, box in zip(marks, boxes, strict=True):
         _outline(pen, box, mark)
-    taken: list[tuple[int, int, int, int]] = []
+    taken = [] if taken is None else taken
     for mark, box in zip(reversed(marks), reversed(boxes), strict=True):
         _tag(pen, box, mark, font, page.size, taken)
     if caption:

@@ -43,6 +43,7 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
     input_type: ClassVar[type]
     answer_type: ClassVar[type]
     words: Mapping[str, str] = MappingProxyType({})  # what `predict` takes beside a picture, and its meaning
+    prepare_without: ClassVar[tuple[str, ...]] = ()  # fields that `prepare` and `check` do not look at
     headline: ClassVar[tuple[str, ...]] = ()  # metrics on the progress line; all when empty
     followed: str = "loss"  # the part of the loss that this line tells of training
     backbone_share: ClassVar[float] = 0.1  # of the rate, for a backbone that has learned before
@@ -167,7 +168,7 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
 
     @property
     def prepare_samples(self) -> int:
-        """How many training samples ``prepare`` needs."""
+        """How many training samples ``prepare`` needs, see `preparation.batch_of`."""
         return 0
 
     @property
@@ -178,7 +179,8 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
 
     def prepare(self, batch: BatchT) -> None:
         """Take from a batch of ``prepare_samples`` training samples what is measured and not learned, once
-        before a new run."""
+        before a new run. Fields that are named in ``prepare_without`` may be empty, and then all samples are
+        there."""
 
     def check(self, batch: BatchT) -> list[str]:
         """What the network cannot learn of a training batch, a line each with its share, the key and what

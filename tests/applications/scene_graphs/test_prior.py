@@ -57,6 +57,21 @@ def test_predicates_are_counted(seed: int) -> None:
             assert bool(meet[b, one, other]) == (min(d, h) > max(a, f) and min(e, i) > max(c, g))
 
 
+@pytest.mark.parametrize("at_once", [1, 3, 100])
+def test_counts_are_of_all_pictures_whatever_is_counted_together(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(prior, "AT_ONCE", at_once)
+    labels, boxes, relations = pictures(3, B=7)
+    pairs = pair_mask(present(labels))
+    for found, taken in zip(
+        prior.counts_of(boxes, labels, relations, K, Q),
+        (pairs, pairs & prior.overlapping(boxes)),
+        strict=True,
+    ):
+        assert torch.equal(found.float(), by_hand(labels, relations, taken))
+
+
 def test_the_prior_is_a_distribution_and_unseen_pairs_know_nothing() -> None:
     counts = torch.zeros(K, K, Q + 1, dtype=torch.float64)
     counts[0, 1] = torch.tensor([3.0, 1, 4])

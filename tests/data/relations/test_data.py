@@ -51,6 +51,24 @@ def test_relations_that_cannot_be_meant_are_refused_or_counted(
     assert named <= {0, 1, 2}, "whoever looks at the boxes first meets such relations, too"
 
 
+def test_what_is_wrong_is_told_in_the_numbers_of_the_file(tmp_path: Path) -> None:
+    given: dict[str, Any] = CocoRelations.fake(tmp_path)
+    file = tmp_path / "rel.json"
+    content = json.loads(file.read_text())
+    assert content["rel_categories"][0] == "__background__"
+    next(rows for rows in content["train"].values() if rows)[0][2] = 17
+    file.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"predicate 17 in a picture of .* has a predicate that is not there"):
+        CocoRelations(**given).prepare_data()
+
+
+def test_relations_of_objects_that_are_ignored_are_counted() -> None:
+    item = picture(GOOD, [[0, 1, 0], [1, 2, 0], [0, 2, 1]])
+    crowd = item._replace(ignored=np.array([False, True, False]))
+    (told,) = [line for line in findings({"train": [item, crowd]}, [], ["on", "by"]) if "ignored" in line]
+    assert told.startswith("relations: 2 of train have an object that is ignored")
+
+
 def test_a_relation_that_stands_twice_counts_once(caplog: pytest.LogCaptureFixture) -> None:
     item = picture(GOOD, [[2, 1, 0], [0, 1, 1], [2, 1, 0], [2, 1, 1]])
     (kept,), bad = clean_all([item], 2, "refuse")

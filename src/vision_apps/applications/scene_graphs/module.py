@@ -1,6 +1,7 @@
 """The application: which objects are in the picture, and how they are related to each other."""
 
 import logging
+import sys
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -45,7 +46,6 @@ from vision_apps.networks.pixels import PixelNormalization
 
 log = logging.getLogger(__name__)
 
-MEASURED = 5000  # training pictures that the priors are counted in
 JUDGED = 20  # relations by which the worst graphs are found
 
 
@@ -79,6 +79,7 @@ class SceneGraphs(VisionModule[SceneGraphBatch, SceneGraphInputs, SceneGraphOutp
     headline = ("loss", "predcls_recall_20", "sgcls_recall_20", "sgdet_recall_20")
     network: RelationNetwork
     words = OBJECT_WORDS
+    prepare_without = ("images",)
     prior_table: Tensor
     seen: Tensor
     log_shares: Tensor
@@ -322,7 +323,7 @@ class SceneGraphs(VisionModule[SceneGraphBatch, SceneGraphInputs, SceneGraphOutp
 
     @property
     def prepare_samples(self) -> int:
-        return MEASURED
+        return sys.maxsize  # what no training picture has is only known of all
 
     def prepare(self, batch: SceneGraphBatch) -> None:
         """Count the predicates between the classes of training pictures, and keep the weights of another
@@ -330,30 +331,20 @@ class SceneGraphs(VisionModule[SceneGraphBatch, SceneGraphInputs, SceneGraphOutp
         if self.detector is not None:
             self.detector.load()
         labels = batch.box_labels.masked_fill(batch.ignored.bool(), -1)
-        there = present(labels)
-        table = priors.relation_table(batch.relations, there, self.num_predicates)
-        pairs = pair_mask(there)
-        meet = priors.overlapping(batch.boxes)
-        for number, taken in enumerate((pairs, pairs & meet)):
-            counts = priors.counted(table, labels, taken, self.num_classes)
-            self.prior_table[number] = priors.log_prior(counts)
-            if number == 0:
-                self.seen.copy_(counts[..., :-1].permute(0, 2, 1) > 0)
-                common = counts[..., :-1].sum((0, 1)) + 1
-                self.log_shares.copy_((common / common.sum()).log())
+        counts = priors.counts_of(batch.boxes, labels, batch.relations, self.num_classes, self.num_predicates)
+        self.prior_table.copy_(torch.stack([priors.log_prior(one) for one in counts]))
+        self.seen.copy_(counts[0][..., :-1].permute(0, 2, 1) > 0)
+        common = counts[0][..., :-1].sum((0, 1)) + 1
+        self.log_shares.copy_((common / common.sum()).log())
 
     def check(self, batch: SceneGraphBatch) -> list[str]:
-        there = present(batch.box_labels)
-        table = priors.relation_table(batch.relations, there, self.num_predicates)
-        never = [
-            name
-            for name, count in zip(self.predicate_names, table.sum((0, 1, 2)).tolist(), strict=True)
-            if not count
-        ]
+        truths = truths_of(batch)
+        found = truths.relations[..., 2][truths.there].bincount(minlength=self.num_predicates)
+        never = [name for name, count in zip(self.predicate_names, found.tolist(), strict=True) if not count]
         if not never:
             return []
         return [
-            f"relations: none of {len(there)} training pictures that were looked at has "
+            f"relations: none of {len(truths.labels)} training pictures that were looked at has "
             f"{len(never)} of {len(self.predicate_names)} predicates, such as {never[0]!r}: those are not "
             "learned; leave them out of the data, or add pictures that show them"
         ]

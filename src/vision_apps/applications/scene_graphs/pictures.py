@@ -36,7 +36,8 @@ def on_picture(image: Tensor, graph: Graph, colors: Sequence[Color] = (), captio
         Mark(one.box, name, COLORS[number % len(COLORS)])
         for number, (one, name) in enumerate(zip(graph.objects, distinct_names(graph.objects), strict=True))
     ]
-    page = to_pil(marked(image, marks, caption))
+    names: list[tuple[int, int, int, int]] = []
+    page = to_pil(marked(image, marks, caption, names))
     scale = page.width / image.shape[-1]
     middles = [
         ((one.box[0] + one.box[2]) / 2 * scale, (one.box[1] + one.box[3]) / 2 * scale)
@@ -49,7 +50,7 @@ def on_picture(image: Tensor, graph: Graph, colors: Sequence[Color] = (), captio
         (_curve(middles[one.subject], middles[one.object], 0.5 * BEND), one.predicate, color)
         for one, color in shown.values()
     ]
-    _draw(page, arrows)
+    _draw(page, arrows, names)
     return from_pil(page)
 
 
@@ -142,8 +143,13 @@ def _clipped(points: list[Point]) -> list[Point]:
     return far if len(far) > 2 else points
 
 
-def _draw(page: Image.Image, arrows: Sequence[tuple[list[Point], str, Color]]) -> None:
-    """Curves with a head at their end and a text beside their middle, the first on top."""
+def _draw(
+    page: Image.Image,
+    arrows: Sequence[tuple[list[Point], str, Color]],
+    names: Sequence[tuple[float, float, float, float]] = (),
+) -> None:
+    """Curves with a head at their end and a text near their middle, the first on top; where there is room for
+    it, no text stands on another or on one of the ``names``, places x1, y1, x2, y2."""
     pen, font = ImageDraw.Draw(page), ImageFont.load_default(size=11)
     for points, _, color in reversed(arrows):
         pen.line(points, fill=PAPER, width=4)
@@ -157,11 +163,15 @@ def _draw(page: Image.Image, arrows: Sequence[tuple[list[Point], str, Color]]) -
             (u - HEAD * a - HEAD / 2 * b, v - HEAD * b + HEAD / 2 * a),
         ]
         pen.polygon(head, fill=color, outline=PAPER)
-    taken: list[tuple[float, float, float, float]] = []
+    taken = [*names]
     for points, text, color in arrows:
         half = font.getlength(text) / 2 + 3
         spots = [points[round(share * (len(points) - 1))] for share in (0.5, 0.38, 0.62, 0.26, 0.74)]
-        boxes = [_inside((x - half, y - 7, x + half, y + 7), page.size) for x, y in spots]
+        boxes = [
+            _inside((x - half, y + beside - 7, x + half, y + beside + 7), page.size)
+            for beside in (0, 16, -16, 32, -32)
+            for x, y in spots
+        ]
         free = (box for box in boxes if not any(_meet(box, other) for other in taken))
         box = next(free, boxes[0])
         taken.append(box)

@@ -4,10 +4,11 @@
 import torch
 from torch import Tensor
 
-from vision_apps.applications.scene_graphs.types import pair_mask
+from vision_apps.applications.scene_graphs.types import pair_mask, present
 from vision_apps.networks.boxes import intersection
 
 EPSILON = 1e-3  # added to each count
+AT_ONCE = 256  # pictures that are counted together
 KINDS = ("frequency", "overlap", "none")  # what a prior is counted in: all pairs, or those that overlap
 
 
@@ -49,6 +50,28 @@ def counted(table: Tensor, labels: Tensor, taken: Tensor, classes: int) -> Tenso
     others = labels[:, None, :].expand(taken.shape)[taken]
     found = each.new_zeros(classes * classes, each.shape[-1])
     return found.index_add(0, subjects * classes + others, each).view(classes, classes, -1)
+
+
+def counts_of(
+    boxes: Tensor, labels: Tensor, relations: Tensor, classes: int, predicates: int
+) -> tuple[Tensor, Tensor]:
+    """As `counted`, of all pairs of different objects and of those that overlap: float64 [K, K, Q + 1] each.
+
+    Args:
+        boxes: [N, M, 4].
+        labels: int64 [N, M], 0..K-1, -1 where there is no object.
+        relations: int64 [N, R, 3], see `relation_table`.
+        classes, predicates: K and Q.
+    """
+    found = labels.new_zeros(2, classes, classes, predicates + 1, dtype=torch.float64)
+    # a table of many pictures with many objects is larger than the memory
+    for few in zip(boxes.split(AT_ONCE), labels.split(AT_ONCE), relations.split(AT_ONCE), strict=True):
+        own, named, told = few
+        table = relation_table(told, present(named), predicates)
+        pairs = pair_mask(present(named))
+        for number, taken in enumerate((pairs, pairs & overlapping(own))):
+            found[number] += counted(table, named, taken, classes)
+    return found[0], found[1]
 
 
 def log_prior(counts: Tensor) -> Tensor:

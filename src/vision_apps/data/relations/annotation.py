@@ -37,7 +37,7 @@ class BadRelation(NamedTuple):
     """A relation that cannot be used as it stands."""
 
     source: str
-    relation: tuple[int, int, int]
+    relation: tuple[int, int, int]  # as the file counts
     objects: int  # of the picture
     kind: str
 
@@ -54,8 +54,12 @@ def related(item: Annotation, rows: Sequence[Sequence[int]]) -> Annotation:
     return item._replace(relations=np.asarray(rows, np.int64).reshape(-1, 3))
 
 
-def clean(item: Annotation, predicates: int) -> tuple[Annotation, list[BadRelation], int]:
-    """The picture with its usable relations, each once; those that are no good; how many stand twice."""
+def clean(item: Annotation, predicates: int, first: int = 0) -> tuple[Annotation, list[BadRelation], int]:
+    """The picture with its usable relations, each once; those that are no good; how many stand twice.
+
+    Args:
+        first: the number of the first predicate in the file.
+    """
     subject, other, said = item.relations.T
     objects = len(item.labels)
     kinds = np.select(
@@ -68,7 +72,7 @@ def clean(item: Annotation, predicates: int) -> tuple[Annotation, list[BadRelati
         "",
     )
     bad = [
-        BadRelation(item.source, (int(row[0]), int(row[1]), int(row[2])), objects, str(kind))
+        BadRelation(item.source, (int(row[0]), int(row[1]), int(row[2]) + first), objects, str(kind))
         for row, kind in zip(item.relations, kinds, strict=True)
         if kind
     ]
@@ -78,15 +82,15 @@ def clean(item: Annotation, predicates: int) -> tuple[Annotation, list[BadRelati
 
 
 def clean_all(
-    items: Iterable[Annotation], predicates: int, on_bad_relation: OnBadRelation
+    items: Iterable[Annotation], predicates: int, on_bad_relation: OnBadRelation, first: int = 0
 ) -> tuple[list[Annotation], list[BadRelation]]:
     """Every picture with its usable relations; what was left out is counted, named and logged. `DataError`
-    where there is one that cannot be meant and ``on_bad_relation`` is ``refuse``."""
+    where there is one that cannot be meant and ``on_bad_relation`` is ``refuse``. ``first`` as in `clean`."""
     kept: list[Annotation] = []
     bad: list[BadRelation] = []
     doubled = 0
     for item in items:
-        usable, problems, twice = clean(item, predicates)
+        usable, problems, twice = clean(item, predicates, first)
         kept.append(usable)
         bad += problems
         doubled += twice
@@ -127,6 +131,11 @@ def findings(
             yield (
                 f"relations: {len(none)} pictures of {split} have objects and no relation: "
                 f"{some(none, _NAMED)}"
+            )
+        if passed := sum(int(item.ignored[item.relations[:, :2]].any(1).sum()) for item in items):
+            yield (
+                f"relations: {passed} of {split} have an object that is ignored, as a crowd is: they are "
+                "neither learned nor measured"
             )
     for one in bad[:_LISTED]:
         yield f"relation: {one} {_WRONG[one.kind]} and is left out"

@@ -51,7 +51,8 @@ class CocoRelations(RelationData, CocoJson):
             raise self.problem(f"data.relations_json: there is no file {places[0].absolute()}")
         class_names, splits = CocoJson.read(self)
         if file is not None:
-            return Annotated(class_names, *_beside(file, splits))
+            self.first_predicate, *told = _beside(file, splits)
+            return Annotated(class_names, *told)
         names: list[str] | None = None
         for split, own in self.files().items():
             found, splits[split] = _within(own, splits[split])
@@ -85,8 +86,9 @@ class CocoRelations(RelationData, CocoJson):
 
 def _beside(
     file: Path, splits: dict[Split, list[Annotation]]
-) -> tuple[list[str], dict[Split, list[Annotation]]]:
-    """The names of the predicates, and the pictures with the relations of a ``rel.json``."""
+) -> tuple[int, list[str], dict[Split, list[Annotation]]]:
+    """The number of the first predicate, their names, and the pictures with the relations of a
+    ``rel.json``."""
     content = read_json(file, "an object with 'rel_categories' and lists of relations by split")
     if not isinstance(content, dict):
         raise DataError(f"{file}: expected an object with 'rel_categories' and lists of relations by split")
@@ -108,7 +110,7 @@ def _beside(
             related(item, [[one, other, said - shift] for one, other, said in rows.get(number, ())])
             for number, item in known.items()
         ]
-    return names[shift:], found
+    return shift, names[shift:], found
 
 
 def _within(file: Path, items: list[Annotation]) -> tuple[list[str], list[Annotation]]:

@@ -74,6 +74,7 @@ class RelationData(WithDetector, BoxData):
         self.only_related = only_related
         self.most_relations = most_relations
         self.predicate_names: list[str] = []  # of the files, known after ``prepare_data``
+        self.first_predicate = 0  # its number in the files
         self.bad_relations: list[BadRelation] = []  # of all splits, likewise
 
     @abstractmethod
@@ -89,7 +90,9 @@ class RelationData(WithDetector, BoxData):
         return BoxAnnotated(class_names, splits)
 
     def _usable(self, items: list[Annotation], split: Split) -> Annotations:
-        found, bad = annotation.clean_all(items, len(self.predicate_names), self.on_bad_relation)
+        found, bad = annotation.clean_all(
+            items, len(self.predicate_names), self.on_bad_relation, self.first_predicate
+        )
         self.bad_relations += bad
         kept = super()._usable(found, split)
         if self.only_related:

@@ -77,6 +77,7 @@ class VG150(RelationData):
             numbered_names(names.get(key), f"{places[1]}, {key!r}")
             for key in ("idx_to_label", "idx_to_predicate")
         )
+        self.first_predicate = 1
         with Hdf5Arrays(places[0]) as arrays:
             split = arrays.read("split")
             pictures = self._pictures(places[2], len(split))
