@@ -96,7 +96,8 @@ def opened(
     """
     try:
         path, checkpoint = _checkpoint(place)
-        module = assembly.rebuild(checkpoint, str(path))
+        with torch.random.fork_rng(devices=[]):  # a run begins with the same numbers as one without it
+            module = assembly.rebuild(checkpoint, str(path))
     except CheckpointError as error:
         raise DataError(f"{kind.key}: {error}") from error
     if not {*kind.needed} <= {*module.answer_type._fields}:  # type: ignore[attr-defined]

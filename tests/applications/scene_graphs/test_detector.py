@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from smallest import SMALLEST, WORLD
-from vision_apps.core import engine
+from vision_apps.core import assembly, engine
 from vision_apps.core.config.compose import compose
 from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.core.pictures import to_pil
+from vision_apps.core.seeding import seed_everything
 from vision_apps.data.object_detector import ObjectDetector, numbers_of
 from vision_apps.prediction.predict import predict
 from vision_apps.trained import evaluate
@@ -78,6 +80,17 @@ def test_what_the_detector_finds_is_what_it_answers_best_first(runs: Path) -> No
     detector.least_score = 1.0
     boxes, labels, scores = detector.objects(images)
     assert not boxes.any() and (labels == -1).all() and not scores.any()
+
+
+@pytest.mark.slow
+def test_a_detector_changes_nothing_of_what_the_seed_draws(runs: Path) -> None:
+    drawn = []
+    for own in (f"data.detector={runs / 'detection'}", "data.detector=null"):
+        config: Any = OmegaConf.to_container(compose([*graphs(runs, "unused"), own]), resolve=True)
+        seed_everything(config["seed"])
+        drawn.append(assembly.build_module(config, assembly.build_data(config).facts, trainable=False))
+    one, other = (module.network.state_dict() for module in drawn)
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.slow

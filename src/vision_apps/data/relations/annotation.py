@@ -77,8 +77,8 @@ def clean(item: Annotation, predicates: int, first: int = 0) -> tuple[Annotation
         if kind
     ]
     kept = item.relations[kinds == ""]
-    _, first = np.unique(kept, axis=0, return_index=True)
-    return item._replace(relations=kept[np.sort(first)]), bad, len(kept) - len(first)
+    _, each = np.unique(kept, axis=0, return_index=True)
+    return item._replace(relations=kept[np.sort(each)]), bad, len(kept) - len(each)
 
 
 def clean_all(

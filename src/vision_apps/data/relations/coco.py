@@ -51,8 +51,8 @@ class CocoRelations(RelationData, CocoJson):
             raise self.problem(f"data.relations_json: there is no file {places[0].absolute()}")
         class_names, splits = CocoJson.read(self)
         if file is not None:
-            self.first_predicate, *told = _beside(file, splits)
-            return Annotated(class_names, *told)
+            self.first_predicate, predicate_names, splits = _beside(file, splits)
+            return Annotated(class_names, predicate_names, splits)
         names: list[str] | None = None
         for split, own in self.files().items():
             found, splits[split] = _within(own, splits[split])
