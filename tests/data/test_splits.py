@@ -99,14 +99,16 @@ def test_no_class_is_left_out(classes: list[int], seed: int) -> None:
     assert set(drawn) == set(SPLITS)
     for own in set(classes):
         found = [split for split, one in zip(drawn, classes, strict=True) if one == own]
-        assert len(found) < 3 or set(found) == set(SPLITS)
+        assert len(found) < 3 or {"train", "test"} <= set(found)
+        assert len(found) < 5 or set(found) == set(SPLITS)
 
 
 @given(st.lists(st.integers(0, 4), min_size=3, max_size=40), st.integers(0, 5))
 def test_sets_of_one_class_are_that_class(classes: list[int], seed: int) -> None:
     names = [f"{row}.png" for row in range(len(classes))]
     sets = [{own} for own in classes]
-    assert draw(names, FRACTIONS, seed, class_sets=sets) == draw(names, FRACTIONS, seed, classes)
+    tested = {"test": 0.1}
+    assert draw(names, tested, seed, class_sets=sets) == draw(names, tested, seed, classes)
 
 
 @given(st.lists(st.sets(st.integers(0, 4)), max_size=20), st.integers(0, 5))
@@ -121,6 +123,18 @@ def test_what_moves_for_one_class_leaves_training_to_the_others(sets: list[set[i
         assert alone < 3 or set(found) == set(SPLITS)
     unmoved = draw(names, FRACTIONS, seed)
     assert drawn[:60] == unmoved[:60]
+
+
+def test_a_class_of_few_samples_is_learned_from_rather_than_validated_on() -> None:
+    names = [f"{row}.png" for row in range(24)]
+    drawn = draw(names, {"val": 0.2}, 0, [row // 4 for row in range(24)])
+    alone = draw(names, {"val": 0.2}, 0)
+    assert all(one != "val" or one == other for one, other in zip(drawn, alone, strict=True))
+    for seed in range(20):
+        fewest = draw(names[:5], {"val": 0.1}, seed, [0, 0, 0, 1, 2])
+        assert fewest[3:] == ["train"] * 2 and "val" in fewest
+    five = draw(names, {"val": 0.2}, 0, [row // 5 for row in range(24)])
+    assert all("val" in five[first : first + 5] for first in (0, 5, 10, 15))
 
 
 def test_the_nearest_stands_in() -> None:

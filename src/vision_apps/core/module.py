@@ -173,8 +173,7 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
 
     @property
     def kept(self) -> str | None:
-        """The part of the network that ``freeze=auto`` keeps as ``prepare`` leaves it, because so few samples
-        would only spoil it."""
+        """The part of the network that ``freeze=auto`` keeps, because so few samples would only spoil it."""
         return None
 
     def prepare(self, batch: BatchT) -> None:

@@ -32,7 +32,10 @@ def draw(
     Those whose place is below the fraction of ``test`` are tested on, those above 1 less the fraction of
     ``val`` are validated on, whatever other samples there are: the sizes of the splits are the fractions'
     only on average. A class of which a split would get none gives it the sample that is nearest, training
-    first, and keeps one in each other; so does the whole set.
+    first, and keeps one in each other; so does the whole set. One of ``classes`` gives validation none where
+    the fraction is less than one of its samples: what chooses among a run's checkpoints needs not every
+    class, and of few samples each is missed in training. One of ``class_sets`` does: validation gives each
+    its threshold.
 
     Args:
         names: of the samples, all different.
@@ -78,9 +81,18 @@ def draw(
 
     for split in wanted:
         for own, rows in groups.items():
-            if not counts[own][split]:
+            due = split != "val" or class_sets or fractions[split] * len(rows) >= 1
+            if due and not counts[own][split]:
                 fill(split, rows, lambda row: [counts[own] for own in sets[row]])
+
+    def in_all(row: int) -> list[Counter[Split]]:
+        return [Counter(drawn)]
+
+    def in_class(row: int) -> list[Counter[Split]]:
+        return [*in_all(row), *(counts[own] for own in (sets[row] if sets else ()))]
+
     for split in wanted:
-        if split not in drawn:
-            fill(split, range(len(names)), lambda _: [Counter(drawn)])
+        for kept in (in_class, in_all):  # rather a sample whose class keeps one where it was
+            if split not in drawn:
+                fill(split, range(len(names)), kept)
     return drawn

@@ -15,13 +15,14 @@ from torchmetrics.classification import (
     MulticlassF1Score,
 )
 
-from vision_apps.applications.classification.imprinting import FEW, IMPRINTED
 from vision_apps.applications.classification.presentation import ClassPresentation
+from vision_apps.applications.classification.probing import FEW, PROBED
 from vision_apps.applications.classification.squares import SquareInput
 from vision_apps.applications.classification.types import ClassAnswer, LabelBatch, hard
 from vision_apps.applications.classification.weights import class_weights as weights_of_classes
-from vision_apps.applications.classification.zoo import HEAD, ZooNetwork
+from vision_apps.applications.classification.zoo import ZooNetwork
 from vision_apps.core.class_names import class_name_problems
+from vision_apps.core.config.fine_tuning import BACKBONE
 from vision_apps.core.errors import require_no
 from vision_apps.core.exportable import Exportable
 from vision_apps.core.fields import ImageInputs
@@ -105,23 +106,23 @@ class Classification(SquareInput, VisionModule[LabelBatch, ImageInputs, Logits, 
 
     @property
     def prepare_samples(self) -> int:
-        return IMPRINTED if self._imprints else super().prepare_samples
+        return PROBED if self._fits_head else super().prepare_samples
 
     def prepare(self, batch: LabelBatch) -> None:
-        if self._imprints:
+        if self._fits_head:
             parts = map(self._pixels, batch.images.split(_AT_ONCE))
-            cast(ZooNetwork, self.network).imprint(parts, hard(batch.labels))
+            cast(ZooNetwork, self.network).fit_head(parts, hard(batch.labels))
         else:
             super().prepare(batch)
 
     @property
     def kept(self) -> str | None:
-        few = self.class_counts is not None and sum(self.class_counts) < FEW * self.num_classes
-        return HEAD if self._imprints and few else None
+        few = self.class_counts is not None and sum(self.class_counts) < FEW
+        return BACKBONE if self._fits_head and few else None
 
     @property
-    def _imprints(self) -> bool:
-        return isinstance(self.network, ZooNetwork) and self.network.imprints
+    def _fits_head(self) -> bool:
+        return isinstance(self.network, ZooNetwork) and self.network.fits_head
 
     def build_metrics(self) -> MetricCollection:
         classes = self.num_classes

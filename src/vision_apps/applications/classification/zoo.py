@@ -9,15 +9,13 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
-from vision_apps.applications.classification.imprinting import imprinted
+from vision_apps.applications.classification.probing import probed
 from vision_apps.core.errors import ConfigError, RunError
 from vision_apps.core.published import RANDOM
 from vision_apps.networks.backbones import Features
 from vision_apps.networks.published import PublishedNetwork, chosen, download, told, unknown
 from vision_apps.networks.same_padding import in_whole_numbers
 from vision_apps.networks.timm_weights import at_hand, weights_of
-
-HEAD = "head"  # the part of a network that is its last layer
 
 
 class ZooNetwork(PublishedNetwork):
@@ -30,7 +28,7 @@ class ZooNetwork(PublishedNetwork):
     Args:
         new_head: no weights come for the last layer. It starts from zeros: the scores of random numbers would
             move a backbone that has learned away from what it knows before they mean anything. Where a
-            backbone has learned, `imprint` gives it a better start.
+            backbone has learned, `fit_head` gives it a better start.
     """
 
     def __init__(
@@ -49,11 +47,11 @@ class ZooNetwork(PublishedNetwork):
             nn.init.zeros_(self.head.bias)
         self.backbone = Features(body)
         self.image_size = image_size
-        self.imprints = new_head and starts_from != RANDOM and isinstance(self.head, nn.Linear)
+        self.fits_head = new_head and starts_from != RANDOM and isinstance(self.head, nn.Linear)
 
     @torch.no_grad()
-    def imprint(self, images: Iterable[Tensor], labels: Tensor) -> None:
-        """Let the last layer answer by the mean of each class, see `imprinted`.
+    def fit_head(self, images: Iterable[Tensor], labels: Tensor) -> None:
+        """Let the last layer tell classes apart by what the backbone says of pictures, see `probed`.
 
         Args:
             images: normalised pixels [n, 3, S, S], part by part, N altogether.
@@ -64,7 +62,7 @@ class ZooNetwork(PublishedNetwork):
         features = torch.cat([self.backbone(part) for part in images])
         self.train(training)
         head = cast(nn.Linear, self.head)
-        head.weight.copy_(imprinted(features, labels, head.out_features))
+        head.weight.copy_(probed(features, labels, head.out_features))
 
     def forward(self, images: Tensor) -> Tensor:
         """[B, 3, image_size, image_size] -> logits [B, K]."""

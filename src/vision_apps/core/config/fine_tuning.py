@@ -46,10 +46,13 @@ def settle(config: Config, learned: bool, share: float, kept: str | None = None)
 
     Args:
         share: of the head's rate, for a backbone that has learned.
-        kept: the part that too few samples would only spoil.
+        kept: the part that too few samples would only spoil; it learns where a rate is asked for the
+            backbone.
     """
     optimizer, chosen = config.get("optimizer") or {}, {}
     if config.get("freeze") == AUTO:
+        asked = optimizer.get("backbone_lr") != AUTO or optimizer.get("layer_decay") is not None
+        kept = None if asked else kept
         config["freeze"] = kept
         if kept:
             chosen["freeze"] = kept

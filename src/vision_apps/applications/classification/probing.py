@@ -1,0 +1,42 @@
+"""A last layer that tells classes apart by what a network says of them before it learns anything."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+PROBED = 1000  # training pictures that the layer is fitted to
+FEW = 64  # training pictures, below which a backbone learns them by heart and forgets what it knew
+_PENALTY = 1e-4  # chosen on pictures of UC Merced and CIFAR-10 that no experiment tests on
+_STEPS = 500  # at most
+
+
+def probed(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """The weights of a linear layer without bias, by multinomial logistic regression: fitted first, it does
+    not bend the features when all is trained (Kumar et al. 2022, arXiv:2202.10054).
+
+    Each picture's features count by their direction alone, and so does the class that is answered. Of few
+    pictures nobody can tell which feature varies how much, so none is scaled by itself.
+
+    Args:
+        features: float [N, D], what the layer is given.
+        labels: int64 [N].
+
+    Returns:
+        Float [K, D], for features as long as these are on average.
+    """
+    length = features.norm(dim=1).mean()
+    directions = F.normalize(features, dim=1)
+    with torch.enable_grad():
+        weights = features.new_zeros(num_classes, features.shape[1]).requires_grad_()
+        solver = torch.optim.LBFGS(
+            [weights], max_iter=_STEPS, tolerance_grad=1e-6, line_search_fn="strong_wolfe"
+        )
+
+        def loss() -> Tensor:
+            solver.zero_grad()
+            total = F.cross_entropy(directions @ weights.T, labels) + _PENALTY / 2 * weights.square().sum()
+            total.backward()
+            return total
+
+        solver.step(loss)  # type: ignore[arg-type] # a tensor serves as well
+    return weights.detach() / length

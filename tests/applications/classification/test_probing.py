@@ -1,0 +1,118 @@
+"""A last layer that is fitted before anything is trained."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import normalize
+from torch import Tensor, nn
+
+from vision_apps.applications.classification.module import Classification
+from vision_apps.applications.classification.probing import _PENALTY as PENALTY
+from vision_apps.applications.classification.probing import probed
+from vision_apps.applications.classification.types import LabelBatch
+from vision_apps.applications.classification.zoo import ZooNetwork
+from vision_apps.core.config.fine_tuning import settle, shares
+
+SIDE = 4
+
+
+def some(seed: int, classes: int, of_each: int, width: int = 12) -> tuple[Tensor, Tensor]:
+    """Features as a network's last ones are, none negative, and their classes."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(classes).repeat(of_each)
+    centres = 3 * torch.rand(classes, width, generator=generator)
+    noise = torch.randn(len(labels), width, generator=generator)
+    return (centres[labels] + noise).relu() + 0.1, labels
+
+
+@pytest.mark.parametrize(("classes", "of_each"), [(2, 1), (3, 4), (5, 20)])
+def test_it_is_the_logistic_regression_of_an_independent_solver(classes: int, of_each: int) -> None:
+    features, labels = (
+        value.double() if value.is_floating_point() else value for value in some(0, classes, of_each)
+    )
+    weights = probed(features, labels, classes)
+    known = LogisticRegression(C=1 / (PENALTY * len(labels)), fit_intercept=False, tol=1e-8, max_iter=5000)
+    expected = known.fit(normalize(features.numpy()), labels).predict_proba(features.numpy())
+    length = features.norm(dim=1).mean()
+    np.testing.assert_allclose((length * features @ weights.T).softmax(1).numpy(), expected, atol=1e-3)
+
+
+def test_neither_the_length_of_features_nor_their_order_counts() -> None:
+    features, labels = some(0, 3, 4)
+    features = features.double()
+    weights, order = probed(features, labels, 3), torch.randperm(len(labels))
+    lengths = torch.linspace(0.5, 9, len(labels))[:, None]
+    scale = (lengths * features).norm(dim=1).mean() / features.norm(dim=1).mean()
+    other = probed((lengths * features)[order], labels[order], 3)
+    torch.testing.assert_close(scale * other, weights, rtol=1e-3, atol=1e-3)
+
+
+def test_what_is_not_known_is_never_answered() -> None:
+    features, labels = some(0, 3, 2)
+    scores = features @ probed(features, 2 * labels, 6).T
+    assert torch.equal(scores.argmax(1), 2 * labels)
+
+
+def application(starts_from: str) -> Classification:
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(32, 3))
+    network = ZooNetwork(body, True, SIDE, [0.5] * 3, [0.5] * 3, starts_from)
+    return Classification(network, 3, ["a", "b", "c"], SIDE, [0.5] * 3, [0.25] * 3)
+
+
+def test_published_weights_start_from_a_fitted_layer_and_random_numbers_do_not() -> None:
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randint(256, (6, 3, SIDE, SIDE), generator=generator, dtype=torch.uint8)
+    batch = LabelBatch(images, torch.tensor([0, 1, 2, 0, 1, 2]))
+    plain = application("random numbers")
+    assert plain.prepare_samples == 0
+
+    module = application("a file")
+    assert module.prepare_samples > 0
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    module.train()
+    module.prepare(batch)
+    assert module.training and module.network.backbone.training
+    changed = {name for name, value in module.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"network.head.weight"}, "no statistics are counted"
+    module.eval()
+    with torch.no_grad():
+        features = module.network.backbone(module._pixels(images))
+    expected = probed(features, batch.labels, 3)
+    torch.testing.assert_close(module.network.head.weight, expected)
+
+
+def test_few_pictures_leave_the_backbone_as_it_is() -> None:
+    module = application("a file")
+    assert module.kept is None, "how many there are is not known"
+    for counts, expected in (([1, 1, 2], "backbone"), ([21, 21, 21], "backbone"), ([21, 22, 21], None)):
+        module.class_counts = counts
+        assert module.kept == expected
+    plain = application("random numbers")
+    plain.class_counts = [1, 1, 1]
+    assert plain.kept is None
+
+
+@pytest.mark.parametrize(
+    ("freeze", "rates", "kept", "frozen"),
+    [
+        ("auto", {"backbone_lr": "auto"}, "backbone", "backbone"),
+        ("auto", {"backbone_lr": "auto"}, None, None),
+        (None, {"backbone_lr": "auto"}, "backbone", None),
+        ("auto", {"backbone_lr": 1e-4}, "backbone", None),
+        ("auto", {"backbone_lr": None}, "backbone", None),
+        ("auto", {"backbone_lr": "auto", "layer_decay": 0.7}, "backbone", None),
+    ],
+)
+def test_a_run_keeps_what_is_not_asked_to_learn(
+    freeze: str | None, rates: dict[str, Any], kept: str | None, frozen: str | None
+) -> None:
+    config = {"freeze": freeze, "batch_norm": "fixed", "optimizer": {"lr": 1e-3, **rates}}
+    chosen = settle(config, True, 0.1, kept)
+    assert config["freeze"] == frozen and ("freeze" in chosen) == bool(frozen)
+    if frozen:
+        assert config["optimizer"]["backbone_lr"] is None
+    assert shares("auto") == {}
