@@ -81,6 +81,7 @@ def test_the_protocols_of_scene_graphs_are_in_one_table(
     assert len(lines) == 2 + len(experiment.ROWS) and all(line.count("|") == 12 for line in lines)
     assert (tmp_path / "protocols.png").is_file()
     assert len(list((tmp_path / "runs").glob("*/module.debias=*.json"))) == 2
+    assert len(list((tmp_path / "runs").glob("*/data.least_score=*.json"))) == 1
 
 
 @pytest.mark.slow

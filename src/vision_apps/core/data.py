@@ -240,6 +240,9 @@ class VisionData(pl.LightningDataModule):
         """Write a tiny, seeded data set in the true on-disk format; returns the arguments that read it."""
         raise NotImplementedError
 
+    def instruct(self, module: Any) -> None:
+        """Give a trained module what these data say of how it is used: before it is tested with them."""
+
     def samples(self, split: Split) -> Any:
         if split not in self._samples:
             self._samples[split] = self.samples_without(split)

@@ -107,6 +107,12 @@ class WithDetector(VisionData):
         known = super().facts
         return known | {"detector": self._detector_node(known["class_names"])}
 
+    def instruct(self, module: Any) -> None:
+        super().instruct(module)
+        detector = getattr(module, "detector", None)
+        if detector is not None:
+            detector.most, detector.least_score = self.most_objects, self.least_score
+
     def _detector_node(self, class_names: Sequence[str]) -> dict[str, Any] | None:
         """From which the detector is built; a run that is gone on with keeps the one that it has."""
         if self.known_facts is not None:

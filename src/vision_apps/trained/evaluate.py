@@ -107,6 +107,7 @@ def test(place: str, changes: list[str]) -> dict[str, float]:
     settings = hardware.resolve(config)
     data = known_data.build(config, trained.run, trained.checkpoint)
     data.batch_type = module.batch_type
+    data.instruct(module)
     if trained.run is not None:
         known_data.compare(trained.run, data, ("test",))
     process.quieten_lightning()

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.core.pictures import to_pil
 from vision_apps.core.seeding import seed_everything
 from vision_apps.data.object_detector import ObjectDetector, numbers_of
+from vision_apps.data.scenes.relations import SceneRelations
 from vision_apps.prediction.predict import predict
 from vision_apps.trained import evaluate
 
@@ -100,6 +102,13 @@ def test_a_run_of_something_else_and_a_run_that_has_none(runs: Path, tmp_path: P
     engine.train(compose([*graphs(tmp_path, "plain", "test=false"), "data.detector=null"]))
     with pytest.raises(ConfigError, match=r"^data\.detector: .*was trained without a detector"):
         evaluate.test(str(tmp_path / "plain"), [f"data.detector={runs / 'detection'}"])
+
+
+def test_a_test_takes_what_the_data_say_of_detections() -> None:
+    module = SimpleNamespace(detector=SimpleNamespace(most=20, least_score=0.1))
+    SceneRelations(image_size=32, most_objects=7, least_score=0.3).instruct(module)
+    assert vars(module.detector) == {"most": 7, "least_score": 0.3}
+    SceneRelations(image_size=32).instruct(SimpleNamespace(detector=None))
 
 
 def test_classes_are_found_by_their_names(caplog: pytest.LogCaptureFixture) -> None:
