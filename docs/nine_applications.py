@@ -49,7 +49,9 @@ def trained(name: str, root: Path, *words: str) -> Path:
 def of_application(task: str, root: Path) -> Path:
     words = [f"task={task}"]
     if task == "scene_graphs":
-        finds = trained("related", root, "task=detection", "data=detection_related")
+        finds = trained(
+            "related", root, "task=detection", "data=detection_related", "model.backbone.fine=true"
+        )
         words.append(f"data.detector={finds}")
     return trained(task, root, *words)
 
