@@ -130,13 +130,18 @@ def few_photos(whole: Path, to: Path, number: int) -> None:
     """``number`` training pictures of a folder by class, the classes in turn, and all test pictures of these
     classes: of so many that each has five pictures, and at least of two."""
     classes = sorted(path.name for path in (whole / "train").iterdir())
-    classes = sorted(mixed(classes)[: max(2, number // _LEAST_OF_A_CLASS)])
+    classes = sorted(mixed(classes)[: classes_of(number, len(classes))])
     every = {label: mixed((whole / "train" / label).iterdir()) for label in classes}
     for picture in in_turn(every)[:number]:
         _copy(picture, to / "train" / picture.parent.name)
     for label in classes:
         for picture in (whole / "test" / label).iterdir():
             _copy(picture, to / "test" / label)
+
+
+def classes_of(number: int, most: int) -> int:
+    """How many classes ``number`` pictures are of, where there are ``most``."""
+    return min(most, max(2, number // _LEAST_OF_A_CLASS))
 
 
 def few_csv(whole: Path, to: Path, number: int) -> None:
