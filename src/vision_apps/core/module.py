@@ -172,8 +172,8 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
         return 0
 
     @property
-    def kept(self) -> str | None:
-        """The part of the network that ``freeze=auto`` keeps, because so few samples would only spoil it."""
+    def kept(self) -> list[str] | None:
+        """What of the network ``freeze=auto`` keeps, because so few samples would only spoil it."""
         return None
 
     def prepare(self, batch: BatchT) -> None:

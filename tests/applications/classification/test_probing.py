@@ -10,13 +10,14 @@ from sklearn.preprocessing import normalize
 from torch import Tensor, nn
 
 from vision_apps.applications.classification.module import Classification
-from vision_apps.applications.classification.probing import _PENALTY as PENALTY
-from vision_apps.applications.classification.probing import probed
+from vision_apps.applications.classification.probing import _STRENGTH, probed
 from vision_apps.applications.classification.types import LabelBatch
 from vision_apps.applications.classification.zoo import ZooNetwork
 from vision_apps.core.config.fine_tuning import settle, shares
+from vision_apps.core.freezing import freeze_for_good
 
 SIDE = 4
+KEPT = ["backbone", "head.weight"]
 
 
 def some(seed: int, classes: int, of_each: int, width: int = 12) -> tuple[Tensor, Tensor]:
@@ -28,13 +29,23 @@ def some(seed: int, classes: int, of_each: int, width: int = 12) -> tuple[Tensor
     return (centres[labels] + noise).relu() + 0.1, labels
 
 
-@pytest.mark.parametrize(("classes", "of_each"), [(2, 1), (3, 4), (5, 20)])
-def test_it_is_the_logistic_regression_of_an_independent_solver(classes: int, of_each: int) -> None:
-    features, labels = (
-        value.double() if value.is_floating_point() else value for value in some(0, classes, of_each)
-    )
+@pytest.mark.parametrize(("classes", "of_each", "more"), [(2, 1, 0), (2, 1, 3), (3, 4, 1), (5, 20, 9)])
+def test_it_is_the_logistic_regression_of_an_independent_solver(
+    classes: int, of_each: int, more: int
+) -> None:
+    """Of classes of which one has ``more`` pictures than the others."""
+    generator = torch.Generator().manual_seed(1)
+    features, labels = some(0, classes, of_each)
+    others = (features[:1] + torch.randn(more, features.shape[1], generator=generator)).relu()
+    features, labels = torch.cat((features, others)).double(), torch.cat((labels, torch.zeros(more).long()))
     weights = probed(features, labels, classes)
-    known = LogisticRegression(C=1 / (PENALTY * len(labels)), fit_intercept=False, tol=1e-8, max_iter=5000)
+    known = LogisticRegression(
+        C=_STRENGTH * (2 if classes == 2 else 1),  # two rows of weights share what one would be
+        fit_intercept=False,
+        class_weight="balanced",
+        tol=1e-8,
+        max_iter=5000,
+    )
     expected = known.fit(normalize(features.numpy()), labels).predict_proba(features.numpy())
     length = features.norm(dim=1).mean()
     np.testing.assert_allclose((length * features @ weights.T).softmax(1).numpy(), expected, atol=1e-3)
@@ -85,12 +96,15 @@ def test_published_weights_start_from_a_fitted_layer_and_random_numbers_do_not()
     torch.testing.assert_close(module.network.head.weight, expected)
 
 
-def test_few_pictures_leave_the_backbone_as_it_is() -> None:
+def test_few_pictures_leave_all_but_a_bias_as_it_is() -> None:
     module = application("a file")
     assert module.kept is None, "how many there are is not known"
-    for counts, expected in (([1, 1, 2], "backbone"), ([21, 21, 21], "backbone"), ([21, 22, 21], None)):
+    for counts, expected in (([1, 1, 2], KEPT), ([21, 21, 21], KEPT), ([21, 22, 21], None)):
         module.class_counts = counts
         assert module.kept == expected
+    freeze_for_good(module.network, shares(KEPT))
+    left = [name for name, value in module.network.named_parameters() if value.requires_grad]
+    assert left == ["head.bias"]
     plain = application("random numbers")
     plain.class_counts = [1, 1, 1]
     assert plain.kept is None
@@ -99,16 +113,16 @@ def test_few_pictures_leave_the_backbone_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("freeze", "rates", "kept", "frozen"),
     [
-        ("auto", {"backbone_lr": "auto"}, "backbone", "backbone"),
+        ("auto", {"backbone_lr": "auto"}, KEPT, KEPT),
         ("auto", {"backbone_lr": "auto"}, None, None),
-        (None, {"backbone_lr": "auto"}, "backbone", None),
-        ("auto", {"backbone_lr": 1e-4}, "backbone", None),
-        ("auto", {"backbone_lr": None}, "backbone", None),
-        ("auto", {"backbone_lr": "auto", "layer_decay": 0.7}, "backbone", None),
+        (None, {"backbone_lr": "auto"}, KEPT, None),
+        ("auto", {"backbone_lr": 1e-4}, KEPT, None),
+        ("auto", {"backbone_lr": None}, KEPT, None),
+        ("auto", {"backbone_lr": "auto", "layer_decay": 0.7}, KEPT, None),
     ],
 )
 def test_a_run_keeps_what_is_not_asked_to_learn(
-    freeze: str | None, rates: dict[str, Any], kept: str | None, frozen: str | None
+    freeze: str | None, rates: dict[str, Any], kept: list[str] | None, frozen: list[str] | None
 ) -> None:
     config = {"freeze": freeze, "batch_norm": "fixed", "optimizer": {"lr": 1e-3, **rates}}
     chosen = settle(config, True, 0.1, kept)

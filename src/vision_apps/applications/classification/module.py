@@ -20,7 +20,7 @@ from vision_apps.applications.classification.probing import FEW, PROBED
 from vision_apps.applications.classification.squares import SquareInput
 from vision_apps.applications.classification.types import ClassAnswer, LabelBatch, hard
 from vision_apps.applications.classification.weights import class_weights as weights_of_classes
-from vision_apps.applications.classification.zoo import ZooNetwork
+from vision_apps.applications.classification.zoo import WEIGHT, ZooNetwork
 from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.config.fine_tuning import BACKBONE
 from vision_apps.core.errors import require_no
@@ -116,9 +116,9 @@ class Classification(SquareInput, VisionModule[LabelBatch, ImageInputs, Logits, 
             super().prepare(batch)
 
     @property
-    def kept(self) -> str | None:
+    def kept(self) -> list[str] | None:
         few = self.class_counts is not None and sum(self.class_counts) < FEW
-        return BACKBONE if self._fits_head and few else None
+        return [BACKBONE, WEIGHT] if self._fits_head and few else None
 
     @property
     def _fits_head(self) -> bool:

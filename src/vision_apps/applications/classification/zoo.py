@@ -17,6 +17,8 @@ from vision_apps.networks.published import PublishedNetwork, chosen, download, t
 from vision_apps.networks.same_padding import in_whole_numbers
 from vision_apps.networks.timm_weights import at_hand, weights_of
 
+WEIGHT = "head.weight"  # of the last layer
+
 
 class ZooNetwork(PublishedNetwork):
     """A classifier of another library: its ``backbone``, and the last layer as its ``head``. A network whose

@@ -40,13 +40,13 @@ def slower(lr: float, share: float) -> float:
     return float(f"{lr * share:.12g}")  # as one would write it: 0.0003, not 0.00030000000000000003
 
 
-def settle(config: Config, learned: bool, share: float, kept: str | None = None) -> Config:
+def settle(config: Config, learned: bool, share: float, kept: list[str] | None = None) -> Config:
     """Replace each ``auto`` of what a backbone does that has ``learned`` before, or has not; returns what was
     chosen for one that has, by dotted key. `ConfigError` where statistics are to be kept that nobody has.
 
     Args:
         share: of the head's rate, for a backbone that has learned.
-        kept: the part that too few samples would only spoil; it learns where a rate is asked for the
+        kept: the parts that too few samples would only spoil; they learn where a rate is asked for the
             backbone.
     """
     optimizer, chosen = config.get("optimizer") or {}, {}
