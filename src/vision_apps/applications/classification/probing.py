@@ -6,7 +6,7 @@ from torch import Tensor
 
 PROBED = 1000  # training pictures that the layer is fitted to
 FEW = 64  # training pictures, below which learning them by heart spoils what is known and what is fitted
-_STRENGTH = 10  # of what N pictures say over the penalty; chosen by experiments/own_data/draws.py
+_STRENGTH = 10  # of pictures against the penalty; chosen by draws such as experiments/own_data/draws.py makes
 _STEPS = 500  # at most
 
 

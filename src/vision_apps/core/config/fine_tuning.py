@@ -49,7 +49,8 @@ def settle(config: Config, learned: bool, share: float, kept: list[str] | None =
         kept: the parts that too few samples would only spoil; they learn where a rate is asked for the
             backbone.
     """
-    optimizer, chosen = config.get("optimizer") or {}, {}
+    optimizer = config.get("optimizer") or {}
+    chosen: Config = {}
     if config.get("freeze") == AUTO:
         asked = optimizer.get("backbone_lr") != AUTO or optimizer.get("layer_decay") is not None
         kept = None if asked else kept
