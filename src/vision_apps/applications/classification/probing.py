@@ -42,5 +42,5 @@ def probed(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
             total.backward()
             return total
 
-        solver.step(loss)  # type: ignore[arg-type] # a tensor serves as well
+        solver.step(loss)
     return weights.detach() / length
