@@ -45,7 +45,7 @@ def test_the_ways_to_imitate_are_compared(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "argv", ["run.py", *SMALLEST, *WORLD])
     experiment.main()
     lines = (tmp_path / "table.md").read_text().splitlines()
-    assert [line.split("|")[1].strip() for line in lines[2:]] == ["cloning", "student", "dagger"]
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["cloning", "dagger", "student"]
     assert (tmp_path / "curves.png").is_file()
 
 
