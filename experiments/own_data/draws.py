@@ -3,8 +3,8 @@
     python experiments/own_data/draws.py [--root DIR]
 
 Of one draw, sixty test pictures say little. Here the pictures to learn from of `ucm96` are all there is: some
-are drawn and learned from, and all others of their classes are asked. None that the runs are tested on is
-looked at, so the way a last layer begins was chosen by this.
+are drawn and learned from, and all others of their classes are asked, none that the runs are tested on.
+The penalty of the last layer was chosen by such draws.
 """
 
 import argparse
