@@ -61,9 +61,8 @@ class Ours:
             raise
 
     def remove(self, name: str) -> None:
-        """Take away what we wrote under this name, if anything."""
-        if self.may_write(name):
-            (self.folder / name).unlink(missing_ok=True)
+        """Take away what we wrote under this name, which may be written, if anything."""
+        (self.folder / name).unlink(missing_ok=True)
 
     def rename(self, written: Path, name: str) -> None:
         """Give a complete file its name."""

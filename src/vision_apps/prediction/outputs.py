@@ -119,10 +119,11 @@ class Outputs:
         """What the application writes about all pictures, for which it reads their rows again."""
         with told(self.target):
             for name, content in self.presentation.closing_files(self._pictures()).items():
+                own = self._ours.free(name)
                 if content is None:
-                    self._ours.remove(name)
+                    self._ours.remove(own)
                 else:
-                    self._ours.write(self._ours.free(name), content)
+                    self._ours.write(own, content)
 
     def complete(self, replace: bool) -> None:
         """The rows get their name; if ``replace``, also where those of an earlier call have it."""

@@ -1,6 +1,6 @@
 """A last layer that is fitted before anything is trained."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from vision_apps.applications.classification.probing import _STRENGTH, probed
 from vision_apps.applications.classification.types import LabelBatch
 from vision_apps.applications.classification.zoo import ZooNetwork
 from vision_apps.core.config.fine_tuning import settle, shares
+from vision_apps.core.errors import RunError
 from vision_apps.core.freezing import freeze_for_good
 
 SIDE = 4
@@ -65,6 +66,24 @@ def test_what_is_not_known_is_never_answered() -> None:
     features, labels = some(0, 3, 2)
     scores = features @ probed(features, 2 * labels, 6).T
     assert torch.equal(scores.argmax(1), 2 * labels)
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-40, 1e-30, 1e19, 1e30])
+def test_features_of_any_size_give_finite_weights(size: float) -> None:
+    features, labels = some(0, 3, 4)
+    weights = probed(size * features, labels, 3)
+    assert weights.dtype == features.dtype and weights.isfinite().all()
+    if size > 1:
+        expected = probed(features, labels, 3)
+        torch.testing.assert_close(size * weights, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_a_backbone_that_gives_no_numbers_is_told() -> None:
+    module = application("somewhere")
+    images = torch.rand(4, 3, SIDE, SIDE)
+    images[1] = torch.nan
+    with pytest.raises(RunError, match=r"model\.weights: of 1 of 4 training pictures .* model\.weights=null"):
+        cast(ZooNetwork, module.network).fit_head([images], torch.tensor([0, 1, 2, 0]))
 
 
 def application(starts_from: str) -> Classification:

@@ -258,6 +258,13 @@ def test_equal_scores_are_told_in_the_order_of_rows() -> None:
     assert told.predicates[0].tolist() == [0, 1, 0]
     told = best(graph({(0, 1): [0.2, 0.7, 0.7]}, [0, 0], 3), 9, constrained=True)
     assert told.pairs[0].tolist()[0] == [0, 1] and told.predicates[0, 0] == 1
+    # equal is what the product is, also where the predicates differ: of an object of score 0, or by rounding
+    for score, predicates in ((0.0, [0.2, 0.7]), (0.75, [1 - 3 / 2**24, 1 - 2 / 2**24])):
+        unsure = graph({(0, 1): predicates}, [0, 0], 2)._replace(scores=torch.tensor([[score, 1.0]]))
+        products = torch.tensor(score) * torch.tensor(predicates)
+        assert products[0] == products[1] and torch.tensor(predicates).unique().numel() == 2
+        for constrained in (True, False):
+            assert best(unsure, 9, constrained=constrained).predicates[0, 0] == 0
 
 
 @pytest.mark.parametrize("labels", [[], [3], [-1, 3], [-1, -1]])

@@ -41,6 +41,7 @@ def test_what_is_written_is_read(file: Path) -> None:
 def test_little_memory_reads_the_same(file: Path) -> None:
     features = ViewFeatures(file, memory=0)
     assert torch.equal(features.of(PLACES * 2), torch.stack([*made().values()] * 2))
+    assert features.of([]).shape == (0, *features.of(PLACES).shape[1:])
 
 
 def test_a_viewpoint_that_is_missing_is_told(file: Path) -> None:

@@ -8,6 +8,7 @@ PROBED = 1000  # training pictures that the layer is fitted to
 FEW = 64  # training pictures, below which learning them by heart spoils what is known and what is fitted
 _STRENGTH = 10  # of pictures against the penalty; chosen by draws such as experiments/own_data/draws.py makes
 _STEPS = 500  # at most
+_SHORTEST = 1e-12  # of features that say anything: of shorter ones, as of zeros, nothing is learned
 
 
 def probed(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
@@ -19,18 +20,19 @@ def probed(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     alike, however many pictures they have.
 
     Args:
-        features: float [N, D], what the layer is given.
+        features: float [N, D], what the layer is given; finite.
         labels: int64 [N].
 
     Returns:
         Float [K, D], for features as long as these are on average.
     """
-    length = features.norm(dim=1).mean()
-    directions = F.normalize(features, dim=1)
+    exact = features.double()  # in which no length overflows
+    length = exact.norm(dim=1).mean().clamp_min(_SHORTEST)
+    directions = F.normalize(exact, dim=1, eps=_SHORTEST)
     counts = labels.bincount(minlength=num_classes)
-    balanced = len(labels) / (counts.count_nonzero() * counts.clamp_min(1)).to(features.dtype)  # [K]
+    balanced = len(labels) / (counts.count_nonzero() * counts.clamp_min(1)).to(exact.dtype)  # [K]
     with torch.enable_grad():
-        weights = features.new_zeros(num_classes, features.shape[1]).requires_grad_()
+        weights = exact.new_zeros(num_classes, features.shape[1]).requires_grad_()
         solver = torch.optim.LBFGS(
             [weights], max_iter=_STEPS, tolerance_grad=1e-6, line_search_fn="strong_wolfe"
         )
@@ -43,4 +45,4 @@ def probed(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
             return total
 
         solver.step(loss)
-    return weights.detach() / length
+    return (weights.detach() / length).to(features.dtype)

@@ -58,11 +58,20 @@ class ZooNetwork(PublishedNetwork):
         Args:
             images: normalised pixels [n, 3, S, S], part by part, N altogether.
             labels: int64 [N].
+
+        Raises:
+            RunError: the backbone says of a picture what is not finite.
         """
         training = self.training
         self.eval()  # no normalisation counts these pictures
         features = torch.cat([self.backbone(part) for part in images])
         self.train(training)
+        if broken := int((~features.isfinite()).any(1).sum()):
+            raise RunError(
+                f"model.weights: of {broken} of {len(features)} training pictures the backbone gives numbers "
+                "that are not finite; expected weights that are whole: take others, or model.weights=null "
+                "for random numbers"
+            )
         head = cast(nn.Linear, self.head)
         head.weight.copy_(probed(features, labels, head.out_features))
 

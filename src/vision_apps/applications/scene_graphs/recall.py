@@ -74,6 +74,7 @@ def best(graphs: Graphs, most: int, *, constrained: bool) -> Triplets:
         scores = torch.where(pair, weight * graphs.predicates.amax(-1), -1).flatten(1)
         rows = _first_largest(scores, min(most, scores.shape[1]))
         likely = graphs.predicates.flatten(1, 2).gather(1, rows[..., None].expand(-1, -1, Q))
+        likely = weight.flatten(1).gather(1, rows)[..., None] * likely
         # not max: which of several it takes is not said
         predicates = (likely == likely.amax(-1, keepdim=True)).int().cumsum(-1).eq(0).sum(-1)
         numbers = rows * Q + predicates

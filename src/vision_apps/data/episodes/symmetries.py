@@ -1,5 +1,6 @@
 """Rooms that differ only in what does not matter, whole batches as in `rooms`: in a mirror, or with colours
-exchanged, an expert does the same and is right again."""
+exchanged, the mirror of a way leads there as well. (Of ways that are as long BabyAI's bot has a side that it
+prefers, and its own would sometimes be another.)"""
 
 import functools
 from collections.abc import Sequence

@@ -192,6 +192,8 @@ class ViewFeatures:
 
     def of(self, places: Sequence[Place]) -> Tensor:
         """float32 [n, 36, width]. `CorruptSample` where they cannot be read."""
+        if not places:
+            return torch.zeros(0, VIEWS, self.width)
         return torch.stack([self._kept(place) for place in places])
 
     def require(self, places: Sequence[Place]) -> None:
