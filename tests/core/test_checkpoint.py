@@ -87,6 +87,25 @@ def test_of_equal_values_the_last_is_the_best(mode: str, monkeypatch: pytest.Mon
     assert checkpoint_io.load(FOLDER / "best.ckpt")["epoch"] == 2
 
 
+@pytest.mark.parametrize(
+    ("losses", "epoch"),
+    [([2.0, 1.0, 3.0], 1), ([1.0, 2.0, 3.0], 0), ([2.0, 1.0, 1.0], 2), ([2.0, float("nan"), 3.0], 0)],
+)
+def test_of_equal_values_that_of_the_least_loss_is_the_best(
+    losses: list[float], epoch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the run goes on in between."""
+
+    def measured(self: ToyModule) -> None:
+        self.log_dict({"val/accuracy": 0.5, "val/loss": losses[self.current_epoch]})
+
+    monkeypatch.setattr(ToyModule, "on_validation_epoch_end", measured)
+    monitored = {"task__monitor": "val/accuracy", "task__mode": "max"}
+    toy_run.train(Path("run"), **monitored, trainer__max_epochs=2, scheduler=None)
+    engine.resume("run", ["trainer.max_epochs=3"])
+    assert checkpoint_io.load(FOLDER / "best.ckpt")["epoch"] == epoch
+
+
 def test_monitor_that_does_not_exist() -> None:
     with pytest.raises(RunError) as caught:
         toy_run.train(Path("run"), task__monitor="val/los")

@@ -12,9 +12,7 @@ from vision_apps.core.run_folder import RunFolder
 
 
 def settled(samples: int, batch: int = 32, least: int = 0, remainder: str = "fill", **trainer: Any) -> Any:
-    data: Any = SimpleNamespace(
-        batch_size=batch, least_steps=least, remainder=remainder, samples=lambda split: range(samples)
-    )
+    data: Any = SimpleNamespace(batch_size=batch, remainder=remainder, samples=lambda split: range(samples))
     config = {
         "trainer": {
             "max_epochs": "auto",
@@ -23,7 +21,7 @@ def settled(samples: int, batch: int = 32, least: int = 0, remainder: str = "fil
             **trainer,
         }
     }
-    chosen = recipe.settle(config, data)
+    chosen = recipe.settle(config, data, knows=False, least_steps=least)
     assert chosen == {f"trainer.{name}": config["trainer"][name] for name in chosen_names(chosen)}
     validated = config["trainer"]["check_val_every_n_epoch"]
     assert ("trainer.check_val_every_n_epoch" in chosen) == (validated not in (1, 7))

@@ -139,17 +139,22 @@ def prepared(
     found: list[str] = []
     data.batch_type = module.batch_type
     if not trained:
-        learned = starting.backbone_has_learned(module, taken)
-        module.chosen = fine_tuning.settle(config, learned, module.backbone_share, module.kept)
-        found += [*data.obstacles(), *fine_tuning.obstacles(config, learned)]
+        module.learned = starting.backbone_has_learned(module, taken)
+        module.taken = taken.names.keys() if taken else ()
+        module.chosen = fine_tuning.settle(config, module.learned, module.backbone_share, module.kept)
+        found += [*data.obstacles(), *fine_tuning.obstacles(config, module.learned)]
     module.rates = fine_tuning.rates(config.get("optimizer"))
+    if source and taken:
+        starting.take(module, source, taken)
     if not trained and module.prepare_samples:
         batch = preparation.batch_of(data, module)
         module.prepare(batch)
         found += module.check(batch)
+        if source and taken:  # once more: what a network has measured belongs to its weights
+            starting.take(module, source, taken)
+    if not trained:
+        module.starts_from = starting.with_fitted(module.starts_from, module.fits)
     module.warnings = found
-    if source and taken:  # after what is measured: what a network has measured belongs to its weights
-        starting.take(module, source, taken)
     freeze_for_good(module.network, fine_tuning.shares(config.get("freeze")))
     depthwise_in_float32(module.network)
     if channels_last:

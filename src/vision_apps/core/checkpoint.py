@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
+from vision_apps.core import beginning
 from vision_apps.core.checkpoint_io import BEST, LAST, PREVIOUS
 from vision_apps.core.command import command
 from vision_apps.core.errors import RunError
@@ -40,8 +41,9 @@ class Pruned(RunError):  # noqa: N818 - it names an event, not a failure
 class Checkpoints(Checkpoint):
     """Keeps ``last.ckpt`` (at each epoch's end, every few minutes, and when the run stops), the one before it
     as ``previous.ckpt``, and ``best.ckpt``, the weights whose validation was best by the task's monitored
-    metric, of equals the last: few validation samples give many, and by then the rate has fallen. A
-    validation that does not define the metric is told and keeps nothing.
+    metric. Few validation samples give many equals: of these it is the one with the least ``val/loss``, then
+    the last, for which the rate has fallen. A validation that does not define the metric is told and keeps
+    nothing. Weights that were measured before the first step count like any others.
 
     The first Ctrl-C or SIGTERM lets the running step finish, saves and stops; the second stops at once.
 
@@ -68,6 +70,7 @@ class Checkpoints(Checkpoint):
         self.every_minutes = every_minutes
         self.every_steps = every_steps
         self.best: float | None = None
+        self.best_loss = math.inf  # of the same validation
         self.best_epoch: int | None = None
         self.record = dict(record or {})
         self.folder = Path(folder) / "checkpoints"
@@ -83,10 +86,11 @@ class Checkpoints(Checkpoint):
         self._handlers: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "best_epoch": self.best_epoch}
+        return {"best": self.best, "best_loss": self.best_loss, "best_epoch": self.best_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
+        self.best_loss = state_dict.get("best_loss", math.inf)  # of an earlier version
 
     def setup(self, trainer: pl.Trainer, module: object, stage: str) -> None:
         loop = trainer.fit_loop.epoch_loop
@@ -156,6 +160,8 @@ class Checkpoints(Checkpoint):
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.sanity_checking:
+            if beginning.measured(trainer) and self.monitor.startswith("val/"):
+                self._judge(trainer, module)
             return
         if self.monitor.startswith("val/"):
             self._judge(trainer, module)
@@ -205,9 +211,19 @@ class Checkpoints(Checkpoint):
                     self.monitor, "not defined" if logged is None else "NaN", trainer.global_step,
                 )  # fmt: skip
             return
-        if self.best is None or (new <= self.best if self.mode == "min" else new >= self.best):
-            self.best, self.best_epoch = new, trainer.current_epoch
+        loss = float(trainer.callback_metrics.get("val/loss", math.inf))
+        loss = math.inf if math.isnan(loss) else loss
+        if self._better(new, loss):
+            self.best, self.best_loss = new, loss
+            self.best_epoch = beginning.EPOCH if trainer.sanity_checking else trainer.current_epoch
             trainer.save_checkpoint(self.folder / BEST, weights_only=False)
+
+    def _better(self, new: float, loss: float) -> bool:
+        if self.best is None:
+            return True
+        if new == self.best:
+            return loss <= self.best_loss
+        return new < self.best if self.mode == "min" else new > self.best
 
     def _refuse_unknown(self) -> None:
         """Stop for a metric that no validation can log, after what was trained is saved."""

@@ -2,9 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from vision_apps.core.errors import DataError, some
 from vision_apps.core.spelling import alike
+
+if TYPE_CHECKING:
+    from vision_apps.core.data import Split
 
 _NAMED = 10  # classes in an error
 
@@ -40,16 +44,16 @@ def renumbering(own: Sequence[str], known: Sequence[str]) -> list[int] | None:
 
 
 def not_taught(
-    counts: Mapping[str, Sequence[int]],
+    counts: "Mapping[Split, Sequence[int]]",
     class_names: Sequence[str],
     things: str,
-    remedy: Callable[[bool], str],
+    remedy: "Callable[[Split, bool], str]",
 ) -> Iterator[str]:
     """A line where some classes cannot be learned, because ``train`` has nothing of them.
 
     Args:
         counts: of each split how many ``things`` (their name in the plural) each class has there.
-        remedy: what gives ``train`` some, told whether another split has any.
+        remedy: what gives a split some, told whether another has any.
     """
     missing = [label for label, number in enumerate(counts["train"]) if not number]
     if not missing:
@@ -61,7 +65,29 @@ def not_taught(
     count = f"{len(missing)} of {len(class_names)} classes"
     named = some([class_names[label] for label in missing], _NAMED)
     told = f"train has no {things} of {count} ({named}), which are not learned"
-    yield f"labels: {told}{''.join(asked)}; {remedy(bool(asked))}"
+    yield f"labels: {told}{''.join(asked)}; {remedy('train', bool(asked))}"
+
+
+def not_asked(
+    counts: "Mapping[Split, Sequence[int]]",
+    class_names: Sequence[str],
+    things: str,
+    remedy: "Callable[[Split, bool], str]",
+) -> Iterator[str]:
+    """A line for each split but ``train`` that has nothing of a class that is learned.
+
+    Args:
+        counts, things, remedy: as in `not_taught`. A split that has nothing at all is not asked.
+    """
+    learned = [label for label, number in enumerate(counts["train"]) if number]
+    for split, numbers in counts.items():
+        missing = [class_names[label] for label in learned if not numbers[label]]
+        if any(numbers) and missing:
+            count = f"{len(missing)} of {len(learned)} classes"
+            yield (
+                f"labels: {split} has no {things} of {count} ({some(missing, _NAMED)}), of which its figures "
+                f"say nothing; {remedy(split, True)}"
+            )
 
 
 def scalar_names(class_names: Sequence[str]) -> list[str]:

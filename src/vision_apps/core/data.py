@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
 from vision_apps.core.augmentation import is_over
-from vision_apps.core.class_names import not_taught
+from vision_apps.core.class_names import not_asked, not_taught
 from vision_apps.core.errors import ConfigError, CorruptSample, require_no
 from vision_apps.core.fields import kinds
 from vision_apps.core.loader import BatchLoader, Remainder, read_sample
@@ -211,7 +211,7 @@ class VisionData(pl.LightningDataModule):
         known = {split: self.classes_of(split) for split in SPLITS}
         if names is None or not class_fields(kinds(self.batch_type)) or known["train"] is None:
             return
-        counts: dict[str, list[int]] = {
+        counts: dict[Split, list[int]] = {
             split: classes.bincount(minlength=len(names)).tolist()
             for split, classes in known.items()
             if classes is not None
@@ -219,21 +219,23 @@ class VisionData(pl.LightningDataModule):
         if len(present := [name for name, number in zip(names, counts["train"], strict=True) if number]) == 1:
             yield (
                 f"labels: all {sum(counts['train'])} training samples (100%) are of one class, {present[0]}: "
-                f"there is nothing to tell it from; {self.more_to_train()}"
+                f"there is nothing to tell it from; {self.more_to('train')}"
             )
         else:
-            yield from not_taught(counts, names, "samples", self.more_to_train)
+            yield from not_taught(counts, names, "samples", self.more_to)
+            yield from not_asked(counts, names, "samples", self.more_to)
 
-    def more_to_train(self, elsewhere: bool = True) -> str:
-        """What gives training samples that it has not, for `obstacles`; ``elsewhere``: another split has
+    def more_to(self, split: Split, elsewhere: bool = True) -> str:
+        """What gives a split samples that it has not, for `obstacles`; ``elsewhere``: another split has
         some."""
-        if self.limits["train"] is not None:
-            return f"data.limit_train={self.limits['train']} leaves some out, data.limit_train=null takes all"
+        key = f"data.limit_{split}"
+        if (limit := self.limits[split]) is not None:
+            return f"{key}={limit} leaves some out, {key}=null takes all"
         if not elsewhere:
             return "no split has any: add some, or leave them out of the classes"
         if self.drawn:
             return f"add some, or draw other splits: data.split_seed={self.split_seed + 1}"
-        return "add some to train, or move them there"
+        return f"add some to {split}, or move them there"
 
     @classmethod
     def fake(cls, root: Path) -> dict[str, Any]:

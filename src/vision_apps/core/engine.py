@@ -31,6 +31,7 @@ from vision_apps.core import (
     report,
 )
 from vision_apps.core import resume as going_on
+from vision_apps.core.beginning import Beginning
 from vision_apps.core.checkpoint import Interrupted, Pruned
 from vision_apps.core.checkpoint_io import AtomicCheckpointIO
 from vision_apps.core.config import check, fine_tuning, overrides, targets
@@ -207,13 +208,17 @@ def _run(
             going_on.require_weights(module, saved, checkpoint)
             module.starts_from = {"weights": f"{checkpoint.name}, step {saved['global_step']:,}"}
         of_data = {f"data.{name}": value for name, value in data.chosen.items()}
-        settings = settings.with_reasons({**of_data, **recipe.settle(config, data), **module.chosen})
+        least = 0 if "freeze" in module.chosen else data.least_steps  # what little is left is soon learned
+        of_length = recipe.settle(config, data, module.knows, least)
+        settings = settings.with_reasons({**of_data, **of_length, **module.chosen})
         loggers = _loggers(config, folder)
         try:
             parts = Parts(data, started)
             freezing = Freezing(fine_tuning.shares(config.get("freeze")), config.get("batch_norm"))
-            own = [freezing, going_on.Restored(), start, parts]
+            own = [freezing, going_on.Restored(), start, parts, Beginning()]
             trainer = _trainer(config, folder, data, loggers, settings, own)
+            if checkpoint is not None:  # the beginning is over
+                trainer.num_sanity_val_steps = 0
             # before further processes are started
             world = trainer.num_devices * trainer.num_nodes
             require_shares(len(data.samples("train")), data.batch_size, world)

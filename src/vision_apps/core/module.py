@@ -1,7 +1,7 @@
 """What every application is: a ``LightningModule`` of which only the science differs."""
 
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar
@@ -54,7 +54,9 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
     rates = Rates()  # of the network's backbone
     chosen: Mapping[str, Any] = MappingProxyType({})  # by dotted key, where the configuration said auto
     starts_from: Mapping[str, Any] = MappingProxyType({})  # what a new run's record says of its weights
-    warnings: Sequence[str] = ()  # and of what cannot be learned
+    learned: bool = False  # the network's backbone has learned before this run
+    taken: Collection[str] = ()  # names of its tensors that another run's weights give
+    warnings: Sequence[str] = ()  # what a new run's record says of what cannot be learned
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -175,6 +177,18 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
     def kept(self) -> list[str] | None:
         """What of the network ``freeze=auto`` keeps, because so few samples would only spoil it."""
         return None
+
+    @property
+    def fits(self) -> list[str]:
+        """The parts of the network that ``prepare`` fits to the data."""
+        return []
+
+    @property
+    def knows(self) -> bool:
+        """Whether a new run's network may be as good as it gets: it is fitted to the data, or all of it is
+        another run's. Then it is measured before the first step, as a candidate for ``best.ckpt``."""
+        own = (name for name in self.state_dict() if name.startswith("network."))
+        return bool(self.fits) or (bool(self.taken) and all(name in self.taken for name in own))
 
     def prepare(self, batch: BatchT) -> None:
         """Take from a batch of ``prepare_samples`` training samples what is measured and not learned, once

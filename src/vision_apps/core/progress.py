@@ -8,6 +8,8 @@ import pytorch_lightning as pl
 from pytorch_lightning.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
+from vision_apps.core import beginning
+
 _LIVE_SECONDS = 0.5  # between two live lines
 
 
@@ -69,15 +71,23 @@ class Progress(pl.Callback):
             return
         if self.live:
             print("\r\033[K", end="", file=sys.stderr)
+        rate = self._rate(time.monotonic())
+        figures = self._figures(trainer, pl_module)
+        print(f"epoch {_epoch(trainer)} · {rate:,.0f} samples/s · {figures}", flush=True)
+
+    def on_sanity_check_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.is_global_zero and beginning.measured(trainer):
+            self._validated = True
+            print(f"beginning · {self._figures(trainer, pl_module)}", flush=True)
+
+    def _figures(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> str:
         headline = [f"val/{name}" for name in getattr(pl_module, "headline", ())]
-        figures = " · ".join(
+        return " · ".join(
             f"{name} {float(value):.4g}"
             for name, value in sorted(trainer.callback_metrics.items())
             if name == _followed(pl_module)
             or (self._validated and (name in headline or (not headline and name.startswith("val/"))))
         )
-        rate = self._rate(time.monotonic())
-        print(f"epoch {_epoch(trainer)} · {rate:,.0f} samples/s · {figures}", flush=True)
 
     def _rate(self, now: float) -> float:
         return self._samples / max(1e-9, now - self._started)

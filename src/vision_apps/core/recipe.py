@@ -11,10 +11,14 @@ _POINTS = 30  # of a curve, where there are as many steps
 _VALIDATIONS = 30  # at most, of a run whose length is auto: epochs of a few pictures are many
 
 
-def settle(config: Config, data: VisionData) -> Config:
+def settle(config: Config, data: VisionData, knows: bool, least_steps: int) -> Config:
     """Replace each ``auto`` of the trainer in ``config``; returns what was chosen, by dotted key.
 
     Steps, and not epochs, decide what a network has learned: a small data set is seen more often.
+
+    Args:
+        knows: the network is measured before the first step, too.
+        least_steps: that are taken, however few samples there are.
     """
     trainer = config["trainer"]
     steps = steps_per_epoch(config, data)
@@ -22,7 +26,7 @@ def settle(config: Config, data: VisionData) -> Config:
     every = 1  # epochs to a validation
     asked = trainer.get("max_steps", -1)
     if trainer.get("max_epochs") == "auto":
-        epochs = -(-asked // steps) if asked > 0 else max(EPOCHS, -(-data.least_steps // steps))
+        epochs = -(-asked // steps) if asked > 0 else max(EPOCHS, -(-least_steps // steps))
         if trainer.get("check_val_every_n_epoch") == "auto":
             every = -(-epochs // _VALIDATIONS)
         # whose end are its steps goes on when more of them are given
@@ -35,6 +39,8 @@ def settle(config: Config, data: VisionData) -> Config:
         epochs = chosen.get("max_epochs", trainer.get("max_epochs"))
         total = steps * epochs if epochs and epochs > 0 else asked
         chosen["log_every_n_steps"] = min(_LOGGED, max(1, total // _POINTS)) if total > 0 else _LOGGED
+    if trainer.get("num_sanity_val_steps") == "auto":
+        trainer["num_sanity_val_steps"] = -1 if knows else 0  # told by a line of its own
     trainer |= chosen
     return {f"trainer.{name}": value for name, value in chosen.items()}
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytorch_lightning as pl
 from pytorch_lightning.loggers.logger import Logger
 
-from vision_apps.core import metrics_file, starting
+from vision_apps.core import beginning, metrics_file, starting
 from vision_apps.core.command import command
 from vision_apps.core.config import fine_tuning
 from vision_apps.core.config.trainer_settings import seconds, spelled
@@ -88,7 +88,8 @@ def footer(
         some = ", ".join(list(corrupt)[:3])
         print(f"\nbroken files that were left out: {len(corrupt)}, all in metrics.json: {some}")
     if best is not None and epoch is not None:
-        print(f"\nbest {task['monitor']} {best:.4g} at epoch {epoch + 1} · {duration(past['seconds'])}")
+        when = "before the first step" if epoch == beginning.EPOCH else f"at epoch {epoch + 1}"
+        print(f"\nbest {task['monitor']} {best:.4g} {when} · {duration(past['seconds'])}")
     table(values)
     pictures = sorted(folder.images.glob("test-sheet*.png")) or sorted(folder.images.glob("val-sheet*.png"))
     if pictures:

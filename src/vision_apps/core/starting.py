@@ -191,11 +191,16 @@ def record_of(source: Source, taken: Taken, rest: str) -> dict[str, Any]:
     }
 
 
+def with_fitted(record: Mapping[str, Any], parts: Collection[str]) -> dict[str, Any]:
+    """The record of a run in which these parts of the network were then fitted to its data."""
+    return {**record, "fitted": list(parts)} if parts else dict(record)
+
+
 def told(record: Mapping[str, Any]) -> str:
     """What a record says, in a line."""
-    line = str(record["weights"])
-    if "taken" not in record:
-        return line
-    line += f" · {record['taken']} of {record['of']} tensors"
-    left = [f"{part} ({reason})" for part, reason in record["left"].items()]
-    return f"{line} · {record['rest']}: {some(left, _LISTED)}" if left else line
+    line, fitted = str(record["weights"]), record.get("fitted", ())
+    if "taken" in record:
+        line += f" · {record['taken']} of {record['of']} tensors"
+        left = [f"{part} ({reason})" for part, reason in record["left"].items() if part not in fitted]
+        line += f" · {record['rest']}: {some(left, _LISTED)}" if left else ""
+    return f"{line} · fitted to the training samples: {', '.join(fitted)}" if fitted else line

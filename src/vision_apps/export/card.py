@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vision_apps.core import checkpoint_io, report
+from vision_apps.core import beginning, checkpoint_io, report
 from vision_apps.core.config import options
 from vision_apps.core.errors import some
 from vision_apps.core.fields import Boxes, Kind, Pixels, Text, kinds
@@ -179,7 +179,9 @@ def _metrics(run: RunFolder | None, checkpoint: str) -> str:
     best = metrics.get("best") or {}
     chosen = f"The weights are those of {checkpoint}."
     if best.get("value") is not None and best.get("epoch") is not None:
-        found = f"{_number(best['value'])} in epoch {best['epoch'] + 1}"
+        before = best["epoch"] == beginning.EPOCH
+        when = "before the first step" if before else f"in epoch {best['epoch'] + 1}"
+        found = f"{_number(best['value'])} {when}"
         chosen = (
             f"The weights are those of the best {metrics.get('monitor')} on the validation split: {found}."
         )

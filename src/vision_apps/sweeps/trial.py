@@ -108,5 +108,5 @@ def _at_epoch(folder: RunFolder, name: str, epoch: int | None, metrics: Metrics)
 
 def progress(folder: RunFolder, metric: str) -> tuple[int, float] | None:
     """The newest epoch with a value of the metric, counted from 0, and the value; None before the first."""
-    rows = [row for row in metrics_file.read(folder.path / "metrics.csv") if row[2] == metric]
+    rows = [row for row in metrics_file.read(folder.path / "metrics.csv") if row[2] == metric and row[1] >= 0]
     return (rows[-1][1], rows[-1][3]) if rows else None

@@ -44,9 +44,7 @@ def findings(items: list[Annotation]) -> list[str]:
     """Beyond the counts and the pictures that are empty on purpose."""
     splits = {"train": items, "val": right(8, 1), "test": right(8, 2)}
     lines = list(
-        doctor.findings(
-            splits, [*items, *splits["val"], *splits["test"]], NAMES, 200, lambda elsewhere: "add some"
-        )
+        doctor.findings(splits, [*items, *splits["val"], *splits["test"]], NAMES, 200, lambda *_: "add some")
     )
     assert len(lines) >= 6
     return [line for line in lines[6:] if "have no object" not in line]
@@ -116,7 +114,7 @@ def test_labels_that_count_from_one() -> None:
 def test_classes_that_cannot_be_learned() -> None:
     train = [item._replace(labels=np.minimum(item.labels, 1)) for item in right()]
     splits = {"train": train, "val": right(8, 1), "test": right(8, 2)}
-    (line,) = doctor.obstacles(splits, NAMES, lambda elsewhere: f"{elsewhere}: add some")
+    (line,) = doctor.obstacles(splits, NAMES, lambda split, other: f"{split}, {other}: add some")
     owls = [sum((item.labels == 2).sum() for item in splits[split]) for split in ("val", "test")]
     every = [sum(len(item.labels) for item in splits[split]) for split in ("val", "test")]
     told = [
@@ -125,13 +123,23 @@ def test_classes_that_cannot_be_learned() -> None:
     ]
     assert line == (
         "labels: train has no objects of 1 of 3 classes (owl), which are not learned, "
-        f"{', '.join(told)}; True: add some"
+        f"{', '.join(told)}; train, True: add some"
     )
     (line,) = doctor.obstacles(
-        {**splits, "val": train, "test": train}, NAMES, lambda elsewhere: str(elsewhere)
+        {**splits, "val": train, "test": train}, NAMES, lambda split, other: f"{split}, {other}"
     )
-    assert line.endswith("(owl), which are not learned; False")
-    assert list(doctor.obstacles({"train": right()}, NAMES, str)) == []
+    assert line.endswith("(owl), which are not learned; train, False")
+    assert list(doctor.obstacles({"train": right()}, NAMES, lambda *_: "")) == []
+
+
+def test_classes_that_no_figure_knows() -> None:
+    one = [item._replace(labels=np.minimum(item.labels, 1)) for item in right(8, 1)]
+    splits = {"train": right(), "val": one, "test": []}
+    (line,) = doctor.obstacles(splits, NAMES, lambda split, other: f"{split}, {other}: add some")
+    assert line == (
+        "labels: val has no objects of 1 of 3 classes (owl), of which its figures say nothing; "
+        "val, True: add some"
+    )
 
 
 def test_boxes_that_are_all_one_part_of_their_pictures() -> None:

@@ -149,6 +149,8 @@ def test_what_cannot_be_learned_is_told_before_training(root: Path) -> None:
     assert list(data.obstacles()) == [
         "labels: train has no labels of 2 of 4 classes (tested, none), which are not learned, and test has 1 "
         "(50% of its labels); add some to train, or move them there",
+        "labels: test has no labels of 1 of 2 classes (half), of which its figures say nothing; add some to "
+        "test, or move them there",
         "labels: all 6 training samples (100%) have all: there is nothing to tell it from; add some to "
         "train, or move them there",
     ]

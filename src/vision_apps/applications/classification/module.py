@@ -20,7 +20,7 @@ from vision_apps.applications.classification.probing import FEW, PROBED
 from vision_apps.applications.classification.squares import SquareInput
 from vision_apps.applications.classification.types import ClassAnswer, LabelBatch, hard
 from vision_apps.applications.classification.weights import class_weights as weights_of_classes
-from vision_apps.applications.classification.zoo import WEIGHT, ZooNetwork
+from vision_apps.applications.classification.zoo import HEAD, HEAD_WEIGHT, ZooNetwork
 from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.config.fine_tuning import BACKBONE
 from vision_apps.core.errors import require_no
@@ -106,10 +106,10 @@ class Classification(SquareInput, VisionModule[LabelBatch, ImageInputs, Logits, 
 
     @property
     def prepare_samples(self) -> int:
-        return PROBED if self._fits_head else super().prepare_samples
+        return PROBED if self.fits else super().prepare_samples
 
     def prepare(self, batch: LabelBatch) -> None:
-        if self._fits_head:
+        if self.fits:
             parts = map(self._pixels, batch.images.split(_AT_ONCE))
             cast(ZooNetwork, self.network).fit_head(parts, hard(batch.labels))
         else:
@@ -118,11 +118,12 @@ class Classification(SquareInput, VisionModule[LabelBatch, ImageInputs, Logits, 
     @property
     def kept(self) -> list[str] | None:
         few = self.class_counts is not None and sum(self.class_counts) < FEW
-        return [BACKBONE, WEIGHT] if self._fits_head and few else None
+        return [BACKBONE, HEAD_WEIGHT] if self.fits and few else None
 
     @property
-    def _fits_head(self) -> bool:
-        return isinstance(self.network, ZooNetwork) and self.network.fits_head
+    def fits(self) -> list[str]:
+        new = isinstance(self.network, ZooNetwork) and self.network.new_head
+        return [HEAD] if new and self.learned and f"network.{HEAD_WEIGHT}" not in self.taken else []
 
     def build_metrics(self) -> MetricCollection:
         classes = self.num_classes

@@ -17,7 +17,8 @@ from vision_apps.networks.published import PublishedNetwork, chosen, download, t
 from vision_apps.networks.same_padding import in_whole_numbers
 from vision_apps.networks.timm_weights import at_hand, weights_of
 
-WEIGHT = "head.weight"  # of the last layer
+HEAD = "head"  # the last layer
+HEAD_WEIGHT = f"{HEAD}.weight"
 
 
 class ZooNetwork(PublishedNetwork):
@@ -28,9 +29,9 @@ class ZooNetwork(PublishedNetwork):
         image_size: side of the square input, pixels.
 
     Args:
-        new_head: no weights come for the last layer. It starts from zeros: the scores of random numbers would
-            move a backbone that has learned away from what it knows before they mean anything. Where a
-            backbone has learned, `fit_head` gives it a better start.
+        new_head: no weights come for the last layer, if there is one. It starts from zeros: the scores of
+            random numbers would move a backbone that has learned away from what it knows before they mean
+            anything. Where a backbone has learned, `fit_head` gives it a better start.
     """
 
     def __init__(
@@ -44,12 +45,12 @@ class ZooNetwork(PublishedNetwork):
     ) -> None:
         super().__init__(mean, std, starts_from)
         body, self.head = without_last(model, image_size)
+        self.new_head = new_head and isinstance(self.head, nn.Linear)
         if new_head and isinstance(self.head, nn.Linear):
             nn.init.zeros_(self.head.weight)
             nn.init.zeros_(self.head.bias)
         self.backbone = Features(body)
         self.image_size = image_size
-        self.fits_head = new_head and starts_from != RANDOM and isinstance(self.head, nn.Linear)
 
     @torch.no_grad()
     def fit_head(self, images: Iterable[Tensor], labels: Tensor) -> None:

@@ -61,6 +61,7 @@ _SETTLED = (
     "trainer.max_epochs",
     "trainer.check_val_every_n_epoch",
     "trainer.log_every_n_steps",
+    "trainer.num_sanity_val_steps",
     fine_tuning.BACKBONE_LR,
 )
 

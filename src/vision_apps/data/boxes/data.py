@@ -223,13 +223,13 @@ class BoxData(ResizedData):
         if "box_labels" not in self.batch_type._fields:  # type: ignore[attr-defined] # pictures alone
             return
         seen = {split: items[: self.limits[split]] for split, items in self.annotations.items()}
-        yield from doctor.obstacles(seen, self.annotated.class_names, self.more_to_train)
+        yield from doctor.obstacles(seen, self.annotated.class_names, self.more_to)
         yield from doctor.vanishing(seen["train"], max(height_width(self.image_size)), doctor.NEARLY_NONE)
 
     def doctor(self) -> Iterator[str]:
         raw = [item for items in self.annotated.splits.values() for item in items]
         longest, names = max(height_width(self.image_size)), self.annotated.class_names
-        yield from doctor.findings(self.annotations, raw, names, longest, self.more_to_train)
+        yield from doctor.findings(self.annotations, raw, names, longest, self.more_to)
         paths: dict[str, Sequence[str]] = {
             split: [item.path for item in items] for split, items in self.annotations.items()
         }

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from vision_apps.core.class_names import not_taught
+from vision_apps.core.class_names import not_asked, not_taught
 from vision_apps.core.data import Split
 from vision_apps.core.errors import some
 from vision_apps.data.boxes.annotation import ROUNDING, Annotation, clean
@@ -29,7 +29,7 @@ def findings(
     raw: Sequence[Annotation],
     class_names: Sequence[str],
     longest: float,
-    more: Callable[[bool], str],
+    more: Callable[[Split, bool], str],
 ) -> Iterator[str]:
     """Counts of each split, then everything that is suspicious, a line each.
 
@@ -53,17 +53,20 @@ def findings(
 
 
 def obstacles(
-    splits: Mapping[Split, Sequence[Annotation]], class_names: Sequence[str], more: Callable[[bool], str]
+    splits: Mapping[Split, Sequence[Annotation]],
+    class_names: Sequence[str],
+    more: Callable[[Split, bool], str],
 ) -> Iterator[str]:
     """What training cannot learn from these boxes.
 
     Args:
-        more: what gives training objects that it has not, told whether another split has some.
+        more: what gives a split objects that it has not, told whether another has some.
     """
-    counts: dict[str, list[int]] = {
+    counts: dict[Split, list[int]] = {
         split: _of_classes(items, len(class_names)) for split, items in splits.items()
     }
     yield from not_taught(counts, class_names, "objects", more)
+    yield from not_asked(counts, class_names, "objects", more)
     yield from one_place(splits["train"])
 
 

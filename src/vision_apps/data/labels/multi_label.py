@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from vision_apps.core.class_names import not_taught
+from vision_apps.core.class_names import not_asked, not_taught
 from vision_apps.core.data import SPLITS, Split
 from vision_apps.core.errors import CorruptSample, DataError, some
 from vision_apps.data.files import SPLIT_NAMES, split_files
@@ -156,26 +156,23 @@ class MultiLabelCsv(SquarePictures):
         if self.truth not in self.batch_type._fields:  # type: ignore[attr-defined] # pictures alone
             return
         names = self.labels.class_names
-        counts: dict[str, list[int]] = {
+        counts: dict[Split, list[int]] = {
             split: self._truth(split).sum(0, dtype=torch.int64).tolist() for split in SPLITS
         }
-        yield from not_taught(counts, names, "labels", self.more_to_train)
+        yield from not_taught(counts, names, "labels", self.more_to)
+        yield from not_asked(counts, names, "labels", self.more_to)
         total = len(self._truth("train"))
         if everywhere := [name for name, n in zip(names, counts["train"], strict=True) if n == total]:
             yield (
                 f"labels: all {total} training samples (100%) have {some(everywhere, _NAMED)}: there is "
-                f"nothing to tell it from; {self.more_to_train()}"
+                f"nothing to tell it from; {self.more_to('train')}"
             )
 
     def doctor(self) -> Iterator[str]:
-        names = self.labels.class_names
         for split in SPLITS:
             labels = self._truth(split)
             if none := int((labels.sum(1) == 0).sum()):
                 yield f"{split}: {none} of {len(labels)} pictures have no label"
-            absent = [name for name, count in zip(names, labels.sum(0), strict=True) if not count]
-            if absent and split != "train":  # which is an obstacle
-                yield f"{split}: no picture has {some(absent, _NAMED)}"
         yield from self.obstacles()
         paths: dict[str, Sequence[str]] = {split: self.listings[split].pictures for split in SPLITS}
         yield from leakage(paths, max_pixels=self.max_pixels)
