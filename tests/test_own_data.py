@@ -1,6 +1,7 @@
 """The experiment on data of one's own: folders laid out, and all of it at the smallest size."""
 
 import csv
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -147,7 +148,7 @@ def test_a_voc_folder_keeps_the_published_test_pictures(prepare: ModuleType, tmp
     prepare.bccd(source, whole)
     few = tmp_path / "few"
     few.mkdir()
-    prepare.few_voc(whole, few, 5)
+    prepare.few_voc(whole, few, 5, seed=0)
     for folder, known in ((whole, 18), (few, 5)):
         train, val, test = counts(VocFolder(str(folder)))
         assert (train + val, test) == (known, 6) and val >= 1
@@ -159,7 +160,7 @@ def test_boxes_of_a_csv_are_split_by_class(prepare: ModuleType, tmp_path: Path) 
     whole.mkdir()
     prepare.caltech3(fake_caltech3(tmp_path / "published"), whole)
     few.mkdir()
-    prepare.few_csv(whole, few, 5)
+    prepare.few_csv(whole, few, 5, seed=0)
     for folder, known in ((whole, 16), (few, 5)):
         data = BoxCsv(str(folder), only="single")
         train, val, test = counts(data)
@@ -176,7 +177,7 @@ def test_masks_keep_the_test_frames_and_ignore_what_is_unlabelled(
 ) -> None:
     source, whole, few = fake_camvid(tmp_path / "camvid"), tmp_path / "whole", tmp_path / "few"
     prepare.camvid(source, whole)
-    prepare.few_masks(whole, few, 5)
+    prepare.few_masks(whole, few, 5, seed=0)
     for folder, known in ((whole, 16), (few, 5)):
         data = MaskFolder(str(folder))
         train, val, test = counts(data)
@@ -246,7 +247,7 @@ def test_few_photographs_have_few_classes_and_their_tests(prepare: ModuleType, t
     before: set[str] = set()
     for number, classes in ((5, 2), (20, 4), (60, 8), (1000, 8)):
         to = tmp_path / f"few-{number}"
-        prepare.few_photos(whole, to, number)
+        prepare.few_photos(whole, to, number, seed=0)
         kept = {name.split("/")[0]: 0 for name in names(to / "train")}
         for name in names(to / "train"):
             kept[name.split("/")[0]] += 1
@@ -256,6 +257,11 @@ def test_few_photographs_have_few_classes_and_their_tests(prepare: ModuleType, t
         assert len(names(to / "test")) == 3 * classes
         assert before <= set(kept), "classes are added"
         before = set(kept)
+    drawn = []
+    for seed in (0, 1, 0):
+        prepare.few_photos(whole, to := tmp_path / f"again-{len(drawn)}", 20, seed)
+        drawn.append(names(to / "train"))
+    assert drawn[0] == drawn[2] != drawn[1], "each seed draws others"
 
 
 FAKES = {"bccd": fake_bccd, "caltech3": fake_caltech3, "camvid": fake_camvid, "cifar50": fake_cifar}
@@ -298,14 +304,19 @@ def test_few_pictures_are_measured_beside_the_baselines(
     monkeypatch.syspath_prepend(HERE)
     experiment = script("own_data", monkeypatch, tmp_path)
     words = ["--from", str(fake_camvid(tmp_path / "published")), "--root", str(tmp_path / "laid-out"), *TINY]
-    monkeypatch.setattr(sys, "argv", ["run.py", "camvid", *words, "--small", "5", "7", "--seeds", "0"])
+    monkeypatch.setattr(sys, "argv", ["run.py", "camvid", *words, "--small", "5", "7", "--seeds", "0", "1"])
     experiment.main()
     lines = (tmp_path / "camvid-small.md").read_text().splitlines()
     assert len({line.count("|") for line in lines[2:8]}) == 1
-    of_each = [
-        (sum(map(int, line.split("|")[1].split("+"))), line.split("|")[2].strip()) for line in lines[4:8]
-    ]
+    cells = [[cell.strip() for cell in line.split("|")] for line in lines[4:8]]
+    of_each = [(sum(map(int, cell[1].split(",")[0].split("+"))), cell[2]) for cell in cells]
     assert of_each == [(number, metric) for number in (5, 7) for metric in ("miou", "accuracy")]
+    for cell in cells:
+        for figures in cell[3:-2]:  # of the network and the baselines
+            median, one, other = map(float, re.findall(r"[\d.]+", figures))
+            assert median == pytest.approx((one + other) / 2, abs=1e-4)
+    folders = [tmp_path / f"laid-out/camvid-5-{seed}/train/images" for seed in (0, 1)]
+    assert len(names(folders[0])) == 5 and names(folders[0]) != names(folders[1])
     assert read_image(tmp_path / "camvid-small.png").float().std() > 10
 
 

@@ -126,12 +126,12 @@ def cifar(source: Path, to: Path, per_class: int, tested: int = 1000) -> None:
                 _save(images[number].permute(1, 2, 0).numpy(), to / split / name / f"{number:05d}.png")
 
 
-def few_photos(whole: Path, to: Path, number: int) -> None:
+def few_photos(whole: Path, to: Path, number: int, seed: int) -> None:
     """``number`` training pictures of a folder by class, the classes in turn, and all test pictures of these
-    classes: of so many that each has five pictures, and at least of two."""
+    classes: of so many that each has five pictures, and at least of two. Which, the ``seed`` draws."""
     classes = sorted(path.name for path in (whole / "train").iterdir())
-    classes = sorted(mixed(classes)[: classes_of(number, len(classes))])
-    every = {label: mixed((whole / "train" / label).iterdir()) for label in classes}
+    classes = sorted(mixed(classes, seed)[: classes_of(number, len(classes))])
+    every = {label: mixed((whole / "train" / label).iterdir(), seed) for label in classes}
     for picture in in_turn(every)[:number]:
         _copy(picture, to / "train" / picture.parent.name)
     for label in classes:
@@ -144,13 +144,14 @@ def classes_of(number: int, most: int) -> int:
     return min(most, max(2, number // _LEAST_OF_A_CLASS))
 
 
-def few_csv(whole: Path, to: Path, number: int) -> None:
-    """``number`` training pictures of `caltech3`, the classes in turn, and all test pictures."""
+def few_csv(whole: Path, to: Path, number: int, seed: int) -> None:
+    """``number`` training pictures of `caltech3`, which the ``seed`` draws, the classes in turn, and all test
+    pictures."""
     every: dict[str, list[list[str]]] = {}
     for row in _rows(whole / "annotations/train.csv"):
         every.setdefault(row[-1], []).append(row)
     splits = {
-        "train": in_turn({label: mixed(rows) for label, rows in every.items()})[:number],
+        "train": in_turn({label: mixed(rows, seed) for label, rows in every.items()})[:number],
         "test": _rows(whole / "annotations/test.csv"),
     }
     for row in (row for rows in splits.values() for row in rows):
@@ -158,15 +159,15 @@ def few_csv(whole: Path, to: Path, number: int) -> None:
     _write_csv(to, splits)
 
 
-def few_voc(whole: Path, to: Path, number: int) -> None:
-    """``number`` training pictures of `bccd`, and all test pictures."""
+def few_voc(whole: Path, to: Path, number: int, seed: int) -> None:
+    """``number`` training pictures of `bccd`, which the ``seed`` draws, and all test pictures."""
     lists = _lists(whole)
-    _copy_voc(whole, to, lists | {"trainval": mixed(lists["trainval"])[:number]})
+    _copy_voc(whole, to, lists | {"trainval": mixed(lists["trainval"], seed)[:number]})
 
 
-def few_masks(whole: Path, to: Path, number: int) -> None:
-    """``number`` training pictures of `camvid`, and all test pictures."""
-    kept = {path.stem for path in mixed((whole / "train/images").iterdir())[:number]}
+def few_masks(whole: Path, to: Path, number: int, seed: int) -> None:
+    """``number`` training pictures of `camvid`, which the ``seed`` draws, and all test pictures."""
+    kept = {path.stem for path in mixed((whole / "train/images").iterdir(), seed)[:number]}
     for split in ("train", "test"):
         for folder in ("images", "masks"):
             for path in (whole / split / folder).iterdir():
@@ -175,10 +176,10 @@ def few_masks(whole: Path, to: Path, number: int) -> None:
     _copy(whole / "classes.txt", to)
 
 
-def mixed(items: Iterable[Item]) -> list[Item]:
-    """In an order that only depends on what there is: the first n are among the first n + 1."""
+def mixed(items: Iterable[Item], seed: int = 0) -> list[Item]:
+    """In an order that only depends on what there is, and the seed: the first n are among the first n + 1."""
     found = sorted(items)
-    random.Random(0).shuffle(found)
+    random.Random(seed).shuffle(found)
     return found
 
 

@@ -42,7 +42,7 @@ class Application(NamedTuple):
     metrics: tuple[str, ...]  # of the test
     random: str  # the word for random numbers instead of published weights
     baselines: Callable[[Path, int], baselines.Figures]  # of a folder, and px that photographs are seen at
-    few: Callable[[Path, Path, int], None]
+    few: Callable[[Path, Path, int, int], None]
 
 
 class Set(NamedTuple):
@@ -135,9 +135,8 @@ def train(application: Application, folder: Path, run: Path, seed: int, words: S
     return gather([str(run)]).runs[0]
 
 
-def beaten(application: Application, folder: Path, run: Run) -> baselines.Figures:
-    """The figures of the baselines, computed once; photographs as large as the run saw them."""
-    kept = run.folder.path.parent / "baselines.json"
+def beaten(application: Application, folder: Path, run: Run, kept: Path) -> baselines.Figures:
+    """The figures of the baselines, computed once and ``kept``; photographs as large as the run saw them."""
     if not kept.is_file():
         side = run.config["data"]["image_size"]
         kept.write_text(json.dumps(application.baselines(folder, side), indent=2) + "\n")
@@ -204,46 +203,58 @@ def whole(name: str, asked: Asked) -> str:
         figures = (tested(metric, runs) for metric in application.metrics)
         lines.append(row(f"**{title}**", *figures, seconds(runs)))
         every += runs
-    for title, found in beaten(application, folder, every[0]).items():
+    kept = every[0].folder.path.parent / "baselines.json"
+    for title, found in beaten(application, folder, every[0], kept).items():
         cells = (figure(m, [found[m]]) if m in found else "" for m in application.metrics)
         lines.append(row(f"*{title}*", *cells, ""))
     return "\n".join([*head(application, folder, asked), *lines, "", origin(every), ""])
 
 
 def small(name: str, sizes: Sequence[int], asked: Asked) -> str:
-    """The table of a set of which only few pictures are known; a figure is drawn beside it."""
+    """The table of a set of which only few pictures are known, for each seed others; a figure is drawn beside
+    it."""
     application = SETS[name].application
     everything = laid_out(name, asked)
     lines: list[str] = []
     every: list[Run] = []
     points: dict[str, list[charts.Few]] = {metric: [] for metric in application.metrics}
     for number in sizes:
-        folder = asked.root / f"{name}-{number}"
-        prepare.once(folder, partial(application.few, everything, number=number))
         place = RUNS / f"{name}-{number}"
-        runs = [train(application, folder, place / f"seed-{seed}", seed, asked.extra) for seed in asked.seeds]
-        found = beaten(application, folder, runs[0])
+        runs: list[Run] = []
+        found: list[baselines.Figures] = []
+        for seed in asked.seeds:
+            folder = asked.root / f"{name}-{number}-{seed}"
+            prepare.once(folder, partial(application.few, everything, number=number, seed=seed))
+            runs.append(train(application, folder, place / f"seed-{seed}", seed, asked.extra))
+            kept = place / f"baselines-{seed}.json"
+            found.append(beaten(application, folder, runs[-1], kept))
         if not lines:
-            titles = [f"*{title}*" for title in found]
+            titles = [f"*{title}*" for title in found[0]]
             lines = [row("pictures", "", "**the first command**", *titles, "seconds")]
             lines.append(row(*["---"] * (len(titles) + 4)))
         for metric in application.metrics:
-            others = {title: figures[metric] for title, figures in found.items() if metric in figures}
+            others = {
+                title: [figures[title][metric] for figures in found]
+                for title, known_of in found[0].items()
+                if metric in known_of
+            }
+            cells = (figure(metric, others[title]) if title in others else "" for title in found[0])
             values = [run.final[f"test/{metric}"] for run in runs]
-            cells = (figure(metric, [others[title]]) if title in others else "" for title in found)
-            lines.append(row(known(runs[0]), metric, figure(metric, values), *cells, seconds(runs)))
-            points[metric].append(charts.Few(number, values, others))
+            lines.append(row(known(runs), metric, figure(metric, values), *cells, seconds(runs)))
+            middle = {title: statistics.median(of_seeds) for title, of_seeds in others.items()}
+            points[metric].append(charts.Few(number, values, middle))
         every += runs
     title = f"{name}: {application.task} of few pictures"
     charts.few(points, title, HERE / f"{name}-small.png")
-    folder = asked.root / f"{name}-N"
+    folder = asked.root / f"{name}-N-SEED"
     return "\n".join([*head(application, folder, asked), *lines, "", origin(every), ""])
 
 
-def known(run: Run) -> str:
-    """How many pictures were learned from and validated on."""
-    counts = run.folder.mapping("data.json")
-    return f"{counts['train']['samples']} + {counts['val']['samples']}"
+def known(runs: Sequence[Run]) -> str:
+    """How many pictures were learned from and validated on, each count once."""
+    counts = [run.folder.mapping("data.json") for run in runs]
+    pairs = (f"{count['train']['samples']} + {count['val']['samples']}" for count in counts)
+    return ", ".join(dict.fromkeys(pairs))
 
 
 def head(application: Application, folder: Path, asked: Asked) -> list[str]:
