@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 from toy import ToyBatch, ToyData
 
 from vision_apps.core.data import TensorSamples, split_indices
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.fields import Pixels, Stays, Text
 
 
 def make(**arguments: Any) -> ToyData:
@@ -120,3 +122,36 @@ def test_the_fingerprint_tells_other_data_and_other_splits() -> None:
     assert [first[split]["samples"] for split in ("train", "val", "test")] == [40, 40, 40]
     assert len({first[split]["sha256"] for split in first}) == 3
     assert fingerprint(count=40, limit_train=30)["train"] != first["train"]
+
+
+class Told(NamedTuple):
+    images: Annotated[Tensor, Pixels()]
+    words: Annotated[Tensor, Text()]
+    answers: Annotated[Tensor, Stays(empty=-1)]
+
+
+class Telling(ToyData):
+    """Two pictures with a sentence and an answer each, filled up to ``length``."""
+
+    fields = Told._fields
+
+    def __init__(self, words: list[int], length: int) -> None:
+        super().__init__()
+        self.words, self.length = words, length
+
+    def load(self, split: str, fields: tuple[str, ...]) -> TensorSamples:
+        words, answers = torch.zeros(2, self.length, dtype=torch.int64), torch.full((2, self.length), -1)
+        words[0, : len(self.words)] = torch.tensor(self.words)
+        answers[0, :2] = torch.tensor([0, 4])
+        return TensorSamples(images=torch.zeros(2, 3, 8, 8, dtype=torch.uint8), words=words, answers=answers)
+
+
+def test_the_fingerprint_is_the_same_where_samples_are_filled_up_to_another_length() -> None:
+    def fingerprint(words: list[int], length: int) -> dict[str, Any]:
+        data = Telling(words, length)
+        data.batch_type = Told
+        return data.fingerprint()
+
+    assert fingerprint([3, 5], 9) == fingerprint([3, 5], 4)
+    assert fingerprint([3, 5], 4) != fingerprint([3, 6], 4)
+    assert fingerprint([3, 5], 4) != fingerprint([3, 5, 1], 4)

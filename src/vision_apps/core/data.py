@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, Subset
 from vision_apps.core.augmentation import is_over
 from vision_apps.core.class_names import not_asked, not_taught
 from vision_apps.core.errors import ConfigError, CorruptSample, require_no
-from vision_apps.core.fields import kinds
+from vision_apps.core.fields import kinds, without_padding
 from vision_apps.core.loader import BatchLoader, Remainder, read_sample
 from vision_apps.core.renumbering import Renumbered, class_fields
 from vision_apps.core.sampling import balanced
@@ -291,8 +291,10 @@ class VisionData(pl.LightningDataModule):
 
     def fingerprint(self, splits: Sequence[Split] = SPLITS) -> dict[str, dict[str, Any]]:
         """Per split its number of samples and a hash of their names and of some that are spread over it: runs
-        with the same fingerprint saw the same data and the same splits."""
+        with the same fingerprint saw the same data and the same splits. To how many words or boxes samples
+        are filled up is no part of it: one new picture changes it for all."""
         found: dict[str, dict[str, Any]] = {}
+        known = kinds(self.batch_type)
         for split in splits:
             samples = self.samples(split)
             count, digest = len(samples), hashlib.sha256()
@@ -305,7 +307,9 @@ class VisionData(pl.LightningDataModule):
                     digest.update(broken.reason.encode())
                     continue
                 for name in sorted(sample):
-                    digest.update(sample[name].contiguous().numpy().tobytes())
+                    digest.update(
+                        without_padding(sample[name], known.get(name)).contiguous().numpy().tobytes()
+                    )
             found[split] = {"samples": count, "sha256": digest.hexdigest()[:16]}
         return found
 

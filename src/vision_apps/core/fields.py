@@ -228,6 +228,15 @@ def padded(values: Sequence[Tensor], name: str, kind: Kind | None) -> list[Tenso
     return [fill(value) for value in values]
 
 
+def without_padding(value: Tensor, kind: Kind | None) -> Tensor:
+    """One sample's values without what only fills them up, at the end of each dimension."""
+    if kind is None or kind.padding is None or not value.dim():
+        return value
+    there = (value != kind.padding).nonzero()
+    ends = (there.amax(0) + 1).tolist() if len(there) else [0] * value.dim()
+    return value[tuple(slice(end) for end in ends)]
+
+
 def with_fields(fields: FieldsT, values: Mapping[str, Tensor]) -> FieldsT:
     """The same with some fields replaced."""
     return type(fields)(**{**fields._asdict(), **values})
