@@ -11,6 +11,7 @@ import torch
 import toy_run
 from omegaconf import OmegaConf
 from PIL import Image
+from toy import ToyData, ToyModule
 
 from vision_apps.cli import main
 from vision_apps.core import assembly, checkpoint_io
@@ -119,15 +120,33 @@ def test_changes_have_their_effect_or_are_refused() -> None:
     saved("run/checkpoints/best.ckpt")
     Path("run/config.yaml").write_text("{}")
     before = made()
-    changes = ["optimizer.lr=9", "data.limit_train=4", "model.width=4", "seed=3"]
+    changes = ["optimizer.lr=9", "data.limit_train=4", "model.width=4", "seed=3", "data.remainder=fill"]
     with pytest.raises(ConfigError) as caught:
         evaluate.test("run", changes)
     told = sorted(str(caught.value).splitlines())
     assert [line.partition(":")[0] for line in told] == [  # the width is the one that it has
-        *("data.limit_train", "optimizer.lr", "seed")
+        *("data.limit_train", "data.remainder", "optimizer.lr", "seed")
     ]
-    assert told[1].startswith("optimizer.lr: 9 would change nothing: the run has trained with 0.001. What a")
+    assert told[2].startswith("optimizer.lr: 9 would change nothing: the run has trained with 0.001. What a")
     assert made() == before
+
+
+def test_what_only_training_depends_on_is_the_modules_to_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = saved("mine.ckpt", module__poison=1000)
+    with monkeypatch.context() as patched:
+        patched.setattr(ToyModule, "learned_with", ("poison",), raising=False)
+        with pytest.raises(ConfigError, match=r"^module\.poison: 2000 would change nothing"):
+            evaluate.test(place, ["module.poison=2000"])
+    assert evaluate.test(place, ["module.poison=2000"])
+
+
+def test_pictures_are_measured_as_they_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = saved("mine.ckpt")
+    monkeypatch.setattr(ToyData, "facts", {"num_classes": 2, "image_size": 4})
+    with pytest.raises(
+        ConfigError, match=r"^data\.image_size: 4, where the run has learned with 8 and predic"
+    ):
+        evaluate.test(place, [])
 
 
 def test_on_another_device_than_it_was_trained_on() -> None:

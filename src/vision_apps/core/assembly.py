@@ -33,7 +33,7 @@ def with_facts(node: Config, facts: Mapping[str, Any], key: str) -> Config:
     for name in set(accepted(resolve(node["_target_"])).parameters) & set(facts):
         if filled.get(name) is None:
             filled[name] = facts[name]
-        elif _listed(filled[name]) != _listed(facts[name]):
+        elif listed(filled[name]) != listed(facts[name]):
             raise ConfigError(
                 f"{key}.{name}: the configuration says {filled[name]!r}, the data says {facts[name]!r}; "
                 f"leave {key}.{name} out (or null) to take it from the data"
@@ -41,9 +41,9 @@ def with_facts(node: Config, facts: Mapping[str, Any], key: str) -> Config:
     return filled
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
     """Tuples as lists, since a configuration has no others."""
-    return [_listed(item) for item in value] if isinstance(value, list | tuple) else value
+    return [listed(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def build_data(

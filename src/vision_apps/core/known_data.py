@@ -8,7 +8,7 @@ from vision_apps.core import assembly
 from vision_apps.core.class_names import renumbering
 from vision_apps.core.config.targets import resolve
 from vision_apps.core.data import SPLITS, Split, VisionData
-from vision_apps.core.errors import DataError, some
+from vision_apps.core.errors import DataError, require_no, some
 from vision_apps.core.fields import kinds
 from vision_apps.core.plain import Config
 from vision_apps.core.renumbering import class_fields
@@ -17,6 +17,7 @@ from vision_apps.core.spelling import alike
 
 log = logging.getLogger(__name__)
 
+PIXEL_FACTS = ("image_size", "resize_mode", "resize", "mean", "std")  # how a picture is seen
 _LISTS = "splits"  # a folder of the run
 _DRAWING = ("split_seed", "folds", "fold", "val_fraction", "test_fraction", "val_images")
 _NAMED = 3  # samples in an error
@@ -25,7 +26,7 @@ _NAMED = 3  # samples in an error
 def build(config: Config, folder: RunFolder | None, checkpoint: Mapping[str, Any] | None) -> VisionData:
     """The data of a configuration. Where a run is gone on with or tested, its ``checkpoint`` says how its
     classes are numbered, and its ``folder`` which samples it has held out. `DataError` where the data have
-    classes that the run does not know."""
+    classes that the run does not know; `ConfigError` where they would show pictures in another way."""
     if checkpoint is None:
         return assembly.build_data(config)
     facts, saved = checkpoint["facts"], checkpoint["config"]["data"]
@@ -34,6 +35,7 @@ def build(config: Config, folder: RunFolder | None, checkpoint: Mapping[str, Any
     data = assembly.build_data(config, facts, known)
     data.batch_type = resolve(config["module"]["_target_"]).batch_type  # type: ignore[attr-defined]
     _require_same_words(data.facts, facts)
+    _require_same_view(data.facts, facts)
     if (
         class_fields(kinds(data.batch_type)) & {*data.offers}
         and "class_names" in facts.keys() & data.facts.keys()
@@ -53,6 +55,16 @@ def _require_same_words(own: Mapping[str, Any], known: Mapping[str, Any]) -> Non
                 f"data: its {name} ({some(own[name], _NAMED)}) is not the one that the run was trained with "
                 f"({some(known[name], _NAMED)}): the same numbers would mean something else"
             )
+
+
+def _require_same_view(own: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """`ConfigError` where pictures would be measured in another way than the network answers them."""
+    require_no(
+        f"data.{name}: {own[name]!r}, where the run has learned with {known[name]!r} and predicts with it: "
+        "what is measured is what is answered; leave it as it was, or start a new run"
+        for name in PIXEL_FACTS
+        if name in own.keys() & known.keys() and assembly.listed(own[name]) != assembly.listed(known[name])
+    )
 
 
 def held_out(folder: RunFolder) -> dict[str, Split]:

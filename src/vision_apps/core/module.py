@@ -44,6 +44,7 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
     answer_type: ClassVar[type]
     words: Mapping[str, str] = MappingProxyType({})  # what `predict` takes beside a picture, and its meaning
     prepare_without: ClassVar[tuple[str, ...]] = ()  # fields that `prepare` and `check` do not look at
+    learned_with: ClassVar[tuple[str, ...]] = ()  # its parameters that no answer and no figure depends on
     headline: ClassVar[tuple[str, ...]] = ()  # metrics on the progress line; all when empty
     followed: str = "loss"  # the part of the loss that this line tells of training
     backbone_share: ClassVar[float] = 0.1  # of the rate, for a backbone that has learned before

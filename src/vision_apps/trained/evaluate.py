@@ -92,7 +92,7 @@ def test(place: str, changes: list[str]) -> dict[str, float]:
         raise CheckpointError(
             f"{trained.path}: its config lacks {', '.join(missing)}: it was not written by a vision_apps run"
         )
-    overrides.require_measured(trained.checkpoint["config"], config)
+    overrides.require_measured(trained.checkpoint["config"], config, module.learned_with)
     config["trainer"] |= {"devices": 1}  # so that no sample is counted twice
     folder = trained.run or RunFolder(trained.beside("test"))
     check.check(config)

@@ -92,6 +92,7 @@ class Captioning(VisionModule[CaptionBatch, CaptionInputs, CaptionOutputs | Draw
     """
 
     conditional = ("cider", "oracle_cider", "pointing", "pointing_chance")
+    learned_with = ("scheduled_sampling", "references_per_step", "self_critical")
     headline = ("cider", "bleu4", "exact", "pointing")
     network: Captioner
     constant: Tensor

@@ -52,6 +52,7 @@ class Classification(SquareInput, VisionModule[LabelBatch, ImageInputs, Logits, 
         flip_test: outside training, answer with the mean logits of the image and its mirror image.
     """
 
+    learned_with = ("label_smoothing", "class_weights")
     class_weights: Tensor | None
 
     def __init__(

@@ -45,6 +45,7 @@ class MultiLabel(SquareInput, VisionModule[MultiLabelBatch, ImageInputs, Logits,
 
     thresholds: Tensor
     class_weights: Tensor | None
+    learned_with = ("class_weights",)
     headline = ("mAP", "f1")
 
     def __init__(

@@ -56,6 +56,7 @@ class Colorization(VisionModule[ColorBatch, ColorInputs, ColorFeatures, ColorAns
             loss.
     """
 
+    learned_with = ("prior", "prior_images")  # of a test the checkpoint has them
     headline = ("loss", "above_floor", "auc", "auc_rebalanced", "psnr")
     network: ColorNetwork
     prior: Tensor

@@ -58,6 +58,7 @@ class Navigation(VisionModule[NavigationBatch, NavigationInputs, NavigationOutpu
             needs neither.
     """
 
+    learned_with = ("imitation", "collect_every", "collected", "symmetries")
     headline = ("success", "spl")
     network: Agent
 

@@ -76,6 +76,7 @@ class SceneGraphs(VisionModule[SceneGraphBatch, SceneGraphInputs, SceneGraphOutp
         detector: finds the objects of pictures that come without, in a run that took it from another.
     """
 
+    learned_with = ("given_classes", "taught_pairs", "foreground")
     headline = ("loss", "predcls_recall_20", "sgcls_recall_20", "sgdet_recall_20")
     network: RelationNetwork
     words = OBJECT_WORDS

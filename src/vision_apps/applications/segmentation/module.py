@@ -69,6 +69,7 @@ class Segmentation(VisionModule[SegmentationBatch, ImageInputs, Logits, Segmenta
     """
 
     backbone_share = 0.5  # where things are is not what ImageNet's classes have taught it
+    learned_with = ("class_weights",)  # of a test the checkpoint has them
     headline = ("loss", "miou", "boundary_iou", "accuracy")
     class_weights: Tensor | None
     pixels: Tensor

@@ -31,7 +31,11 @@ CHANGEABLE = {
 
 # Keys that have a part in a test of a trained run.
 MEASURED_WITH = "data.* module.* trainer.accelerator trainer.limit_test_batches precision channels_last"
-_LEARNED_WITH = "data.augment data.augment.* data.seed data.limit_train data.limit_val"
+_LEARNED_WITH = (
+    "data.augment data.augment.* data.seed data.sampling data.remainder data.least_steps data.limit_train "
+    "data.limit_val data.train_images data.val_images "
+    "data.least_count data.least_word data.least_answer data.most_answers"  # a run keeps its words
+)
 
 _TEXT = re.compile(r"[^,\[\]{}()'\"\\$]*")
 _READ = re.compile(r"[A-Za-z0-9_/.:+%*@?| \t-]*")  # what Hydra takes without quotes
@@ -60,13 +64,15 @@ def is_among(key: str, patterns: str) -> bool:
     return any(fnmatch.fnmatchcase(key, pattern) for pattern in patterns.split())
 
 
-def require_measured(before: Config, after: Config) -> None:
-    """`ConfigError` that lists every changed key that has no part in a test of a trained run."""
+def require_measured(before: Config, after: Config, learned_with: Sequence[str] = ()) -> None:
+    """`ConfigError` that lists every changed key that has no part in a test of a trained run, among them the
+    module's parameters ``learned_with``."""
+    learned = " ".join([_LEARNED_WITH, *(f"module.{name}" for name in learned_with)])
     require_no(
         f"{key}: {new!r} would change nothing: the run has trained with {old!r}. What a test is made with "
         f"may change: {', '.join(MEASURED_WITH.split())}"
         for key, old, new in differences(before, after)
-        if not is_among(key, MEASURED_WITH) or is_among(key, _LEARNED_WITH)
+        if not is_among(key, MEASURED_WITH) or is_among(key, learned)
     )
 
 
