@@ -25,13 +25,17 @@ EVERY = [
 ]
 
 
-def warnings_of(config: DictConfig, **data: Any) -> list[str]:
-    """Of a run as it would begin, without published weights."""
+NOT_ASKED = ", of which its figures say nothing; "
+
+
+def warnings_of(config: DictConfig, asked: bool = False, **data: Any) -> list[str]:
+    """Of a run as it would begin, without published weights; ``asked``: also of what the few pictures of a
+    validation or a test leave out."""
     plain: Any = OmegaConf.to_container(config, resolve=True)
     plain["data"] |= data
     plain["model"] = assembly.untrained(plain["model"])
     _, module = assembly.prepared(plain, channels_last=False)
-    return list(module.warnings)
+    return [line for line in module.warnings if asked or NOT_ASKED not in line]
 
 
 def test_every_application_is_listed() -> None:
@@ -80,6 +84,18 @@ def test_classes_that_a_limit_leaves_out(tmp_path: Path) -> None:
     assert "train has no samples of 1 of 3 classes (owls)" in limited[0]
     assert "val has 2 (50% of its samples)" in limited[0] and "test has 6 (75% of its samples)" in limited[0]
     assert limited[0].endswith("data.limit_train=null takes all")
+
+
+def test_classes_that_no_figure_knows(tmp_path: Path) -> None:
+    folders(tmp_path, train_cats=6, train_dogs=6, val_cats=2, val_dogs=1, test_cats=2)
+    config = compose.compose(["task=classification", "data=folder"])
+    (line,) = warnings_of(config, asked=True, root=str(tmp_path), image_size=16)
+    assert line == (
+        f"labels: test has no samples of 1 of 2 classes (dogs){NOT_ASKED}add some to test, or move them there"
+    )
+    line, _ = warnings_of(config, asked=True, root=str(tmp_path), image_size=16, limit_val=1)
+    assert line.startswith("labels: val has no samples of 1 of 2 classes (")
+    assert line.endswith("data.limit_val=1 leaves some out, data.limit_val=null takes all")
 
 
 def test_pictures_without_colour(tmp_path: Path) -> None:
