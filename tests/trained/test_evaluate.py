@@ -22,11 +22,11 @@ from vision_apps.trained import evaluate
 pytestmark = pytest.mark.usefixtures("toy")
 
 
-def saved(path: str, **changes: Any) -> str:
-    """A checkpoint of the untrained toy."""
+def saved(path: str, mean: list[float] | None = None, **changes: Any) -> str:
+    """A checkpoint of the untrained toy, of data whose colours have this mean."""
     changes = {name.replace("__", "."): value for name, value in changes.items()}
     config: Any = OmegaConf.to_container(toy_run.configure(None, changes), resolve=True)
-    facts = {"num_classes": 2, "image_size": 8}
+    facts: dict[str, Any] = {"num_classes": 2, "image_size": 8} | ({"mean": mean} if mean else {})
     state = assembly.build_module(config, facts, trainable=False).state_dict()
     checkpoint_io.save({"state_dict": state, "config": config, "facts": facts}, Path(path))
     return path
@@ -141,8 +141,11 @@ def test_what_only_training_depends_on_is_the_modules_to_say(monkeypatch: pytest
 
 
 def test_pictures_are_measured_as_they_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    place = saved("mine.ckpt")
-    monkeypatch.setattr(ToyData, "facts", {"num_classes": 2, "image_size": 4})
+    place, own = saved("mine.ckpt", mean=[0.2]), {"num_classes": 2, "image_size": 8, "mean": [0.9]}
+    monkeypatch.setattr(ToyData, "fact_names", ("num_classes", "image_size", "mean"))
+    monkeypatch.setattr(ToyData, "facts", own)
+    assert evaluate.test(place, [])  # colours of other data are normalised as those of the run
+    monkeypatch.setattr(ToyData, "facts", own | {"image_size": 4})
     with pytest.raises(
         ConfigError, match=r"^data\.image_size: 4, where the run has learned with 8 and predic"
     ):

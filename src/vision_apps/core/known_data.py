@@ -17,10 +17,11 @@ from vision_apps.core.spelling import alike
 
 log = logging.getLogger(__name__)
 
-PIXEL_FACTS = ("image_size", "resize_mode", "resize", "mean", "std")  # how a picture is seen
 _LISTS = "splits"  # a folder of the run
 _DRAWING = ("split_seed", "folds", "fold", "val_fraction", "test_fraction", "val_images")
 _NAMED = 3  # samples in an error
+# how a picture becomes what is looked at; colours are normalised as the run's were, whatever these data have
+_SEEN_AS = ("image_size", "resize_mode", "resize")
 
 
 def build(config: Config, folder: RunFolder | None, checkpoint: Mapping[str, Any] | None) -> VisionData:
@@ -62,7 +63,7 @@ def _require_same_view(own: Mapping[str, Any], known: Mapping[str, Any]) -> None
     require_no(
         f"data.{name}: {own[name]!r}, where the run has learned with {known[name]!r} and predicts with it: "
         "what is measured is what is answered; leave it as it was, or start a new run"
-        for name in PIXEL_FACTS
+        for name in _SEEN_AS
         if name in own.keys() & known.keys() and assembly.listed(own[name]) != assembly.listed(known[name])
     )
 

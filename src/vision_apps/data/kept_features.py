@@ -19,7 +19,6 @@ from vision_apps.core.data import Part, Split, VisionData
 from vision_apps.core.errors import ConfigError, DataError, require_no, some
 from vision_apps.core.fields import Stays
 from vision_apps.core.freezing import Freezing, frozen
-from vision_apps.core.known_data import PIXEL_FACTS
 from vision_apps.core.loader import BatchLoader, read_sample
 from vision_apps.core.module import VisionModule
 from vision_apps.core.parts import backbone
@@ -43,6 +42,7 @@ _READ = 256  # pictures in memory at once
 # Of the norm of a map: what rounding in bfloat16 changes is far below, another picture far above.
 _UNLIKE = 0.1
 # Facts on which the pixels depend that a backbone is given.
+_PIXEL_FACTS = ("image_size", "resize_mode", "resize", "mean", "std")
 
 
 class GridFeatures(pl.Callback):
@@ -151,7 +151,7 @@ class GridFeatures(pl.Callback):
 
         made_of = {
             "data": type(data).__name__,
-            "facts": {name: value for name, value in data.facts_of_run.items() if name in PIXEL_FACTS},
+            "facts": {name: value for name, value in data.facts_of_run.items() if name in _PIXEL_FACTS},
             "pictures": _pictures(data, split, firsts),
             "pixels": f"{_hash([pixels])}, {Field.of(pixels)}",
             "backbone": f"{type(self.backbone).__name__} {identity(self.backbone)}",
