@@ -17,7 +17,7 @@ import numpy as np
 import prepare
 import torch
 
-from vision_apps.applications.classification.probing import probed
+from vision_apps.networks.probing import probed
 
 HERE = Path(__file__).parent
 DRAWS = {5: 60, 20: 30, 100: 5}  # of so many pictures

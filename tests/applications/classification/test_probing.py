@@ -14,7 +14,6 @@ from sklearn.preprocessing import normalize
 from torch import Tensor, nn
 
 from vision_apps.applications.classification.module import Classification
-from vision_apps.applications.classification.probing import _STRENGTH, probed
 from vision_apps.applications.classification.types import LabelBatch
 from vision_apps.applications.classification.zoo import ZooNetwork
 from vision_apps.core import assembly, checkpoint_io, engine
@@ -22,6 +21,7 @@ from vision_apps.core.config.compose import compose
 from vision_apps.core.config.fine_tuning import settle, shares
 from vision_apps.core.errors import RunError
 from vision_apps.core.freezing import freeze_for_good
+from vision_apps.networks.probing import _STRENGTH, probed
 
 SIDE = 4
 KEPT = ["backbone", "head.weight"]

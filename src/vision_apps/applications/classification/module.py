@@ -16,7 +16,6 @@ from torchmetrics.classification import (
 )
 
 from vision_apps.applications.classification.presentation import ClassPresentation
-from vision_apps.applications.classification.probing import FEW, PROBED
 from vision_apps.applications.classification.squares import SquareInput
 from vision_apps.applications.classification.types import ClassAnswer, LabelBatch, hard
 from vision_apps.applications.classification.weights import class_weights as weights_of_classes
@@ -29,6 +28,7 @@ from vision_apps.core.fields import ImageInputs
 from vision_apps.core.losses import Part
 from vision_apps.core.module import VisionModule
 from vision_apps.networks.auxiliary import Logits, main_logits, with_auxiliary
+from vision_apps.networks.probing import FEW, PROBED
 
 _AT_ONCE = 32  # pictures that are looked at together before training
 LARGEST_CONFUSION = 1000  # classes; the table is square, at 1,000 it takes 8 MB per stage

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
-from vision_apps.applications.classification.probing import probed
 from vision_apps.core.errors import ConfigError, RunError
 from vision_apps.core.published import RANDOM
 from vision_apps.networks.backbones import Features
+from vision_apps.networks.probing import probed
 from vision_apps.networks.published import PublishedNetwork, chosen, download, told, unknown
 from vision_apps.networks.same_padding import in_whole_numbers
 from vision_apps.networks.timm_weights import at_hand, weights_of
