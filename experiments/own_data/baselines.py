@@ -100,7 +100,11 @@ class Located(NamedTuple):
 def located(folder: Path) -> Figures:
     """``class_accuracy`` and ``box_mse`` of the commonest class with its mean box, and ``box_mse`` where
     somebody tells the class and the answer is its mean box."""
-    train, test = (_located(folder, split) for split in ("train", "test"))
+    return located_of(*(_located(folder, split) for split in ("train", "test")))
+
+
+def located_of(train: Located, test: Located) -> Figures:
+    """`located` of pictures to learn from and to test on."""
     means = {label: train.boxes[train.labels == label].mean(0) for label in set(train.labels.tolist())}
     common = commonest(train.labels.tolist())
     # what was never shown has the commonest's

@@ -277,27 +277,6 @@ def test_published_weights_start_from_the_mean_answer(resize_mode: Any) -> None:
     assert network.box_head[-1].weight.grad.any() and network.class_head[-1].weight.grad.any()
 
 
-def test_classes_start_from_their_own_mean_boxes() -> None:
-    """A sure answer has the mean box of its class, also where that has no picture: then of all."""
-    boxes = torch.tensor([[[4.0, 2.0, 20.0, 18.0]], [[8.0, 6.0, 28.0, 22.0]], [[6.0, 2.0, 24.0, 30.0]]])
-    images = torch.randint(256, (3, 3, 32, 32), dtype=torch.uint8)
-    batch = LocalizationBatch(images, boxes, torch.tensor([[0], [2], [2]]))
-    network = Localizer(Small(width=8), 3, 32, hidden=64, class_boxes=True)
-    network.backbone.starts_from = "a file"
-    module = application(network)
-    module.prepare(batch)
-    assert not network.box_head[-1].bias.any()
-    for label, expected in enumerate((boxes[0, 0], boxes[:, 0].mean(0), boxes[1:, 0].mean(0))):
-        with torch.no_grad():
-            network.class_head[-1].bias.copy_(100 * torch.eye(4)[1 + label])
-        answer = module(ImageInputs(images))
-        torch.testing.assert_close(answer.boxes, expected.expand(3, 4), rtol=0, atol=1e-3)
-    total = sum(values(module.loss(module.outputs(ImageInputs(images)), batch)).values())
-    total.backward()
-    assert network.class_boxes is not None and network.class_boxes.grad is not None
-    assert network.class_boxes.grad.any() and network.box_head[-1].weight.grad.any()
-
-
 def test_the_worst_pictures_have_the_lowest_quality() -> None:
     module = application(localizer())
     box = torch.tensor([0.0, 0, 16, 16])

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from torchmetrics import Metric
 
 from vision_apps.applications.localization import metrics as measures
 from vision_apps.applications.localization.losses import BoxLoss, localization_losses
-from vision_apps.applications.localization.network import Localizer
+from vision_apps.applications.localization.network import HEADS, KEPT, Localizer
 from vision_apps.applications.localization.presentation import BoxPresentation
 from vision_apps.applications.localization.types import (
     LocalizationAnswer,
@@ -20,6 +20,7 @@ from vision_apps.applications.localization.types import (
 )
 from vision_apps.applications.localization.vector import BOX, decode, encode, encode_box, mirror
 from vision_apps.core.class_names import class_name_problems
+from vision_apps.core.config.fine_tuning import BACKBONE
 from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import require_no
 from vision_apps.core.exportable import Exportable
@@ -36,8 +37,10 @@ from vision_apps.data.resizing import (
 )
 from vision_apps.networks.boxes import iou
 from vision_apps.networks.pixels import PixelNormalization
+from vision_apps.networks.probing import FEW
 
 MEASURED = 500  # training pictures that the mean box is taken of: its standard error is then below 0.02
+_AT_ONCE = 32  # pictures that are looked at together before training
 SEVERAL = 0.01  # share of the pictures with more than one object from which on it is told
 _NO_ANSWER = (0.25, 0.25, 0.5, 0.5, 0.5)  # until something is measured: the middle of the picture, undecided
 
@@ -53,6 +56,7 @@ class Localization(VisionModule[LocalizationBatch, ImageInputs, LocalizerOutputs
             go before the data's.
         image_size: side of the network's input in pixels, or height and width.
         resize_mode: ``letterbox`` keeps the aspect and fills the rest with grey, ``stretch`` does not.
+        training_pictures: how many are learned from, where known.
         box_loss, beta: see `losses`.
         presence_weight, class_weight, box_weight: of the three losses in the sum.
         flip_test: outside training, answer with the mean of what is told from the picture and from its mirror
@@ -73,6 +77,7 @@ class Localization(VisionModule[LocalizationBatch, ImageInputs, LocalizerOutputs
         mean: Sequence[float],
         std: Sequence[float],
         resize_mode: ResizeMode = "stretch",
+        training_pictures: int | None = None,
         box_loss: BoxLoss = "smooth_l1",
         beta: float = 0.1,
         presence_weight: float = 1.0,
@@ -95,6 +100,7 @@ class Localization(VisionModule[LocalizationBatch, ImageInputs, LocalizerOutputs
         self.num_classes = num_classes
         self.class_names = list(class_names)
         self.size = height_width(image_size, "module.image_size")
+        self.training_pictures = training_pictures
         self.exportable = BoxExport(self)
         self.resize_mode = resize_mode
         self.box_loss: BoxLoss = box_loss
@@ -108,14 +114,17 @@ class Localization(VisionModule[LocalizationBatch, ImageInputs, LocalizerOutputs
     # ---- from pixels to the answer -------------------------------------------------------------------------
 
     def outputs(self, inputs: ImageInputs) -> LocalizerOutputs:
-        images, _ = resize_picture(inputs.images, self.size, self.resize_mode)
-        pixels = self.normalize(images)
+        pixels = self._pixels(inputs.images)
         outputs: LocalizerOutputs = self.network(pixels)
         if not self.flip_test or self.training:
             return outputs
         other: LocalizerOutputs = self.network(pixels.flip(-1))
         pairs = zip(outputs, other._replace(box=mirror(other.box)), strict=True)
         return LocalizerOutputs(*((one + two) / 2 for one, two in pairs))
+
+    def _pixels(self, images: Tensor) -> Tensor:
+        """What the network sees of uint8 [B, 3, h, w]."""
+        return self.normalize(resize_picture(images, self.size, self.resize_mode)[0])
 
     def answer(self, outputs: LocalizerOutputs, inputs: ImageInputs) -> LocalizationAnswer:
         return self._placed(outputs, inputs.images, _size_of(inputs.images))
@@ -183,16 +192,32 @@ class Localization(VisionModule[LocalizationBatch, ImageInputs, LocalizerOutputs
 
     def prepare(self, batch: LocalizationBatch) -> None:
         """Keep the mean label vector of training pictures: of the presence over all of them, of box and
-        class over those with an object. A network with published weights starts from it."""
+        class over those with an object. A network with published weights starts from it, or from what its
+        lines tell of each picture."""
         truth = main_object(batch.boxes, batch.box_labels)
         if (truth.labels >= 0).any():
             vectors = encode(*truth, self.num_classes, *self._content(batch).unbind(-1))
             self.mean_vector.copy_(_mean(vectors))
-            if isinstance(self.network, Localizer) and starts_from(self.network) != RANDOM:
-                seen = self._encoded(batch)
-                self.network.start_at(_mean(seen), _mean_boxes(seen))
+            network, seen = self.network, self._encoded(batch)
+            if self.fits:
+                parts = map(self._pixels, batch.images.split(_AT_ONCE))
+                cast(Localizer, network).fit_lines(parts, seen)
+            elif isinstance(network, Localizer) and starts_from(network) != RANDOM:
+                network.start_at(_mean(seen))
         else:
             self.mean_vector[BOX] = 0
+
+    @property
+    def fits(self) -> list[str]:
+        lines = isinstance(self.network, Localizer) and self.network.lines is not None
+        # a head that another run's weights give does not say by how much the answer differs from these lines
+        given = (name.startswith(f"network.{head}.") for name in self.taken for head in HEADS)
+        return list(HEADS) if lines and self.learned and not any(given) else []
+
+    @property
+    def kept(self) -> list[str] | None:
+        few = self.training_pictures is not None and self.training_pictures < FEW
+        return [BACKBONE, *KEPT] if self.fits and few else None
 
     def check(self, batch: LocalizationBatch) -> list[str]:
         more = (batch.box_labels >= 0).sum(1) > 1
@@ -256,13 +281,6 @@ def _mean(vectors: Tensor) -> Tensor:
     mean = vectors[there].mean(0)
     mean[BOX] = there.float().mean()
     return mean
-
-
-def _mean_boxes(vectors: Tensor) -> Tensor:
-    """Of label vectors [B, 5 + K] the mean box of each class, [K, 4]; that of all where a class has none."""
-    classes = vectors[:, BOX + 1 :]
-    counts = classes.sum(0)[:, None]
-    return torch.where(counts > 0, classes.T @ vectors[:, :BOX] / counts.clamp_min(1), _mean(vectors)[:BOX])
 
 
 def _size_of(images: Tensor) -> Tensor:

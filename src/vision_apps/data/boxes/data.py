@@ -60,7 +60,8 @@ class BoxData(ResizedData):
         *("images", "boxes", "box_labels", "ignored", "areas", "sizes", "proposals"),
     )
     fact_names: ClassVar[tuple[str, ...]] = (
-        *("num_classes", "class_names", "image_size", "mean", "std", "resize_mode", "proposals"),
+        *("num_classes", "class_names", "training_pictures", "image_size", "mean", "std"),
+        *("resize_mode", "proposals"),
     )
     title = "annotated pictures"
     remedy = "Say where the data is: data.root=/path/to/it"
@@ -175,6 +176,7 @@ class BoxData(ResizedData):
         return super().facts | {
             "num_classes": len(names),
             "class_names": list(names),
+            "training_pictures": len(self.annotations["train"][: self.limits["train"]]),
             "resize_mode": self.resize_mode,
             "proposals": self.proposals,
         }
