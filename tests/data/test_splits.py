@@ -133,6 +133,8 @@ def test_a_class_of_few_samples_is_learned_from_rather_than_validated_on() -> No
     for seed in range(20):
         fewest = draw(names[:5], {"val": 0.1}, seed, [0, 0, 0, 1, 2])
         assert fewest[3:] == ["train"] * 2 and "val" in fewest
+        of_two_and_three = draw(names[:5], {"val": 1e-9}, seed, [0, 0, 1, 1, 1])
+        assert of_two_and_three[:2] == ["train"] * 2 and "val" in of_two_and_three, "who has more gives"
     five = draw(names, {"val": 0.2}, 0, [row // 5 for row in range(24)])
     assert all("val" in five[first : first + 5] for first in (0, 5, 10, 15))
 

@@ -32,7 +32,7 @@ def draw(
     Those whose place is below the fraction of ``test`` are tested on, those above 1 less the fraction of
     ``val`` are validated on, whatever other samples there are: the sizes of the splits are the fractions'
     only on average. A class of which a split would get none gives it the sample that is nearest, training
-    first, and keeps one in each other; so does the whole set. One of ``classes`` has to give validation none
+    first, and keeps one in each other. So does the whole set, of the class that has most to give. One of ``classes`` has to give validation none
     where the fraction is less than one of its samples, though one of them may lie there: what chooses among a
     run's checkpoints needs not every class, and of few samples each is missed in training. One of
     ``class_sets`` does: validation gives each its threshold.
@@ -67,13 +67,18 @@ def draw(
     counts = {own: Counter(drawn[row] for row in rows) for own, rows in groups.items()}
     wanted: list[Split] = ["train", *(own for own in SPLITS[::-1] if own in fractions)]
 
-    def fill(split: Split, rows: Sequence[int], kept: Callable[[int], list[Counter[Split]]]) -> None:
+    def fill(
+        split: Split,
+        rows: Sequence[int],
+        kept: Callable[[int], list[Counter[Split]]],
+        left: Callable[[int], int] = lambda row: 0,
+    ) -> None:
         spare = [row for row in rows if was[row] is None]
         if split != "train":
             spare = [row for row in spare if all(count[drawn[row]] > 1 for count in kept(row))]
         if not spare:
             return
-        row = min(spare, key=lambda row: distances[split](places[row]))
+        row = min(spare, key=lambda row: (-left(row), distances[split](places[row])))
         for own in sets[row] if sets else ():
             counts[own][drawn[row]] -= 1
             counts[own][split] += 1
@@ -91,8 +96,11 @@ def draw(
     def in_class(row: int) -> list[Counter[Split]]:
         return [*in_all(row), *(counts[own] for own in (sets[row] if sets else ()))]
 
+    def left(row: int) -> int:
+        return min((counts[own][drawn[row]] for own in (sets[row] if sets else ())), default=0)
+
     for split in wanted:
         for kept in (in_class, in_all):  # rather a sample whose class keeps one where it was
             if split not in drawn:
-                fill(split, range(len(names)), kept)
+                fill(split, range(len(names)), kept, left)
     return drawn
