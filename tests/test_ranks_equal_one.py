@@ -38,8 +38,6 @@ MODELS = {
         "segmentation_fcn_resnet50 module.loss=cross_entropy+dice module.class_weights=balanced",
     ],
 }
-# of what is measured of colours that were rounded to 8 bits: in another batch a convolution rounds otherwise
-TOLERANCE = {"colorization": 2e-5}
 
 
 def first_model(application: str) -> str:
@@ -73,6 +71,5 @@ def test_two_processes_are_one(application: str, tmp_path: Path) -> None:
             assert row[case]["error"] < 1e-5, (row["model"], case)
             assert row[case]["losses"] == pytest.approx(row[case]["alone"], rel=1e-6, abs=1e-6), row["model"]
         expected = row["figures"].pop(f"batches of {two_ranks.MEASURED}")
-        tolerance = TOLERANCE.get(application, 1e-6)
         for case, figures in row["figures"].items():
-            assert figures == pytest.approx(expected, rel=tolerance, abs=1e-6), (row["model"], case)
+            assert figures == pytest.approx(expected, rel=1e-6, abs=1e-6), (row["model"], case)

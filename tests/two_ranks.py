@@ -119,11 +119,26 @@ def measured(module: VisionModule, batches: list[Any]) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def in_double(module: VisionModule) -> Iterator[None]:
+def in_double(module: VisionModule, tables: bool) -> Iterator[None]:
     """A context in which all that is single precision is double: the last bit of single precision, which is
-    the batch's, decides near ties."""
-    module.double()
-    with mock.patch.object(Tensor, "float", Tensor.double):
+    the batch's, decides near ties. With ``tables`` those of our modules and what is made of them, too: how a
+    colour is rounded to 8 bits depends on it."""
+    with contextlib.ExitStack() as stack:
+        for part in [
+            part for name, part in sys.modules.items() if tables and name.startswith("vision_apps.")
+        ]:
+            for key, value in list(vars(part).items()):
+                if isinstance(value, Tensor) and value.dtype == torch.float32:
+                    stack.enter_context(mock.patch.object(part, key, value.double()))
+                elif hasattr(value, "cache_clear"):
+                    value.cache_clear()
+                    stack.callback(value.cache_clear)
+        if tables:
+            torch.set_default_dtype(torch.float64)
+            stack.callback(torch.set_default_dtype, torch.float32)
+            stack.enter_context(mock.patch.object(torch, "float32", torch.float64))
+        stack.enter_context(mock.patch.object(Tensor, "float", Tensor.double))
+        module.double()
         yield
 
 
@@ -139,9 +154,7 @@ def compared(application: str, model: str, rank: int) -> dict[str, Any]:
         found[case] = {"losses": losses, "alone": expected, "error": float(error)}
         assert reference.isfinite().all() and reference.any()
     found["figures"] = {}
-    # colours come from tables in single precision
-    single = application == "colorization"
-    with contextlib.nullcontext() if single else in_double(module):
+    with in_double(module, tables=application == "colorization"):
         with alone():
             for size in (1, 7, MEASURED):
                 pieces = [rows(to_measure, slice(i, i + size)) for i in range(0, MEASURED, size)]
