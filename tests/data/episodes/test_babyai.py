@@ -1,5 +1,6 @@
 """Rooms of BabyAI as a data set, and what is kept of its demonstrations."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,18 @@ def test_a_run_that_goes_on_keeps_its_words(tmp_path: Path) -> None:
         isinstance(told, torch.Tensor) and told[:, :2].tolist() == [[2, 3]] * 6 and (told[:, 2:4] == 1).all()
     )
     assert any("words that no training has" in line for line in data.obstacles())
+
+
+def test_a_trained_agent_is_not_led_into_other_rooms(tmp_path: Path) -> None:
+    known = {"world": BabyAi(level="GoToRedBallGrey")._world}
+    for settings, told in (
+        ({"level": "GoToLocalS6N4"}, "data.level: 'GoToLocalS6N4', where the run has learned with 'GoToRed"),
+        ({"level": "GoToRedBallGrey", "max_steps": 5}, "data.max_steps: 5, where the run has learned with "),
+    ):
+        data = BabyAi(cache=str(tmp_path), **settings)
+        data.known_facts = known
+        with pytest.raises(ConfigError, match=f"^{re.escape(told)}"):
+            data.prepare_data()
 
 
 def test_settings_that_cannot_be_are_told_together() -> None:

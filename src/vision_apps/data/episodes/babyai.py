@@ -96,20 +96,36 @@ class BabyAi(VisionData):
 
     def prepare_data(self) -> None:
         super().prepare_data()
+        self._require_same_world()
         self._kept  # noqa: B018 - they are made now, not when training starts
+
+    def _require_same_world(self) -> None:
+        """`ConfigError` where a trained agent, which walks in the rooms that it learned in, would be led into
+        others."""
+        known = (self.known_facts or {}).get("world", self._world)
+        require_no(
+            f"data.{name}: {self._world[name]!r}, where the run has learned with {known.get(name)!r} and "
+            f"walks so; leave data.{name} as it was, or start a new run"
+            for name in ("level", "max_steps")
+            if self._world[name] != known.get(name)
+        )
+
+    @property
+    def _world(self) -> dict[str, object]:
+        return {
+            "kind": "rooms",
+            "level": self.level,
+            "height": self.shape.height,
+            "width": self.shape.width,
+            "max_steps": self.shape.steps,
+            "image_size": self.image_size,
+        }
 
     @property
     def facts(self) -> dict[str, object]:
         mean, std = self._statistics
         return {
-            "world": {
-                "kind": "rooms",
-                "level": self.level,
-                "height": self.shape.height,
-                "width": self.shape.width,
-                "max_steps": self.shape.steps,
-                "image_size": self.image_size,
-            },
+            "world": self._world,
             "vocabulary": self.vocabulary,
             "usual_instruction": self._kept["train"].missions[0],
             "actions": len(ACTIONS),
