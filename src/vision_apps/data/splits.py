@@ -32,10 +32,10 @@ def draw(
     Those whose place is below the fraction of ``test`` are tested on, those above 1 less the fraction of
     ``val`` are validated on, whatever other samples there are: the sizes of the splits are the fractions'
     only on average. A class of which a split would get none gives it the sample that is nearest, training
-    first, and keeps one in each other. So does the whole set, of the class that has most to give. One of ``classes`` has to give validation none
-    where the fraction is less than one of its samples, though one of them may lie there: what chooses among a
-    run's checkpoints needs not every class, and of few samples each is missed in training. One of
-    ``class_sets`` does: validation gives each its threshold.
+    first, and keeps one in each other. So does the whole set, of the class that has most to give. One of
+    ``classes`` has to give validation none where the fraction is less than one of its samples, though one of
+    them may lie there: what chooses among a run's checkpoints needs not every class, and of few samples each
+    is missed in training. One of ``class_sets`` does: validation gives each its threshold.
 
     Args:
         names: of the samples, all different.
