@@ -16,6 +16,7 @@ EDGE = 0.01  # what lies closer to 0 or 1 would hardly learn through a sigmoid
 _SURE = 4  # times the scores of a logistic regression, which is less sure than it may be
 _PENALTY = 0.3  # of the box's layer, against features of length 1
 _CLASS = 3.0  # how much more a class says of a box than features of length 1 do
+_COLUMNS = 8192  # numbers of each map that are held in double precision
 _SHORTEST = 1e-12  # squared length of features that differ at all
 
 
@@ -38,17 +39,22 @@ def ridge(places: Tensor, boxes: Tensor, classes: Tensor) -> BoxFit:
         boxes: float [N, 4], 0..1.
         classes: one-hot [N, K].
     """
-    exact, known = places.double(), classes.double()  # in which no length overflows
-    middle, box = exact.mean(0), boxes.double().mean(0)
-    centred = exact - middle
-    square = centred.square().sum(1).mean().clamp_min(_SHORTEST)
-    alike = (
-        centred @ centred.T / square + _CLASS * known @ known.T + _PENALTY * torch.eye(len(exact)).to(exact)
-    )
-    dual = torch.linalg.solve(alike, boxes.double() - box)
-    weight = dual.T @ centred / square
-    of_class = box - weight @ middle + _CLASS * known.T @ dual
-    return BoxFit(weight.to(boxes.dtype), of_class.to(boxes.dtype))
+    # in double precision no length overflows; some columns at a time, since maps of many places are large
+    parts = places.split(_COLUMNS, dim=1)
+    known, box = classes.double(), boxes.double().mean(0)
+    products = known.new_zeros(len(places), len(places))
+    for part in parts:
+        centred = part.double() - part.double().mean(0)
+        products += centred @ centred.T
+    square = products.diagonal().mean().clamp_min(_SHORTEST)
+    penalty = _PENALTY * torch.eye(len(places)).to(products)
+    dual = torch.linalg.solve(products / square + _CLASS * known @ known.T + penalty, boxes.double() - box)
+    weights, of_class = [], box + _CLASS * known.T @ dual
+    for part in parts:
+        middle = part.double().mean(0)
+        weights.append(dual.T @ (part.double() - middle) / square)
+        of_class = of_class - weights[-1] @ middle
+    return BoxFit(torch.cat(weights, dim=1).to(boxes.dtype), of_class.to(boxes.dtype))
 
 
 class Lines(nn.Module):
