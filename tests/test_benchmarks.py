@@ -61,6 +61,7 @@ def test_a_row_of_correctness_is_checked_and_built(name: str, monkeypatch: pytes
             "task=captioning",
         ],
         ["navigation.py", "--rounds", "1", "--episodes", "8"],
+        ["scene_graphs.py", "--rounds", "1", "--pictures", "3", "--objects", "4", "--predicates", "5"],
         ["grid_features.py", "--pictures", "30", "--epochs", "1", "--rounds", "1"],
     ],
     ids=lambda words: words[0],
