@@ -141,6 +141,10 @@ def prepared(
     if not trained:
         module.learned = starting.backbone_has_learned(module, taken)
         module.taken = taken.names.keys() if taken else ()
+        if source and taken and module.fits:
+            taken = starting.but_fitted(taken, module.fits)
+            module.taken = taken.names.keys()
+            module.starts_from = starting.record_of(source, taken, module.starts_from["rest"])
         module.chosen = fine_tuning.settle(config, module.learned, module.backbone_share, module.kept)
         found += [*data.obstacles(), *fine_tuning.obstacles(config, module.learned)]
     module.rates = fine_tuning.rates(config.get("optimizer"))

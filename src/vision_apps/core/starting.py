@@ -18,6 +18,7 @@ from vision_apps.core.run_folder import RunFolder
 
 NETWORK, PIXELS = "network.", "normalize."  # of a module: what goes with weights; all else is of its own data
 OTHER_SHAPE, NOT_THERE, OTHER_WORDS = "another shape", "not there", "other classes"
+FITTED = "fitted"
 _LISTED = 3  # parts in a line
 
 
@@ -127,6 +128,15 @@ def fitting(
             fit.pop(name, None)
             left[name] = OTHER_WORDS
     return Taken(fit, left)
+
+
+def but_fitted(taken: Taken, parts: Collection[str]) -> Taken:
+    """The same without what lies in those parts of the network that are fitted to the run's own data."""
+    fitted = {
+        name for name in taken.names if any(f"{name}.".startswith(f"{NETWORK}{part}.") for part in parts)
+    }
+    names = {name: other for name, other in taken.names.items() if name not in fitted}
+    return Taken(names, taken.left | dict.fromkeys(fitted, FITTED))
 
 
 def take(module: nn.Module, source: Source, taken: Taken) -> None:

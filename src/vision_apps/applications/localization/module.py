@@ -10,7 +10,7 @@ from torchmetrics import Metric
 
 from vision_apps.applications.localization import metrics as measures
 from vision_apps.applications.localization.losses import BoxLoss, localization_losses
-from vision_apps.applications.localization.network import HEADS, KEPT, Localizer
+from vision_apps.applications.localization.network import BOXES, HEADS, KEPT, SCORES, Localizer
 from vision_apps.applications.localization.presentation import BoxPresentation
 from vision_apps.applications.localization.types import (
     LocalizationAnswer,
@@ -206,13 +206,27 @@ class Localization(VisionModule[LocalizationBatch, ImageInputs, LocalizerOutputs
                 network.start_at(_mean(seen))
         else:
             self.mean_vector[BOX] = 0
+            if self.fits:
+                cast(Localizer, self.network).start_at(self.mean_vector)
 
     @property
     def fits(self) -> list[str]:
-        lines = isinstance(self.network, Localizer) and self.network.lines is not None
-        # a head that another run's weights give does not say by how much the answer differs from these lines
-        given = (name.startswith(f"network.{head}.") for name in self.taken for head in HEADS)
-        return list(HEADS) if lines and self.learned and not any(given) else []
+        if not isinstance(self.network, Localizer) or self.network.lines is None or not self.learned:
+            return []
+        # A head says by how much the answer differs from the line that it was trained beside: another run's
+        # count whole, each with its line or, of a run without lines, with none.
+        if not self._given(SCORES):
+            return list(HEADS)
+        return [] if self._given(BOXES) else list(BOXES)
+
+    def _given(self, parts: Sequence[str]) -> bool:
+        """Whether another run gives the head and, if any of it, all of the line, of one of these."""
+        head, *lines = [
+            [name in self.taken for name in self.state_dict() if f"{name}.".startswith(f"network.{part}.")]
+            for part in parts
+        ]
+        line = [found for names in lines for found in names]
+        return all(head) and all(line) == any(line)
 
     @property
     def kept(self) -> list[str] | None:

@@ -13,8 +13,10 @@ from vision_apps.core.conventions import height_width
 from vision_apps.networks.backbones import Backbone
 
 HEADS = ("class_head", "box_head", "lines")
+SCORES = ("class_head", "lines.scores")  # a head and the line beside it
+BOXES = ("box_head", "lines.weight", "lines.boxes")
 # what of them few pictures would only spoil once the lines are fitted: all but the bias of the scores
-KEPT = ("class_head", "box_head", "lines.scores.weight", "lines.weight", "lines.boxes")
+KEPT = ("class_head", "lines.scores.weight", *BOXES)
 
 
 class Localizer(nn.Module):
