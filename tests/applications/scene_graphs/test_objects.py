@@ -19,6 +19,14 @@ def test_with_classes_and_without() -> None:
     assert encoded(torch.zeros(1, 3, *SIZE, dtype=torch.uint8), {}, NAMES).boxes is None
 
 
+def test_a_box_that_reaches_beyond_the_picture_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    given_objects("cat 1,2,60,40", SIZE, NAMES)
+    assert not caplog.text
+    given_objects("cat 1,2,60,40; dog 5,-3,9000,30", SIZE, NAMES)
+    assert "'dog 5,-3,9000,30' reaches beyond this picture of 60 x 40 px" in caplog.text
+    assert "what is taken of it is 5,0,60,30" in caplog.text and "'cat" not in caplog.text
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -3,6 +3,7 @@ told by file and key."""
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -293,6 +294,27 @@ def test_relations_within_the_files_of_boxes_are_those_of_a_rel_json(tmp_path: P
     for split, items in expected.splits.items():
         for item, other in zip(items, found.splits[split], strict=True):
             assert np.array_equal(item.relations, other.relations)
+
+
+def test_a_predicate_that_no_category_has_is_told_by_its_number(tmp_path: Path) -> None:
+    data = made(CocoRelations, tmp_path)
+    (tmp_path / "rel.json").unlink()
+    for split in ("train", "val", "test"):
+        file = tmp_path / "annotations" / f"{split}.json"
+        content = json.loads(file.read_text())
+        pairs = pairwise(content["annotations"])
+        first, second = next(pair for pair in pairs if pair[0]["image_id"] == pair[1]["image_id"])
+        content["rel_categories"] = [{"id": 30, "name": "on"}, {"id": 10, "name": "by"}]
+        ends = {"image_id": first["image_id"], "subject_id": first["id"], "object_id": second["id"]}
+        said = [10, 10, {"train": 4711, "val": -1, "test": 4711}[split]]
+        content["rel_annotations"] = [{**ends, "predicate_id": number} for number in said]
+        content["rel_annotations"].append({**ends, "object_id": first["id"], "predicate_id": 30})
+        file.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"predicate 4711 in a picture of .* has a predicate that is not"):
+        data.prepare_data()
+    again = CocoRelations(str(tmp_path), image_size=32, on_bad_relation="drop")
+    again.prepare_data()
+    assert [one.relation[2] for one in again.bad_relations] == [4711, 30, -1, 30, 4711, 30]
 
 
 def test_predicates_without_a_background_count_from_0(tmp_path: Path) -> None:

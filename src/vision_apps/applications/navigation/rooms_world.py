@@ -120,7 +120,7 @@ class RoomsWorld(World[RoomsState]):
         own, own_sizes = without_turns(reference, (batch.actions >= 0).sum(1) + 1)
         goals = rooms.facing((self.height, self.width), batch.goals)
         to_goal = self._at(rooms.steps_to(batch.maps, goals), path)
-        between = self._between(batch.maps, path, own)
+        between = self._between(batch.maps, path, own, own_sizes)
         return Walks(
             to_goal=to_goal,
             between=between,
@@ -138,20 +138,20 @@ class RoomsWorld(World[RoomsState]):
         numbers = (direction * self.height + y) * self.width + x
         return distances.flatten(1).gather(1, numbers).float()
 
-    def _between(self, maps: Tensor, path: Tensor, reference: Tensor) -> Tensor:
-        """Steps from each pose of a path to each of its reference: float [B, T, R]."""
-        length = int(reference.shape[1])
-        most = max(1, _AT_ONCE // (4 * self.height * self.width * length))
-        rows = []
-        for part in range(0, len(maps), most):
-            own = reference[part : part + most]
-            x, y, direction = own.flatten(0, 1).unbind(1)
-            marked = torch.zeros(len(x), 4, self.height, self.width, dtype=torch.bool, device=maps.device)
-            marked[torch.arange(len(x), device=maps.device), direction, y, x] = True
-            found = rooms.steps_to(maps[part : part + most].repeat_interleave(length, 0), marked)
-            along = path[part : part + most].repeat_interleave(length, 0)
-            rows.append(self._at(found, along).unflatten(0, (-1, length)).transpose(1, 2))
-        return torch.cat(rows)
+    def _between(self, maps: Tensor, path: Tensor, reference: Tensor, sizes: Tensor) -> Tensor:
+        """Steps from each pose of a path to each of its reference, of which ``sizes`` [B] are there: float
+        [B, T, R], 0 past these."""
+        rows, steps = (torch.arange(reference.shape[1], device=maps.device) < sizes[:, None]).nonzero(
+            as_tuple=True
+        )
+        found = torch.zeros(*path.shape[:2], reference.shape[1], device=maps.device)
+        most = max(1, _AT_ONCE // (4 * self.height * self.width))
+        for row, step in zip(rows.split(most), steps.split(most), strict=True):
+            x, y, direction = reference[row, step].unbind(1)
+            marked = torch.zeros(len(row), 4, self.height, self.width, dtype=torch.bool, device=maps.device)
+            marked[torch.arange(len(row), device=maps.device), direction, y, x] = True
+            found[row, :, step] = self._at(rooms.steps_to(maps[row], marked), path[row])
+        return found
 
 
 def _moves(path: Tensor, sizes: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The objects of a picture as a person says them, and where there are none."""
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 
@@ -9,6 +10,8 @@ from torch import Tensor
 from vision_apps.applications.scene_graphs.types import SceneGraphInputs
 from vision_apps.core.errors import DataError, some
 from vision_apps.core.spelling import alike
+
+log = logging.getLogger(__name__)
 
 OBJECT_WORDS = {
     "objects": "what is in the picture and where: 'cat 10,20,60,90; 5,5,30,40', x1,y1,x2,y2 in pixels of it, "
@@ -36,7 +39,8 @@ def encoded(images: Tensor, words: Mapping[str, str], class_names: Sequence[str]
 
 def given_objects(text: str, size: Sequence[int], class_names: Sequence[str]) -> tuple[Tensor, Tensor]:
     """Boxes float32 [N, 4], cut to a picture of this height and width, and their classes int64 [N], as many
-    as there are classes where none is said. `DataError` where there are none or one cannot be understood."""
+    as there are classes where none is said; what is cut is told. `DataError` where there are
+    none or one cannot be understood."""
     numbers = {alike(name).casefold(): number for number, name in enumerate(class_names)}
     numbers |= {name: number for number, name in enumerate(class_names)}
     boxes, labels = [], []
@@ -63,6 +67,11 @@ def given_objects(text: str, size: Sequence[int], class_names: Sequence[str]) ->
             raise DataError(
                 f"objects: {part.strip()!r} has no area in this picture of {size[1]} x {size[0]} px; "
                 "expected x1,y1,x2,y2 with x1 < x2 and y1 < y2"
+            )
+        if cut != (left, top, right, bottom):
+            log.warning(
+                "objects: %r reaches beyond this picture of %d x %d px; what is taken of it is %s",
+                *(part.strip(), size[1], size[0], ",".join(f"{number:g}" for number in cut)),
             )
         boxes.append(cut)
         labels.append(label)

@@ -37,7 +37,7 @@ class BadRelation(NamedTuple):
     """A relation that cannot be used as it stands."""
 
     source: str
-    relation: tuple[int, int, int]  # as the file counts
+    relation: tuple[int, int, int | str]  # as the file counts
     objects: int  # of the picture
     kind: str
 
@@ -54,12 +54,17 @@ def related(item: Annotation, rows: Sequence[Sequence[int]]) -> Annotation:
     return item._replace(relations=np.asarray(rows, np.int64).reshape(-1, 3))
 
 
-def clean(item: Annotation, predicates: int, first: int = 0) -> tuple[Annotation, list[BadRelation], int]:
+def clean(
+    item: Annotation, predicates: int, first: int = 0, numbers: Sequence[int | str] = ()
+) -> tuple[Annotation, list[BadRelation], int]:
     """The picture with its usable relations, each once; those that are no good; how many stand twice.
 
     Args:
-        first: the number of the first predicate in the file.
+        first: the number of the first predicate in the file, from which the others are counted.
+        numbers: of the predicates, in a file where each has a number of its own; behind them those that
+            relations have and that there are not.
     """
+    known = dict(enumerate(numbers))
     subject, other, said = item.relations.T
     objects = len(item.labels)
     kinds = np.select(
@@ -72,8 +77,8 @@ def clean(item: Annotation, predicates: int, first: int = 0) -> tuple[Annotation
         "",
     )
     bad = [
-        BadRelation(item.source, (int(row[0]), int(row[1]), int(row[2]) + first), objects, str(kind))
-        for row, kind in zip(item.relations, kinds, strict=True)
+        BadRelation(item.source, (row[0], row[1], known.get(row[2], row[2] + first)), objects, str(kind))
+        for row, kind in zip(item.relations.tolist(), kinds, strict=True)
         if kind
     ]
     kept = item.relations[kinds == ""]
@@ -82,15 +87,20 @@ def clean(item: Annotation, predicates: int, first: int = 0) -> tuple[Annotation
 
 
 def clean_all(
-    items: Iterable[Annotation], predicates: int, on_bad_relation: OnBadRelation, first: int = 0
+    items: Iterable[Annotation],
+    predicates: int,
+    on_bad_relation: OnBadRelation,
+    first: int = 0,
+    numbers: Sequence[int | str] = (),
 ) -> tuple[list[Annotation], list[BadRelation]]:
     """Every picture with its usable relations; what was left out is counted, named and logged. `DataError`
-    where there is one that cannot be meant and ``on_bad_relation`` is ``refuse``. ``first`` as in `clean`."""
+    where there is one that cannot be meant and ``on_bad_relation`` is ``refuse``. ``first`` and ``numbers``
+    as in `clean`."""
     kept: list[Annotation] = []
     bad: list[BadRelation] = []
     doubled = 0
     for item in items:
-        usable, problems, twice = clean(item, predicates, first)
+        usable, problems, twice = clean(item, predicates, first, numbers)
         kept.append(usable)
         bad += problems
         doubled += twice

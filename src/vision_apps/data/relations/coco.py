@@ -55,7 +55,7 @@ class CocoRelations(RelationData, CocoJson):
             return Annotated(class_names, predicate_names, splits)
         names: list[str] | None = None
         for split, own in self.files().items():
-            found, splits[split] = _within(own, splits[split])
+            found, splits[split] = _within(own, splits[split], self.predicate_numbers)
             if names is not None and found != names:
                 raise DataError(
                     f"{own}: its 'rel_categories' are {', '.join(found)}; those to train on are "
@@ -113,8 +113,15 @@ def _beside(
     return shift, names[shift:], found
 
 
-def _within(file: Path, items: list[Annotation]) -> tuple[list[str], list[Annotation]]:
-    """The names of the predicates, and the pictures with the relations of the file of their boxes."""
+def _within(
+    file: Path, items: list[Annotation], numbers: list[int | str]
+) -> tuple[list[str], list[Annotation]]:
+    """The names of the predicates, and the pictures with the relations of the file of their boxes.
+
+    Args:
+        numbers: of the predicates in the file; those that are not in it yet are added, and behind them those
+            that relations have and that there are not.
+    """
     content = read_json(file, "an object with 'rel_annotations' and 'rel_categories'")
     entries, categories = content.get("rel_annotations"), content.get("rel_categories")
     if not isinstance(entries, list) or not isinstance(categories, list):
@@ -129,7 +136,8 @@ def _within(file: Path, items: list[Annotation]) -> tuple[list[str], list[Annota
         for entry in categories
     }
     order = [number for number in sorted(by_number) if by_number[number].lower() not in BACKGROUND]
-    predicates = {number: row for row, number in enumerate(order)}
+    numbers += order if not numbers else []
+    predicates: dict[int | str, int] = {number: row for row, number in enumerate(order)}
     places: dict[Any, tuple[Any, int]] = {}  # of each annotation its picture and its number there
     counts: dict[Any, int] = {}
     for one in content["annotations"]:
@@ -145,7 +153,11 @@ def _within(file: Path, items: list[Annotation]) -> tuple[list[str], list[Annota
             place if there == picture else -1
             for there, place in (places.get(end, (None, -1)) for end in ends)
         ]
-        rows[picture].append([*own, predicates.get(said, -1)])
+        if said not in predicates:  # a row past the others, by which its number is told
+            if said not in numbers[len(order) :]:
+                numbers.append(said)
+            predicates[said] = numbers.index(said, len(order))
+        rows[picture].append([*own, predicates[said]])
     return [by_number[number] for number in order], [related(item, rows[item.image_id]) for item in items]
 
 

@@ -75,6 +75,7 @@ class RelationData(WithDetector, BoxData):
         self.most_relations = most_relations
         self.predicate_names: list[str] = []  # of the files, known after ``prepare_data``
         self.first_predicate = 0  # its number in the files
+        self.predicate_numbers: list[int | str] = []  # as `annotation.clean` has them
         self.bad_relations: list[BadRelation] = []  # of all splits, likewise
 
     @abstractmethod
@@ -91,7 +92,11 @@ class RelationData(WithDetector, BoxData):
 
     def _usable(self, items: list[Annotation], split: Split) -> Annotations:
         found, bad = annotation.clean_all(
-            items, len(self.predicate_names), self.on_bad_relation, self.first_predicate
+            items,
+            len(self.predicate_names),
+            self.on_bad_relation,
+            self.first_predicate,
+            self.predicate_numbers,
         )
         self.bad_relations += bad
         kept = super()._usable(found, split)
