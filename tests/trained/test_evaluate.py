@@ -174,3 +174,12 @@ def test_words_that_do_not_fit_are_not_blamed_on_the_file() -> None:
     place = saved("mine.ckpt")
     with pytest.raises(ConfigError, match=r"^module\.poison: -1; expected at least 0$"):
         evaluate.test(place, ["module.poison=-1"])
+
+
+def test_an_applications_callback_need_not_write() -> None:
+    from vision_apps.core.run_folder import RunFolder
+
+    kinds = ("detection.stage2.FitStage2", "navigation.episode_files.EpisodeFiles")
+    nodes: Any = {name: {"_target_": f"vision_apps.applications.{name}"} for name in kinds}
+    silent, writing = evaluate._of_application({"callbacks": {**nodes, "off": None}}, RunFolder("here"))
+    assert not hasattr(silent, "folder") and writing.folder == Path("here")  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ import torch
 from vision_apps.core import assembly, checkpoint_io, hardware, known_data, process, report
 from vision_apps.core.config import check, overrides
 from vision_apps.core.config.instantiate import build
+from vision_apps.core.config.targets import resolve
 from vision_apps.core.errors import CheckpointError, ConfigError
 from vision_apps.core.module import VisionModule
 from vision_apps.core.picture_log import Pictures
@@ -133,8 +134,14 @@ def test(place: str, changes: list[str]) -> dict[str, float]:
 
 
 def _of_application(config: Config, folder: RunFolder) -> list[pl.Callback]:
-    """The application's own callbacks. They write into ``folder``, whatever the configuration says, which may
-    be a stranger's."""
+    """The application's own callbacks. Those that write do so into ``folder``, whatever the configuration
+    says, which may be a stranger's."""
     nodes = [node for node in (config.get("callbacks") or {}).values() if node]
     own = [node for node in nodes if str(node["_target_"]).startswith("vision_apps.applications.")]
-    return [build(node, folder=str(folder.path)) for node in own]
+    own_folder = {"folder": str(folder.path)}
+    return [
+        build(
+            node, **(own_folder if "folder" in check.accepted(resolve(node["_target_"])).parameters else {})
+        )
+        for node in own
+    ]
