@@ -9,6 +9,7 @@ import toy_run
 from toy import ToyModule
 
 from vision_apps.core import checkpoint_io, engine
+from vision_apps.core.beginning import Beginning
 from vision_apps.core.checkpoint import Checkpoints
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.export import card
@@ -119,6 +120,25 @@ def test_a_run_killed_after_it_goes_on_from_it(knows: None, monkeypatch: pytest.
     engine.resume("run", [])
     toy_run.assert_same_training(Path("whole"), Path("run"))
     toy_run.assert_same_state(best("whole")["state_dict"], best("run")["state_dict"])
+
+
+def test_a_run_killed_before_it_was_logged_measures_it_again(
+    knows: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Beginning, "on_train_start", kill)
+        patch.setattr(RunFolder, "discard", lambda self: None)
+        with pytest.raises(Killed):
+            train("run")
+    assert not losses("run")
+    engine.resume("run", [])
+    assert [row[1] for row in losses("run")] == [-1, 0, 1, 2]
 
 
 def test_who_stops_early_does_not_count_it(knows: None, worse: None) -> None:

@@ -13,10 +13,16 @@ def measured(trainer: pl.Trainer) -> bool:
 
 
 class Beginning(pl.Callback):
-    """Logs a whole validation before the first step as any other, which Lightning throws away."""
+    """Logs a whole validation before the first step as any other, which Lightning throws away; when that step
+    is due, since a run that began before loses then what it had logged."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, float] = {}
 
     def on_sanity_check_end(self, trainer: pl.Trainer, pl_module: object) -> None:
         if measured(trainer):
-            values = {name: float(value) for name, value in trainer.callback_metrics.items()}
-            for logger in trainer.loggers:
-                logger.log_metrics({"epoch": EPOCH, **values}, step=STEP)
+            self._values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: object) -> None:
+        for logger in trainer.loggers if self._values else ():
+            logger.log_metrics({"epoch": EPOCH, **self._values}, step=STEP)

@@ -160,8 +160,6 @@ class Checkpoints(Checkpoint):
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.sanity_checking:
-            if beginning.measured(trainer) and self.monitor.startswith("val/"):
-                self._judge(trainer, module)
             return
         if self.monitor.startswith("val/"):
             self._judge(trainer, module)
@@ -169,6 +167,10 @@ class Checkpoints(Checkpoint):
             self._save_last(trainer)
             self._refuse_unknown()
         self._save_after_validation = False
+
+    def on_sanity_check_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if beginning.measured(trainer) and self.monitor.startswith("val/"):
+            self._judge(trainer, module)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if not self.monitor.startswith("val/"):

@@ -43,51 +43,38 @@ def renumbering(own: Sequence[str], known: Sequence[str]) -> list[int] | None:
     return None if numbers == list(range(len(known))) else numbers
 
 
-def not_taught(
+def absent(
     counts: "Mapping[Split, Sequence[int]]",
     class_names: Sequence[str],
     things: str,
     remedy: "Callable[[Split, bool], str]",
 ) -> Iterator[str]:
-    """A line where some classes cannot be learned, because ``train`` has nothing of them.
+    """A line where some classes cannot be learned, because ``train`` has nothing of them, and one for each
+    other split that has nothing of a class that is learned. One without anything at all is not asked.
 
     Args:
         counts: of each split how many ``things`` (their name in the plural) each class has there.
         remedy: what gives a split some, told whether another has any.
     """
+
+    def told(split: str, labels: Sequence[int], of: int) -> str:
+        named = some([class_names[label] for label in labels], _NAMED)
+        return f"labels: {split} has no {things} of {len(labels)} of {of} classes ({named})"
+
     missing = [label for label, number in enumerate(counts["train"]) if not number]
-    if not missing:
-        return
-    asked = []
-    for split, numbers in counts.items():
-        if found := sum(numbers[label] for label in missing):
-            asked.append(f", and {split} has {found} ({found / sum(numbers):.0%} of its {things})")
-    count = f"{len(missing)} of {len(class_names)} classes"
-    named = some([class_names[label] for label in missing], _NAMED)
-    told = f"train has no {things} of {count} ({named}), which are not learned"
-    yield f"labels: {told}{''.join(asked)}; {remedy('train', bool(asked))}"
-
-
-def not_asked(
-    counts: "Mapping[Split, Sequence[int]]",
-    class_names: Sequence[str],
-    things: str,
-    remedy: "Callable[[Split, bool], str]",
-) -> Iterator[str]:
-    """A line for each split but ``train`` that has nothing of a class that is learned.
-
-    Args:
-        counts, things, remedy: as in `not_taught`. A split that has nothing at all is not asked.
-    """
+    if missing:
+        asked = []
+        for split, numbers in counts.items():
+            if found := sum(numbers[label] for label in missing):
+                asked.append(f", and {split} has {found} ({found / sum(numbers):.0%} of its {things})")
+        line = told("train", missing, len(class_names))
+        yield f"{line}, which are not learned{''.join(asked)}; {remedy('train', bool(asked))}"
     learned = [label for label, number in enumerate(counts["train"]) if number]
     for split, numbers in counts.items():
-        missing = [class_names[label] for label in learned if not numbers[label]]
-        if any(numbers) and missing:
-            count = f"{len(missing)} of {len(learned)} classes"
-            yield (
-                f"labels: {split} has no {things} of {count} ({some(missing, _NAMED)}), of which its figures "
-                f"say nothing; {remedy(split, True)}"
-            )
+        unasked = [label for label in learned if not numbers[label]]
+        if any(numbers) and unasked:
+            line = told(split, unasked, len(learned))
+            yield f"{line}, of which its figures say nothing; {remedy(split, True)}"
 
 
 def scalar_names(class_names: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
 from vision_apps.core.augmentation import is_over
-from vision_apps.core.class_names import not_asked, not_taught
+from vision_apps.core.class_names import absent
 from vision_apps.core.errors import ConfigError, CorruptSample, require_no
 from vision_apps.core.fields import kinds, without_padding
 from vision_apps.core.loader import BatchLoader, Remainder, read_sample
@@ -222,8 +222,7 @@ class VisionData(pl.LightningDataModule):
                 f"there is nothing to tell it from; {self.more_to('train')}"
             )
         else:
-            yield from not_taught(counts, names, "samples", self.more_to)
-            yield from not_asked(counts, names, "samples", self.more_to)
+            yield from absent(counts, names, "samples", self.more_to)
 
     def more_to(self, split: Split, elsewhere: bool = True) -> str:
         """What gives a split samples that it has not, for `obstacles`; ``elsewhere``: another split has

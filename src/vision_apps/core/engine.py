@@ -20,6 +20,7 @@ from pytorch_lightning.profilers import PassThroughProfiler, Profiler
 
 from vision_apps.core import (
     assembly,
+    beginning,
     checkpoint_io,
     first_cause,
     hardware,
@@ -31,7 +32,6 @@ from vision_apps.core import (
     report,
 )
 from vision_apps.core import resume as going_on
-from vision_apps.core.beginning import Beginning
 from vision_apps.core.checkpoint import Interrupted, Pruned
 from vision_apps.core.checkpoint_io import AtomicCheckpointIO
 from vision_apps.core.config import check, fine_tuning, overrides, targets
@@ -136,7 +136,7 @@ def resume(place: str, changes: list[str]) -> dict[str, float]:
         return _run(config, folder, start, path, notes)
 
     def clear() -> None:
-        metrics_file.forget_after(folder.path / "metrics.csv", step)
+        metrics_file.forget_after(folder.path / "metrics.csv", step or beginning.STEP)
         for unfinished in folder.checkpoints.glob(".*.tmp"):  # of a process that was killed while it wrote
             unfinished.unlink()
         before = folder.record.get("resumed", [])
@@ -215,9 +215,9 @@ def _run(
         try:
             parts = Parts(data, started)
             freezing = Freezing(fine_tuning.shares(config.get("freeze")), config.get("batch_norm"))
-            own = [freezing, going_on.Restored(), start, parts, Beginning()]
+            own = [freezing, going_on.Restored(), start, parts, beginning.Beginning()]
             trainer = _trainer(config, folder, data, loggers, settings, own)
-            if checkpoint is not None:  # the beginning is over
+            if saved is not None and saved["global_step"]:  # the beginning is over
                 trainer.num_sanity_val_steps = 0
             # before further processes are started
             world = trainer.num_devices * trainer.num_nodes

@@ -138,10 +138,6 @@ def _of_application(config: Config, folder: RunFolder) -> list[pl.Callback]:
     says, which may be a stranger's."""
     nodes = [node for node in (config.get("callbacks") or {}).values() if node]
     own = [node for node in nodes if str(node["_target_"]).startswith("vision_apps.applications.")]
-    own_folder = {"folder": str(folder.path)}
-    return [
-        build(
-            node, **(own_folder if "folder" in check.accepted(resolve(node["_target_"])).parameters else {})
-        )
-        for node in own
-    ]
+    writes = ["folder" in check.accepted(resolve(node["_target_"])).parameters for node in own]
+    given = ({"folder": str(folder.path)} if one else {} for one in writes)
+    return [build(node, **arguments) for node, arguments in zip(own, given, strict=True)]

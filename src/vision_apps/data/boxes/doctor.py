@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from vision_apps.core.class_names import not_asked, not_taught
+from vision_apps.core.class_names import absent
 from vision_apps.core.data import Split
 from vision_apps.core.errors import some
 from vision_apps.data.boxes.annotation import ROUNDING, Annotation, clean
@@ -65,8 +65,7 @@ def obstacles(
     counts: dict[Split, list[int]] = {
         split: _of_classes(items, len(class_names)) for split, items in splits.items()
     }
-    yield from not_taught(counts, class_names, "objects", more)
-    yield from not_asked(counts, class_names, "objects", more)
+    yield from absent(counts, class_names, "objects", more)
     yield from one_place(splits["train"])
 
 

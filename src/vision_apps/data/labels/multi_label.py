@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from vision_apps.core.class_names import not_asked, not_taught
+from vision_apps.core.class_names import absent
 from vision_apps.core.data import SPLITS, Split
 from vision_apps.core.errors import CorruptSample, DataError, some
 from vision_apps.data.files import SPLIT_NAMES, split_files
@@ -159,8 +159,7 @@ class MultiLabelCsv(SquarePictures):
         counts: dict[Split, list[int]] = {
             split: self._truth(split).sum(0, dtype=torch.int64).tolist() for split in SPLITS
         }
-        yield from not_taught(counts, names, "labels", self.more_to)
-        yield from not_asked(counts, names, "labels", self.more_to)
+        yield from absent(counts, names, "labels", self.more_to)
         total = len(self._truth("train"))
         if everywhere := [name for name, n in zip(names, counts["train"], strict=True) if n == total]:
             yield (
