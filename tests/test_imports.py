@@ -33,6 +33,7 @@ MAY = {
     "dashboard": {"core"},
     "prediction": {"core", "data", "trained"},
     "export": {"core", "trained"},
+    "python": {"core", "data", "trained", "prediction"},
     "cli": {"core", "data", "sweeps", "compare", "dashboard", "trained", "prediction", "export"},
 }
 

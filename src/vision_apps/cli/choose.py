@@ -6,7 +6,7 @@ from functools import partial
 
 from vision_apps.cli import options
 from vision_apps.cli.output import announce
-from vision_apps.cli.train import allow_targets
+from vision_apps.core.config.allowing import allow_targets
 
 _LAST_PORT = 65535
 

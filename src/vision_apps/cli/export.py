@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vision_apps.cli import options
 from vision_apps.cli.output import announce
-from vision_apps.cli.train import allow_targets
+from vision_apps.core.config.allowing import allow_targets
 from vision_apps.core.errors import ConfigError
 from vision_apps.trained.formats import SUFFIXES
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from vision_apps.cli import options
 from vision_apps.cli.output import announce
-from vision_apps.cli.train import allow_targets
+from vision_apps.core.config.allowing import allow_targets
 from vision_apps.core.errors import ConfigError
 
 _TEST = """\

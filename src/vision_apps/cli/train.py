@@ -13,6 +13,7 @@ from vision_apps.cli import arguments, help
 from vision_apps.cli.output import announce, refuse
 from vision_apps.core import parent
 from vision_apps.core.config import compose, options, overrides, targets
+from vision_apps.core.config.allowing import allow_targets
 from vision_apps.core.errors import ConfigError, UserError
 
 
@@ -34,25 +35,10 @@ def train(argv: Sequence[str]) -> None:
         _launch(words)
 
 
-def allow_targets(words: list[str]) -> list[str]:
-    """Take ``allow_targets=[...]`` out of a command line that composes no configuration, and heed it."""
-    known = arguments.Words(words)
-    named = overrides.value(f"allow_targets={known.pop('allow_targets') or '[]'}")
-    targets.allow(list(map(str, named)) if isinstance(named, list) else [str(named)])
-    return known.overrides
-
-
 def _resume(run: str, words: arguments.Words) -> None:
     if words.hydra:
         raise ConfigError(f"{words.hydra[0]}: cannot be combined with resume={run}, which composes nothing")
-    groups = options.groups()
-    for word in words.overrides:
-        key = word.partition("=")[0]
-        if word.startswith(("+", "~")) or key in groups:
-            raise ConfigError(
-                f"{word}: a resumed run keeps its {key.lstrip('+~')}; with resume= only existing keys can "
-                "be changed, as in trainer.max_epochs=20. Leave resume= out to start a new run"
-            )
+    overrides.require_resumable(words.overrides, run, options.groups())
     changes = allow_targets(words.overrides)
     announce()
     from vision_apps.core import engine

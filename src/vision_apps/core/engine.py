@@ -60,10 +60,18 @@ _NOT_FOR_USERS = (
 _OF_JOBS_ONLY = r"The `srun` command is available on your system but is not used"
 
 
-def train(config: DictConfig, choices: Choices | None = None) -> dict[str, float]:
+def train(
+    config: DictConfig,
+    choices: Choices | None = None,
+    callbacks: Sequence[pl.Callback] = (),
+    **record: object,
+) -> dict[str, float]:
     """Start a new run; returns its test metrics (or the last validation's where nothing is tested).
 
-    ``choices``: the name that was chosen of each group, for the run's record.
+    Args:
+        choices: the name that was chosen of each group, for the run's record.
+        callbacks: of this process, that the configuration has nothing of.
+        record: what ``run.json`` shall hold besides.
     """
     check.check(config)
     # an interactive shell within an allocation (`srun --pty bash`) is a step of one task
@@ -77,10 +85,10 @@ def train(config: DictConfig, choices: Choices | None = None) -> dict[str, float
     start = Start()
     if process.rank():
         folder = RunFolder(config.run.dir)
-        return _run(folder.wait(), folder, start)
-    folder = prepare(config, choices)
+        return _run(folder.wait(), folder, start, own=callbacks)
+    folder = prepare(config, choices, **record)
     with start.or_no_folder(folder):
-        return _run(folder.read_config(), folder, start)
+        return _run(folder.read_config(), folder, start, own=callbacks)
 
 
 def prepare(config: DictConfig, choices: Choices | None = None, **record: object) -> RunFolder:
@@ -105,7 +113,7 @@ def prepare(config: DictConfig, choices: Choices | None = None, **record: object
     return folder
 
 
-def resume(place: str, changes: list[str]) -> dict[str, float]:
+def resume(place: str, changes: list[str], callbacks: Sequence[pl.Callback] = ()) -> dict[str, float]:
     """Go on with a run where its newest readable checkpoint left it; ``changes`` are plain ``key=value``
     overrides of its saved configuration (``trainer.max_epochs=20`` trains longer), of the keys that may
     change. Whatever is refused leaves the folder as it was."""
@@ -133,7 +141,7 @@ def resume(place: str, changes: list[str]) -> dict[str, float]:
         step = checkpoint["global_step"]
     start = Start(waits=True)
     if process.rank():
-        return _run(config, folder, start, path, notes)
+        return _run(config, folder, start, path, notes, own=callbacks)
 
     def clear() -> None:
         metrics_file.forget_after(folder.path / "metrics.csv", step or beginning.STEP)
@@ -144,7 +152,7 @@ def resume(place: str, changes: list[str]) -> dict[str, float]:
 
     start.then(clear)
     with start.or_as_before(folder):
-        return _run(config, folder, start, path, notes, changes)
+        return _run(config, folder, start, path, notes, changes, callbacks)
 
 
 def replay(place: str, checkpoint: str | None, changes: Sequence[str] = ()) -> None:
@@ -178,6 +186,7 @@ def _run(
     checkpoint: Path | None = None,
     notes: Sequence[str] = (),
     changes: Sequence[str] = (),
+    own: Sequence[pl.Callback] = (),
 ) -> dict[str, float]:
     started = time.monotonic()
     with (
@@ -215,8 +224,8 @@ def _run(
         try:
             parts = Parts(data, started)
             freezing = Freezing(fine_tuning.shares(config.get("freeze")), config.get("batch_norm"))
-            own = [freezing, going_on.Restored(), start, parts, beginning.Beginning()]
-            trainer = _trainer(config, folder, data, loggers, settings, own)
+            ours = [freezing, going_on.Restored(), start, parts, beginning.Beginning(), *own]
+            trainer = _trainer(config, folder, data, loggers, settings, ours)
             if saved is not None and saved["global_step"]:  # the beginning is over
                 trainer.num_sanity_val_steps = 0
             # before further processes are started

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+from torch import Tensor
+
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import DataError
 from vision_apps.data import images
@@ -31,6 +33,7 @@ class Input(NamedTuple):
         words: what is said beside the picture.
         rows: the JSONL file that it is a row of.
         ids: by which somebody else knows the row; they stand in its answer as they came.
+        image: uint8 [3, H, W], of a picture that is in no file.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Input(NamedTuple):
     rows: str = ""
     error: str = ""
     ids: Mapping[str, str | int | float] = MappingProxyType({})
+    image: Tensor | None = None
 
     @property
     def is_film(self) -> bool:
@@ -157,7 +161,7 @@ def _row(path: Path, number: int, line: bytes, takes: Takes, given: Mapping[str,
     if problem:
         error_text = f"line {number}: {problem}; expected a row such as {takes.row}"
         return Input(str(path), "rows", rows=str(path), error=error_text)
-    said = {name: _text(row[name]) for name in row if name in takes.words and row[name] is not None}
+    said = {name: as_text(row[name]) for name in row if name in takes.words and row[name] is not None}
     words = {**given, **said}
     if not picture or row.get(picture) is None:
         return Input(f"{number:04}", "words", words, str(path), ids=ids)
@@ -181,5 +185,6 @@ def _picture(row: Mapping[str, object], takes: Takes) -> str:
     return found if takes.pictures else ""
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
+    """A word as a user types it."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

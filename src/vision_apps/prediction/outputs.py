@@ -35,6 +35,21 @@ class Product(NamedTuple):
     files: Mapping[str, bytes] = MappingProxyType({})  # content by the path below the folder
 
 
+def described(
+    presentation: Presentation[Fields, Fields, Fields], source: Input, item: Item, answer: Fields | str
+) -> Row:
+    """What is said of an answer of one, or of the text of an error, beside what was asked."""
+    named = source.kind != "words" and source.image is None
+    row: Row = {**({"file": source.name} if named else {}), **source.words, **source.ids}
+    if isinstance(answer, str) or item.inputs is None:
+        return row | {"error": answer}
+    if item.frame is not None:
+        row |= {"frame": item.frame.number, "time": item.frame.time}
+    if item.image is not None:
+        row |= {"width": item.image.shape[-1], "height": item.image.shape[-2]}
+    return row | presentation.describe(item.inputs, answer)[0]
+
+
 class Outputs:
     """The folder of a prediction: drawings and other files of pictures, a video for each video, a row for
     each picture and frame in ``predictions.jsonl``.
@@ -71,14 +86,9 @@ class Outputs:
     def make(self, item: Item, answer: Fields | str) -> Product:
         """Draw and describe an answer of one, or the text of an error; from any thread."""
         source, name = self.inputs[item.source], self._names[item.source]
-        row: Row = {**({"file": source.name} if source.kind != "words" else {}), **source.words, **source.ids}
+        row = described(self.presentation, source, item, answer)
         if isinstance(answer, str) or item.inputs is None:
-            return Product(item, row | {"error": answer})
-        if item.frame is not None:
-            row |= {"frame": item.frame.number, "time": item.frame.time}
-        if item.image is not None:
-            row |= {"width": item.image.shape[-1], "height": item.image.shape[-2]}
-        row |= self.presentation.describe(item.inputs, answer)[0]
+            return Product(item, row)
         drawn = self.presentation.draw_answer(item.inputs, answer)
         if item.frame is not None:
             return Product(item, row | ({"video": name} if drawn else {}), drawn[0] if drawn else None)

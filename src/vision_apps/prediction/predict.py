@@ -61,7 +61,7 @@ def predict(
             ended so.
     """
     trained = evaluate.load(place)
-    predictor = _ready(trained, changes)
+    predictor = ready(trained, changes)
     module, takes = predictor.module, Takes.of(predictor.module)
     takes.require(given)
     if takes.needed and not words:
@@ -121,7 +121,7 @@ def usage(place: str) -> str:
     return "\n".join([*lines, "", "folders, webcams and options: vision-apps predict --help"])
 
 
-def _ready(trained: evaluate.Trained, changes: Sequence[str]) -> Predictor:
+def ready(trained: evaluate.Trained, changes: Sequence[str]) -> Predictor:
     """What answers, on the device to use, with the settings of this machine that make it fast."""
     predictor = trained.predictor(changes)
     module = predictor.module

@@ -58,7 +58,9 @@ def read(
 
 class _Words(dict[str, str]):
     def __missing__(self, word: str) -> NoReturn:
-        raise DataError(f"{word}: not said; expected --with {word}=..., or a row that has it")
+        raise DataError(
+            f"{word}: not said; expected --with {word}=..., in Python {word}=..., or a row that has it"
+        )
 
 
 def _asked(encode: Encode, image: Tensor | None, words: Mapping[str, str]) -> Fields:
@@ -74,7 +76,9 @@ def _still(index: int, source: Input, encode: Encode) -> Item:
     if source.error:
         return Item(index, error=source.error)
     try:
-        image = images.read_image(source.name) if source.kind == "picture" else None
+        image = source.image
+        if image is None and source.kind == "picture":
+            image = images.read_image(source.name)
         return Item(index, _asked(encode, image, source.words), image)
     except UserError as error:
         return Item(index, error=_reason(error))

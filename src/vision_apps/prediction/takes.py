@@ -29,12 +29,13 @@ class Takes(NamedTuple):
         pictures = "images" in module.input_type._fields  # type: ignore[attr-defined]
         return cls(pictures, module.words, pictures and "images" in required(module.input_type))
 
-    def require(self, given: Iterable[str]) -> None:
-        """`ConfigError` where one of the ``given`` is none of the words."""
+    def require(self, given: Iterable[str], option: str = "--with ") -> None:
+        """`ConfigError` where one of the ``given`` is none of the words; ``option`` is what it was given
+        with."""
         if unknown := [name for name in given if name not in self.words]:
             words = "".join(f"\n  {name}: {meaning}" for name, meaning in self.words.items())
             hint = nearest(unknown[0], self.words)
-            raise ConfigError(f"--with {unknown[0]}: not taken{hint}; this run takes {self.told()}{words}")
+            raise ConfigError(f"{option}{unknown[0]}: not taken{hint}; this run takes {self.told()}{words}")
 
     def told(self) -> str:
         """As in ``pictures and videos, each with question``."""

@@ -4,7 +4,7 @@ import copy
 import fnmatch
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError, require_no
@@ -74,6 +74,18 @@ def require_measured(before: Config, after: Config, learned_with: Sequence[str] 
         for key, old, new in differences(before, after)
         if not is_among(key, MEASURED_WITH) or is_among(key, learned)
     )
+
+
+def require_resumable(changes: Sequence[str], run: str, groups: Collection[str]) -> None:
+    """`ConfigError` where one of the changes with which a run shall go on chooses anew what the run is made
+    of; ``groups`` are those of the configuration."""
+    for word in changes:
+        key = word.partition("=")[0]
+        if word.startswith(("+", "~")) or key in groups:
+            raise ConfigError(
+                f"{word}: a resumed run keeps its {key.lstrip('+~')}; with resume={run} only existing keys "
+                "can be changed, as in trainer.max_epochs=20. Leave resume= out to start a new run"
+            )
 
 
 def rounded(value: str, digits: int) -> str:
