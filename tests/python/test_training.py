@@ -45,7 +45,7 @@ def test_errors_are_raised(toy_words: list[str]) -> None:
         vision_apps.train(*toy_words, "trainer.devicse=2")
     with pytest.raises(ConfigError, match="task=toys: no such application"):
         vision_apps.train("task=toys")
-    with pytest.raises(ConfigError, match="trainer=gpu: a resumed run keeps its trainer; with resume=runs/x"):
+    with pytest.raises(ConfigError, match="trainer=gpu: a resumed run keeps its trainer; with resume= only"):
         vision_apps.train("resume=runs/x", "trainer=gpu")
     with pytest.raises(RunError, match="is not finite"):
         vision_apps.train(*toy_words, "module.poison=1")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+import vision_apps
 from vision_apps.cli import help
 from vision_apps.cli.options import Answered
 from vision_apps.cli.output import refuse
@@ -37,7 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files that the terminal cannot show
     try:
-        if not words or words[0] in ("--help", "-h"):
+        if words == ["--version"]:
+            print(f"vision-apps {vision_apps.__version__}")
+            return 0
+        if not words or words[0] in ("--help", "-h", "help"):
+            words = help.asked(words[1:], COMMANDS, conf_dirs())
+        if not words:
             print(help.overview(conf_dirs()))
             return 0
         command, *rest = words

@@ -34,6 +34,13 @@ class Words:
         return "--help" in self.own or "-h" in self.own
 
     @property
+    def task(self) -> str | None:
+        """The application that is named."""
+        return next(
+            (w.removeprefix("task=") for w in reversed(self.overrides) if w.startswith("task=")), None
+        )
+
+    @property
     def completes(self) -> bool:
         """The shell asks for completions: half-written words are no errors."""
         return "--shell-completion" in self.hydra or "-sc" in self.hydra

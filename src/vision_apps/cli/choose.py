@@ -14,7 +14,8 @@ _CHOOSE = """\
 vision-apps choose RUN [PICTURE ...] [--choices FILE] [--port N] [--no-browser] [module.key=value ...]
                    [allow_targets=[PACKAGE]]
 
-  RUN           a run folder or a checkpoint whose answers are several texts: captioning
+  RUN           a run folder or a checkpoint whose answers are several texts: captioning; last: the run that
+                began last; best:METRIC: whose METRIC is best
   PICTURE       a picture, a folder of them, a pattern such as 'photos/*.jpg', or @list.txt with one of these
                 a line: a page asks which of the run's texts is best of each. Never of the test split
   --choices     where the choices are kept, a line each: {"file": "photo.jpg", "candidates": ["a cat", "a

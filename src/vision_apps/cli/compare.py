@@ -11,7 +11,7 @@ _COMPARE = """\
 vision-apps compare RUN|SWEEP|FOLDER ... [--last N] [--metric NAME] [--by NAME:max] [--out FOLDER]
                     [--format FORMAT]
 
-  RUN ...   run folders, sweeps (runs/sweeps/<number>-<words>), or folders with runs below
+  RUN ...   run folders, sweeps (runs/sweeps/<number>-<words>), folders with runs below, last, best:METRIC
   --last    only the newest N of them; without a folder, of runs/
   --metric  a metric to show, as in test/accuracy; may be given several times. By default the best value of
             the monitored metric, and everything that was tested

@@ -18,7 +18,7 @@ vision-apps dashboard [FOLDER] [--tensorboard] [--port N] [--no-browser]
   --no-browser   only print the address
 
 The page is served to this machine alone, with no account and no network, and ends with Ctrl-C. From
-another machine: ssh -L 7860:127.0.0.1:7860 THIS_MACHINE"""
+another machine: ssh -L 7860:127.0.0.1:7860 NAME"""
 
 _SYNC = """\
 vision-apps sync [RUN|FOLDER ...] [--dry-run]

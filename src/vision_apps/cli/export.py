@@ -13,7 +13,8 @@ from vision_apps.trained.formats import SUFFIXES
 _USAGE = """\
 vision-apps export RUN [--format FORMAT] [--out FILE] [module.key=value ...] [allow_targets=[PACKAGE]]
 
-  RUN       a run folder or a checkpoint; of a run its best weights
+  RUN       a run folder or a checkpoint; of a run its best weights; last: the run that began last;
+            best:METRIC: whose METRIC is best
   --format  onnx (default): all that is computed, pixels and words in, answer out, for any ONNX runtime
             torch-export: the same for torch.export.load, a .pt2 file
             safetensors: the weights, of every application

@@ -1,9 +1,14 @@
 """What there is, read from the configuration folders."""
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from vision_apps.core.config import options
+from vision_apps.core.config.suggest import instead_of
+from vision_apps.core.errors import ConfigError
+
+WIDTH = 110  # characters of a line
 
 _OPTIONS = """\
 options
@@ -31,30 +36,70 @@ def overview(dirs: Sequence[Path]) -> str:
         "  vision-apps export RUN                one file for other programs, checked against the run",
         "  vision-apps sync                      upload W&B runs that were offline",
         "  vision-apps data check task=...       count and open the files of a data set",
+        "",
+        "RUN is a folder under runs/, a checkpoint, last, or best:METRIC.",
+        "vision-apps help predict, vision-apps help detection: more about a command, or an application",
     ]
     return "\n".join(lines)
 
 
-def train(dirs: Sequence[Path]) -> str:
+def asked(words: Sequence[str], commands: Collection[str], dirs: Sequence[Path]) -> list[str]:
+    """The command line that answers ``help WORDS``: a command, or an application; none for the overview.
+    `ConfigError` where it is neither."""
+    if not words:
+        return []
+    name = words[0].removeprefix("task=")
+    if name in commands:
+        return [name, "--help"]
+    applications = options.applications(dirs)
+    if name in applications:
+        return ["train", f"task={name}", "--help"]
+    raise ConfigError(
+        f"help {name}: neither a command nor an application{instead_of(name, [*commands, *applications])}"
+    )
+
+
+def train(dirs: Sequence[Path], task: str | None = None) -> str:
+    """Everything that can be chosen, or what one application takes. `ConfigError` where there is none of this
+    name."""
+    tasks = options.of_group("task", dirs)
+    if task is not None and task not in tasks:
+        raise ConfigError(f"task={task}: no such application{instead_of(task, tasks)}")
     lines = ["vision-apps train [group=name ...] [key=value ...] [options]", "", "applications (task=)"]
-    for task, path in options.of_group("task", dirs).items():
-        lines.append(f"  {task:<16} {options.description(path)}")
+    for name in tasks if task is None else [task]:
+        lines += entry(f"  {name:<16} ", tasks[name])
         for group in options.BY_APPLICATION:
-            for name, file in options.of_application(group, task, dirs).items():
-                lines.append(f"    {group}={options.short(name, dirs):<20} {options.description(file)}")
+            for option, file in options.of_application(group, name, dirs).items():
+                lines += entry(f"    {f'{group}={options.short(option, dirs)}':<26} ", file)
     for group in options.groups(dirs):
         if group not in ("task", *options.BY_APPLICATION):
-            files = options.of_group(group, dirs).items()
-            lines += ["", f"{group}=", *(f"  {name:<16} {options.description(file)}" for name, file in files)]
-    lines += ["", _OPTIONS, "", "examples", *(f"  {line}" for line in examples(dirs))]
+            lines += ["", f"{group}="]
+            for option, file in options.of_group(group, dirs).items():
+                lines += entry(f"  {option:<16} ", file)
+    shown = [
+        line for line in examples(dirs) if task is None or f"task={task} " in line or "task=" not in line
+    ]
+    if task is not None:
+        lines += ["", "settings of all applications and their values: vision-apps train --cfg job", ""]
+    lines += ["", _OPTIONS, "", "examples", *(f"  {line}" for line in shown)]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def entry(name: str, path: Path) -> list[str]:
+    """The lines of a name and of the description of its file, which goes on below itself."""
+    text = options.description(path)
+    if not text:
+        return [name]
+    return textwrap.wrap(
+        name + text, WIDTH, subsequent_indent=" " * len(name), break_on_hyphens=False, break_long_words=False
+    )
 
 
 def examples(dirs: Sequence[Path]) -> list[str]:
     """Commands that run without downloads."""
     lines = []
     for task in options.applications(dirs):
-        model = list(options.of_application("model", task, dirs))[-1]
+        model = options.short(list(options.of_application("model", task, dirs))[-1], dirs)
         lines += [
             f"vision-apps train task={task} trainer=smoke",
             f"vision-apps train task={task} model={model} trainer.max_epochs=3 optimizer.lr=3e-4",

@@ -81,5 +81,6 @@ def parse(
 def run_of(given: Given, usage: str) -> str:
     """The first word, taken out of the others; `ConfigError` where there is none."""
     if not given.words:
-        raise ConfigError(f"which run? It is a folder under runs/, or a checkpoint\n{usage.splitlines()[0]}")
+        expected = "which run? It is a folder under runs/, a checkpoint, last or best:METRIC"
+        raise ConfigError(f"{expected}\n{usage.splitlines()[0]}")
     return given.words.pop(0)

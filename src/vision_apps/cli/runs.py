@@ -11,7 +11,7 @@ from vision_apps.core.errors import ConfigError
 _TEST = """\
 vision-apps test RUN [key=value ...]
 
-  RUN        a run folder or a checkpoint
+  RUN        a run folder or a checkpoint; last: the run that began last; best:METRIC: whose METRIC is best
   key=value  changes to its saved configuration, of what a test is made with: as in data.root=elsewhere
 
 Scores the best weights on the test split, next to the baselines. The results go into the run, or into
@@ -22,7 +22,8 @@ vision-apps predict RUN [INPUT ...] [--with NAME=TEXT] [--out FOLDER] [--batch N
                     [module.key=value ...] [allow_targets=[PACKAGE]]
 vision-apps predict RUN --help
 
-  RUN        a run folder, a checkpoint or an exported file; with --help it says what it takes
+  RUN        a run folder, a checkpoint or an exported file; last: the run that began last; best:METRIC:
+             whose METRIC is best; with --help it says what it takes
   INPUT      a picture, a video, a folder of them, a pattern such as 'photos/*.jpg', @list.txt with one of
              these a line, webcam, or webcam:1 for a second one (a webcam goes on until Ctrl-C); or
              rows.jsonl with a line for each answer: {"file": "photo.jpg", "question": "how many?"}, the

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from vision_apps.cli import arguments
+from vision_apps.cli import arguments, help
 from vision_apps.cli.compare import WIDTH
 from vision_apps.cli.output import announce
 from vision_apps.core.config import options
@@ -74,7 +74,7 @@ def usage() -> str:
     documented = (Settings.__doc__ or "").partition("Args:\n")[2]
     lines = [line[6:] for line in documented.splitlines()]
     spaces = options.of_group("sweep").items()
-    known = [f"  {name:<18} {options.description(path)}" for name, path in spaces]
+    known = [line for name, path in spaces for line in help.entry(f"  {name:<18} ", path)]
     return _USAGE + "\n".join([*lines, "spaces (sweep=)", *known])
 
 

@@ -21,7 +21,7 @@ def train(argv: Sequence[str]) -> None:
     parent.end_with_parent()
     words = arguments.parse(argv)
     if words.help:
-        print(help.train(options.conf_dirs(words.config_dirs)))
+        print(help.train(options.conf_dirs(words.config_dirs), words.task))
     elif "--replay" in words.own:
         from vision_apps.core import engine
         from vision_apps.core.checkpoint import Interrupted, Pruned
@@ -38,7 +38,7 @@ def train(argv: Sequence[str]) -> None:
 def _resume(run: str, words: arguments.Words) -> None:
     if words.hydra:
         raise ConfigError(f"{words.hydra[0]}: cannot be combined with resume={run}, which composes nothing")
-    overrides.require_resumable(words.overrides, run, options.groups())
+    overrides.require_resumable(words.overrides, options.groups())
     changes = allow_targets(words.overrides)
     announce()
     from vision_apps.core import engine

@@ -75,8 +75,8 @@ def _line(listed: Listed) -> Line:
 
 
 def _with_progress(line: Line) -> Line:
-    """A run that is being trained tells the best value so far."""
-    if line.listed.status != "running":
+    """A run that has not finished tells the best value that it reached."""
+    if line.listed.metrics:
         return line
     config: Config = {}
     with contextlib.suppress(CheckpointError):  # it is being made

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from vision_apps.core import metrics_file, run_list
+from vision_apps.core import metrics_file, run_list, run_names
 from vision_apps.core.command import command
 from vision_apps.core.errors import CheckpointError, ConfigError
 from vision_apps.core.plain import Config
@@ -108,7 +108,7 @@ def gather(places: Sequence[str], last: int | None = None) -> Gathered:
 
 
 def _at(place: str) -> list[Listed]:
-    path = Path(place)
+    path = run_names.named(place) if run_names.is_name(place) else Path(place)
     if path.is_file():
         path = RunFolder.find(path)[0].path
     found = run_list.runs(path)

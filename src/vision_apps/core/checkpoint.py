@@ -16,9 +16,9 @@ from pytorch_lightning.callbacks import Checkpoint
 
 from vision_apps.core import beginning
 from vision_apps.core.checkpoint_io import BEST, LAST, PREVIOUS
-from vision_apps.core.command import command
 from vision_apps.core.errors import RunError
 from vision_apps.core.module import VisionModule
+from vision_apps.core.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 
@@ -248,6 +248,4 @@ class Checkpoints(Checkpoint):
 
     def _interrupted(self) -> Interrupted:
         name = signal.Signals(self._signal).name if self._signal else "another rank's signal"
-        return Interrupted(
-            f"stopped by {name}; continue with: {command('train', f'resume={self.folder.parent}')}"
-        )
+        return Interrupted(f"stopped by {name}; continue with: {RunFolder(self.folder.parent).going_on()}")

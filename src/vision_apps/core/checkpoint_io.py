@@ -11,6 +11,7 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from vision_apps.core.errors import CheckpointError, RunError
+from vision_apps.core.run_folder import RunFolder
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 
@@ -38,7 +39,7 @@ def save(checkpoint: dict[str, Any], path: Path) -> None:
         raise RunError(
             f"{path}: the checkpoint could not be written ({error}); {free:,} MiB are free there. "
             "The checkpoint before it is intact: make room, then continue with "
-            f"python train.py resume={path.parent.parent}"
+            f"{RunFolder(path.parent.parent).going_on()}"
         ) from error
 
 

@@ -30,6 +30,7 @@ from vision_apps.core import (
     published,
     recipe,
     report,
+    run_names,
 )
 from vision_apps.core import resume as going_on
 from vision_apps.core.checkpoint import Interrupted, Pruned
@@ -56,6 +57,7 @@ _NOT_FOR_USERS = (
     # the module reports at the last batch of every epoch as well
     r"The number of training batches .* is smaller than the logging interval",
 )
+_RUNS = ("init", "data.detector", "data.regions")  # keys that name another run
 # Outside of a job, where a cluster's login node is a machine like any other.
 _OF_JOBS_ONLY = r"The `srun` command is available on your system but is not used"
 
@@ -96,8 +98,11 @@ def prepare(config: DictConfig, choices: Choices | None = None, **record: object
 
     ``record``: what ``run.json`` shall hold besides.
     """
-    folder = RunFolder.create(config.run.root, config.task.name, config.run.dir)
     placed = copy.deepcopy(config)
+    for key in _RUNS:  # of today, not of the day when the run is read again
+        if run_names.is_name(name := OmegaConf.select(placed, key)):
+            OmegaConf.update(placed, key, str(run_names.named(name)))
+    folder = RunFolder.create(config.run.root, config.task.name, config.run.dir)
     placed.run.dir = str(folder.path)
     final: Config = OmegaConf.to_container(placed, resolve=True)  # type: ignore[assignment]
     with Start().or_no_folder(folder):
@@ -238,7 +243,7 @@ def _run(
                 start.then(lambda: folder.write_config(config))
                 fingerprint = known_data.compare(folder, data)
                 start.then(lambda: known_data.keep(folder, data, fingerprint))
-                report.header(config, folder, module, data, settings, loggers)
+                report.header(config, folder, module, data, settings, loggers, world)
                 for warning in module.warnings:
                     log.warning(warning)
                 for logger in loggers:

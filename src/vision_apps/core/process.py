@@ -86,7 +86,7 @@ def explained(folder: RunFolder) -> Iterator[None]:
             raise
         raise RunError(
             f"{folder.path}: {error.strerror}; its checkpoints are intact: make room, then continue with "
-            f"{command('train', f'resume={folder.path}')}"
+            f"{folder.going_on()}"
         ) from error
 
 

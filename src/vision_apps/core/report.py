@@ -26,6 +26,7 @@ def header(
     data: VisionData,
     settings: Settings,
     loggers: Sequence[Logger],
+    processes: int = 1,
 ) -> None:
     parameters = sum(p.numel() for p in module.network.parameters())
     model = type(module.network).__name__
@@ -35,8 +36,9 @@ def header(
     frozen = fine_tuning.told(config.get("freeze"))
     print(f"task      {config['task']['name']} · {model}, {parameters:,} parameters")
     samples = len(data.samples("train"))
+    batch = f"{data.batch_size}" + f" of {processes} processes" * (processes > 1)
     more = ", more than there are: each step takes all" if data.batch_size > samples else ""
-    print(f"data      {type(data).__name__} · {samples:,} training samples · batch {data.batch_size}{more}")
+    print(f"data      {type(data).__name__} · {samples:,} training samples · batch {batch}{more}")
     print(f"training  {_length(config['trainer'])} · {told} · precision {settings.precision}")
     print(f"starts from {starting.told(module.starts_from)}")
     if frozen:
@@ -45,7 +47,7 @@ def header(
         print(f"auto      {' '.join(settings.reasons)}")
     for logger in loggers:
         if isinstance(logger, WandbLogger):
-            print(f"dashboard W&B {logger.mode}: {logger.reason}")
+            print(f"W&B       {logger.mode}: {logger.reason}")
             if logger.mode == "offline":
                 print(f"          upload it later with: vision-apps sync {folder.path}")
     print(f"run       {folder.path}", flush=True)
@@ -53,8 +55,8 @@ def header(
 
 def _length(trainer: Config) -> str:
     epochs, steps = trainer.get("max_epochs"), trainer.get("max_steps", -1)
-    lengths = {"epochs": epochs if epochs is not None else -1, "steps": steps}
-    told = [f"{length} {unit}" for unit, length in lengths.items() if length > 0]
+    lengths = {"epoch": epochs if epochs is not None else -1, "step": steps}
+    told = [f"{length} {unit}{'s' * (length > 1)}" for unit, length in lengths.items() if length > 0]
     return " or ".join(told) or "until trainer.max_time is over"
 
 
@@ -97,9 +99,9 @@ def footer(
     for profile in sorted(folder.path.glob("*-profile*")):
         print(f"profile   {profile}")
     print(f"run       {folder.path}")
-    print(f"next      {command('train', f'resume={folder.path}', longer(trainer, config))}")
+    print(f"next      {folder.going_on(longer(trainer, config))}")
     asked = takes(cast(VisionModule, trainer.lightning_module))
-    print(f"          {command('predict', folder.path, *asked)}", flush=True)
+    print(f"          {command('predict', folder.path, *asked, *folder.trusting)}", flush=True)
 
 
 def longer(trainer: pl.Trainer, config: Config) -> str:

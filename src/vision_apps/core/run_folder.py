@@ -13,6 +13,7 @@ from typing import Any
 import filelock
 import yaml
 
+from vision_apps.core.command import command
 from vision_apps.core.errors import CheckpointError, RunError
 from vision_apps.core.plain import Config, Record
 
@@ -102,6 +103,18 @@ class RunFolder:
         record: Record = self.mapping("run.json")
         return record
 
+    @property
+    def trusting(self) -> list[str]:
+        """The word, if any, that every command about the run needs: packages are trusted by whoever types."""
+        names: list[str] = []
+        with contextlib.suppress(CheckpointError):
+            names = self.read_config().get("allow_targets") or []
+        return [f"allow_targets=[{','.join(names)}]"] if names else []
+
+    def going_on(self, *changes: str) -> str:
+        """The command that goes on with the run."""
+        return command("train", f"resume={self.path}", *changes, *self.trusting)
+
     def note(self, **fields: object) -> None:
         """Change fields of ``run.json``; None takes one away."""
         fields = {**self.record, **fields}
@@ -147,7 +160,7 @@ class RunFolder:
         except FileExistsError:
             raise RunError(
                 f"run.dir: {path} exists already and a run never overwrites another; choose another folder, "
-                f"or continue it: python train.py resume={path}"
+                f"or continue it: {command('train', f'resume={path}')}"
             ) from None
         except OSError as error:
             raise RunError(
@@ -166,8 +179,11 @@ class RunFolder:
     def find(cls, place: str | Path) -> tuple["RunFolder", Path | None]:
         """The run's folder of a path to it or to one of its checkpoints, and the checkpoint where one was
         named. A checkpoint that lies in no run's ``checkpoints/`` gives the folder that it is in, which is no
-        run's. `CheckpointError` where there is neither."""
-        path = Path(place)
+        run's. ``last`` and ``best:METRIC`` are runs, too, see `run_names`. `CheckpointError` where there is
+        neither."""
+        from vision_apps.core import run_names  # which lists folders of this class
+
+        path = run_names.named(str(place)) if run_names.is_name(place) else Path(place)
         if path.is_dir() and (path / "config.yaml").is_file():
             return cls(path), None
         if path.is_file():
@@ -176,8 +192,8 @@ class RunFolder:
             return cls(parent.parent if in_run else parent), path
         what = "has no config.yaml" if path.is_dir() else "does not exist"
         raise CheckpointError(
-            f"{place} {what}: expected a run folder (runs/<task>/<number>-<words>) "
-            "or a checkpoint (.ckpt) in one"
+            f"{place} {what}: expected a run folder (runs/<task>/<number>-<words>), a checkpoint (.ckpt) in "
+            "one, last, or best:METRIC"
         )
 
     def wait(self, ready: Callable[[Config], bool] = bool, seconds: float = 300.0) -> Config:

@@ -22,6 +22,7 @@ class Ours:
     def __init__(self, folder: Path, notes: str = NOTES) -> None:
         self.folder = folder
         self._states: dict[str, set[State]] = {}
+        self._written: set[str] = set()  # by this object
         self._place = folder / notes
         if self._place.is_file():
             for line in self._place.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -64,6 +65,14 @@ class Ours:
         """Take away what we wrote under this name, which may be written, if anything."""
         (self.folder / name).unlink(missing_ok=True)
 
+    def earlier(self) -> list[str]:
+        """What others of this class wrote here before, this one did not, and nobody changed since."""
+        return [
+            name
+            for name in self._states
+            if name not in self._written and (self.folder / name).is_file() and self.may_write(name)
+        ]
+
     def rename(self, written: Path, name: str) -> None:
         """Give a complete file its name."""
         self.note(written, name)
@@ -73,6 +82,7 @@ class Ours:
         """What is written is ours, under this name."""
         found = written.stat()
         state = (found.st_size, found.st_mtime_ns)
+        self._written.add(name)
         self._states.setdefault(name, set()).add(state)
         if self._notes is None:
             self._notes = open(self._place, "a", encoding="utf-8")  # noqa: SIM115 - closed by close

@@ -135,8 +135,9 @@ class Outputs:
                 else:
                     self._ours.write(own, content)
 
-    def complete(self, replace: bool) -> None:
-        """The rows get their name; if ``replace``, also where those of an earlier call have it."""
+    def complete(self, replace: bool) -> int:
+        """The rows get their name; if ``replace``, also where those of an earlier call have it. What that one
+        wrote about other inputs, of which these rows say nothing, is taken away then: how many files."""
         with told(self.target):
             self._end_video()
             self._rows.close()
@@ -145,6 +146,10 @@ class Outputs:
                 self.rows = self.target / ROWS
             else:
                 self._ours.note(self.rows, self.rows.name)
+            left = self._ours.earlier() if replace else []
+            for name in left:
+                self._ours.remove(name)
+            return len(left)
 
     def _pictures(self) -> Iterator[Row]:
         with open(self.rows, encoding="utf-8") as lines:

@@ -88,11 +88,15 @@ def predict(
         answers = progress.pictures + progress.frames
         if progress.pictures:
             outputs.write_closing()
-        outputs.complete(replace=bool(answers) or interrupted)
+        before = (target / ROWS).is_file()
+        gone = outputs.complete(replace=bool(answers) or interrupted)
     if not answers and not interrupted:
         raise DataError(
             f"none of the {progress.failures} inputs could be answered; the reasons are in {outputs.rows}"
         )
+    if before and (answers or interrupted):
+        others = f", and what it wrote about other inputs is gone ({gone} files)" if gone else ""
+        print(f"note    {ROWS} of an earlier call was replaced{others}; --out FOLDER keeps both")
     if answers and batch is None:
         print(f"batch   {_batches(answerer)}")
     print(

@@ -64,7 +64,7 @@ def train(*words: str, live: bool | None = None) -> TrainedRun:
     runs = [word.removeprefix("resume=") for word in words if word.startswith("resume=")]
     if runs:
         changes = [word for word in words if not word.startswith("resume=")]
-        overrides.require_resumable(changes, runs[-1], options.groups())
+        overrides.require_resumable(changes, options.groups())
         values = engine.resume(overrides.unquoted(runs[-1]), allow_targets(changes), callbacks)
     else:
         config, chosen = compose.compose_with_choices(words)

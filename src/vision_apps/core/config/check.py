@@ -87,18 +87,44 @@ def find_problems(config: Config | DictConfig) -> Iterator[str]:
     parts: Config = plain if isinstance(plain, dict) else {}  # type: ignore[assignment]
     module, data = _found(parts.get("module")), _found(parts.get("data"))
     yield from _of_the_run(parts)
+    if foreign := dict(_foreign(parts)):
+        yield from foreign.values()
+        data = None if "data" in foreign else data
     found = list(_walk(plain, "", {*FILLED, *getattr(data, "fact_names", ())}))
     task = parts.get("task")
     folded = getattr(data, "fold_problems", None)
     unfit = misfit(module, data, task.get("name", "") if isinstance(task, dict) else "")
     if unfit:  # another data set has other facts, too
         found = [problem for problem in found if not problem.startswith(_WITH_FACTS)]
+    found = [problem for problem in found if not problem.startswith(tuple(f"{key}." for key in foreign))]
     yield from (*found, *([unfit] if unfit else []), *trainer_settings.problems(parts))
     yield from fine_tuning.problems(parts)
     folds = [parts["data"].get(name) for name in ("folds", "fold")] if folded else []
     if folded and all(value is None or type(value) is int for value in folds):
         yield from folded(*folds)
     yield from _of_the_schedule(parts.get("scheduler"))
+
+
+def _foreign(config: Config) -> Iterator[tuple[str, str]]:
+    """Each part of a run that is a class of another kind than the engine works with, and what is expected."""
+    from torch import nn
+
+    from vision_apps.core.data import VisionData
+    from vision_apps.core.module import VisionModule
+
+    kinds: dict[str, tuple[type, str]] = {
+        "data": (
+            VisionData,
+            "of fields, facts and splits; derive from it, and let load(split, fields) return what has "
+            "__len__ and a dictionary of tensors for each index, such as your Dataset: docs/own-data-set.md",
+        ),
+        "model": (nn.Module, "that gives what the application expects: docs/own-network.md"),
+        "module": (VisionModule, "of batch, inputs, outputs and answer: docs/own-application.md"),
+    }
+    for key, (kind, why) in kinds.items():
+        found = _found(config.get(key))
+        if inspect.isclass(found) and not issubclass(found, kind):
+            yield key, f"{key}: {config[key]['_target_']} is no {kind.__module__}.{kind.__name__}, {why}"
 
 
 def _of_the_run(config: Config) -> Iterator[str]:

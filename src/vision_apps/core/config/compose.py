@@ -11,7 +11,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from vision_apps.core.config import options
+from vision_apps.core.config import options, suggest
 from vision_apps.core.config.overrides import keys, readable, unreadable
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError, require_no
@@ -208,6 +208,9 @@ def _unknown_keys(overrides: Sequence[str], dirs: Sequence[Path]) -> Iterator[st
             group, option = [*key.split("."), ""][:2]
             if option in options.of_group(group, dirs):
                 yield f"{key}: no such key; {option} is not there until it is added with +{group}={option}"
+                continue
+            if usual := suggest.usual(key, value, known):
+                yield f"{key}: no such key; did you mean '{usual}'?"
                 continue
             new = "" if word.startswith("~") else f" (a new key is added with +{key}={value})"
             yield f"{key}: no such key{_nearest_key(key, known)}{new}"

@@ -26,6 +26,10 @@ def conf_dir() -> Path:
     )
 
 
+# Up to a full stop, which is not that of `et al.` or of an ellipsis; a name alone says too little.
+_SENTENCE = re.compile(r".{24,}?(?:(?<! al)(?<![ .])\.(?= |$)|$)")
+
+
 def conf_dirs(extra: Iterable[Path] = ()) -> list[Path]:
     """The shipped configuration and the user's own: the folders in ``VISION_APPS_CONF`` (separated as in
     ``PATH``) and ``extra``; `ConfigError` when one does not exist."""
@@ -83,11 +87,15 @@ def short(name: str, dirs: Sequence[Path] | None = None) -> str:
 
 
 def description(path: Path) -> str:
-    """The first comment line of a configuration file, without Hydra's own ``@package`` line."""
+    """The first sentence of the comment that a configuration file opens with, without Hydra's own
+    ``@package`` line."""
+    lines = []
     for line in path.read_text(encoding="utf-8").splitlines():
-        if not line.startswith("#"):
-            return ""
         text = line.lstrip("# ").rstrip()
+        if not line.startswith("#") or text.startswith(("python ", "vision-apps ")):
+            break
         if text and not text.startswith("@package"):
-            return text
-    return ""
+            lines.append(text)
+    text = " ".join(lines)
+    found = _SENTENCE.match(text)
+    return found[0] if found else text

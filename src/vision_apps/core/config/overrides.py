@@ -76,15 +76,15 @@ def require_measured(before: Config, after: Config, learned_with: Sequence[str] 
     )
 
 
-def require_resumable(changes: Sequence[str], run: str, groups: Collection[str]) -> None:
+def require_resumable(changes: Sequence[str], groups: Collection[str]) -> None:
     """`ConfigError` where one of the changes with which a run shall go on chooses anew what the run is made
     of; ``groups`` are those of the configuration."""
     for word in changes:
         key = word.partition("=")[0]
         if word.startswith(("+", "~")) or key in groups:
             raise ConfigError(
-                f"{word}: a resumed run keeps its {key.lstrip('+~')}; with resume={run} only existing keys "
-                "can be changed, as in trainer.max_epochs=20. Leave resume= out to start a new run"
+                f"{word}: a resumed run keeps its {key.lstrip('+~')}; with resume= only existing keys can "
+                "be changed, as in trainer.max_epochs=20. Leave resume= out to start a new run"
             )
 
 

@@ -194,6 +194,9 @@ def _of_the_trainer(trainer: Config) -> Iterator[str]:
     accelerator, devices = trainer.get("accelerator", "auto"), trainer.get("devices", "auto")
     if accelerator == "cpu" and not (devices == "auto" or (isinstance(devices, int) and devices > 0)):
         yield f"trainer.devices: on the CPU, expected a number of processes, as in 2, got {devices}"
+    elif isinstance(devices, str) and not re.fullmatch(r"auto|-?\d+(, ?\d+)*,?", devices):
+        hint = "; trainer=cpu trains on the CPU" if devices == "cpu" else ""
+        yield f"trainer.devices: expected auto, a number, or a list of them, got {devices}{hint}"
     elif devices in (0, "0", []):
         yield f"trainer.devices: expected at least 1, -1 for all, or a list of their numbers, got {devices}"
     strategy = trainer.get("strategy", "auto")
