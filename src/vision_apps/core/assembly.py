@@ -13,6 +13,7 @@ from vision_apps.core.config import fine_tuning
 from vision_apps.core.config.check import accepted
 from vision_apps.core.config.instantiate import build
 from vision_apps.core.config.targets import resolve, resolve_network
+from vision_apps.core.confined import ConfinedError, confined
 from vision_apps.core.data import Split, VisionData
 from vision_apps.core.errors import CheckpointError, ConfigError, UserError
 from vision_apps.core.freezing import freeze_for_good
@@ -230,6 +231,9 @@ _WEIGHTS = {
 }
 
 
+_ELSEWHERE = ("hf-hub:", "hf_hub:", "local-dir:", "local_dir:")  # names of timm's that are read first
+
+
 def untrained(node: Any) -> Any:
     """A copy of a model's node in which no target loads weights."""
     if isinstance(node, list):
@@ -237,7 +241,8 @@ def untrained(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     return {
-        name: _WEIGHTS[name] if name in _WEIGHTS and isinstance(value, str | bool) else untrained(value)
+        # a list of weights is one of numbers, as of classes; whatever else has such a name asks for a file
+        name: _WEIGHTS[name] if name in _WEIGHTS and not isinstance(value, list) else untrained(value)
         for name, value in node.items()
     }
 
@@ -276,9 +281,15 @@ def described(checkpoint: Mapping[str, Any], source: str = "checkpoint") -> Visi
         _require_networks(config["model"])
         _require_networks(config["module"])
         _require_networks(facts)  # a network that is part of another is one of them
-        module = build_module(config, facts, trainable=False, trained=True)
+        with confined():
+            module = build_module(config, facts, trainable=False, trained=True)
         if not isinstance(module, VisionModule):
             raise ConfigError(f"module: expected a VisionModule, got {type(module).__name__}")
+    except ConfinedError as error:
+        raise CheckpointError(
+            f"{source}: building what its config describes tried {error}; a trained network needs none of "
+            "that, and the file is not to be trusted"
+        ) from error
     except Exception as error:  # the content is foreign: constructors may fail in any way
         reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         raise CheckpointError(
@@ -295,6 +306,9 @@ def _require_networks(node: Any) -> None:
             # by position `untrained` would not see weights
             if not inspect.isclass(found) and node.get("_args_"):
                 raise ConfigError(f"{node['_target_']}: a saved model names its arguments; it has _args_")
+            for name, value in node.items():
+                if isinstance(value, str) and value.startswith(_ELSEWHERE):
+                    raise ConfigError(f"{name}={value}: a saved model is no link to another")
         node = list(node.values())
     if isinstance(node, list):
         for value in node:

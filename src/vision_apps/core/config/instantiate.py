@@ -8,11 +8,13 @@ in a constructor behind its own, and knows a block-list where safety needs an al
 import functools
 import inspect
 from collections.abc import Callable, Container, Sized
+from contextlib import nullcontext
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from vision_apps.core.config.targets import resolve
+from vision_apps.core.config.targets import is_users, resolve
+from vision_apps.core.confined import confined
 from vision_apps.core.errors import ConfigError
 
 KEYWORDS = ("_target_", "_args_", "_partial_")
@@ -57,8 +59,10 @@ def _build(node: object, given: dict[str, Any]) -> Any:
             f"{node['_target_'].rsplit('.', 1)[1]} needs {', '.join(missing)}: not in the configuration, "
             "and not among the facts of the data"
         )
+    own = is_users(node["_target_"], target)
     try:
-        return target(*positional, **arguments)
+        with confined(really=False) if own else nullcontext():
+            return target(*positional, **arguments)
     except (ValueError, TypeError, AssertionError, RuntimeError) as error:
         if target.__module__.partition(".")[0] in _EXPLAINED:
             raise

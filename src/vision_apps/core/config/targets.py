@@ -69,7 +69,7 @@ def resolve(target: object) -> Callable[..., Any]:
     if any(not part.isidentifier() or part.startswith("_") for part in target.split(".")):
         raise ConfigError(f"{target} is not a public name")
     found = _locate(target)
-    if _is_users(target, found) or (_at_top(found) and _is_part(found)):
+    if is_users(target, found) or (_at_top(found) and _is_part(found)):
         return typing.cast(Callable[..., Any], found)
     raise ConfigError(
         f"{target} is not a part of a run: expected a network, layer, optimizer, schedule, metric, data set, "
@@ -83,12 +83,13 @@ def resolve_network(target: object) -> Callable[..., Any]:
     found = resolve(target)
     from torch import nn
 
-    if _is_users(target, found) or _is_a(found, nn.Module) or _is_model_builder(found, found.__module__):
+    if is_users(target, found) or _is_a(found, nn.Module) or _is_model_builder(found, found.__module__):
         return found
     raise ConfigError(f"{target} is not a part of a network: expected a network, layer, loss or metric")
 
 
-def _is_users(target: object, found: object) -> bool:
+def is_users(target: object, found: object) -> bool:
+    """Whether the person at the keyboard has allowed what this name has ``found``."""
     by_user = _allowed_by_user()
     return target in by_user or (_at_top(found) and _under(found.__module__, by_user))
 
