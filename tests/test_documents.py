@@ -108,7 +108,7 @@ def smallest(words: list[str]) -> list[str]:
 
 
 def serve(words: list[str]) -> None:
-    """A dashboard from its start to Ctrl-C."""
+    """A page from its start to Ctrl-C."""
     command = [sys.executable, "-m", "vision_apps", *words, "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -117,7 +117,7 @@ def serve(words: list[str]) -> None:
             assert page.status == 200
         process.send_signal(signal.SIGINT)
         said = process.stdout.read()
-        assert said.endswith("dashboard ended\n"), said
+        assert said.endswith(("dashboard ended\n", "serving ended\n")), said
     assert process.returncode == 0
 
 
@@ -170,7 +170,7 @@ def command(line: str, monkeypatch: pytest.MonkeyPatch) -> int:
         words = smallest(words)
     elif words[0] == "data" and "task=segmentation" not in words and "task=classification" not in words:
         words = [*words, "data.image_size=32"]
-    if words[0] == "dashboard":
+    if words[0] in ("dashboard", "serve"):
         serve(words)
         return 0
     if words[0] == "choose" and len(words) > 2:  # on a page

@@ -34,7 +34,8 @@ MAY = {
     "prediction": {"core", "data", "trained"},
     "export": {"core", "trained"},
     "python": {"core", "data", "trained", "prediction"},
-    "cli": {"core", "data", "sweeps", "compare", "dashboard", "trained", "prediction", "export"},
+    "serving": {"core", "dashboard", "python"},
+    "cli": {"core", "data", "sweeps", "compare", "dashboard", "trained", "prediction", "export", "serving"},
 }
 
 

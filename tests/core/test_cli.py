@@ -45,7 +45,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         (
             "trian",
             "trian: no such command; did you mean 'train'?; there are: "
-            "train, tune, sweep, test, predict, choose, export, runs, compare, dashboard, sync, data",
+            "train, tune, sweep, test, predict, choose, export, serve, runs, compare, dashboard, sync, data",
         ),
         (
             "train task=toy epochs=3 device=cpu batch_size=4",

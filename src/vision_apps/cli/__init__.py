@@ -23,6 +23,7 @@ COMMANDS = {
     "predict": "runs",
     "choose": "choose",
     "export": "export",
+    "serve": "serve",
     "runs": "compare",
     "compare": "compare",
     "dashboard": "dashboard",

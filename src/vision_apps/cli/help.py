@@ -32,6 +32,7 @@ def overview(dirs: Sequence[Path]) -> str:
         "  vision-apps dashboard                 curves and pictures of all runs, live, with no account",
         "  vision-apps test RUN                  score a trained run again",
         "  vision-apps predict RUN photo.jpg     use it on pictures, videos or a webcam",
+        "  vision-apps serve RUN                 a page on which one drops a picture, and the same as JSON",
         "  vision-apps choose RUN photos         say which captions are best: it orders them so",
         "  vision-apps export RUN                one file for other programs, checked against the run",
         "  vision-apps sync                      upload W&B runs that were offline",

@@ -1,7 +1,7 @@
 """A trained run that answers in the process of whoever asks."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -52,6 +52,16 @@ class Model:
     def takes(self) -> str:
         return self._takes.told()
 
+    @property
+    def words(self) -> Mapping[str, str]:
+        """What can be said beside a picture or instead of it, and what it means."""
+        return self._takes.words
+
+    @property
+    def pictures(self) -> bool:
+        """Whether it takes any."""
+        return self._takes.pictures
+
     def __repr__(self) -> str:
         return f"<{type(self.module).__name__} of {self.run}: takes {self.takes}>"
 
@@ -78,6 +88,16 @@ class Model:
             ConfigError: the run does not take what is given, or takes pictures and none is given.
             DataError: one of the inputs is not there, or cannot be read or understood.
         """
+        return self.answers(pictures, words, batch, strict)
+
+    def answers(
+        self,
+        pictures: Sequence[Any],
+        words: Mapping[str, object],
+        batch: int | None = None,
+        strict: bool = True,
+    ) -> list[Answer]:
+        """As `predict`, with words of any name."""
         given = {name: inputs.as_text(value) for name, value in words.items()}
         self._takes.require(given, "")
         if self._takes.needed and not pictures:

@@ -1,5 +1,6 @@
 """Pictures that are in no file, as those in files are read."""
 
+import io
 import tempfile
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from vision_apps.core.errors import CorruptSample, DataError
 from vision_apps.core.pictures import from_pil
-from vision_apps.data.images import read_image
+from vision_apps.data.images import MAX_PIXELS, read_image
 
 _PNG = ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16")  # modes of PIL that this format keeps
 _EXPECTED = (
@@ -34,10 +35,19 @@ def pixels(picture: object) -> Tensor:
         raise DataError(f"{type(picture).__name__}: {_EXPECTED}")
     if picture.mode == "RGB" and not picture.has_transparency_data:
         return from_pil(ImageOps.exif_transpose(picture))
-    with tempfile.TemporaryDirectory() as folder:  # by the rules of files: levels, transparency, palettes
+    content = io.BytesIO()
+    picture.save(content, "PNG" if picture.mode in _PNG else "TIFF", exif=picture.getexif())
+    return decoded(content.getvalue())
+
+
+def decoded(content: bytes, max_pixels: int = MAX_PIXELS) -> Tensor:
+    """The bytes of a file by the rules of files: levels, transparency, palettes. `DataError` where they are
+    no picture, or one of more than ``max_pixels``."""
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture"
+        path.write_bytes(content)
         try:
-            picture.save(path, "PNG" if picture.mode in _PNG else "TIFF", exif=picture.getexif())
-            return read_image(path)
+            return read_image(path, max_pixels)
         except CorruptSample as error:
-            raise DataError(f"a PIL image of mode {picture.mode}: {error.reason}") from error
+            reason = error.reason.replace(f" <_io.BufferedReader name={str(path)!r}>", "")
+            raise DataError(f"no picture that is read here: {reason}") from error

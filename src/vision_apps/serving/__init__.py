@@ -1,0 +1,1 @@
+"""A trained network on a local page, and for other programs over HTTP."""
