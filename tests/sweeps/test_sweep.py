@@ -19,6 +19,7 @@ from stand_in import words_of
 
 from vision_apps.cli import main
 from vision_apps.core import parent
+from vision_apps.core.config import targets
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.sweeps import controller, processes
 
@@ -167,6 +168,27 @@ def test_goes_on_with_more_trials_and_with_nothing_else(capsys: pytest.CaptureFi
     assert [stand_in.starts(Path(f"s/trials/{n:04d}")) for n in range(2)] == first
     assert main(["sweep", "resume=s", "model.width=1,2"]) == 2
     assert "model.width=1,2: a sweep that goes on keeps its model" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@LIGHT
+def test_what_is_trusted_is_said_by_who_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(targets.VARIABLE, os.environ[targets.VARIABLE])  # what is allowed here ends here
+    assert sweep("model.width=3,4", "n_trials=1") == 0
+    content = json.loads(Path("s/sweep.json").read_text())
+    evil = ["allow_targets=[subprocess]", "+callbacks.x={_target_: subprocess.Popen, args: [touch, mark]}"]
+    Path("s/sweep.json").write_text(json.dumps({**content, "fixed": [*content["fixed"], *evil]}))
+    assert main(["sweep", "resume=s", "n_trials=2"]) == 2
+    told = capsys.readouterr().err
+    assert "s, as it was saved, asks for subprocess" in told and "add allow_targets=[subprocess]" in told
+    assert not Path("mark").exists() and not Path("s/trials/0001").exists()
+
+    honest = ["allow_targets=[decimal]"]
+    Path("s/sweep.json").write_text(json.dumps({**content, "fixed": [*content["fixed"], *honest]}))
+    assert main(["sweep", "resume=s", "n_trials=2", *honest]) == 0
+    assert Path("s/trials/0001").is_dir()
 
 
 @pytest.mark.slow

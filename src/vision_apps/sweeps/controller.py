@@ -155,7 +155,8 @@ class Sweep:
     def _stop_when_asked(self) -> None:
         limit = self.settings.seconds
         late = limit is not None and time.monotonic() - self.began > limit
-        going_on = f"go on with: {typed('sweep', f'resume={self.folder}')}"
+        trusted = [word for word in self.space.fixed if word.startswith("allow_targets=")]
+        going_on = f"go on with: {typed('sweep', f'resume={self.folder}', *trusted)}"
         if self._signals or late:
             reason = "stopped" if self._signals else f"max_time={self.settings.max_time} is over"
             raise Interrupted(f"{reason}; the runs saved themselves; {going_on}")

@@ -11,6 +11,7 @@ from typing import TypedDict
 
 from vision_apps.core import hardware
 from vision_apps.core.config import check, compose, targets
+from vision_apps.core.config.allowing import allow_targets
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError, RunError
 from vision_apps.core.run_folder import new_folder
@@ -64,8 +65,10 @@ def begin(chosen: Settings, searched: Space, place: str | None) -> Sweep:
 
 
 def go_on(folder: Path, changes: Sequence[str]) -> Sweep:
-    """Search on in the folder of a sweep that was stopped or killed; ``changes`` are ``setting=value``.
-    `ConfigError` where a setting cannot be changed, `RunError` where the folder is no sweep's."""
+    """Search on in the folder of a sweep that was stopped or killed; ``changes`` are ``setting=value``, and
+    ``allow_targets=[PACKAGE]``, for which the folder's own word is not taken. `ConfigError` where a setting
+    cannot be changed, `RunError` where the folder is no sweep's."""
+    changes = allow_targets(changes)
     try:
         record: Record = json.loads((folder / _FILE).read_text())
     except (OSError, ValueError) as error:
@@ -80,10 +83,16 @@ def go_on(folder: Path, changes: Sequence[str]) -> Sweep:
                 f"{word}: a sweep that goes on keeps its {name}{nearest(name, CHANGEABLE)}; "
                 f"changed can be: {', '.join(CHANGEABLE)}. Leave resume= out to begin a new one"
             )
-    return _run(folder, record, studies.recalled(folder), changes)
+    return _run(folder, record, studies.recalled(folder), changes, resumed=True)
 
 
-def _run(folder: Path, record: Record, storage: str | None, changes: Sequence[str] = ()) -> Sweep:
+def _run(
+    folder: Path,
+    record: Record,
+    storage: str | None,
+    changes: Sequence[str] = (),
+    resumed: bool = False,
+) -> Sweep:
     chosen = settings.read(record["settings"], changes)
     dirs = [Path(path) for path in record["config_dirs"]]
     searched = space.parse(record["fixed"], record["space"], dirs, chosen.several)
@@ -100,6 +109,8 @@ def _run(folder: Path, record: Record, storage: str | None, changes: Sequence[st
         config = compose.compose([*searched.fixed, *sample], searched.dirs)
         if chosen.folds:
             config.data.folds, config.data.fold = chosen.folds, 0
+        if resumed:
+            targets.require_allowed(config.allow_targets, f"{folder}, as it was saved,")
         targets.allow(config.allow_targets)
         check.check(config)
     if chosen.launcher == "processes":

@@ -47,6 +47,15 @@ def allow(names: Iterable[str]) -> None:
         os.environ[VARIABLE] = ",".join(listed)
 
 
+def require_allowed(names: Iterable[str], who: str) -> None:
+    """`ConfigError` where ``who`` asks for what the person at the keyboard has not named."""
+    if missing := [name for name in names if not _under(name, _allowed_by_user())]:
+        raise ConfigError(
+            f"allow_targets: {who} asks for {', '.join(missing)}, which may run any code; if you trust it, "
+            f"add allow_targets=[{','.join(missing)}] to the command"
+        )
+
+
 def _allowed_by_user() -> list[str]:
     return [name for name in os.environ.get(VARIABLE, "").split(",") if name]
 
