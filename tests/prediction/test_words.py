@@ -348,7 +348,7 @@ def test_words_that_an_application_stumbles_over(monkeypatch: pytest.MonkeyPatch
     )
     *failed, good = answers(predict(run, [rows], "out"))
     assert [row["error"] for row in failed] == [
-        "hint: not said; expected --with hint=..., or a row that has it",
+        "hint: not said; expected --with hint=..., in Python hint=..., or a row that has it",
         "{'question': 'one', 'hint': 'two'}: not understood (ValueError: invalid literal for int() with "
         "base 10: 'two'); predict RUN --help says what is taken",
         "{'question': 'three', 'hint': '2'}: not understood (KeyError: 'three'); predict RUN --help says "
