@@ -150,3 +150,18 @@ def test_a_text_is_cut_where_room_ends_however_long_it_is() -> None:
             assert found == whole[:count] + "..." and font.getlength(found) <= room
             assert font.getlength(whole[: count + 1] + "...") > room, "a sign more has no room"
     assert pictures.shortened("ab " * 1_000_000, font, 100).startswith("ab ab ab")
+
+
+def test_a_legend_says_what_every_colour_stands_for() -> None:
+    """In as many lines as it takes, and in each line as wide as the sheet."""
+    rows = [torch.zeros(3, 60, 240, dtype=torch.uint8)]
+    legend = {f"class {k}": (10 * k, 255 - 10 * k, 7) for k in range(20)}
+    plain, shown = pictures.sheet(rows, ("a", "b")), pictures.sheet(rows, ("a", "b"), legend=legend)
+    assert shown.shape[2] == plain.shape[2] and torch.equal(shown[:, : plain.shape[1]], plain)
+    below = shown[:, plain.shape[1] :]
+    counted = {
+        color: int((below == torch.tensor(color)[:, None, None]).all(0).sum()) for color in legend.values()
+    }
+    assert all(count > 80 for count in counted.values()), "a square of each, whole"
+    long = pictures.sheet(rows, legend={"a name that is wider than all pictures together " * 3: (1, 2, 3)})
+    assert long.shape[2] == pictures.sheet(rows).shape[2]

@@ -18,8 +18,7 @@ from vision_apps.core.errors import ConfigError, DataError
 from vision_apps.core.exportable import Exportable
 from vision_apps.core.fields import AnswerT, BatchT, InputsT, required
 from vision_apps.core.losses import Parts, RunningLosses
-from vision_apps.core.pictures import sheet
-from vision_apps.core.presentation import Presentation
+from vision_apps.core.presentation import Presentation, joined
 from vision_apps.core.stage import Metrics, Stage
 
 OutputsT = TypeVar("OutputsT")
@@ -291,8 +290,7 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
             self.presentation.draw_with_truth(sample, answer) for _, sample, answer in stage.worst.take()
         ]
         if drawn:
-            rows = [row.cpu() for part in drawn for row in part.rows]
-            figures = {**figures, "worst": sheet(rows, drawn[0].titles)}
+            figures = {**figures, "worst": joined(drawn).sheet}
         stage.figures = {f"{name}/{key}": figure for key, figure in figures.items()}
         stage.restart()
         # torchmetrics has reduced over the ranks; Lightning warns unless it may do so again

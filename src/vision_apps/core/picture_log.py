@@ -12,8 +12,8 @@ from torch import Tensor
 from vision_apps.core.data import Split, VisionData
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.module import VisionModule
-from vision_apps.core.pictures import sheet, to_pil
-from vision_apps.core.presentation import Drawn, Row
+from vision_apps.core.pictures import to_pil
+from vision_apps.core.presentation import Drawn, Row, joined
 
 
 def log_picture(trainer: pl.Trainer, name: str, picture: Tensor) -> None:
@@ -73,7 +73,7 @@ class Pictures(pl.Callback):
         if not trainer.is_global_zero or not self.samples or not isinstance(module, VisionModule):
             return
         drawn, rows = self._samples(trainer, module, split)
-        pictures = {f"{split}/sheet": sheet(drawn.rows, drawn.titles), **module.stage(split).figures}
+        pictures = {f"{split}/sheet": drawn.sheet, **module.stage(split).figures}
         for name, picture in pictures.items():
             self.folder.mkdir(parents=True, exist_ok=True)
             to_pil(picture).save(self.folder / f"{name.replace('/', '-')}-{label}.png")
@@ -87,12 +87,13 @@ class Pictures(pl.Callback):
         data: VisionData = trainer.datamodule  # type: ignore[attr-defined]
         # one by one: answers in pixels of files differ in size
         loader = BatchLoader(data.samples(split), module.batch_type, batch_size=1, on_corrupt=data.on_corrupt)
-        shown, descriptions = Drawn([]), []
+        shown: list[Drawn] = []
+        descriptions: list[Row] = []
         for cpu_batch in islice(loader, self.samples):
             batch = data.transfer_batch_to_device(cpu_batch, module.device, 0)
             with trainer.precision_plugin.forward_context():
                 answer = module.measured(split, batch)[1]
-            drawn = module.presentation.draw_with_truth(batch, answer)
-            shown = Drawn([*shown.rows, *(row.cpu() for row in drawn.rows)], drawn.titles)
+            shown.append(joined([module.presentation.draw_with_truth(batch, answer)]))
             descriptions += module.presentation.describe(module.inputs(batch), answer)
-        return shown._replace(rows=shown.rows[: self.samples]), descriptions[: self.samples]
+        drawn = joined(shown)
+        return drawn._replace(rows=drawn.rows[: self.samples]), descriptions[: self.samples]

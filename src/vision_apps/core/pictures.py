@@ -1,6 +1,7 @@
 """Pictures uint8 [3, h, w], laid out on sheets."""
 
 from bisect import bisect_right
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -11,6 +12,9 @@ from torch.nn.functional import interpolate, pad
 _MARGIN = 4
 _HEADER = 22
 _LEAST_WIDTH = 110  # px of one column, so that its title can be read
+_LEGEND, _SQUARE, _FONT = 20, 12, 13  # px of a legend's line, of a colour and of a letter
+
+Color = tuple[int, int, int]  # red, green, blue, 0..255
 
 
 def to_pil(picture: Tensor) -> Image.Image:
@@ -40,10 +44,15 @@ def shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, roo
     return text[:fits] + "..."
 
 
-def sheet(rows: list[Tensor], titles: tuple[str, ...] = (), per_line: int = 1) -> Tensor:
+def sheet(
+    rows: list[Tensor],
+    titles: tuple[str, ...] = (),
+    per_line: int = 1,
+    legend: Mapping[str, Color] | None = None,
+) -> Tensor:
     """Pictures uint8 [3, h, w] below each other, ``per_line`` of them side by side, with the columns' titles
-    above; small pictures are enlarged by whole factors so that a person can see them, and white fills up to
-    the size of the largest."""
+    above and what their colours stand for below; small pictures are enlarged by whole factors so that a
+    person can see them, and white fills up to the size of the largest."""
     height, width = (max(row.shape[axis] for row in rows) for axis in (1, 2))
     rows = [pad(row, (0, width - row.shape[2], 0, height - row.shape[1]), value=255) for row in rows]
     columns = max(1, len(titles))
@@ -53,14 +62,38 @@ def sheet(rows: list[Tensor], titles: tuple[str, ...] = (), per_line: int = 1) -
     blank = torch.full_like(framed[0], 255)
     lines = [framed[i : i + per_line] for i in range(0, len(framed), per_line)]
     body = torch.cat([torch.cat(line + [blank] * (per_line - len(line)), 2) for line in lines], 1)
-    return body if not titles else torch.cat([_header(body.shape[2], titles * per_line), body], 1)
+    above = [_header(body.shape[2], titles * per_line)] if titles else []
+    below = [_colors(body.shape[2], legend)] if legend else []
+    return torch.cat([*above, body, *below], 1)
 
 
 def _header(width: int, titles: tuple[str, ...]) -> Tensor:
     image = Image.new("RGB", (width, _HEADER), "white")
     pen = ImageDraw.Draw(image)
-    font = ImageFont.load_default(size=13)
+    font = ImageFont.load_default(size=_FONT)
     for index, title in enumerate(titles):
         middle = ((index + 0.5) * width / len(titles), _HEADER / 2 + 2)
         pen.text(middle, title, fill="black", font=font, anchor="mm")
+    return from_pil(image)
+
+
+def _colors(width: int, legend: Mapping[str, Color]) -> Tensor:
+    """What each colour stands for, in as many lines as it takes."""
+    font = ImageFont.load_default(size=_FONT)
+    entries: list[tuple[int, int, str, Color]] = []
+    left, line = _MARGIN, 0
+    for name, color in legend.items():
+        text = shortened(name, font, width - _SQUARE - 4 * _MARGIN)
+        needed = _SQUARE + 4 * _MARGIN + round(font.getlength(text))
+        if left + needed > width and left > _MARGIN:
+            left, line = _MARGIN, line + 1
+        entries.append((left, line * _LEGEND, text, color))
+        left += needed
+    image = Image.new("RGB", (width, (line + 1) * _LEGEND), "white")
+    pen = ImageDraw.Draw(image)
+    for left, top, text, color in entries:
+        pen.rectangle((left, top + 2, left + _SQUARE, top + 2 + _SQUARE), fill=color, outline="black")
+        pen.text(
+            (left + _SQUARE + _MARGIN, top + 2 + _SQUARE / 2), text, fill="black", font=font, anchor="lm"
+        )
     return from_pil(image)

@@ -1,11 +1,13 @@
 """How answers are shown: to a person as pictures, to other programs as rows and files."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple
 
 from torch import Tensor
 
 from vision_apps.core.fields import AnswerT, BatchT, InputsT
+from vision_apps.core.pictures import Color, sheet
 
 Row = dict[str, Any]  # JSON-able
 
@@ -22,6 +24,19 @@ class Drawn(NamedTuple):
 
     rows: list[Tensor]  # one picture a sample, uint8 [3, h, w]
     titles: tuple[str, ...] = ()  # of the columns that each row has side by side
+    legend: Mapping[str, Color] = MappingProxyType({})  # what the colours in these rows stand for
+
+    @property
+    def sheet(self) -> Tensor:
+        """All of it in one picture."""
+        return sheet(self.rows, self.titles, legend=self.legend)
+
+
+def joined(parts: Sequence[Drawn]) -> Drawn:
+    """Of one kind, below each other, on the CPU."""
+    legend = {name: color for part in parts for name, color in part.legend.items()}
+    titles = parts[0].titles if parts else ()
+    return Drawn([row.cpu() for part in parts for row in part.rows], titles, legend)
 
 
 class Presentation(Generic[BatchT, InputsT, AnswerT]):

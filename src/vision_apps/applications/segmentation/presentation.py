@@ -34,9 +34,15 @@ class MaskPresentation(Presentation[SegmentationBatch, ImageInputs, Segmentation
         self.resize_mode: ResizeMode = resize_mode
 
     def draw_with_truth(self, batch: SegmentationBatch, answer: SegmentationAnswer) -> Drawn:
-        rows = self._fitted(batch, answer)
+        rows = list(self._fitted(batch, answer))
         drawn = [pictures.comparison(image, truth, mask, self.palette) for image, truth, mask in rows]
-        return Drawn(drawn, ("image", "truth", "answer", "errors"))
+        there = {int(k) for _, *masks in rows for mask in masks for k in mask.unique()}
+        legend = {
+            name: (red, green, blue)
+            for k, (name, (red, green, blue)) in enumerate(zip(self.class_names, self.palette, strict=True))
+            if k in there
+        }
+        return Drawn(drawn, ("image", "truth", "answer", "errors"), legend)
 
     def _fitted(
         self, batch: SegmentationBatch, answer: SegmentationAnswer
