@@ -115,7 +115,7 @@ def test_sets_of_one_class_are_that_class(classes: list[int], seed: int) -> None
 def test_what_moves_for_one_class_leaves_training_to_the_others(sets: list[set[int]], seed: int) -> None:
     bare: list[set[int]] = [set()] * 60  # so that no split is empty anyway
     names = [f"{row}.png" for row in range(len(sets) + 60)]
-    drawn = draw(names, FRACTIONS, seed, class_sets=[*bare, *sets])
+    drawn = draw(names, FRACTIONS, seed, class_sets=[*bare, *sets], each_validates=True)
     for own in set().union(*sets):
         found = [split for split, one in zip(drawn[60:], sets, strict=True) if own in one]
         assert "train" in found
@@ -123,6 +123,20 @@ def test_what_moves_for_one_class_leaves_training_to_the_others(sets: list[set[i
         assert alone < 3 or set(found) == set(SPLITS)
     unmoved = draw(names, FRACTIONS, seed)
     assert drawn[:60] == unmoved[:60]
+
+
+@given(st.lists(st.sets(st.integers(0, 2), min_size=1), min_size=2, max_size=8), st.integers(0, 50))
+def test_few_pictures_with_objects_leave_each_class_to_training(sets: list[set[int]], seed: int) -> None:
+    names = [f"{row}.png" for row in range(len(sets))]
+    drawn = draw(names, {"val": 0.2}, seed, class_sets=sets)
+    assert set(drawn) == {"train", "val"}
+    learned = set().union(*(own for own, split in zip(sets, drawn, strict=True) if split == "train"))
+    spare = [  # pictures without which each class is still there
+        row
+        for row, own in enumerate(sets)
+        if own <= set().union(*(other for place, other in enumerate(sets) if place != row))
+    ]
+    assert not spare or learned == set().union(*sets)
 
 
 def test_a_class_of_few_samples_is_learned_from_rather_than_validated_on() -> None:

@@ -177,8 +177,9 @@ class FileData(FolderData):
 
     def _draw(self, names: Sequence[str], asked: Mapping[Split, float], whole: Listing) -> list[Split]:
         sets = getattr(whole, "class_sets", None)  # of listings with any number of classes a file
+        each = sets is not None and getattr(whole, "each_validates", True)
         if self.folds is None or self.fold is None:
-            return draw(names, asked, self.split_seed, whole.classes, self.drawn_before, sets)
+            return draw(names, asked, self.split_seed, whole.classes, self.drawn_before, sets, each)
         # a test split of its own measures all runs, and the fold is what they choose by
         held: Split = "test" if "test" in asked else "val"
         return hold_out(
@@ -189,7 +190,7 @@ class FileData(FolderData):
             held=held,
             val_fraction=asked["val"] if held == "test" else 0.0,
             classes=whole.classes,
-            class_sets=sets,
+            class_sets=sets if each else None,
             known=self.drawn_before,
         )
 

@@ -26,16 +26,17 @@ def draw(
     classes: Sequence[Class] | None = None,
     known: Mapping[str, Split] | None = None,
     class_sets: Sequence[Collection[Class]] | None = None,
+    each_validates: bool = False,
 ) -> list[Split]:
     """The split of each sample.
 
     Those whose place is below the fraction of ``test`` are tested on, those above 1 less the fraction of
     ``val`` are validated on, whatever other samples there are: the sizes of the splits are the fractions'
     only on average. A class of which a split would get none gives it the sample that is nearest, training
-    first, and keeps one in each other. So does the whole set, of the class that has most to give. One of
-    ``classes`` has to give validation none where the fraction is less than one of its samples, though one of
-    them may lie there: what chooses among a run's checkpoints needs not every class, and of few samples each
-    is missed in training. One of ``class_sets`` does: validation gives each its threshold.
+    first, and keeps one in each other. So does the whole set, of the class that has most to give. A class has
+    to give validation none where the fraction is less than one of its samples, though one of them may lie
+    there: what chooses among a run's checkpoints needs not every class, and of few samples each is missed in
+    training.
 
     Args:
         names: of the samples, all different.
@@ -44,6 +45,7 @@ def draw(
         known: splits that were drawn before, by `alike` names; those samples stay where they were.
         class_sets: instead of ``classes`` where a sample has any number of them. A sample then moves only
             where all its classes keep another one, so that some class may still be left out.
+        each_validates: each class gives validation one, as where that gives it a threshold.
 
     Returns:
         A split for each name. One that is asked for has none where there are too few samples.
@@ -86,7 +88,7 @@ def draw(
 
     for split in wanted:
         for own, rows in groups.items():
-            due = split != "val" or class_sets or fractions[split] * len(rows) >= 1
+            due = split != "val" or each_validates or fractions[split] * len(rows) >= 1
             if due and not counts[own][split]:
                 fill(split, rows, lambda row: [counts[own] for own in sets[row]])
 

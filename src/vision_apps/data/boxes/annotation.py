@@ -46,6 +46,8 @@ class Annotation(NamedTuple):
 class Annotations(list[Annotation]):
     """The pictures of a split."""
 
+    each_validates = False  # what chooses among a run's checkpoints needs not every class
+
     @property
     def pictures(self) -> list[str]:
         return [item.path for item in self]
@@ -53,6 +55,11 @@ class Annotations(list[Annotation]):
     @property
     def classes(self) -> None:
         """A picture has several."""
+
+    @property
+    def class_sets(self) -> list[set[int]]:
+        """Of each picture the classes of what is learned from in it."""
+        return [set(item.labels[~item.ignored].tolist()) for item in self]
 
     def joined(self, more: "Annotations") -> "Annotations":
         """These pictures and, after them, those."""
