@@ -207,7 +207,7 @@ def test_the_public_one_tests_on_the_official_val(tmp_path: Path) -> None:
     data = Coco(**Coco.fake(tmp_path))
     data.prepare_data()
     counts = {split: len(items) for split, items in data.annotations.items()}
-    assert counts == {"train": 13, "val": 3, "test": 16}
+    assert counts == {"train": 12, "val": 4, "test": 16}
     assert {Path(item.path).parent.name for item in data.annotations["test"]} == {"val2017"}
     (tmp_path / "annotations" / "instances_val2017.json").unlink()
     with pytest.raises(DataError, match=r"there is no file .*instances_val2017\.json"):

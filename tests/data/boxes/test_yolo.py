@@ -113,7 +113,7 @@ def test_descriptions_of_several_tools(tmp_path: Path) -> None:
         "names: {0: circle, 1: square}\nnc: 2\n"
     )
     data = prepared(tmp_path)
-    assert counts(data) == [16, 6, 2]  # a tenth of the 18 is held out for the test
+    assert counts(data) == [15, 6, 3]  # a tenth of the 18 is held out for the test, of each class one
     # a file of paths, relative to it
     (tmp_path / "list.txt").write_text("images/train/0000.png\n./images/train/0001.png\n")
     file.write_text("train: images/train\nval: images/val\ntest: list.txt\nnames: [circle, square]\n")
