@@ -81,7 +81,7 @@ def test_learns_answers_and_draws(assembled: tuple[dict[str, Any], Any, Any, Any
     with torch.inference_mode():
         inputs = module.inputs(batch)
         answer = module(inputs)
-        rows, titles = module.presentation.draw_with_truth(batch, answer)
+        rows, titles, _ = module.presentation.draw_with_truth(batch, answer)
         shown = module.presentation.draw_answer(inputs, answer)
         described = module.presentation.describe(inputs, answer)
         metrics = module.build_metrics()

@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from vision_apps.core import checkpoint_io
+from vision_apps.core.command import command
 from vision_apps.core.errors import CheckpointError, RunError
 
 FILE = Path("run/checkpoints/last.ckpt")
@@ -82,9 +83,8 @@ def test_full_disk(moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert start.startswith(
         f"{FILE}: the checkpoint could not be written ([Errno 28] No space left on device); "
     )
-    assert end == (
-        "The checkpoint before it is intact: make room, then continue with python train.py resume=run"
-    )
+    going_on = command("train", "resume=run")
+    assert end == f"The checkpoint before it is intact: make room, then continue with {going_on}"
     assert value() == 1.0
     assert names() == ["last.ckpt"]  # nothing of the failed one takes room
 

@@ -31,7 +31,7 @@ from vision_apps.export import export as exporting
         ("x.ckpt y.ckpt", "y.ckpt: expected module.key=value, such as module.flip_test=true; see --help"),
         (
             "--format onnx",
-            "which run? It is a folder under runs/, or a checkpoint\n"
+            "which run? It is a folder under runs/, a checkpoint, last or best:METRIC\n"
             "vision-apps export RUN [--format FORMAT] [--out FILE] [module.key=value ...] "
             "[allow_targets=[PACKAGE]]",
         ),
@@ -87,7 +87,7 @@ def test_words_reach_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_such_run(arrange: Callable[[], None], capsys: pytest.CaptureFixture[str]) -> None:
     arrange()
     assert main(["export", "gone"]) == 2
-    assert "expected a run folder (runs/<task>/<number>-<words>) or a checkpoint" in capsys.readouterr().err
+    assert "expected a run folder (runs/<task>/<number>-<words>), a checkpoint" in capsys.readouterr().err
 
 
 NO_TORCH = """

@@ -166,7 +166,7 @@ def test_drawn_are_said_and_true_classes_first() -> None:
     module, batch = application().eval(), some_batch(3)
     with torch.inference_mode():
         answer = module(module.inputs(batch))
-    rows, titles = module.presentation.draw_with_truth(batch, answer)
+    rows, titles, _ = module.presentation.draw_with_truth(batch, answer)
     assert titles == ("image", "answer")
     assert len(rows) == len(module.presentation.draw_answer(module.inputs(batch), answer)) == 3
 

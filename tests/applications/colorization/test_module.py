@@ -281,7 +281,7 @@ def test_pictures_have_a_title_for_every_column(module, scenes):
     with torch.inference_mode():
         answer = module.eval()(ColorInputs(scenes.images))
     for batch, columns in ((scenes, 4), (ColorBatch(scenes.images), 3)):
-        rows, titles = module.presentation.draw_with_truth(batch, answer)
+        rows, titles, _ = module.presentation.draw_with_truth(batch, answer)
         assert len(rows) == 8 and rows[0].shape == (3, 32, 32 * columns) and rows[0].dtype == torch.uint8
         assert len(titles) == columns
         assert torch.equal(rows[0][:, :, 32:64], batch.images[0])

@@ -309,7 +309,7 @@ def test_scalars_come_from_one_metric_and_the_worst_is_known() -> None:
 def test_rows_are_of_one_size_with_a_column_for_each_title() -> None:
     made = module()
     given, answer = answered()
-    rows, titles = made.presentation.draw_with_truth(given, answer)
+    rows, titles, _ = made.presentation.draw_with_truth(given, answer)
     assert len({row.shape for row in rows}) == 1 and len(rows) == 2
     assert sheet(rows, titles).dtype == torch.uint8
     shown = made.presentation.draw_answer(made.inputs(given), answer)

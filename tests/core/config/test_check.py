@@ -231,7 +231,9 @@ def test_a_model_that_the_data_cannot_feed() -> None:
 def test_the_data_that_would_fit_is_listed(
     toy: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "blind.py").write_text("class Blind:\n    fields = ('images',)\n")
+    (tmp_path / "blind.py").write_text(
+        "from toy import ToyData\n\nclass Blind(ToyData):\n    fields = ('images',)\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("VISION_APPS_ALLOW", "toy,blind")
     monkeypatch.setenv("VISION_APPS_CONF", str(Path(__file__).parents[1] / "conf"))
