@@ -16,25 +16,22 @@ from vision_apps.core.loader import BatchLoader
 from vision_apps.core.spelling import alike
 from vision_apps.data import auto
 from vision_apps.data.folds import hold_out
-from vision_apps.data.images import MAX_PIXELS
+from vision_apps.data.images import MAX_PIXELS, Levels
+from vision_apps.data.leakage import leakage
+from vision_apps.data.levels import measured, require_range
 from vision_apps.data.memory import Decoded, FileSamples, decode
-from vision_apps.data.on_disk import OnDisk
 from vision_apps.data.resizing import ResizeMode
 from vision_apps.data.sizes import picture_sizes
 from vision_apps.data.splits import draw, place
+from vision_apps.data.text import require_encoding
 
 log = logging.getLogger(__name__)
 
 # of ImageNet's training images: what published weights were trained with
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-# what the folders, lists and keys of a split are called; the first that is there is taken
-SPLIT_NAMES: dict[Split, tuple[str, ...]] = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing"),
-}
 _NAMED = 10  # broken files in an error
 _LOOKED_AT = 200  # pictures, before a size is chosen for all
+_MEASURED = 2000  # pictures whose levels say what is white
 
 
 class Listing(Protocol):
@@ -98,17 +95,34 @@ class FileData(FolderData):
         root: folder of the data.
         batch_size: ``auto``: as `data.auto.batch_size` says.
         max_pixels: a larger picture is refused before it is decoded.
+        levels: black and white of pictures with more than 8 bits; ``auto``: as `data.levels.measured` in the
+            training pictures.
+        encoding: of text files that are neither UTF-8 nor UTF-16, for instance ``latin-1``.
     """
 
     why_no_folds: ClassVar[str | None] = None
     full_batch_from: ClassVar[int] = 256  # training samples from which `auto` makes batches of 32
 
     def __init__(
-        self, root: str, *, batch_size: int | Auto = 64, max_pixels: int = MAX_PIXELS, **loader: Any
+        self,
+        root: str,
+        *,
+        batch_size: int | Auto = 64,
+        max_pixels: int = MAX_PIXELS,
+        levels: Levels | Auto | None = None,
+        encoding: str | None = None,
+        **loader: Any,
     ) -> None:
         super().__init__(root, batch_size=1 if batch_size == "auto" else batch_size, **loader)
         self.autos = {"batch_size"} if batch_size == "auto" else set()  # arguments that `settle` chooses
         self.max_pixels = max_pixels
+        require_encoding(encoding)
+        self.encoding = encoding
+        self.levels: list[float] | None = None
+        if levels == "auto":
+            self.autos.add("levels")
+        elif levels is not None:
+            self.levels = require_range(levels)
         self._in_splits: dict[Split, list[str]] = {}
         self._files: dict[Split, Listing] = {}
         self._broken: dict[str, str] = {}  # files left out before any loader saw them, and why
@@ -120,13 +134,22 @@ class FileData(FolderData):
     def settle(self) -> dict[str, Any]:
         if "batch_size" in self.autos:
             self.batch_size = auto.batch_size(len(self.sample_names("train")), self.full_batch_from)
-        return {name: getattr(self, name) for name in sorted(self.autos)}
+        if "levels" in self.autos:
+            self.levels = measured(self.spread(), self.max_pixels)
+            if self.levels is not None:
+                self.levels = measured(self.spread(_MEASURED), self.max_pixels)
+        found = {name: getattr(self, name) for name in sorted(self.autos)}
+        return {name: value for name, value in found.items() if value is not None}  # 8 bits have no levels
+
+    def spread(self, most: int = _LOOKED_AT) -> list[str]:
+        """At most so many training pictures, over all of the split."""
+        every = self._files["train"].pictures[: self.limits["train"]]
+        return every[:: -(-len(every) // most)]
 
     def some_sizes(self) -> list[tuple[int, int]]:
         """Height and width of training pictures that are spread over the split. `DataError` where none of
         them can be opened."""
-        every = self._files["train"].pictures[: self.limits["train"]]
-        paths = every[:: -(-len(every) // _LOOKED_AT)]
+        paths = self.spread()
         sizes, broken = picture_sizes(paths, self.max_pixels)
         if not sizes:
             raise self.problem(f"none of {len(paths)} pictures can be opened, such as {broken[0]}")
@@ -203,6 +226,20 @@ class FileData(FolderData):
                     "data: %d of %d samples of %s are trained on too: %s",
                     *(len(shared), len(self._in_splits[split]), split, some(shared, 3)),
                 )
+
+    def doctor(self) -> Iterator[str]:
+        yield from self.obstacles()
+        yield from self.about_pictures()
+
+    def about_pictures(self) -> Iterator[str]:
+        """What looks wrong in the pictures of all splits, whatever is said of them, a line each."""
+        if self.levels is not None:
+            yield (
+                f"levels: of pictures with more than 8 bits, {self.levels[0]:g} becomes black and "
+                f"{self.levels[1]:g} white (data.levels)"
+            )
+        paths: dict[str, Sequence[str]] = {split: own.pictures for split, own in self._files.items()}
+        yield from leakage(paths, max_pixels=self.max_pixels, levels=self.levels)
 
     def classes_of(self, split: Split) -> Tensor | None:
         classes = self._files[split].classes
@@ -316,40 +353,9 @@ def fraction_problems(**fractions: float) -> list[str]:
     ]
 
 
-def split_folders(root: Path) -> dict[Split, Path]:
-    """The folder below ``root`` of each split that has one, whatever its capitals."""
-    disk = OnDisk()
-    found: dict[Split, Path] = {}
-    for split, names in SPLIT_NAMES.items():
-        places = (disk.find(root / name) for name in names)
-        if place := next((place for place in places if place and os.path.isdir(place)), None):
-            found[split] = Path(place)
-    return found
-
-
-def split_files(there: Mapping[str, Path]) -> dict[Split | None, Path]:
-    """The file of each split, of files by their names in lower case without endings; none where none is of
-    training pictures."""
-    splits: dict[Split | None, Path] = {
-        split: there[name] for split, names in SPLIT_NAMES.items() for name in names[::-1] if name in there
-    }
-    return splits if "train" in splits else {}
-
-
 def held_out_fractions(val_fraction: float, test_fraction: float | None = None) -> dict[Split, float]:
     """The share of the training files that is held out for each split. `ConfigError` where a share is not
     between 0 and 0.5."""
     given = {"val": val_fraction} | ({} if test_fraction is None else {"test": test_fraction})
     require_no(fraction_problems(**{f"{split}_fraction": share for split, share in given.items()}))
     return dict(zip(SPLITS[1:], given.values(), strict=False))
-
-
-def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines that are not blank, with their numbers from 1. `DataError` where the file is no text."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: expected UTF-8 text: {error}") from error
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip():
-            yield number, line.strip()

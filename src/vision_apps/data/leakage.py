@@ -7,14 +7,18 @@ from hashlib import blake2b
 from pathlib import Path
 
 from vision_apps.core.errors import CorruptSample
-from vision_apps.data.images import MAX_PIXELS, read_image
+from vision_apps.data.images import MAX_PIXELS, Levels, read_image
 
 AnyPath = str | bytes | Path
 _THREADS = 4  # reading and decoding JPEG release the interpreter
 
 
 def leakage(
-    splits: Mapping[str, Sequence[AnyPath]], *, max_pixels: int = MAX_PIXELS, most: int = 20
+    splits: Mapping[str, Sequence[AnyPath]],
+    *,
+    max_pixels: int = MAX_PIXELS,
+    levels: Levels | None = None,
+    most: int = 20,
 ) -> Iterator[str]:
     """One line for every picture that is also in an earlier split, be it as the same file, the same bytes or
     the same pixels in another format.
@@ -31,7 +35,7 @@ def leakage(
     for split, paths in splits.items():
         names = [os.fsdecode(path) for path in paths]
         with ThreadPoolExecutor(_THREADS) as threads:
-            hashed = threads.map(lambda name: _hashes(name, max_pixels), names)
+            hashed = threads.map(lambda name: _hashes(name, max_pixels, levels), names)
             for name, hashes in zip(names, hashed, strict=True):
                 met = [first.setdefault(key, (split, name)) for key in hashes]
                 other = next((place for place in met if place[0] != split), None)
@@ -44,7 +48,7 @@ def leakage(
         yield f"leakage: {found - most} further pictures are in two splits"
 
 
-def _hashes(path: str, max_pixels: int) -> list[bytes]:
+def _hashes(path: str, max_pixels: int, levels: Levels | None) -> list[bytes]:
     """Of the file's bytes and of its pixels; only the first where the picture cannot be decoded."""
     try:
         content = Path(path).read_bytes()
@@ -52,7 +56,7 @@ def _hashes(path: str, max_pixels: int) -> list[bytes]:
         return []
     keys = [b"file" + blake2b(content, digest_size=16).digest()]
     try:
-        pixels = read_image(path, max_pixels)
+        pixels = read_image(path, max_pixels, levels)
     except CorruptSample:
         return keys
     shape = repr(tuple(pixels.shape)).encode()

@@ -2,14 +2,20 @@
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vision_apps.core.errors import DataError
+from vision_apps.core.errors import DataError, some
 from vision_apps.core.spelling import alike
 from vision_apps.data.images import EXTENSIONS
 
 Identity = tuple[int, int]  # device and number of a folder
+_LEFT_THERE = (
+    *("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
+    *("@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found", "__pycache__"),
+)
+_ENDINGS = 5  # in a text
 _WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -65,24 +71,42 @@ def _loose(name: str) -> str:
     return alike(alike(name).casefold())
 
 
-def pictures_below(folder: str | Path, extensions: Sequence[str] = EXTENSIONS) -> Iterator[str]:
+def pictures_below(
+    folder: str | Path, extensions: Sequence[str] = EXTENSIONS, others: list[str] | None = None
+) -> Iterator[str]:
     """Paths of all files with these extensions, in no particular order; nothing where there is no such
     folder. Hidden files and folders are left out; links to folders are followed, but not to one that they are
-    in. `DataError` where a folder cannot be read, or a link leads nowhere."""
+    in. `DataError` where a folder cannot be read, or a link leads nowhere.
+
+    Args:
+        others: is given the paths of all files with other extensions.
+    """
     if os.path.isdir(folder):
-        yield from _below(os.fspath(folder), tuple(extensions), frozenset())
+        yield from _below(os.fspath(folder), tuple(extensions), frozenset(), [] if others is None else others)
 
 
-def _below(folder: str, extensions: tuple[str, ...], above: frozenset[Identity]) -> Iterator[str]:
+def other_files(paths: Sequence[str]) -> str:
+    """How many files are not read, with their endings and an example, for a text."""
+    endings = Counter(os.path.splitext(path)[1].lower() or "no ending" for path in paths)
+    count = "1 file" if len(paths) == 1 else f"{len(paths)} files"
+    listed = some([f"{ending} {number}" for ending, number in endings.most_common()], _ENDINGS)
+    return f"{count} that are no pictures ({listed}), such as {min(paths)}"
+
+
+def _below(
+    folder: str, extensions: tuple[str, ...], above: frozenset[Identity], others: list[str]
+) -> Iterator[str]:
     found = os.stat(folder)
     own = (found.st_dev, found.st_ino)
     if own in above:
         return
     for entry in entries(folder):
         if entry.is_dir():
-            yield from _below(entry.path, extensions, above | {own})
+            yield from _below(entry.path, extensions, above | {own}, others)
         elif entry.name.lower().endswith(extensions):
             yield entry.path
+        else:
+            others.append(entry.path)
 
 
 def subfolders(folder: str | Path) -> list[str]:
@@ -108,8 +132,8 @@ def entries(folder: str | Path) -> list[os.DirEntry[str]]:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is hidden or, as ``__MACOSX``, left in an archive by a file manager."""
-    return name.startswith((".", "__MACOSX"))
+    """Whether a file or folder is hidden, or left there by a file manager, a storage device or a notebook."""
+    return name.startswith((".", "~$")) or name.lower() in _LEFT_THERE
 
 
 def read_only(folder: Path) -> Path | None:

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple, TextIO
 
 from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError, some
-from vision_apps.data.files import SPLIT_NAMES
 from vision_apps.data.images import EXTENSIONS
+from vision_apps.data.named_splits import split_called
+from vision_apps.data.on_disk import is_hidden
+from vision_apps.data.text import opened
 
 PICTURE = ("image", "filename", "file", "file_name", "image_name", "path", "image_path", "image_id")
 SPLIT = ("split", "subset", "set")
@@ -29,13 +31,16 @@ class Line(NamedTuple):
 
 def files_below(root: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     """The files directly below a folder that end in one of these, by their names in lower case without it; of
-    two with one name that whose suffix stands first."""
-    found = [path for path in sorted(root.iterdir()) if path.suffix.lower() in suffixes]
+    two with one name that whose suffix stands first. Hidden ones are left out."""
+    there = [path for path in sorted(root.iterdir()) if not is_hidden(path.name)] if root.is_dir() else []
+    found = [path for path in there if path.suffix.lower() in suffixes]
     found.sort(key=lambda path: suffixes.index(path.suffix.lower()), reverse=True)
     return {path.stem.lower(): path for path in found}
 
 
-def lines_of(path: Path, expected: str, to_the_end: Sequence[str] = ()) -> Iterator[Line]:
+def lines_of(
+    path: Path, expected: str, to_the_end: Sequence[str] = (), encoding: str | None = None
+) -> Iterator[Line]:
     """Each line that is not blank; commas, semicolons or tabs stand between the columns of a CSV file, as in
     its heading. `DataError`, which says what was ``expected``, where the file cannot be read or a line is
     none.
@@ -43,9 +48,10 @@ def lines_of(path: Path, expected: str, to_the_end: Sequence[str] = ()) -> Itera
     Args:
         to_the_end: names of columns to which, where a CSV file has them as its last one, all that follows in
             a line belongs, with the signs that stand between columns elsewhere.
+        encoding: as for `text.opened`.
     """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with opened(path, encoding) as file:
             of_json = path.suffix.lower() == _JSON_LINES
             for number, values in _json_lines(file) if of_json else _csv_lines(file, to_the_end):
                 source = f"{path}, line {number}"
@@ -54,8 +60,6 @@ def lines_of(path: Path, expected: str, to_the_end: Sequence[str] = ()) -> Itera
                 if not isinstance(values, dict) or None in values:
                     raise DataError(f"{source}: expected {expected}")
                 yield Line(source, {str(name).strip().lower(): value for name, value in values.items()})
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: expected UTF-8 text: {error}; save it as UTF-8") from error
     except (OSError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read: {error}; expected {expected}") from error
 
@@ -112,9 +116,8 @@ def split_of(line: Line) -> Split | None:
     word = value_of(line, SPLIT)
     if word is None or not str(word).strip():
         return None
-    for split, names in SPLIT_NAMES.items():
-        if str(word).strip().lower() in names:
-            return split
+    if split := split_called(str(word)):
+        return split
     raise DataError(f"{line.source}: its split is {word!r:.80}; expected train, val or test")
 
 

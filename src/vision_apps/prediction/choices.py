@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vision_apps.core.errors import DataError
-from vision_apps.data.files import numbered_lines
+from vision_apps.data.text import numbered_lines
 
 ROW = '{"file": "photo.jpg", "candidates": ["a cat", "a dog"], "chosen": "a dog"}'
 
@@ -24,16 +24,13 @@ def read(path: Path) -> tuple[list[Choice], list[str]]:
     file cannot be read."""
     found: dict[str, Choice] = {}
     problems = []
-    try:
-        for number, line in numbered_lines(path):
-            try:
-                choice = _choice(line)
-            except ValueError as error:
-                problems.append(f"{path}, line {number}: {error}")
-            else:
-                found[choice.file] = choice
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    for number, line in numbered_lines(path):
+        try:
+            choice = _choice(line)
+        except ValueError as error:
+            problems.append(f"{path}, line {number}: {error}")
+        else:
+            found[choice.file] = choice
     return list(found.values()), problems
 
 

@@ -20,7 +20,7 @@ from vision_apps.core.fields import replaced
 from vision_apps.core.module import VisionModule
 from vision_apps.core.pictures import to_pil
 from vision_apps.core.spelling import alike
-from vision_apps.data.images import read_image
+from vision_apps.data.images import Levels, read_image
 from vision_apps.prediction import choices, fitting, inputs, reading
 from vision_apps.prediction.batching import Answerer, answered
 from vision_apps.prediction.choices import Choice
@@ -73,7 +73,7 @@ def choose(
         print(f"left out  {problem}")
     if len(problems) > _TOLD:
         print(f"left out  {len(problems) - _TOLD} more lines")
-    compared = list(_compared(known, file, module, chooser))
+    compared = list(_compared(known, file, module, chooser, trained.levels))
     if not compared and known and not any(_path(choice, file).is_file() for choice in known):
         raise DataError(
             f"{file}: none of its {len(known)} pictures is there, such as {known[0].file}; expected names as "
@@ -103,7 +103,7 @@ def _ask_about(
     before = {os.path.abspath(_path(choice, file)) for choice in listed}
     left = [source for source in found if os.path.abspath(source.name) not in before]
     questions, alone = [], 0
-    with closing(reading.read(left, module.encode)) as items:
+    with closing(reading.read(left, module.encode, levels=trained.levels)) as items:
         for item, answer in answered(items, Answerer(module, module.device)):
             name = left[item.source].name
             if isinstance(answer, str):
@@ -114,7 +114,7 @@ def _ask_about(
             random.Random(name).shuffle(texts)  # the first of a list is chosen more often
             alone += len(texts) < 2
             if len(texts) > 1:
-                questions.append(Question(name, texts, partial(_png, name)))
+                questions.append(Question(name, texts, partial(_png, name, trained.levels)))
     if alone:
         print(f"left out  {alone} pictures with one answer; module.beam_width and module.best give more")
     if len(left) < len(found):
@@ -133,9 +133,9 @@ def _ask_about(
         raise DataError(f"nothing was chosen of {len(questions)} pictures, and there is no {file}")
 
 
-def _png(name: str) -> bytes:
+def _png(name: str, levels: Levels | None) -> bytes:
     content = io.BytesIO()
-    to_pil(read_image(name)).save(content, "PNG")
+    to_pil(read_image(name, levels=levels)).save(content, "PNG")
     return content.getvalue()
 
 
@@ -175,7 +175,11 @@ def _require_not_tested(pictures: Sequence[Path], trained: evaluate.Trained) -> 
 
 
 def _compared(
-    known: Sequence[Choice], file: Path, module: VisionModule, chooser: Chooser
+    known: Sequence[Choice],
+    file: Path,
+    module: VisionModule,
+    chooser: Chooser,
+    levels: Levels | None,
 ) -> Iterator[fitting.Compared]:
     """The choices that say something, with their scores; others are counted."""
     none, single, unread = 0, 0, []
@@ -186,7 +190,7 @@ def _compared(
             single += 1
         else:
             try:
-                image = read_image(str(_path(choice, file)))
+                image = read_image(str(_path(choice, file)), levels=levels)
             except UserError as error:
                 unread.append(str(error))
                 continue

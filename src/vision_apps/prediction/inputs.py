@@ -15,8 +15,9 @@ from torch import Tensor
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import DataError
 from vision_apps.data import images
-from vision_apps.data.on_disk import pictures_below
+from vision_apps.data.on_disk import is_hidden, other_files, pictures_below
 from vision_apps.data.rows import PICTURE
+from vision_apps.data.text import numbered_lines, opened
 from vision_apps.prediction import video
 from vision_apps.prediction.takes import Takes
 
@@ -84,23 +85,26 @@ def _listed(words: list[str]) -> Iterator[str]:
             yield word
             continue
         try:
-            lines = Path(word[1:]).read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
+            yield from (line for _, line in numbered_lines(Path(word[1:])))
+        except DataError as error:
             raise DataError(f"{word}: expected a text file with one input a line: {error}") from error
-        yield from (line.strip() for line in lines if line.strip())
 
 
 def _matches(word: str, takes: Takes) -> list[tuple[str, Kind]]:
     path = Path(word)
     if path.is_dir():
         known = (*images.EXTENSIONS, *video.EXTENSIONS)
-        paths = sorted(map(Path, pictures_below(path, known)))
+        others: list[str] = []
+        paths = sorted(map(Path, pictures_below(path, known, others)))
+        if paths and others:
+            print(f"left out  {other_files(others)}")
     elif path.is_file():
         paths = [path]
     elif WEBCAM.fullmatch(word):
         return [(word, "webcam")]
     else:
         paths = sorted(Path(p) for p in glob.glob(word, recursive=True) if Path(p).is_file())
+        paths = [path for path in paths if not is_hidden(path.name)]
     if not paths:
         if word.partition("=")[0] in takes.words:
             raise DataError(f"{word} matches no file; did you mean --with {shlex.quote(word)}?")
@@ -126,17 +130,15 @@ def _kind(path: Path) -> Kind:
 
 def _rows(path: Path, takes: Takes, given: Mapping[str, str]) -> list[Input]:
     """One input for each line that is not blank."""
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    with opened(path, errors="surrogateescape") as file:  # what is no text is told with its line
+        lines = file.read().split("\n")
     rows = [_row(path, n, line.strip(), takes, given) for n, line in enumerate(lines, 1) if line.strip()]
     if not rows:
         raise DataError(f"{path} has no rows: expected lines such as {takes.row}")
     return rows
 
 
-def _row(path: Path, number: int, line: bytes, takes: Takes, given: Mapping[str, str]) -> Input:
+def _row(path: Path, number: int, line: str, takes: Takes, given: Mapping[str, str]) -> Input:
     known = ["file"] * takes.pictures + list(takes.words)
     problem, picture = "", ""
     ids: dict[str, str | int | float] = {}

@@ -75,7 +75,7 @@ def predict(
     interrupted, kind = False, ""
     with Outputs(module.presentation, found, target) as outputs:
         try:
-            with closing(reading.read(found, module.encode, every, seconds)) as items:
+            with closing(reading.read(found, module.encode, every, seconds, trained.levels)) as items:
                 jobs = (partial(outputs.make, *pair) for pair in answered(items, answerer))
                 with closing(ahead(jobs, _WRITERS, lambda product: product.item.pixels)) as products:
                     for product in products:

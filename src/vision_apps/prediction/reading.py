@@ -36,7 +36,11 @@ class Item(NamedTuple):
 
 
 def read(
-    inputs: list[Input], encode: Encode, every: int = 1, seconds: float | None = None
+    inputs: list[Input],
+    encode: Encode,
+    every: int = 1,
+    seconds: float | None = None,
+    levels: images.Levels | None = None,
 ) -> Generator[Item, None, None]:
     """All pictures and frames in the order of ``inputs``, decoded ahead by threads; a few are held at most.
 
@@ -44,10 +48,11 @@ def read(
         encode: from a picture uint8 [1, 3, H, W] or None, and words, to the inputs of the application.
         every: of a video or webcam, take the first of so many frames.
         seconds: of each video or webcam.
+        levels: black and white of pictures with more than 8 bits, as the run was trained with.
     """
     for is_film, group in groupby(enumerate(inputs), lambda numbered: numbered[1].is_film):
         if not is_film:
-            jobs = (partial(_still, index, source, encode) for index, source in group)
+            jobs = (partial(_still, index, source, encode, levels) for index, source in group)
             yield from ahead(jobs, _READERS, lambda item: item.pixels)
             continue
         for index, source in group:
@@ -72,13 +77,13 @@ def _asked(encode: Encode, image: Tensor | None, words: Mapping[str, str]) -> Fi
         raise DataError(f"{said}: not understood ({why}); predict RUN --help says what is taken") from error
 
 
-def _still(index: int, source: Input, encode: Encode) -> Item:
+def _still(index: int, source: Input, encode: Encode, levels: images.Levels | None) -> Item:
     if source.error:
         return Item(index, error=source.error)
     try:
         image = source.image
         if image is None and source.kind == "picture":
-            image = images.read_image(source.name)
+            image = images.read_image(source.name, levels=levels)
         return Item(index, _asked(encode, image, source.words), image)
     except UserError as error:
         return Item(index, error=_reason(error))

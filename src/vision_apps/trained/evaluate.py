@@ -54,6 +54,17 @@ class Trained(NamedTuple):
                 raise error.__cause__ from None
             raise
 
+    @property
+    def levels(self) -> list[float] | None:
+        """What the run was trained to see as black and white, of pictures with more than 8 bits."""
+        config = self.checkpoint.get("config") or {}
+        data = config.get("data")
+        levels = data.get("levels") if isinstance(data, dict) else None  # a file may be anybody's
+        known = (
+            isinstance(levels, list) and len(levels) == 2 and all(isinstance(v, int | float) for v in levels)
+        )
+        return levels if known else None
+
     def beside(self, name: str) -> Path:
         """A folder for results that belong to no run, below the current one."""
         return Path(f"{self.path.stem}-{name}")

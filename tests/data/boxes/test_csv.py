@@ -65,7 +65,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, line: str, text: str) -> None:
 
 def test_no_csv(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="cannot be read as CSV"):
+    with pytest.raises(DataError, match="expected UTF-16 text"):
         prepared(tmp_path)
     (tmp_path / "a.csv").unlink()
     with pytest.raises(DataError, match="there is no CSV file"):

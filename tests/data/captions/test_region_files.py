@@ -16,14 +16,14 @@ from vision_apps.core.errors import CorruptSample, DataError
 from vision_apps.data.captions.region_source import source_of
 from vision_apps.data.captions.regions import RegionFiles, cut, given_regions
 from vision_apps.data.captions.table import CaptionTableFiles
-from vision_apps.data.sizes import picture_size
+from vision_apps.data.images import header
 
 
 def boxes_for(folder: Path) -> dict[str, np.ndarray]:
     """The left half of each picture, and of every second one its lower right quarter."""
     found = {}
     for number, path in enumerate(sorted((folder / "images").iterdir())):
-        height, width = picture_size(str(path))
+        height, width, _ = header(str(path))
         both = [[0, 0, width / 2, height], [width / 2, height / 2, width, height]]
         found[path.stem] = np.array(both[: 1 + number % 2])
     return found

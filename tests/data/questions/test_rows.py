@@ -12,7 +12,7 @@ from PIL import Image
 from vision_apps.applications.vqa.types import VqaBatch
 from vision_apps.core.errors import DataError
 from vision_apps.core.loader import BatchLoader
-from vision_apps.data.files import SPLIT_NAMES
+from vision_apps.data.named_splits import SPLIT_NAMES
 from vision_apps.data.questions.rows import QuestionRows
 from vision_apps.data.questions.words import UNKNOWN, spelled
 

@@ -12,7 +12,9 @@ from vision_apps.core.spelling import alike
 from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation, label_of
 from vision_apps.data.boxes.data import BoxData
 from vision_apps.data.boxes.fakes import CLASS_NAMES, fake_pictures
-from vision_apps.data.files import SPLIT_NAMES
+from vision_apps.data.named_splits import SPLIT_NAMES
+from vision_apps.data.rows import files_below
+from vision_apps.data.text import opened
 
 _CORNERS = (("x0", "y0", "x1", "y1"), ("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2"))
 _FILE, _CLASS = ("filename", "file", "image", "path", "image_path"), ("class", "label", "name")
@@ -69,7 +71,7 @@ class BoxCsv(BoxData):
                 raise self.problem(f"data.csv: there is no file {(self.root / self.csv).absolute()}")
             return {"train": [self.root / self.csv]}
         for folder in (self.root / "annotations", self.root):
-            files = {path.stem.lower(): path for path in sorted(folder.glob("*.csv"))}
+            files = files_below(folder, (".csv",))
             found = {
                 split: [files[name] for name in names if name in files]
                 for split, names in SPLIT_NAMES.items()
@@ -82,7 +84,9 @@ class BoxCsv(BoxData):
 
     def read(self) -> Annotated:
         rows = {
-            split: [(row, self._picture(row, file)) for file in files for row in read_csv(file)]
+            split: [
+                (row, self._picture(row, file)) for file in files for row in read_csv(file, self.encoding)
+            ]
             for split, files in self.files().items()
         }
         everything = [row for own in rows.values() for row, _ in own]
@@ -135,13 +139,13 @@ def _joined(path: str, rows: Sequence[Row], names: Sequence[str]) -> Annotation:
     )
 
 
-def read_csv(file: Path) -> Iterator[Row]:
+def read_csv(file: Path, encoding: str | None = None) -> Iterator[Row]:
     """The lines of a file, with its heading understood where it has one. `DataError`, which names the line,
     where one is none."""
     try:
-        with open(file, encoding="utf-8-sig", newline="") as lines:
+        with opened(file, encoding) as lines:
             rows = [(number, row) for number, row in enumerate(csv.reader(lines), 1) if any(row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, csv.Error) as error:
         raise DataError(f"{file}: cannot be read as CSV: {error}") from error
     columns = list(range(6))  # of filename, the corners, and class
     if rows and (headed := _columns([text.strip().lower() for text in rows[0][1]])):

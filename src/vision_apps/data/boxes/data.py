@@ -14,6 +14,7 @@ from torch import Tensor
 from vision_apps.core.conventions import Auto, Size, height_width, size_problems
 from vision_apps.core.data import SPLITS, Split, TensorSamples
 from vision_apps.core.errors import CorruptSample, DataError, require_no
+from vision_apps.data import turning
 from vision_apps.data.boxes import doctor
 from vision_apps.data.boxes.annotation import (
     Annotated,
@@ -27,9 +28,10 @@ from vision_apps.data.boxes.proposal_cache import PictureProposals, proposals_of
 from vision_apps.data.boxes.proposals import Mode
 from vision_apps.data.boxes.samples import BoxSamples, list_annotations
 from vision_apps.data.files import ResizedData, fraction_problems
-from vision_apps.data.leakage import leakage
+from vision_apps.data.images import Header
 from vision_apps.data.on_disk import OnDisk
-from vision_apps.data.sizes import picture_sizes
+from vision_apps.data.sizes import headers
+from vision_apps.data.turning import LabelsOn, turned_boxes
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +53,9 @@ class BoxData(ResizedData):
             where the data has no such split, as `data.splits.draw` says.
         on_bad_box: what a box does that is no number, reversed or outside its picture. ``refuse`` stops,
             ``drop`` leaves it out. Boxes of no size are always left out; both are counted and named.
+        labels_on: what the boxes of pictures that EXIF says to turn were made on: the pixels as they are
+            stored (``raw``) or as they are seen (``upright``, which is also meant where it is not said, and
+            told then).
         proposals: selective search in its mode ``single``, ``fast`` or ``quality``; computed once and kept.
         proposals_limit: the most per picture.
         proposals_cache: folder to keep them in; by default ``.proposals`` in ``root``.
@@ -75,6 +80,7 @@ class BoxData(ResizedData):
         val_fraction: float = 0.1,
         test_fraction: float = 0.1,
         on_bad_box: OnBadBox = "refuse",
+        labels_on: LabelsOn | None = None,
         proposals: Mode | None = None,
         proposals_limit: int = 2000,
         proposals_cache: str | None = None,
@@ -89,6 +95,8 @@ class BoxData(ResizedData):
         self.only = only
         self.fractions: dict[Split, float] = {"test": test_fraction, "val": val_fraction}
         self.on_bad_box = on_bad_box
+        self.labels_on = labels_on
+        self._headers: dict[str, Header] = {}  # of pictures that were looked at
         self.proposals = proposals
         self.proposals_limit = proposals_limit
         self.proposals_cache = Path(proposals_cache) if proposals_cache else self.root / ".proposals"
@@ -116,6 +124,10 @@ class BoxData(ResizedData):
         sizes = self.sizes_of(item.path for item in every if not (item.height and item.width))
         for items in splits.values():
             items[:] = [item.sized(*sizes.get(item.path, (item.height, item.width))) for item in items]
+        if self.labels_on == "raw":
+            self.sizes_of(item.path for items in splits.values() for item in items)
+            for items in splits.values():
+                items[:] = [self._turned(item) for item in items]
         return Annotated(class_names, {split: self._present(items) for split, items in splits.items()})
 
     @cached_property
@@ -145,11 +157,26 @@ class BoxData(ResizedData):
         return [item for item in items if item.path in there and item.height and item.width]
 
     def sizes_of(self, paths: Iterable[str]) -> dict[str, tuple[int, int]]:
-        """Height and width from the headers, for a format that does not say. Pictures that cannot be opened
-        are refused or left out as ``on_corrupt`` says; missing ones are not in the answer."""
-        sizes, broken = picture_sizes(paths, self.max_pixels)
+        """Height and width from the headers of what boxes are measured on, for a format that does not say.
+        Pictures that cannot be opened are refused or left out as ``on_corrupt`` says; missing ones are not in
+        the answer."""
+        asked = list(paths)
+        found, broken = headers((path for path in asked if path not in self._headers), self.max_pixels)
         self.leave_out(broken)
-        return sizes
+        self._headers |= found
+        known = {path: self._headers[path] for path in asked if path in self._headers}
+        if self.labels_on == "raw":
+            return {path: one.stored for path, one in known.items()}
+        return {path: (one.height, one.width) for path, one in known.items()}
+
+    def _turned(self, item: Annotation) -> Annotation:
+        """What was measured on the stored pixels, on the picture as it is seen."""
+        header = self._headers.get(item.path)
+        if header is None or header.orientation == 1:
+            return item
+        on_its_side = header.stored != (header.height, header.width)
+        size = (item.width, item.height) if on_its_side else (item.height, item.width)
+        return item._replace(boxes=turned_boxes(item.boxes, header)).sized(*size)
 
     def _usable(self, items: list[Annotation], split: Split) -> Annotations:
         try:
@@ -207,6 +234,7 @@ class BoxData(ResizedData):
             self.resize_mode,
             max(1, *(len(item.labels) for own in self.annotations.values() for item in own)),
             self.max_pixels,
+            levels=self.levels,
         )
 
     def _proposals(self, items: Sequence[Annotation], picture: Callable[[int], Tensor]) -> PictureProposals:
@@ -227,15 +255,15 @@ class BoxData(ResizedData):
         seen = {split: items[: self.limits[split]] for split, items in self.annotations.items()}
         yield from doctor.obstacles(seen, self.annotated.class_names, self.more_to)
         yield from doctor.vanishing(seen["train"], max(height_width(self.image_size)), doctor.NEARLY_NONE)
+        yield from turning.told(self.spread(), self.labels_on, self.max_pixels)
 
     def doctor(self) -> Iterator[str]:
         raw = [item for items in self.annotated.splits.values() for item in items]
         longest, names = max(height_width(self.image_size)), self.annotated.class_names
         yield from doctor.findings(self.annotations, raw, names, longest, self.more_to)
-        paths: dict[str, Sequence[str]] = {
-            split: [item.path for item in items] for split, items in self.annotations.items()
-        }
-        yield from leakage(paths, max_pixels=self.max_pixels)
+        every = [item.path for items in self.annotations.values() for item in items]
+        yield from turning.told(every, self.labels_on, self.max_pixels)
+        yield from self.about_pictures()
 
 
 def _require_one_name(items: Sequence[Annotation]) -> None:

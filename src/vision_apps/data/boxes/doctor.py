@@ -65,6 +65,12 @@ def obstacles(
     counts: dict[Split, list[int]] = {
         split: _of_classes(items, len(class_names)) for split, items in splits.items()
     }
+    for split, items in splits.items():
+        if items and not any(counts[split]):
+            yield (
+                f"labels: none of the {len(items)} pictures of {split} has an object, so that precision and "
+                f"recall are not defined there; {more(split, True)}"
+            )
     yield from absent(counts, class_names, "objects", more)
     yield from one_place(splits["train"])
 

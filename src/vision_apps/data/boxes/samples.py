@@ -14,7 +14,7 @@ from vision_apps.core.conventions import Size
 from vision_apps.core.errors import CorruptSample
 from vision_apps.data.boxes.annotation import Annotation
 from vision_apps.data.boxes.proposal_cache import PictureProposals
-from vision_apps.data.images import read_image
+from vision_apps.data.images import Levels, read_image
 from vision_apps.data.resizing import ResizeMode, resize_boxes, resize_picture
 from vision_apps.networks.boxes import area
 
@@ -60,6 +60,7 @@ class BoxSamples:
     rows: int  # of boxes per picture, in all splits alike; those past a picture's objects are empty
     max_pixels: int
     regions: PictureProposals | None = None  # of the same pictures, once resized
+    levels: Levels | None = None
 
     def __len__(self) -> int:
         return len(self.table.files)
@@ -68,7 +69,7 @@ class BoxSamples:
         """The picture with this number, resized: uint8 [3, H, W]. `CorruptSample` where the file cannot be
         decoded, or its size is not the annotated one."""
         path = os.fsdecode(self.table.files[index])
-        image = read_image(path, self.max_pixels)
+        image = read_image(path, self.max_pixels, self.levels)
         height, width = self.table.sizes[index].tolist()
         if image.shape[-2:] != (height, width):
             raise CorruptSample(

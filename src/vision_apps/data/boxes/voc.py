@@ -19,13 +19,10 @@ from vision_apps.data import public
 from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation, label_of
 from vision_apps.data.boxes.data import BoxData
 from vision_apps.data.boxes.fakes import CLASS_NAMES, fake_pictures
-from vision_apps.data.files import numbered_lines
-from vision_apps.data.images import EXTENSIONS
-from vision_apps.data.on_disk import is_hidden
+from vision_apps.data.boxes.voc_layout import Pair, Pairs, lists, places, tell
+from vision_apps.data.on_disk import pictures_below, subfolders
 from vision_apps.data.public import VOC_CLASSES
-
-_PICTURES = ("JPEGImages", "images", "Images")
-_LISTS: dict[Split, tuple[str, ...]] = {"train": ("train", "trainval"), "val": ("val",), "test": ("test",)}
+from vision_apps.data.text import numbered_lines
 
 
 class Parsed:
@@ -75,84 +72,106 @@ def _number(text: str, what: str, file: Path) -> float:
 
 
 class VocFolder(BoxData):
-    """Boxes in VOC's XML: ``root/Annotations/*.xml`` with pictures of the same names beside them.
+    """Boxes in VOC's XML: ``root/Annotations/*.xml`` with pictures of the same names in ``JPEGImages`` or
+    ``images``; or XML files beside their pictures, in ``root`` or in folders of splits.
 
-    Splits are the lists in ``ImageSets/Main``; one without a list is held out of the training pictures, and
-    without any list all pictures are for training. A picture without an XML file has no objects.
+    Splits are the folders, or the lists in ``ImageSets/Main``; one without any is held out of the training
+    pictures, and without any list all pictures are for training. A picture without an XML file has no
+    objects, which is told.
 
     Args:
         classes: names in the order of their numbers; by default those in the files, sorted.
+        annotations, images: the folders of the XML files and of the pictures.
         one_based: pixels count from 1 and the second corner belongs to the object, as in VOC itself.
     """
 
     title = "VOC annotations"
     layout = (
         "root/Annotations/*.xml and root/JPEGImages/*.jpg (or root/images), with lists of names in "
-        "root/ImageSets/Main/{train,val,test}.txt where the splits are given"
+        "root/ImageSets/Main/{train,val,test}.txt where the splits are given; or XML files beside their "
+        "pictures in root or root/{train,val,test}"
     )
 
     def __init__(
-        self, root: str, *, classes: Sequence[str] | None = None, one_based: bool = False, **boxes: Any
+        self,
+        root: str,
+        *,
+        classes: Sequence[str] | None = None,
+        annotations: str = "Annotations",
+        images: str | None = None,
+        one_based: bool = False,
+        **boxes: Any,
     ) -> None:
         super().__init__(root, **boxes)
+        self.folders = (annotations, images)
+        self._read: dict[Path, Parsed] = {}  # files that were opened
         self.classes = list(classes) if classes is not None else None
         if self.classes is not None and (not self.classes or len(set(self.classes)) < len(self.classes)):
             raise ConfigError(f"data.classes: expected different names, not {self.classes}")
         self.one_based = one_based
 
     def read(self) -> Annotated:
-        found: dict[Split, list[str] | None] = {}
-        for split, names in _LISTS.items():
-            for name in names:
-                file = self.root / "ImageSets" / "Main" / f"{name}.txt"
-                if file.is_file() and split not in found:
-                    found[split] = read_list(file)
-        if found and "train" not in found:
+        found = places(self.root, self.folders[0], self.folders[1])
+        if not found:
+            raise self.problem(self._no_files(self.root))
+        listed = lists(self.root) if set(found) == {"train"} else {}
+        if listed and "train" not in listed:
             raise self.problem("ImageSets/Main has neither train.txt nor trainval.txt")
-        lists = found or {"train": None}
-        return self._annotated({split: self._folder(self.root, names) for split, names in lists.items()})
+        if listed:
+            pairs = Pairs(found["train"], self._filename)
+            return self._annotated({split: self._listed(pairs, file) for split, file in listed.items()})
+        return self._annotated({split: Pairs(place, self._filename).every for split, place in found.items()})
 
-    def _folder(self, devkit: Path, names: Sequence[str] | None) -> list[tuple[str, Parsed | None]]:
-        """Of each picture its path and what its file says; None without a file."""
-        files = devkit / "Annotations"
-        if not files.is_dir():
-            raise self.problem(f"there is no folder {files.absolute()}")
-        folder = next((devkit / name for name in _PICTURES if (devkit / name).is_dir()), files)
-        pictures, written = _by_name(folder, EXTENSIONS), _by_name(files, (".xml",))
-        if names is None:
-            names = sorted({*written, *pictures})
+    def _no_files(self, folder: Path) -> str:
+        """What is said where there are no XML files in the folder that should have them."""
+        wanted = (folder / self.folders[0]).absolute()
+        others = [name for name in subfolders(folder) if any(pictures_below(folder / name, (".xml",)))]
+        if wanted.is_dir():
+            return f"{wanted} holds no XML files"
+        hint = f"; {others[0]}/ has some: data.annotations={others[0]}" if others else ""
+        return f"there is no folder {wanted}{hint}"
+
+    def _filename(self, file: Path) -> str:
+        return self._parsed(file).filename
+
+    def _parsed(self, file: Path) -> Parsed:
+        if file not in self._read:
+            self._read[file] = Parsed(file, self.one_based)
+        return self._read[file]
+
+    def _listed(self, pairs: Pairs, file: Path) -> list[Pair]:
+        """The pairs that a list names."""
         found = []
-        for line in names:
-            # after a name that may have spaces, lists of one class have a column more
-            readings = [line, line.rpartition(" ")[0].rstrip(), line.split()[0]]
-            name = next((own for own in map(alike, readings) if own in written or own in pictures), None)
-            if name is None:
-                file = files / f"{readings[-1]}.xml"
+        for line in read_list(file, self.encoding):
+            pair = pairs.of(line)
+            if pair is None:
+                name = line.split()[0]
+                xml = pairs.place.files / f"{name}.xml"
                 raise self.problem(
-                    f"{readings[-1]!r} is listed and has neither {file} nor a picture in {folder}"
+                    f"{name!r} is listed and has neither {xml} nor a picture in {pairs.place.pictures}"
                 )
-            parsed = Parsed(files / written[name], self.one_based) if name in written else None
-            # a file that was renamed still says its old name, so the XML's own name comes first
-            picture = pictures.get(name) or (parsed.filename if parsed else "") or f"{name}.jpg"
-            found.append((str(folder / picture), parsed))
+            found.append(pair)
         return found
 
-    def _annotated(self, splits: Mapping[Split, list[tuple[str, Parsed | None]]]) -> Annotated:
-        entries = [entry for own in splits.values() for entry in own]
-        names = self.classes or sorted({name for _, parsed in entries if parsed for name in parsed.names})
+    def _annotated(self, splits: Mapping[Split, Sequence[Pair]]) -> Annotated:
+        every = [pair for own in splits.values() for pair in own]
+        tell([(pair, self._filename(pair.file) if pair.file else "") for pair in every])
+        files = [pair.file for pair in every if pair.file]
+        names = self.classes or sorted({name for file in files for name in self._parsed(file).names})
         if not names:
             raise self.problem(
                 "no file names an object, so there are no classes; data.classes=[a,b] lists them"
             )
         return Annotated(
             names,
-            {split: [self._picture(*entry, names) for entry in own] for split, own in splits.items()},
+            {split: [self._picture(pair, names) for pair in own] for split, own in splits.items()},
         )
 
-    def _picture(self, path: str, parsed: Parsed | None, names: Sequence[str]) -> Annotation:
-        name = Path(path).stem
-        if parsed is None:
+    def _picture(self, pair: Pair, names: Sequence[str]) -> Annotation:
+        path, name = pair.picture, Path(pair.picture).stem
+        if pair.file is None:
             return annotation(path, (0, 0), [], [], image_id=name, source=path)
+        parsed = self._parsed(pair.file)
         size = (int(parsed.height), int(parsed.width))
         labels = [label_of(own, names, parsed.file) for own in parsed.names]
         return annotation(
@@ -220,10 +239,13 @@ class Voc(VocFolder):
         super().prepare_data()
 
     def read(self) -> Annotated:
-        splits: dict[Split, list[tuple[str, Parsed | None]]] = {}
+        splits: dict[Split, list[Pair]] = {}
         for split, year, name in self.lists:
-            names = read_list(self._devkit(year) / "ImageSets" / "Main" / f"{name}.txt")
-            splits.setdefault(split, []).extend(self._folder(self._devkit(year), names))
+            found = places(self._devkit(year), *self.folders)
+            if not found:
+                raise self.problem(self._no_files(self._devkit(year)))
+            file = self._devkit(year) / "ImageSets" / "Main" / f"{name}.txt"
+            splits.setdefault(split, []).extend(self._listed(Pairs(found["train"], self._filename), file))
         return self._annotated(splits)
 
     @classmethod
@@ -235,25 +257,9 @@ class Voc(VocFolder):
         return {"root": str(root), "image_size": size}
 
 
-def read_list(file: Path) -> list[str]:
+def read_list(file: Path, encoding: str | None = None) -> list[str]:
     """The lines of a list: a name each, after which lists of one class have a column more (-1, 0, 1)."""
-    return [line for _, line in numbered_lines(file)]
-
-
-def _by_name(folder: Path, extensions: tuple[str, ...]) -> dict[str, str]:
-    """Name without extension, in one spelling, to file, for those of a folder. `DataError` where two have the
-    same name."""
-    found: dict[str, str] = {}
-    for entry in sorted(os.listdir(folder)):
-        name, extension = os.path.splitext(entry)
-        if is_hidden(entry) or extension.lower() not in extensions:
-            continue
-        if found.setdefault(alike(name), entry) != entry:
-            raise DataError(
-                f"{folder}: {found[alike(name)]} and {entry} have the same name, and boxes that are called "
-                "so can only be of one of them; rename or remove the other"
-            )
-    return found
+    return [line for _, line in numbered_lines(file, encoding)]
 
 
 def to_xml(

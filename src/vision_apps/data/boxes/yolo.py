@@ -17,8 +17,9 @@ from vision_apps.core.spelling import alike
 from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation
 from vision_apps.data.boxes.data import BoxData
 from vision_apps.data.boxes.fakes import CLASS_NAMES, FakePicture, fake_pictures
-from vision_apps.data.files import SPLIT_NAMES, numbered_lines
+from vision_apps.data.named_splits import SPLIT_NAMES
 from vision_apps.data.on_disk import pictures_below
+from vision_apps.data.text import numbered_lines, opened
 
 _FARTHEST = 2.0  # shares: beyond, the numbers must be pixels
 
@@ -71,9 +72,10 @@ class YoloFolder(BoxData):
         if not self.description.is_file():
             raise self.problem(f"there is no file {self.description.absolute()}")
         try:
-            text = self.description.read_text(encoding="utf-8")
+            with opened(self.description, self.encoding) as file:
+                text = file.read()
             content = yaml.safe_load(text)
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except yaml.YAMLError as error:
             raise DataError(f"{self.description}: cannot be read as YAML: {error}") from error
         if not isinstance(content, dict):
             raise DataError(f"{self.description}: expected 'train', 'val' and 'names'")
@@ -121,7 +123,7 @@ class YoloFolder(BoxData):
         if place.is_dir():
             found = sorted(pictures_below(place), key=os.path.split)
         else:
-            listed = [str(place.parent / line) for _, line in numbered_lines(place)]
+            listed = [str(place.parent / line) for _, line in numbered_lines(place, self.encoding)]
             found = [self.disk.find(path) or path for path in listed]
         if not found:
             raise self.problem(f"{place} holds no pictures")

@@ -22,7 +22,6 @@ from vision_apps.data.captions.regions import PictureRegions
 from vision_apps.data.captions.samples import CaptionSamples, table
 from vision_apps.data.captions.words import SPECIAL, numbered, vocabulary_of, words_of
 from vision_apps.data.files import ResizedData, fraction_problems
-from vision_apps.data.leakage import leakage
 from vision_apps.data.on_disk import OnDisk
 from vision_apps.data.sizes import picture_sizes
 
@@ -201,7 +200,9 @@ class CaptionData(ResizedData):
             return of_files(source.files, self.listed, paths, names, fitted(boxes, sizes, *fit))
         assert source.detector is not None
         title = f"regions of {split}"
-        found, sizes = kept_regions(source.detector, paths, names, self.regions_cache, self.max_pixels, title)
+        found, sizes = kept_regions(
+            source.detector, paths, names, self.regions_cache, self.max_pixels, title, self.levels
+        )
         return PictureRegions(fitted(found, sizes, *fit))
 
     @property
@@ -255,6 +256,7 @@ class CaptionData(ResizedData):
             most,
             self.max_pixels,
             self._regions(split) if {*fields} & {*region_source.FIELDS} else None,
+            self.levels,
         )
         return TensorSamples(**self.decoded(samples, split).fields) if self.in_memory else samples
 
@@ -282,5 +284,4 @@ class CaptionData(ResizedData):
                     "which the first are learned; data.max_words says how many"
                 )
         yield from self.obstacles()
-        paths: dict[str, Sequence[str]] = {split: own.pictures for split, own in self.descriptions.items()}
-        yield from leakage(paths, max_pixels=self.max_pixels)
+        yield from self.about_pictures()

@@ -13,7 +13,7 @@ from torch import Tensor
 from vision_apps.core.errors import CorruptSample
 from vision_apps.data.detector import RegionDetector
 from vision_apps.data.feature_store import Computed, Field, Store, keep
-from vision_apps.data.images import read_image
+from vision_apps.data.images import Levels, read_image
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ def kept_regions(
     cache: Path,
     max_pixels: int,
     title: str,
+    levels: Levels | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The boxes of pictures in files, in pixels of these, float32 [N, most, 4], and the files' height and
     width, int64 [N, 2]: from ``cache`` where it has them, found and kept there where not. Of a broken file
@@ -61,6 +62,7 @@ def kept_regions(
         "detector": detector.identity,
         "most": detector.most,
         "least_score": detector.least_score,
+        **({"levels": list(levels)} if levels else {}),
     }
     fields = {
         "regions": Field((detector.most, 4), torch.float32),
@@ -69,7 +71,7 @@ def kept_regions(
 
     def compute() -> Computed:
         detector.to(device)
-        for numbers, images in _read(files, max_pixels):
+        for numbers, images in _read(files, max_pixels, levels):
             sizes = torch.tensor([images.shape[-2:]] * len(images))
             yield numbers, {"regions": detector(images.to(device)), "sizes": sizes}
         detector.cpu()
@@ -79,13 +81,13 @@ def kept_regions(
     return store.rows("regions", every), store.rows("sizes", every)
 
 
-def _read(files: Sequence[str], max_pixels: int) -> Iterator[tuple[list[int], Tensor]]:
+def _read(files: Sequence[str], max_pixels: int, levels: Levels | None) -> Iterator[tuple[list[int], Tensor]]:
     """Pictures that can be read, a few of one size at a time."""
     for start in range(0, len(files), _TOGETHER):
         read = []
         for number in range(start, min(start + _TOGETHER, len(files))):
             try:
-                read.append((number, read_image(files[number], max_pixels)))
+                read.append((number, read_image(files[number], max_pixels, levels)))
             except CorruptSample:
                 continue  # the loader says so, or leaves it out
         for _, group in groupby(read, lambda one: one[1].shape):

@@ -9,7 +9,7 @@ from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError
 from vision_apps.data.captions.data import CaptionData, Captioned
 from vision_apps.data.captions.fakes import fake_pictures
-from vision_apps.data.files import numbered_lines
+from vision_apps.data.text import numbered_lines
 
 
 class CocoCaptions(CaptionData):

@@ -12,7 +12,7 @@ from torch import Tensor
 from vision_apps.core.conventions import Size
 from vision_apps.data.captions.regions import PictureRegions
 from vision_apps.data.captions.words import as_bytes, encoded
-from vision_apps.data.images import read_image
+from vision_apps.data.images import Levels, read_image
 from vision_apps.data.resizing import ResizeMode, resize_picture
 
 
@@ -49,6 +49,7 @@ class CaptionSamples:
     most: int  # words of a caption
     max_pixels: int
     regions: PictureRegions | None = None  # of the same pictures
+    levels: Levels | None = None
     ragged = ("references",)
 
     def __len__(self) -> int:
@@ -60,7 +61,7 @@ class CaptionSamples:
         words = [line.split(" ") for line in lines]
         sample = {}
         if "images" in self.fields:
-            image = read_image(os.fsdecode(self.table.files[index]), self.max_pixels)
+            image = read_image(os.fsdecode(self.table.files[index]), self.max_pixels, self.levels)
             sample["images"] = resize_picture(image, self.size, self.mode)[0]
         if "captions" in self.fields:
             sample["captions"] = encoded(words, self.table.numbers, self.rows, self.most)

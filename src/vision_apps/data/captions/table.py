@@ -10,7 +10,7 @@ from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError
 from vision_apps.data.captions.data import CaptionData, Captioned
 from vision_apps.data.captions.fakes import fake_pictures
-from vision_apps.data.files import SPLIT_NAMES, split_files
+from vision_apps.data.named_splits import SPLIT_NAMES, split_files
 from vision_apps.data.rows import (
     PICTURE,
     SPLIT,
@@ -80,7 +80,7 @@ class CaptionTableFiles(CaptionData):
     def _all_but_told(self, chosen: dict[Split | None, Path]) -> dict[Split | None, Path]:
         """What is chosen; other files that are called as captions are have been told to stay unread."""
         called = {*_LISTS, *(name for names in SPLIT_NAMES.values() for name in names)}
-        alike = (path for path in sorted(self.root.iterdir()) if path.stem.lower() in called)
+        alike = (path for name, path in files_below(self.root, _SUFFIXES).items() if name in called)
         read = ", ".join(path.name for path in chosen.values())
         for path in alike:
             if path.suffix.lower() in _SUFFIXES and path not in chosen.values():
@@ -95,7 +95,7 @@ class CaptionTableFiles(CaptionData):
             if of_file:
                 found[of_file] = []  # a file without lines gives its split, too
             left: dict[str, None] = {}  # names of which nothing is read, in their order
-            for line in lines_of(path, _EXAMPLE, to_the_end=_CAPTION):
+            for line in lines_of(path, _EXAMPLE, to_the_end=_CAPTION, encoding=self.encoding):
                 split = split_of(line)
                 if of_file and split and split != of_file:
                     raise DataError(f"{line.source}: its split is {split}, in the file of {of_file}")

@@ -14,9 +14,9 @@ from PIL import Image
 from vision_apps.core.data import Split
 from vision_apps.core.errors import some
 from vision_apps.core.spelling import alike
-from vision_apps.data.files import split_folders
 from vision_apps.data.images import EXTENSIONS
 from vision_apps.data.labels.squares import LabelledFiles, LabelledSamples, SquarePictures
+from vision_apps.data.named_splits import split_folders
 from vision_apps.data.on_disk import pictures_below, subfolders
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from typing import Any
 
 from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError
-from vision_apps.data.files import numbered_lines
 from vision_apps.data.labels.folder import ImageFolder, fake_pictures
+from vision_apps.data.text import numbered_lines
 
 _NAMES_FILE = "LOC_synset_mapping.txt"
 _WNID = re.compile(r"n\d{8}")

@@ -12,13 +12,13 @@ import torch
 from vision_apps.core.class_names import absent
 from vision_apps.core.data import SPLITS, Split
 from vision_apps.core.errors import CorruptSample, DataError, some
-from vision_apps.data.files import SPLIT_NAMES, split_files
 from vision_apps.data.images import EXTENSIONS
 from vision_apps.data.labels.folder import fake_pictures
 from vision_apps.data.labels.squares import LabelledFiles, SquarePictures
 from vision_apps.data.labels.tables import Asked, Labels, Row, read_labels, twice
-from vision_apps.data.leakage import leakage
+from vision_apps.data.named_splits import SPLIT_NAMES, split_files
 from vision_apps.data.on_disk import OnDisk
+from vision_apps.data.rows import files_below
 
 _FOLDERS = ("", "annotations", "labels")  # below ``root``, where CSV files are looked for
 _NAMED = 10  # classes in a finding
@@ -78,7 +78,7 @@ class MultiLabelCsv(SquarePictures):
                 raise self.problem(f"data.csv: there is no file {(self.root / self.csv).absolute()}")
             return {None: self.root / self.csv}
         for folder in _FOLDERS:
-            there = {path.stem.lower(): path for path in sorted((self.root / folder).glob("*.csv"))}
+            there = files_below(self.root / folder, (".csv",))
             if splits := split_files(there):
                 return splits
             if len(there) == 1:
@@ -92,7 +92,7 @@ class MultiLabelCsv(SquarePictures):
 
     @cached_property
     def labels(self) -> Labels:
-        return read_labels(self.files().values(), self.asked)
+        return read_labels(self.files().values(), self.asked, self.encoding)
 
     @cached_property
     def listings(self) -> dict[Split, LabelledFiles]:
@@ -173,8 +173,7 @@ class MultiLabelCsv(SquarePictures):
             if none := int((labels.sum(1) == 0).sum()):
                 yield f"{split}: {none} of {len(labels)} pictures have no label"
         yield from self.obstacles()
-        paths: dict[str, Sequence[str]] = {split: self.listings[split].pictures for split in SPLITS}
-        yield from leakage(paths, max_pixels=self.max_pixels)
+        yield from self.about_pictures()
 
     @classmethod
     def fake(cls, root: Path, *, size: int = 32, count: int = 32) -> dict[str, object]:

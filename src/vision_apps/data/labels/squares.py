@@ -14,7 +14,7 @@ from vision_apps.core.data import Split
 from vision_apps.core.errors import ConfigError
 from vision_apps.data import auto
 from vision_apps.data.files import FileData, held_out_fractions
-from vision_apps.data.images import read_image
+from vision_apps.data.images import Levels, read_image
 from vision_apps.data.resizing import resize_and_center_crop
 
 
@@ -66,6 +66,7 @@ class LabelledSamples:
     resize: int | None  # px, of the short side before the square is cut out; None: ``size``
     max_pixels: int
     truth: str = "labels"  # the field that the labels are
+    levels: Levels | None = None
 
     def __len__(self) -> int:
         return len(self.listing)
@@ -76,7 +77,7 @@ class LabelledSamples:
         be decoded."""
         sample: dict[str, Tensor] = {}
         if "images" in self.fields:
-            image = read_image(os.fsdecode(self.listing.files[index]), self.max_pixels)
+            image = read_image(os.fsdecode(self.listing.files[index]), self.max_pixels, self.levels)
             sample["images"] = resize_and_center_crop(image, self.size, self.resize)
             if "sizes" in self.fields:
                 sample["sizes"] = torch.tensor(image.shape[-2:])
@@ -156,4 +157,6 @@ class SquarePictures(FileData):
         size, resize = self.image_size, self.resize
         if split == "train" and self.train_size is not None:
             size, resize = self.train_size, self.train_size
-        return LabelledSamples(self.listings[split], fields, size, resize, self.max_pixels, self.truth)
+        return LabelledSamples(
+            self.listings[split], fields, size, resize, self.max_pixels, self.truth, self.levels
+        )

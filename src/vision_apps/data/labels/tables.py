@@ -9,8 +9,9 @@ from vision_apps.core.config.suggest import nearest
 from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError, some
 from vision_apps.core.spelling import alike
-from vision_apps.data.files import SPLIT_NAMES
+from vision_apps.data.named_splits import split_called
 from vision_apps.data.rows import DELIMITERS, told_as_unread
+from vision_apps.data.text import opened
 
 FILE_COLUMNS = (
     *("filename", "file", "file_name", "image", "image_name", "image_id", "image index", "path"),
@@ -66,10 +67,10 @@ class Asked(NamedTuple):
     classes: Sequence[str] | None = None  # in the order of their numbers
 
 
-def read_labels(paths: Iterable[Path], asked: Asked) -> Labels:
+def read_labels(paths: Iterable[Path], asked: Asked, encoding: str | None = None) -> Labels:
     """The files as one: the same classes and the same separator in all of them. `DataError`, which names the
     line, where one cannot be understood, a file names a picture twice, or nothing has a label."""
-    tables = [read_table(path) for path in paths]
+    tables = [read_table(path, encoding) for path in paths]
     columns = {table.path: _columns(table, asked) for table in tables}
     for table in tables:
         told_as_unread(table.path, columns[table.path].unread)
@@ -100,11 +101,11 @@ def read_labels(paths: Iterable[Path], asked: Asked) -> Labels:
     return Labels(list(dict.fromkeys(names)) or sorted(found), rows)
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path, encoding: str | None = None) -> Table:
     """A CSV file; commas, semicolons or tabs stand between its columns, as in its heading. `DataError` where
     it is no text, has no lines, or a line has another number of cells."""
     try:
-        with open(path, encoding="utf-8-sig", newline="") as lines:
+        with opened(path, encoding) as lines:
             first = lines.readline()
             lines.seek(0)
             delimiter = max(DELIMITERS, key=first.count)
@@ -113,7 +114,7 @@ def read_table(path: Path) -> Table:
                 for number, row in enumerate(csv.reader(lines, delimiter=delimiter), 1)
                 if any(cell.strip() for cell in row)
             ]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as CSV: {error}") from error
     if len(read) < 2:
         raise DataError(f"{path}: expected a heading and a line for each picture, found {len(read)} lines")
@@ -206,7 +207,7 @@ def _row(where: str, line: Sequence[str], columns: Columns, separator: str) -> R
     split = None
     if columns.split is not None:
         word = line[columns.split]
-        split = next((own for own, names in SPLIT_NAMES.items() if word.lower() in names), None)
+        split = split_called(word)
         if split is None:
             raise DataError(
                 f"{where}: {word!r} is no split; expected train, val or test in the column of splits"

@@ -18,13 +18,14 @@ from torch import Tensor
 
 from vision_apps.core.conventions import IGNORE_INDEX, Size, height_width
 from vision_apps.core.errors import CorruptSample
-from vision_apps.data.images import MAX_PIXELS, decoding, open_image
+from vision_apps.data.images import MAX_PIXELS, ORIENTATION, decoding, open_image, stored_as
 from vision_apps.data.resizing import ResizeMode, content_sizes
+from vision_apps.data.turning import turned_pixels
 
 Colors = Sequence[Sequence[int]]  # r, g, b in 0..255
 
 _INTEGERS = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
-_LOSSY = ("JPEG", "MPO", "WEBP")
+_LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "HEIF")
 _SPREAD = {"L;2": 85, "L;4": 17}  # Pillow spreads 2 and 4 bits over 0..255; this takes it back
 _LEVELS = 65_536
 
@@ -142,42 +143,47 @@ def _packed(colors: NDArray[np.integer]) -> NDArray[np.int64]:
     return colors.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
 
 
-def read_values(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.integer]:
+def read_values(path: str | Path, max_pixels: int = MAX_PIXELS, orientation: int = 1) -> NDArray[np.integer]:
     """The numbers of a mask file, whole [H, W] (the indices of a palette picture; 0 and 1 of one bit), or its
     colours, uint8 [H, W, 3]; turned as its EXIF orientation says. `CorruptSample` where the file is missing,
     truncated, larger than ``max_pixels``, lossy (JPEG, WebP) or half transparent, which leaves the class
-    open."""
+    open.
+
+    Args:
+        orientation: EXIF, of a picture over whose stored pixels the mask was made; a mask that has one of its
+            own is turned by that.
+    """
     with decoding(path, max_pixels), open(path, "rb") as file:
         image = open_image(file, path, max_pixels)
-        if image.format in _LOSSY:
-            raise CorruptSample(path, f"{image.format} changes the values of a mask; store it as PNG")
-        tiles = getattr(image, "tile", None)
-        layout = tiles[0].args if tiles else None
-        spread = _SPREAD.get(layout if isinstance(layout, str) else str(layout and layout[0]), 1)
-        image = ImageOps.exif_transpose(image)
-        if image.mode in _INTEGERS:
-            values = np.array(image)
-            return (
-                values.astype(np.uint8) if image.mode == "1" else values // spread if spread > 1 else values
-            )
-        if image.mode in ("LA", "RGBA"):
-            *_, opacity = image.split()
-            if opacity.getextrema() != (255, 255):
-                raise CorruptSample(
-                    path, "transparent pixels have no agreed class; store the mask without alpha"
-                )
-            return np.array(image.convert(image.mode[:-1]))
-        if image.mode == "RGB":
-            return np.array(image)
-        raise CorruptSample(
-            path, f"pixels of mode {image.mode} are no classes; store an index or RGB picture"
-        )
+        spread = _SPREAD.get(stored_as(image), 1)  # asked first: Pillow forgets it once pixels are read
+        if image.getexif().get(ORIENTATION, 1) != 1:
+            orientation = 1
+        return turned_pixels(_values(image, path, spread), orientation)
 
 
-def read_mask(path: str | Path, coding: MaskCoding, max_pixels: int = MAX_PIXELS) -> Tensor:
+def _values(image: Image.Image, path: str | Path, spread: int) -> NDArray[np.integer]:
+    if image.format in _LOSSY:
+        raise CorruptSample(path, f"{image.format} changes the values of a mask; store it as PNG")
+    image = ImageOps.exif_transpose(image)
+    if image.mode in _INTEGERS:
+        values = np.array(image)
+        return values.astype(np.uint8) if image.mode == "1" else values // spread if spread > 1 else values
+    if image.mode in ("LA", "RGBA"):
+        *_, opacity = image.split()
+        if opacity.getextrema() != (255, 255):
+            raise CorruptSample(path, "transparent pixels have no agreed class; store the mask without alpha")
+        return np.array(image.convert(image.mode[:-1]))
+    if image.mode == "RGB":
+        return np.array(image)
+    raise CorruptSample(path, f"pixels of mode {image.mode} are no classes; store an index or RGB picture")
+
+
+def read_mask(
+    path: str | Path, coding: MaskCoding, max_pixels: int = MAX_PIXELS, orientation: int = 1
+) -> Tensor:
     """The class of every pixel, uint8 [H, W], `IGNORE_INDEX` included. `CorruptSample` where the file cannot
-    be read as numbers or colours, or a pixel is no class."""
-    return torch.from_numpy(coding.classes(read_values(path, max_pixels), path))
+    be read as numbers or colours, or a pixel is no class. ``orientation``: as for `read_values`."""
+    return torch.from_numpy(coding.classes(read_values(path, max_pixels, orientation), path))
 
 
 def other_size(mask: Sequence[int], picture: Sequence[int], path: str | Path) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,8 +17,9 @@ from torch import Tensor
 from vision_apps.core.conventions import Size
 from vision_apps.core.data import Split, TensorSamples
 from vision_apps.core.errors import CorruptSample, some
+from vision_apps.data import turning
 from vision_apps.data.files import ResizedData
-from vision_apps.data.images import read_image
+from vision_apps.data.images import Levels, header, read_image
 from vision_apps.data.masks.coding import (
     MaskCoding,
     encode_palette_png,
@@ -30,6 +31,7 @@ from vision_apps.data.masks.coding import (
 from vision_apps.data.masks.doctor import findings, strays
 from vision_apps.data.on_disk import OnDisk
 from vision_apps.data.resizing import ResizeMode, resize_picture
+from vision_apps.data.turning import LabelsOn
 
 NAMED = 5  # files in an error that concerns many
 
@@ -83,6 +85,8 @@ class MaskSamples:
     size: Size
     mode: ResizeMode
     max_pixels: int
+    levels: Levels | None = None
+    labels_on: LabelsOn | None = None
 
     ragged: ClassVar = ("truths", "files")
 
@@ -95,7 +99,8 @@ class MaskSamples:
         a file cannot be decoded, a pixel of the mask is no class, or the mask is of another size than its
         picture."""
         sample: dict[str, Tensor] = {}
-        image = read_image(os.fsdecode(self.pairs.images[index]), self.max_pixels)
+        picture = os.fsdecode(self.pairs.images[index])
+        image = read_image(picture, self.max_pixels, self.levels)
         if "images" in self.fields:
             sample["images"] = resize_picture(image, self.size, self.mode)[0]
         if "sizes" in self.fields:
@@ -104,11 +109,10 @@ class MaskSamples:
             sample["files"] = image
         if "masks" in self.fields:
             path = os.fsdecode(self.pairs.masks[index])
-            mask = read_mask(path, self.coding, self.max_pixels)
+            turned = header(picture, self.max_pixels).orientation if self.labels_on == "raw" else 1
+            mask = read_mask(path, self.coding, self.max_pixels, turned)
             if mask.shape != image.shape[-2:]:
-                raise CorruptSample(
-                    path, other_size(mask.shape, image.shape[-2:], os.fsdecode(self.pairs.images[index]))
-                )
+                raise CorruptSample(path, other_size(mask.shape, image.shape[-2:], picture))
             sample["masks"] = resize_mask(mask, self.size, self.mode)
             if "truths" in self.fields:
                 sample["truths"] = mask
@@ -127,6 +131,9 @@ class MaskData(ResizedData):
         image_size: of the results in pixels: a side, height and width, or ``auto``.
         resize_mode: ``letterbox`` keeps the aspect and fills the rest (grey, ignored), ``stretch`` does not.
         in_memory: decode once and keep all samples of a split: 4 bytes for every pixel.
+        labels_on: what the masks of pictures that EXIF says to turn were made on: the pixels as they are
+            stored (``raw``) or as they are seen (``upright``, which is also meant where it is not said, and
+            told then).
     """
 
     fields = ("images", "masks", "sizes", "truths", "files")
@@ -135,6 +142,10 @@ class MaskData(ResizedData):
     classes: ClassVar[Mapping[str, Sequence[int]]]  # name to colour, where the files do not say
     fractions: Mapping[Split, float] = MappingProxyType({})  # of the training pictures, for missing splits
     complete: ClassVar[bool] = False  # every picture and mask that lies there belongs to a pair
+
+    def __init__(self, root: str, *, labels_on: LabelsOn | None = None, **resized: Any) -> None:
+        super().__init__(root, **resized)
+        self.labels_on = labels_on
 
     @abstractmethod
     def list_pairs(self) -> dict[Split, Pairs]:
@@ -187,17 +198,30 @@ class MaskData(ResizedData):
             "resize_mode": self.resize_mode,
         }
 
+    def obstacles(self) -> Iterator[str]:
+        yield from super().obstacles()
+        if "masks" in self.batch_type._fields:  # type: ignore[attr-defined] # else pictures alone
+            yield from turning.told(self.spread(), self.labels_on, self.max_pixels)
+
     def load(self, split: Split, fields: tuple[str, ...]) -> MaskSamples | TensorSamples:
         pairs = self.pairs[split]
         pairs = pairs.take(torch.arange(len(pairs))[: self.limits[split]])
-        samples = MaskSamples(pairs, fields, self.coding, self.image_size, self.resize_mode, self.max_pixels)
+        samples = MaskSamples(
+            *(pairs, fields, self.coding, self.image_size, self.resize_mode, self.max_pixels),
+            levels=self.levels,
+            labels_on=self.labels_on,
+        )
         return TensorSamples(**self.decoded(samples, split).fields) if self.in_memory else samples
 
     def doctor(self) -> Iterator[str]:
         listed: dict[str, list[tuple[str, str]]] = {
             split: list(pairs.paths()) for split, pairs in self.pairs.items()
         }
-        yield from findings(listed, self.coding, self.class_names, self.max_pixels)
+        yield from findings(listed, self.coding, self.class_names, self.max_pixels, self.labels_on)
+        yield from turning.told(
+            [image for pairs in listed.values() for image, _ in pairs], self.labels_on, self.max_pixels
+        )
+        yield from self.about_pictures()
         if self.complete:
             yield from strays([pair for pairs in listed.values() for pair in pairs])
 

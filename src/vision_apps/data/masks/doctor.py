@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from vision_apps.core.conventions import IGNORE_INDEX
 from vision_apps.core.errors import CorruptSample, some
-from vision_apps.data.images import EXTENSIONS
-from vision_apps.data.leakage import leakage
+from vision_apps.data.images import EXTENSIONS, header
 from vision_apps.data.masks.coding import MaskCoding, mask_palette, other_size, read_values
-from vision_apps.data.sizes import picture_size
+from vision_apps.data.on_disk import is_hidden
+from vision_apps.data.turning import LabelsOn
 
 _MOST = 5  # lines of one kind; more of the same say nothing new
 
@@ -20,10 +20,14 @@ PathPairs = Sequence[tuple[str, str]]  # of pictures and their masks
 
 
 def findings(
-    splits: Mapping[str, PathPairs], coding: MaskCoding, class_names: Sequence[str], max_pixels: int
+    splits: Mapping[str, PathPairs],
+    coding: MaskCoding,
+    class_names: Sequence[str],
+    max_pixels: int,
+    labels_on: LabelsOn | None = None,
 ) -> Iterator[str]:
     """One line each: the share of every class, numbers that are no class, masks of another size than their
-    picture, masks without a class, palettes that contradict each other, and pictures in two splits.
+    picture, masks without a class, and palettes that contradict each other.
 
     Files that cannot be read are passed over: whoever reads samples names them.
     """
@@ -35,9 +39,10 @@ def findings(
         pixels = np.zeros(256, np.int64)
         for image, mask in pairs:
             try:
-                found = read_values(mask, max_pixels)
+                of_picture = header(image, max_pixels)
+                size = (of_picture.height, of_picture.width)
+                found = read_values(mask, max_pixels, of_picture.orientation if labels_on == "raw" else 1)
                 codes = coding.codes(found, mask)
-                size = picture_size(image, max_pixels)
                 colors = mask_palette(mask, max_pixels)
             except CorruptSample:
                 continue
@@ -64,8 +69,6 @@ def findings(
         if len(told) > _MOST:
             yield f"{len(told) - _MOST} further masks {kind}"
     yield from about_values(values, unsure, coding)
-    pictures = {split: [image for image, _ in pairs] for split, pairs in splits.items()}
-    yield from leakage(pictures, max_pixels=max_pixels)
 
 
 def strays(listed: PathPairs) -> Iterator[str]:
@@ -77,7 +80,7 @@ def strays(listed: PathPairs) -> Iterator[str]:
         found: list[str] = []
         for folder in sorted({os.path.dirname(path) for path in paths}):
             for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-                known = entry.path in paths or entry.name.startswith(".") or not entry.is_file()
+                known = entry.path in paths or is_hidden(entry.name) or not entry.is_file()
                 if not known and entry.name.lower().endswith(EXTENSIONS):
                     found.append(f"{entry.path}: a {kind} without a {other} or in no list, not used")
         yield from found[:_MOST]

@@ -13,7 +13,7 @@ from vision_apps.core.conventions import IGNORE_INDEX, Auto, Size
 from vision_apps.core.data import SPLITS, Split
 from vision_apps.core.errors import ConfigError, CorruptSample, some
 from vision_apps.core.spelling import alike
-from vision_apps.data.files import SPLIT_NAMES, held_out_fractions, split_folders
+from vision_apps.data.files import held_out_fractions
 from vision_apps.data.images import EXTENSIONS
 from vision_apps.data.masks.coding import (
     Colors,
@@ -25,6 +25,7 @@ from vision_apps.data.masks.coding import (
 )
 from vision_apps.data.masks.data import NAMED, MaskData, Pairs, fake_pair
 from vision_apps.data.masks.pair_lists import Classes, listed_pairs, read_classes
+from vision_apps.data.named_splits import SPLIT_NAMES, split_folders
 from vision_apps.data.on_disk import OnDisk, pictures_below
 
 log = logging.getLogger(__name__)
@@ -105,7 +106,7 @@ class MaskFolder(MaskData):
         for name in SPLIT_NAMES[split]:
             path = self.root / f"{name}.txt"
             if path.is_file():
-                return self.existing(listed_pairs(path, self.root), str(path.absolute()))
+                return self.existing(listed_pairs(path, self.root, self.encoding), str(path.absolute()))
         images, masks = self._places(split_folders(self.root).get(split, self.root / split))
         return self._matched(images, masks) if images.is_dir() else None
 
@@ -144,7 +145,7 @@ class MaskFolder(MaskData):
     @cached_property
     def _classes(self) -> Classes:
         path = self.root / "classes.txt"
-        in_file = read_classes(path) if path.is_file() else None
+        in_file = read_classes(path, self.encoding) if path.is_file() else None
         names = self.given_names if self.given_names is not None else in_file and in_file.names
         if names is None:
             raise self._no_names()

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError
-from vision_apps.data.files import held_out_fractions, numbered_lines
+from vision_apps.data.files import held_out_fractions
 from vision_apps.data.masks.data import MaskData, Pairs, fake_pair
+from vision_apps.data.text import numbered_lines
 
 
 class OfficialSplits(MaskData):

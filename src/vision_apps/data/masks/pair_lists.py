@@ -5,12 +5,12 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from vision_apps.core.errors import DataError
-from vision_apps.data.files import numbered_lines
+from vision_apps.data.text import numbered_lines
 
 _NUMBERED = re.compile(r"(\d+)[\s,:]+(?=\D)")
 
 
-def listed_pairs(path: Path, root: Path) -> list[tuple[Path, Path]]:
+def listed_pairs(path: Path, root: Path, encoding: str | None = None) -> list[tuple[Path, Path]]:
     """The pairs of a list with a line ``image mask`` each.
 
     Lists travel with the prefix of the machine that they were written on: a path that is not there is looked
@@ -18,7 +18,7 @@ def listed_pairs(path: Path, root: Path) -> list[tuple[Path, Path]]:
     exist is the caller's to ask. `DataError`, which names the line, where one is no pair.
     """
     pairs = []
-    for number, line in numbered_lines(path):
+    for number, line in numbered_lines(path, encoding):
         words = line.split()
         if len(words) != 2:
             raise DataError(f"{path}, line {number}: expected 'image mask', found {line!r}")
@@ -40,13 +40,13 @@ class Classes(NamedTuple):
     colors: list[list[int]] | None
 
 
-def read_classes(path: Path) -> Classes:
+def read_classes(path: Path, encoding: str | None = None) -> Classes:
     """A class on each line: ``name``, ``3 name`` or ``name 128 64 0``, separated by spaces or commas.
     `DataError`, which names the line, where a number in front is not the line's class, only some classes have
     a colour, or a colour is out of range."""
     names: list[str] = []
     colors: list[list[int]] = []
-    for number, line in numbered_lines(path):
+    for number, line in numbered_lines(path, encoding):
         words = re.split(r"[\s,]+", line)
         name, color = line, list[int]()
         if len(words) > 3 and all(word.isdecimal() for word in words[-3:]):

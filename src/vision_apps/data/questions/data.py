@@ -16,7 +16,6 @@ from vision_apps.core.conventions import Auto, Size, size_problems
 from vision_apps.core.data import SPLITS, Split, TensorSamples
 from vision_apps.core.errors import CorruptSample, DataError, require_no
 from vision_apps.data.files import ResizedData, fraction_problems
-from vision_apps.data.leakage import leakage
 from vision_apps.data.questions.answers import AnswerList
 from vision_apps.data.questions.samples import QuestionSamples, QuestionTable
 from vision_apps.data.questions.words import UNKNOWN, encoded, numbered, table, vocabulary_of, words_of
@@ -252,7 +251,7 @@ class QuestionData(ResizedData):
     def load(self, split: Split, fields: tuple[str, ...]) -> QuestionSamples | TensorSamples:
         samples = QuestionSamples(
             self._table(self.listings[split].items[: self.limits[split]]),
-            *(fields, self.image_size, self.resize_mode, self._most[0], self.max_pixels),
+            *(fields, self.image_size, self.resize_mode, self._most[0], self.max_pixels, self.levels),
         )
         if not self.in_memory:
             return samples
@@ -289,8 +288,7 @@ class QuestionData(ResizedData):
             for what, count in found.items():
                 if count:
                     yield f"{split}: {count} of {len(questions)} questions have {what}"
-        paths: dict[str, Sequence[str]] = {split: self.listings[split].pictures for split in SPLITS}
-        yield from leakage(paths, max_pixels=self.max_pixels)
+        yield from self.about_pictures()
 
 
 def type_of(one: Asked) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError, some
-from vision_apps.data.files import split_files
+from vision_apps.data.named_splits import split_files
 from vision_apps.data.on_disk import OnDisk
 from vision_apps.data.questions.answers import SAID, as_text
 from vision_apps.data.questions.data import Asked, QuestionData
@@ -78,7 +78,7 @@ class QuestionRows(QuestionData):
             if of_file:
                 found[of_file] = []  # a file without lines gives its split, too
             left: dict[str, None] = {}  # names of which nothing is read
-            for line in lines_of(path, _EXAMPLE):
+            for line in lines_of(path, _EXAMPLE, encoding=self.encoding):
                 split = split_of(line)
                 if of_file and split and split != of_file:
                     raise DataError(f"{line.source}: its split is {split}, in the file of {of_file}")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vision_apps.core.conventions import Size
-from vision_apps.data.images import read_image
+from vision_apps.data.images import Levels, read_image
 from vision_apps.data.resizing import ResizeMode, resize_picture
 
 
@@ -34,6 +34,7 @@ class QuestionSamples:
     mode: ResizeMode
     rows: int  # of questions per picture, in all splits alike; those past a picture's questions are empty
     max_pixels: int
+    levels: Levels | None = None
 
     def __len__(self) -> int:
         return len(self.table.files)
@@ -41,7 +42,7 @@ class QuestionSamples:
     def picture(self, index: int) -> Tensor:
         """The picture with this number, resized: uint8 [3, H, W]. `CorruptSample` where the file cannot be
         decoded."""
-        image = read_image(os.fsdecode(self.table.files[index]), self.max_pixels)
+        image = read_image(os.fsdecode(self.table.files[index]), self.max_pixels, self.levels)
         return resize_picture(image, self.size, self.mode)[0]
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:

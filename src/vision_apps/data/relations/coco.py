@@ -16,7 +16,7 @@ from vision_apps.core.errors import DataError
 from vision_apps.core.spelling import alike
 from vision_apps.data.boxes.annotation import Annotation
 from vision_apps.data.boxes.coco import CocoJson, to_json
-from vision_apps.data.files import SPLIT_NAMES
+from vision_apps.data.named_splits import SPLIT_NAMES
 from vision_apps.data.relations.annotation import BACKGROUND, Annotated, related
 from vision_apps.data.relations.data import RelationData
 from vision_apps.data.relations.fakes import CLASS_NAMES, PREDICATE_NAMES, fake_graphs

@@ -1,0 +1,49 @@
+"""Which of many files belongs to another one, by their names."""
+
+import os
+from collections.abc import Callable, Iterable
+from itertools import product
+
+from vision_apps.core.spelling import alike
+
+Respelled = Callable[[str], str]
+
+
+class Named:
+    """Files by their names below a folder, as other files have them.
+
+    Args:
+        names: below the folder, with their extensions.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._levels: list[tuple[Respelled, Respelled, dict[str, list[str]]]] = []
+        known = [name.replace(os.sep, "/") for name in names]
+        shorts: tuple[Respelled, ...] = (_whole, os.path.basename)
+        for spelled, short, own in product((alike, _loose), shorts, (_stem, _whole)):
+            called: dict[str, list[str]] = {}
+            for name in known:
+                called.setdefault(spelled(short(own(name))), []).append(name)
+            self._levels.append((spelled, short, called))
+
+    def find(self, name: str) -> list[str]:
+        """The files that are called so: with the same path and no extension, or with it; only then those with
+        the same name in another folder; only then in other capitals. None or several where the name leaves it
+        open."""
+        name = name.replace("\\", "/").removeprefix("./")
+        for spelled, short, names in self._levels:
+            if found := names.get(spelled(short(name))):
+                return found
+        return []
+
+
+def _whole(name: str) -> str:
+    return name
+
+
+def _stem(name: str) -> str:
+    return os.path.splitext(name)[0]
+
+
+def _loose(name: str) -> str:
+    return alike(alike(name).casefold())
