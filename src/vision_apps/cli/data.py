@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _AT_ONCE = 32  # files that a reader process opens before it tells
 _DRAWN, _PER_LINE = 16, 4  # pictures of a sheet
 _LISTED = 100  # words of a fact, such as a vocabulary
+_NAMED = 10  # files that are left out
+_OF = ".data-check-of"  # names the data whose sheets are in a folder
 _CHECKED = 512  # training samples that the network's own checks look at
 
 
@@ -99,10 +101,11 @@ def check_data(config: DictConfig, out: str | None) -> None:
     source.batch_type = module.batch_type  # type: ignore[attr-defined]
     folder = Path(out) if out else Path(plain["run"]["root"]) / "data-check"
     broken: dict[str, str] = {}
+    sheets = _sheets(folder, plain["data"].get("root"))
     for split in SPLITS:
         samples = source.samples(split)
         broken |= _open_all(samples, split, source.workers)
-        _draw_first(samples, source.facts, folder, split)
+        _draw_first(samples, source.facts, sheets, split)
     for name, value in source.facts.items():
         long = isinstance(value, list) and len(value) > _LISTED
         print(f"{name}: {value[:_LISTED]} and {len(value) - _LISTED} more" if long else f"{name}: {value}")
@@ -112,7 +115,27 @@ def check_data(config: DictConfig, out: str | None) -> None:
         listed = "\n  ".join(f"{path}: {reason}" for path, reason in sorted(broken.items()))
         count = "1 broken file" if len(broken) == 1 else f"{len(broken)} broken files"
         raise DataError(f"{count}; remove or mend, or leave out with data.on_corrupt=skip\n  {listed}")
-    print("every file opens")
+    left_out = source.left_out
+    if not left_out:
+        print("every file opens")
+        return
+    listed = "\n  ".join(f"{path}: {reason}" for path, reason in sorted(left_out.items())[:_NAMED])
+    more = f"\n  and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
+    count = "1 file is" if len(left_out) == 1 else f"{len(left_out)} files are"
+    print(f"every file that is used opens; {count} left out:\n  {listed}{more}")
+
+
+def _sheets(folder: Path, root: str | None) -> Path:
+    """The folder that is given, or the first with a number after it where the sheets of other data lie."""
+    data = str(Path(root).absolute()) if root else ""
+    number, found = 1, folder
+    while (known := found / _OF).is_file() and known.read_text(encoding="utf-8", errors="replace") != data:
+        number += 1
+        found = folder.with_name(f"{folder.name}-{number}")
+    with contextlib.suppress(OSError):  # told when the first sheet is written
+        found.mkdir(parents=True, exist_ok=True)
+        (found / _OF).write_text(data, encoding="utf-8", errors="replace")
+    return found
 
 
 def _of_the_network(config: Config, source: "VisionData") -> list[str]:

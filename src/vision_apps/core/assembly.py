@@ -58,6 +58,8 @@ def build_data(
     data: VisionData = build({name: value for name, value in node.items() if name != "augment"})
     data.drawn_before = drawn_before or {}
     data.known_facts = facts
+    if "module" in config:
+        data.batch_type = resolve(config["module"]["_target_"]).batch_type  # type: ignore[attr-defined]
     data.prepare_data()
     data.chosen = data.settle()
     node |= data.chosen  # the record says what was used

@@ -204,6 +204,11 @@ class VisionData(pl.LightningDataModule):
         """What looks wrong in the data on disk, a line each: for ``vision-apps data check``."""
         yield from self.obstacles()
 
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Files below ``root`` that are not used, and why, known after ``prepare_data``."""
+        return {}
+
     def obstacles(self) -> Iterator[str]:
         """What keeps these data from teaching, known after ``prepare_data`` without opening a picture, a line
         each with what mends it: told before the first step of a new run."""

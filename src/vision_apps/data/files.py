@@ -16,10 +16,11 @@ from vision_apps.core.loader import BatchLoader
 from vision_apps.core.spelling import alike
 from vision_apps.data import auto
 from vision_apps.data.folds import hold_out
-from vision_apps.data.images import MAX_PIXELS, Levels
+from vision_apps.data.images import EXTENSIONS, MAX_PIXELS, Levels
 from vision_apps.data.leakage import leakage
 from vision_apps.data.levels import measured, require_range
 from vision_apps.data.memory import Decoded, FileSamples, decode
+from vision_apps.data.on_disk import entries, other_files
 from vision_apps.data.resizing import ResizeMode
 from vision_apps.data.sizes import picture_sizes
 from vision_apps.data.splits import draw, place
@@ -74,9 +75,19 @@ class FolderData(VisionData):
     def problem(self, what: str) -> DataError:
         """The error for a folder that does not hold what is expected."""
         return DataError(
-            f"data.root: no {self.title} in {self.root.absolute()}: {what}\n"
+            f"data.root: no {self.title} in {self.root.absolute()}: {what}{self._one_too_many()}\n"
             f"  Expected {self.expected}.\n  {self.remedy}"
         )
+
+    def _one_too_many(self) -> str:
+        """What is added to an error where all lies in a folder of its own, as archives are unpacked."""
+        try:
+            found = entries(self.root)
+        except DataError:
+            return ""
+        if len(found) != 1 or not found[0].is_dir():
+            return ""
+        return f"; only the folder {found[0].name}/ is there: data.root={self.root / found[0].name}"
 
     @property
     def expected(self) -> str:
@@ -125,6 +136,7 @@ class FileData(FolderData):
             self.levels = require_range(levels)
         self._in_splits: dict[Split, list[str]] = {}
         self._files: dict[Split, Listing] = {}
+        self.others: list[str] = []  # files that lie among the pictures and are not read
         self._broken: dict[str, str] = {}  # files left out before any loader saw them, and why
 
     def prepare_data(self) -> None:
@@ -227,6 +239,10 @@ class FileData(FolderData):
                     *(len(shared), len(self._in_splits[split]), split, some(shared, 3)),
                 )
 
+    @property
+    def left_out(self) -> dict[str, str]:
+        return self._broken | dict.fromkeys(self.others, "is no picture that is read")
+
     def doctor(self) -> Iterator[str]:
         yield from self.obstacles()
         yield from self.about_pictures()
@@ -238,8 +254,29 @@ class FileData(FolderData):
                 f"levels: of pictures with more than 8 bits, {self.levels[0]:g} becomes black and "
                 f"{self.levels[1]:g} white (data.levels)"
             )
+        yield from self.unused()
         paths: dict[str, Sequence[str]] = {split: own.pictures for split, own in self._files.items()}
         yield from leakage(paths, max_pixels=self.max_pixels, levels=self.levels)
+
+    def unused(self) -> Iterator[str]:
+        """A line where pictures lie beside those that are used and are not."""
+        known = set(map(os.path.normpath, (*self.known_pictures(), *self._broken, *self.others)))
+        folders = {os.path.dirname(path) for path in known}
+        there = (entry for folder in folders if os.path.isdir(folder) for entry in entries(folder))
+        pictures = (entry.path for entry in there if entry.name.lower().endswith(EXTENSIONS))
+        if found := sorted(path for path in pictures if os.path.normpath(path) not in known):
+            listed = some(found, 3)
+            yield f"pictures: {len(found)} lie beside those that are used and are in no list: {listed}"
+
+    def known_pictures(self) -> Iterable[str]:
+        """Paths of all pictures that the data set names, used or not."""
+        return (path for own in self._files.values() for path in own.pictures)
+
+    def tell_others(self, paths: Sequence[str]) -> None:
+        """Count files that lie among the pictures and are none."""
+        if paths:
+            log.warning("data: left out %s", other_files(paths))
+            self.others += paths
 
     def classes_of(self, split: Split) -> Tensor | None:
         classes = self._files[split].classes

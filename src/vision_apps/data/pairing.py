@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable
 from itertools import product
+from pathlib import Path
 
 from vision_apps.core.spelling import alike
 
@@ -13,14 +14,16 @@ class Named:
     """Files by their names below a folder, as other files have them.
 
     Args:
-        names: below the folder, with their extensions.
+        names: below the folder.
+        extensions: whether they have one.
     """
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], extensions: bool = True) -> None:
         self._levels: list[tuple[Respelled, Respelled, dict[str, list[str]]]] = []
         known = [name.replace(os.sep, "/") for name in names]
+        owns: tuple[Respelled, ...] = (_stem, _whole) if extensions else (_whole,)
         shorts: tuple[Respelled, ...] = (_whole, os.path.basename)
-        for spelled, short, own in product((alike, _loose), shorts, (_stem, _whole)):
+        for spelled, short, own in product((alike, _loose), shorts, owns):
             called: dict[str, list[str]] = {}
             for name in known:
                 called.setdefault(spelled(short(own(name))), []).append(name)
@@ -35,6 +38,13 @@ class Named:
             if found := names.get(spelled(short(name))):
                 return found
         return []
+
+
+def places_below(root: Path, text: str, least: int = 2) -> list[Path]:
+    """Where a path may be that was written on another machine: below ``root``, whole or by its last parts, at
+    ``least`` so many."""
+    parts = text.replace("\\", "/").split("/")
+    return [root / text, *(root.joinpath(*parts[start:]) for start in range(1, len(parts) - least + 1))]
 
 
 def _whole(name: str) -> str:

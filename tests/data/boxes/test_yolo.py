@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from torchvision.ops import box_convert
 
 from vision_apps.core.errors import DataError
-from vision_apps.data.boxes.yolo import YoloFolder, label_files, read_labels
+from vision_apps.data.boxes.yolo import YoloFolder
+from vision_apps.data.boxes.yolo_layout import label_files
+from vision_apps.data.boxes.yolo_lines import Object, Reading, read_lines
 
 NAMES = ["cat", "dog"]
 
@@ -19,6 +21,10 @@ def prepared(root: Path, **options: object) -> YoloFolder:
     data = YoloFolder(str(root), image_size=32, **options)  # type: ignore[arg-type]
     data.prepare_data()
     return data
+
+
+def read_labels(file: Path, names: list[str]) -> list[Object]:
+    return Reading(None, None, file).objects(read_lines(file, names))
 
 
 def counts(data: YoloFolder) -> list[int]:
@@ -78,7 +84,8 @@ def test_shares_become_pixels(tmp_path: Path) -> None:
         ),
         (
             "0 0.5 0.5 0.1 0.1 0.9",
-            "expected 'class cx cy w h', or 'class' and the x y of at least three corners, found 6 numbers",
+            "expected 'class cx cy w h', or 'class' and the x y of at least three corners, found 6 "
+            "numbers; is the last one a score? data.lines=scored",
         ),
         (
             "0 200 100 30 30",
@@ -99,6 +106,7 @@ def test_where_the_text_is() -> None:
     assert label_files("/a/images/train/x.jpg")[0] == Path("/a/labels/train/x.txt")
     assert label_files("/images/b/Images/x.png") == [
         Path("/images/b/labels/x.txt"),
+        Path("/labels/b/Images/x.txt"),
         Path("/images/b/Images/x.txt"),
     ]
     assert label_files("/a/pictures/images.jpg") == [Path("/a/pictures/images.txt")]

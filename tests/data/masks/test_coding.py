@@ -21,10 +21,10 @@ from vision_apps.data.masks.coding import (
     MaskCoding,
     encode_palette_png,
     identity,
-    mask_palette,
     other_size,
     read_mask,
     read_values,
+    read_with_palette,
     resize_mask,
     voc_colors,
 )
@@ -206,7 +206,7 @@ def test_what_is_written_is_read_back(tmp_path: Path, count: int, data: st.DataO
     path = tmp_path / "written.png"
     path.write_bytes(encode_palette_png(torch.from_numpy(mask), palette))
     assert read_mask(path, MaskCoding(count)).tolist() == mask.tolist()
-    assert (mask_palette(path) or [])[:count] == palette
+    assert (read_with_palette(path)[1] or [])[:count] == palette
     seen = np.array(Image.open(path).convert("RGB"))
     colors = np.array([*palette, *voc_colors(256)[count:]], np.uint8)
     assert np.array_equal(seen, colors[mask])
@@ -230,7 +230,7 @@ def test_the_colors_of_voc() -> None:
 
 def test_a_grey_mask_has_no_palette(path: Path) -> None:
     Image.fromarray(CLASSES).save(path)
-    assert mask_palette(path) is None
+    assert read_with_palette(path)[1] is None
 
 
 @given(

@@ -5,6 +5,7 @@ their ``area`` is: objects are small or large by it.
 """
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import count
@@ -15,28 +16,14 @@ from vision_apps.core.data import SPLITS, Split
 from vision_apps.core.errors import DataError, some
 from vision_apps.core.spelling import alike
 from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation
+from vision_apps.data.boxes.coco_layout import elsewhere, json_files, located, pictures_folder
 from vision_apps.data.boxes.data import BoxData
 from vision_apps.data.boxes.fakes import CLASS_NAMES, fake_pictures
 
-# Where exports of common tools put the file of a split, and one file of everything.
-_FILES: dict[Split, tuple[str, ...]] = {
-    "train": (
-        *("annotations/train.json", "annotations/instances_train.json", "train.json"),
-        *("train/_annotations.coco.json", "annotations/instances_default.json"),
-        *("annotations.json", "result.json", "_annotations.coco.json"),
-    ),
-    "val": (
-        *("annotations/val.json", "annotations/instances_val.json", "val.json"),
-        *("valid/_annotations.coco.json", "val/_annotations.coco.json"),
-    ),
-    "test": (
-        *("annotations/test.json", "annotations/instances_test.json", "test.json"),
-        "test/_annotations.coco.json",
-    ),
-}
-
+log = logging.getLogger(__name__)
 
 Id = int | str  # of a picture, an object or a category
+_TRUTH = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
 
 class CocoJson(BoxData):
@@ -71,39 +58,39 @@ class CocoJson(BoxData):
 
     def files(self) -> dict[Split, Path]:
         """The JSON file of each split that has one."""
-        found: dict[Split, Path] = {}
-        for split in SPLITS:
-            given = self.given[split]
-            if given is not None and not (self.root / given).is_file():
-                raise self.problem(f"data.{split}_json: there is no file {(self.root / given).absolute()}")
-            for name in _FILES[split] if given is None else (given,):
-                if (self.root / name).is_file():
-                    found[split] = self.root / name
-                    break
+        given: dict[Split, Path] = {}
+        for split, name in self.given.items():
+            if name is not None:
+                given[split] = self.root / name
+                if not given[split].is_file():
+                    raise self.problem(f"data.{split}_json: there is no file {given[split].absolute()}")
+        found = json_files(self.root) | given
         if "train" not in found:
-            raise self.problem("there is no JSON file to train on")
-        return found
+            raise self.problem(f"there is no JSON file to train on{elsewhere(self.root)}")
+        return {split: found[split] for split in SPLITS if split in found}
 
-    def folder(self, split: Split, file: Path, first: str) -> Path:
-        """Where the pictures of a split are, given its JSON file and the name of its first picture."""
+    def folder(self, split: Split, file: Path, names: Sequence[str]) -> Path:
+        """Where the pictures of a split are, given its JSON file and their names there."""
         if self.images is not None:
             return self.root / self.images
-        candidates = [self.root / "images" / split, self.root / "images", self.root / split, file.parent]
-        return next((place for place in candidates if self.disk.find(place / first)), candidates[1])
+        return pictures_folder(self.root, split, file, names)
 
     def read(self) -> Annotated:
+        contents = {split: (file, parsed(file)) for split, file in self.files().items()}
+        used = {number for _, content in contents.values() for number in used_categories(content)}
         names: list[str] | None = None
         splits: dict[Split, list[Annotation]] = {}
-        for split, file in self.files().items():
-            own, pictures = read_json(file)
+        for split, (file, content) in contents.items():
+            own, pictures = read_content(file, content, used)
             if names is not None and own != names:
                 raise DataError(
                     f"{file}: its categories are {', '.join(own)}; those to train on are {', '.join(names)}: "
                     "all files of a data set need the same categories with the same ids"
                 )
             names = own
-            folder = self.folder(split, file, pictures[0].path) if pictures else self.root
-            splits[split] = [item._replace(path=str(folder / item.path)) for item in pictures]
+            listed = [item.path for item in pictures]
+            paths = located(self.folder(split, file, listed), listed, self.disk)
+            splits[split] = [item._replace(path=paths[item.path]) for item in pictures]
         return Annotated(names or [], splits)
 
     @classmethod
@@ -140,7 +127,7 @@ class Coco(CocoJson):
                 raise self.problem(f"there is no file {file.absolute()}")
         return found
 
-    def folder(self, split: Split, file: Path, first: str) -> Path:
+    def folder(self, split: Split, file: Path, names: Sequence[str]) -> Path:
         return self.root / ("train2017" if split == "train" else "val2017")
 
     @classmethod
@@ -151,9 +138,13 @@ class Coco(CocoJson):
 
 
 def read_json(file: Path) -> tuple[list[str], list[Annotation]]:
-    """Class names, and the pictures with their boxes in the order of the file; paths as they stand there.
-    `DataError` where it is no JSON, a key is missing, an id is there twice, or one is referred to that is not
-    there."""
+    """As `read_content` says of a file."""
+    content = parsed(file)
+    return read_content(file, content, used_categories(content))
+
+
+def parsed(file: Path) -> Mapping[str, object]:
+    """What a file holds. `DataError` where it is no JSON, or no object with lists of annotations."""
     try:
         content = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
@@ -162,14 +153,44 @@ def read_json(file: Path) -> tuple[list[str], list[Annotation]]:
         raise DataError(f"{file}: expected an object with 'images', 'annotations' and 'categories'")
     if not isinstance(content.get("annotations"), list) and "images" not in content:
         raise DataError(f"{file}: it has no list 'images': is it a file of results, not of annotations?")
+    return content
+
+
+def used_categories(content: Mapping[str, object]) -> set[Id]:
+    """The ids of those that annotations have."""
+    entries = content.get("annotations")
+    found = [
+        entry.get("category_id")
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict)
+    ]
+    return {number for number in map(_id, found) if number is not None}
+
+
+def read_content(
+    file: Path, content: Mapping[str, object], used: Collection[Id]
+) -> tuple[list[str], list[Annotation]]:
+    """Class names, and the pictures with their boxes in the order of the file; paths as they stand there.
+    `DataError` where a key is missing or is none, an id is there twice, or one is referred to that is not
+    there.
+
+    Args:
+        file: for errors.
+        used: categories that annotations have, of this or another file of the data set.
+    """
     images, categories, objects = (
         _by_id(content, name, file) for name in ("images", "categories", "annotations")
     )
+    categories = _without_roots(categories, used, file)
     order = {number: label for label, number in enumerate(sorted(categories))}
     names = [alike(str(_value(categories[number], "name", "category", file))) for number in order]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"{file}: two categories are called {twice!r}")
+        ids = [number for number, name in zip(order, names, strict=True) if name == twice]
+        raise DataError(
+            f"{file}: two categories are called {twice!r} ({some(ids, 3)}), and objects are of both; give "
+            "their objects one category_id, or the categories different names"
+        )
     of_image: dict[Id, tuple[list[list[float]], list[int], list[bool], list[float]]] = defaultdict(
         lambda: ([], [], [], [])
     )
@@ -179,7 +200,7 @@ def read_json(file: Path) -> tuple[list[str], list[Annotation]]:
         boxes, labels, crowds, areas = of_image[image_id]
         boxes.append(_corners(_value(entry, "bbox", "annotation", file), entry["id"], file))
         labels.append(order[category])
-        crowds.append(bool(entry.get("iscrowd", 0)))
+        crowds.append(_crowd(entry, file))
         areas.append(_area(entry, file))
     _require_each_once(images, file)
     return names, [
@@ -194,14 +215,47 @@ def read_json(file: Path) -> tuple[list[str], list[Annotation]]:
     ]
 
 
+def _without_roots(
+    categories: dict[Id, dict[str, object]], used: Collection[Id], file: Path
+) -> dict[Id, dict[str, object]]:
+    """Those that are classes: not one without annotations that stands above all others, as Roboflow writes
+    it, or that is called as another one."""
+    left: dict[Id, str] = {}
+    for number, entry in categories.items():
+        others = {own: other for own, other in categories.items() if own != number}
+        if number in used or not others:
+            continue
+        name = entry.get("name")
+        if all(other.get("supercategory") == name for other in others.values()):
+            left[number] = f"{name!r} (id {number!r}) has no annotation and stands above all others"
+        elif any(own in used and other.get("name") == name for own, other in others.items()):
+            left[number] = f"{name!r} (id {number!r}) has no annotation, and another one is called so"
+    if left:
+        told = some(list(left.values()), 3, "; ")
+        log.warning("data: %s: no class is made of the category %s", file, told)
+    return {number: entry for number, entry in categories.items() if number not in left}
+
+
+def _id(value: object) -> Id | None:
+    """An id as tools write it: a whole number may be a float. None where it is none."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int | str) and not isinstance(value, bool) else None
+
+
 def _by_id(content: Mapping[str, object], name: str, file: Path) -> dict[Id, dict[str, object]]:
     entries = content.get(name)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise DataError(f"{file}: expected a list of objects under {name!r}")
     found: dict[Id, dict[str, object]] = {}
     for place, entry in enumerate(entries):
-        number = entry.get("id")
-        if not isinstance(number, int | str):
+        number = _id(entry.get("id"))
+        if number is None and "id" in entry:
+            raise DataError(
+                f"{file}: entry {place} of {name!r}: expected a whole number or a text as 'id', not "
+                f"{entry['id']!r}"
+            )
+        if number is None:
             raise DataError(f"{file}: entry {place} of {name!r} has no 'id'")
         if number in found:
             raise DataError(f"{file}: two entries of {name!r} have the id {number!r}")
@@ -227,24 +281,41 @@ def _require_each_once(images: Mapping[Id, Mapping[str, object]], file: Path) ->
 
 
 def _value(entry: Mapping[str, object], key: str, kind: str, file: Path) -> object:
-    if entry.get(key) is None:
+    if key in entry and entry[key] is None:
+        raise DataError(f"{file}: {kind} {entry['id']}: its {key!r} is null")
+    if key not in entry:
         raise DataError(f"{file}: {kind} {entry['id']} has no {key!r}")
     return entry[key]
 
 
 def _reference(entry: Mapping[str, object], key: str, known: Collection[Id], name: str, file: Path) -> Id:
-    number = _value(entry, key, "annotation", file)
-    if not isinstance(number, int | str) or number not in known:
+    value = _value(entry, key, "annotation", file)
+    number = _id(value)
+    if number is not None and number not in known:  # a number that one list has as text
+        number = (
+            str(number) if isinstance(number, int) else _id(float(number)) if number.isdecimal() else None
+        )
+    if number is None or number not in known:
         raise DataError(
-            f"{file}: annotation {entry['id']} has {key} {number!r}, which is not in {name!r} "
+            f"{file}: annotation {entry['id']} has {key} {value!r}, which is not in {name!r} "
             f"({some(known, 10)})"
         )
     return number
 
 
+def _crowd(entry: Mapping[str, object], file: Path) -> bool:
+    value = entry.get("iscrowd") or 0
+    text = str(value).strip().lower()
+    if text not in _TRUTH:
+        raise DataError(f"{file}: annotation {entry['id']}: expected 'iscrowd' as 0 or 1, not {value!r}")
+    return _TRUTH[text]
+
+
 def _side(image: Mapping[str, object], key: str, file: Path) -> int:
     """In pixels; 0 where the file does not say."""
     value = image.get(key)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if value is not None and (not isinstance(value, int) or value < 1):
         raise DataError(
             f"{file}: image {image['id']}: expected a whole number of pixels as {key!r}, not {value!r}"

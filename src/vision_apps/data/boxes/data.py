@@ -257,6 +257,9 @@ class BoxData(ResizedData):
         yield from doctor.vanishing(seen["train"], max(height_width(self.image_size)), doctor.NEARLY_NONE)
         yield from turning.told(self.spread(), self.labels_on, self.max_pixels)
 
+    def known_pictures(self) -> Iterator[str]:
+        return (item.path for items in self.annotated.splits.values() for item in items)
+
     def doctor(self) -> Iterator[str]:
         raw = [item for items in self.annotated.splits.values() for item in items]
         longest, names = max(height_width(self.image_size)), self.annotated.class_names

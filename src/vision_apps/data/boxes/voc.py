@@ -119,8 +119,11 @@ class VocFolder(BoxData):
             raise self.problem("ImageSets/Main has neither train.txt nor trainval.txt")
         if listed:
             pairs = Pairs(found["train"], self._filename)
+            self.tell_others(pairs.others)
             return self._annotated({split: self._listed(pairs, file) for split, file in listed.items()})
-        return self._annotated({split: Pairs(place, self._filename).every for split, place in found.items()})
+        of_split = {split: Pairs(place, self._filename) for split, place in found.items()}
+        self.tell_others([path for pairs in of_split.values() for path in pairs.others])
+        return self._annotated({split: pairs.every for split, pairs in of_split.items()})
 
     def _no_files(self, folder: Path) -> str:
         """What is said where there are no XML files in the folder that should have them."""

@@ -92,7 +92,9 @@ class Pairs:
 
     def __init__(self, place: Place, filename: Callable[[Path], str]) -> None:
         self.place = place
-        self._pictures = sorted(pictures_below(place.pictures))
+        others: list[str] = []
+        self._pictures = sorted(pictures_below(place.pictures, others=others))
+        self.others = [path for path in others if not path.lower().endswith(_XML)]
         names = [os.path.relpath(path, place.pictures) for path in self._pictures]
         self._named = Named(names)
         self._filename = filename

@@ -1,40 +1,54 @@
 """Boxes in YOLO's text folders: ``images/`` and ``labels/`` in parallel, described by a ``data.yaml``.
 
-A line is ``class cx cy w h`` in shares of the picture's sides, or ``class x1 y1 x2 y2 x3 y3 ...``, a polygon
-of which the bounds are taken. Classes count from 0.
+A line is ``class cx cy w h`` in shares of the picture's sides, or what `yolo_lines` says. Classes count from
+0.
 """
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from vision_apps.core.data import Split
-from vision_apps.core.errors import DataError
-from vision_apps.core.spelling import alike
+from vision_apps.core.errors import DataError, some
 from vision_apps.data.boxes.annotation import Annotated, Annotation, annotation
 from vision_apps.data.boxes.data import BoxData
 from vision_apps.data.boxes.fakes import CLASS_NAMES, FakePicture, fake_pictures
-from vision_apps.data.named_splits import SPLIT_NAMES
-from vision_apps.data.on_disk import pictures_below
-from vision_apps.data.text import numbered_lines, opened
+from vision_apps.data.boxes.yolo_layout import (
+    DEFAULT,
+    class_names,
+    description,
+    label_files,
+    split_entries,
+    strays,
+)
+from vision_apps.data.boxes.yolo_lines import Line, Lines, Reading, read_lines
+from vision_apps.data.on_disk import pictures_below, subfolders
+from vision_apps.data.pairing import places_below
+from vision_apps.data.text import numbered_lines
 
-_FARTHEST = 2.0  # shares: beyond, the numbers must be pixels
+log = logging.getLogger(__name__)
 
-Line = tuple[int, float, float, float, float]  # class and corners, in shares
+_BESIDE = (".txt", ".cache")  # that belong beside pictures
+_NAMED = 3  # files in a warning
 
 
 class YoloFolder(BoxData):
-    """Boxes in YOLO's text files. A picture without one, or with an empty one, has no objects; data none of
-    whose pictures has one are refused.
+    """Boxes in YOLO's text files. A picture without one, or with an empty one, has no objects; pictures
+    without one are told, and data none of whose pictures has one are refused.
 
-    A split that ``data.yaml`` does not name is held out of the training pictures.
+    A split that the description does not name is held out of the training pictures.
 
     Args:
         yaml: the description, below ``root``, with ``train``, ``val``, ``test`` (folders, lists of folders,
-            or files of paths) and ``names``.
+            or files of paths) and ``names``; ``kpt_shape`` where boxes have key points. Without it, another
+            file that describes the data is looked for, or a list of classes beside ``images``.
+        labels: the folder of text files that stands in place of ``images``.
+        lines: what lines are that have more than four numbers after the class: ``boxes`` have none,
+            ``segments`` are polygons, of which the bounds are taken, ``pose`` has key points after the box,
+            ``scored`` a score. By default as ``kpt_shape`` says, else polygons where nothing else makes
+            sense.
     """
 
     title = "YOLO data set"
@@ -44,90 +58,121 @@ class YoloFolder(BoxData):
     )
     remedy = "Say where it is: data.root=/path/to/it    Or name the description: data.yaml=my.yaml"
 
-    def __init__(self, root: str, *, yaml: str = "data.yaml", **boxes: Any) -> None:
+    def __init__(
+        self,
+        root: str,
+        *,
+        yaml: str = DEFAULT,
+        labels: str = "labels",
+        lines: Lines | None = None,
+        **boxes: Any,
+    ) -> None:
         super().__init__(root, **boxes)
-        self.description = self.root / yaml
+        self.yaml = yaml
+        self.labels = labels
+        self.lines = lines
 
     def read(self) -> Annotated:
-        content = self._description()
-        names = class_names(content, self.description)
-        pictures: dict[Split, list[str]] = {}
-        for split, keys in SPLIT_NAMES.items():
-            if entry := next((content[key] for key in keys if content.get(key)), None):
-                entries = entry if isinstance(entry, list) else [entry]
-                pictures[split] = [path for one in entries for path in self._listed(str(one), content, split)]
+        found = description(self.root, self.yaml, self.encoding)
+        if found is None:
+            raise self.problem(f"there is no file {(self.root / self.yaml).absolute()}")
+        file, content = found
+        names = class_names(content, file)
+        pictures: dict[Split, list[str]] = {
+            split: [path for entry in entries for path in self._listed(entry, content, split, file)]
+            for split, entries in split_entries(content).items()
+        }
         if "train" not in pictures:
-            raise DataError(f"{self.description}: it has no 'train'")
-        labels = self._labels([path for own in pictures.values() for path in own])
-        sizes = self.sizes_of(path for own in pictures.values() for path in own)
+            raise DataError(f"{file}: it has no 'train'")
+        every = list(dict.fromkeys(path for own in pictures.values() for path in own))
+        labels = self._labels(every)
+        lines = {
+            path: read_lines(Path(own), names, self.encoding)
+            for path, own in labels.items()
+            if own is not None
+        }
+        reading = Reading(self.lines, content.get("kpt_shape"), file)
+        reading.require_clear(line for own in lines.values() for line in own)
+        sizes = self.sizes_of(every)
         return Annotated(
             names,
             {
-                split: [_read_picture(path, labels[path], sizes.get(path, (0, 0)), names) for path in own]
+                split: [
+                    _picture(path, labels[path], sizes.get(path, (0, 0)), lines.get(path, ()), reading)
+                    for path in own
+                ]
                 for split, own in pictures.items()
             },
         )
 
-    def _description(self) -> dict[str, object]:
-        if not self.description.is_file():
-            raise self.problem(f"there is no file {self.description.absolute()}")
-        try:
-            with opened(self.description, self.encoding) as file:
-                text = file.read()
-            content = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise DataError(f"{self.description}: cannot be read as YAML: {error}") from error
-        if not isinstance(content, dict):
-            raise DataError(f"{self.description}: expected 'train', 'val' and 'names'")
-        if isinstance(content.get("names"), list | dict):  # as they are written: `no` is Norway, 010 no 8
-            content["names"] = yaml.load(text, Loader=yaml.BaseLoader)["names"]
-        return content
-
-    def _labels(self, pictures: Sequence[str]) -> dict[str, Path | None]:
+    def _labels(self, pictures: Sequence[str]) -> dict[str, str | None]:
         """The text file of each picture that has one. `DataError` where none has, or two share one."""
-        found: dict[str, Path | None] = {}
+        found: dict[str, str | None] = {}
         owners: dict[str, str] = {}
-        for path in dict.fromkeys(pictures):
-            own, *beside = label_files(path)
-            if beside and self.disk.find(own.parent) is None:
-                own = beside[0]
-            file = self.disk.find(own)
-            found[path] = None if file is None else Path(file)
+        for path in pictures:
+            file = next(filter(None, map(self.disk.find, label_files(path, self.labels))), None)
+            found[path] = file
             if file is not None and owners.setdefault(file, path) != path:
                 raise DataError(
                     f"{file}: {owners[file]} and {os.path.basename(path)} have the same name, and these "
                     "boxes can only be of one of them; rename or remove the other"
                 )
         if not owners:
-            tried = " nor ".join(map(str, label_files(pictures[0])))
-            raise self.problem(
-                f"none of {len(pictures)} pictures has a text file with its boxes; for {pictures[0]} there "
-                f"is no {tried}"
+            raise self.problem(self._no_labels(pictures))
+        if without := [path for path, file in found.items() if file is None]:
+            log.warning(
+                "data: %d of %d pictures have no text file and are taken for pictures without objects: %s",
+                *(len(without), len(found), some(without, _NAMED)),
             )
+        if lost := strays(owners, found):
+            log.warning("data: %d text files are of no picture, not read: %s", len(lost), some(lost, _NAMED))
         return found
 
-    def _listed(self, entry: str, content: dict[str, object], split: Split) -> list[str]:
+    def _no_labels(self, pictures: Sequence[str]) -> str:
+        tried = " nor ".join(map(str, label_files(pictures[0], self.labels)))
+        others = [
+            name
+            for name in subfolders(self.root)
+            if any(map(self.disk.find, label_files(pictures[0], name)[:-1]))
+        ]
+        hint = f"; {others[0]}/ has one: data.labels={others[0]}" if others else ""
+        return (
+            f"none of {len(pictures)} pictures has a text file with its boxes; for {pictures[0]} there is no "
+            f"{tried}{hint}"
+        )
+
+    def _listed(self, entry: str, content: dict[str, Any], split: Split, file: Path) -> list[str]:
         """The pictures that an entry of the description stands for, sorted."""
         # 'path' is often of the machine that wrote the file, and exports begin with '../' that is not meant
         inside = entry
         while inside.startswith("../"):
             inside = inside.removeprefix("../")
-        places = [self.root / str(content.get("path") or "") / entry, self.root / entry, self.root / inside]
+        places = [self.root / str(content.get("path") or "") / entry, self.root / entry]
+        places += places_below(self.root, inside, self._least(file))
         found_at = next(filter(None, map(self.disk.find, places)), None)
         if found_at is None:
             tried = ", ".join(dict.fromkeys(str(place) for place in places))
-            raise self.problem(
-                f"{self.description.name} says {split}: {entry!r}, and none of {tried} is there"
-            )
+            raise self.problem(f"{file.name} says {split}: {entry!r}, and none of {tried} is there")
         place = Path(found_at)
         if place.is_dir():
-            found = sorted(pictures_below(place), key=os.path.split)
+            others: list[str] = []
+            found = sorted(pictures_below(place, others=others), key=os.path.split)
+            self.tell_others([path for path in others if not path.lower().endswith(_BESIDE)])
         else:
-            listed = [str(place.parent / line) for _, line in numbered_lines(place, self.encoding)]
-            found = [self.disk.find(path) or path for path in listed]
+            least = self._least(file)
+            found = [self._found(line, place, least) for _, line in numbered_lines(place, self.encoding)]
         if not found:
             raise self.problem(f"{place} holds no pictures")
         return found
+
+    def _least(self, file: Path) -> int:
+        """Parts of a path by which it is known: darknet's are of the folder in which it is called."""
+        return 2 if file.suffix.lower() in (".yaml", ".yml") else 1
+
+    def _found(self, line: str, place: Path, least: int) -> str:
+        """The picture of a line of a list."""
+        places = [place.parent / line, *places_below(self.root, line, least)]
+        return next(filter(None, map(self.disk.find, places)), str(places[0]))
 
     @classmethod
     def fake(cls, root: Path, *, size: int = 32) -> dict[str, object]:
@@ -147,82 +192,19 @@ class YoloFolder(BoxData):
         return {"root": str(root), "image_size": size}
 
 
-def class_names(content: dict[str, object], file: Path) -> list[str]:
-    """The class names that a ``data.yaml`` with this content has. `DataError` where ``names`` is no list and
-    no mapping from 0, 1, ..., has a name twice or not ``nc`` of them."""
-    names = content.get("names")
-    if isinstance(names, dict) and sorted(names) == sorted(map(str, range(len(names)))):
-        names = [names[str(number)] for number in range(len(names))]
-    if not isinstance(names, list) or not names:
-        raise DataError(f"{file}: expected 'names' as a list, or as a mapping from 0, 1, ..., not {names!r}")
-    if "nc" in content and content["nc"] != len(names):
-        raise DataError(f"{file}: it says nc: {content['nc']} and names {len(names)} classes")
-    names = [alike(str(name)) for name in names]
-    if len(set(names)) < len(names):
-        raise DataError(f"{file}: two classes have the same name: {names}")
-    return names
-
-
-def label_files(picture: str) -> list[Path]:
-    """Where the boxes of a picture are written: in ``labels`` in place of the last ``images`` of its path;
-    or, where there is no such folder, beside it."""
-    beside = Path(picture).with_suffix(".txt")
-    parts = list(beside.parts)
-    for place in range(len(parts) - 2, -1, -1):
-        if parts[place].lower() == "images":
-            parts[place] = "labels"
-            return [Path(*parts), beside]
-    return [beside]
-
-
-def _read_picture(path: str, file: Path | None, size: tuple[int, int], names: Sequence[str]) -> Annotation:
+def _picture(
+    path: str, file: str | None, size: tuple[int, int], lines: Sequence[Line], reading: Reading
+) -> Annotation:
     height, width = size
-    lines = read_labels(file, names) if file is not None else []
+    objects = reading.objects(lines)
     return annotation(
         path,
         size,
-        [[x1 * width, y1 * height, x2 * width, y2 * height] for _, x1, y1, x2, y2 in lines],
-        [label for label, *_ in lines],
+        [[x1 * width, y1 * height, x2 * width, y2 * height] for _, x1, y1, x2, y2 in objects],
+        [label for label, *_ in objects],
         image_id=Path(path).stem,
         source=file or path,
     )
-
-
-def read_labels(file: Path, names: Sequence[str]) -> list[Line]:
-    """Class and corners, in shares of the picture's sides, of each object of a text file. `DataError`, which
-    names the line, where one is none or its class is not in the list."""
-    found: list[Line] = []
-    for number, line in numbered_lines(file):
-        try:
-            label, *values = [float(text) for text in line.split()]
-        except ValueError:
-            raise DataError(f"{file}, line {number}: expected numbers, found {line!r}") from None
-        if len(values) != 4 and (len(values) < 6 or len(values) % 2):
-            raise DataError(
-                f"{file}, line {number}: expected 'class cx cy w h', or 'class' and the x y of at least "
-                f"three corners, found {1 + len(values)} numbers"
-            )
-        if label not in range(len(names)):
-            offset = "; classes count from 0, these seem to count from 1" if label == len(names) else ""
-            raise DataError(
-                f"{file}, line {number}: class {label:g} is not among 0..{len(names) - 1} "
-                f"({', '.join(names)}){offset}"
-            )
-        if max(map(abs, values)) > _FARTHEST:
-            raise DataError(
-                f"{file}, line {number}: expected shares of the picture's sides from 0 to 1, found "
-                f"{max(values, key=abs):g}: are these pixels?"
-            )
-        found.append((int(label), *_bounds(values)))
-    return found
-
-
-def _bounds(values: Sequence[float]) -> tuple[float, float, float, float]:
-    if len(values) == 4:
-        cx, cy, w, h = values
-        return cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2
-    xs, ys = values[::2], values[1::2]
-    return min(xs), min(ys), max(xs), max(ys)
 
 
 def _lines(picture: FakePicture) -> str:

@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 
 from vision_apps.core.data import Split
-from vision_apps.core.errors import some
+from vision_apps.core.errors import DataError, some
 from vision_apps.core.spelling import alike
 from vision_apps.data.images import EXTENSIONS
 from vision_apps.data.labels.squares import LabelledFiles, LabelledSamples, SquarePictures
 from vision_apps.data.named_splits import split_folders
-from vision_apps.data.on_disk import pictures_below, subfolders
+from vision_apps.data.on_disk import entries, pictures_below, subfolders
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ class ImageFolder(SquarePictures):
     def __init__(self, root: str, *, extensions: Sequence[str] = EXTENSIONS, **squares: Any) -> None:
         super().__init__(root, **squares)
         self.extensions = tuple(extension.lower() for extension in extensions)
+        self._strays: list[str] = []  # files that are no pictures, known once they are listed
 
     def split_folders(self) -> dict[Split, Path]:
         """The folder of each split that has one. Without any, ``root`` itself is for training. `DataError`
@@ -82,6 +83,8 @@ class ImageFolder(SquarePictures):
         if not folder.is_dir():
             raise self.problem(f"there is no folder {folder.absolute()}")
         names = subfolders(folder)
+        if len(names) == 1:
+            self._require_classes(folder, names[0])
         empty = [name for name in names if not any(pictures_below(folder / name, self.extensions))]
         if len(empty) == len(names):
             return None
@@ -89,9 +92,28 @@ class ImageFolder(SquarePictures):
             raise self.problem(f"the class folders {', '.join(empty)} hold no pictures; remove or fill them")
         return names
 
+    def _require_classes(self, folder: Path, name: str) -> None:
+        """`DataError` where labels are asked for and the only folder is no class, or there is nothing to tell
+        its pictures from."""
+        if "labels" not in getattr(getattr(self, "batch_type", None), "_fields", ()):
+            return
+        inside = [own for own in subfolders(folder / name) if any(pictures_below(folder / name / own))]
+        if len(inside) > 1:
+            listed = some([f"{own}/" for own in inside], 3)
+            remedy = f"data.root={folder / name}" if folder == self.root else "move them up by one folder"
+            raise DataError(
+                f"data.root: one folder too many: {folder.absolute()} has only {name}/, which itself has "
+                f"{listed}: {remedy}"
+            )
+        raise DataError(
+            f"data.root: {folder.absolute()} has a single class, {name}/, and nothing to tell it from; add a "
+            "folder with pictures of what it is not"
+        )
+
     @cached_property
     def listings(self) -> dict[Split, LabelledFiles]:
         found = {split: self._list(folder) for split, folder in self.split_folders().items()}
+        self._tell_others()
         for split, listing in found.items():
             if not len(listing):
                 drawn = "" if split == "train" else f"; fill it, or remove it and {split} is drawn from train"
@@ -103,6 +125,11 @@ class ImageFolder(SquarePictures):
             return LabelledFiles(np.array([os.fsencode(path) for path in self._pictures(folder)]), None)
         own = {alike(name): name for name in subfolders(folder)}
         classes = list(map(alike, self.class_folders))
+        if not own and any(pictures_below(folder, self.extensions)):
+            raise self.problem(
+                f"{folder.absolute()} has pictures and no class folders, so that nothing can be measured on "
+                f"them; move it elsewhere (predict answers them), and {folder.name} is drawn from train"
+            )
         if unknown := own.keys() - set(classes):
             names = ", ".join(sorted(unknown))
             raise self.problem(f"{folder.absolute()} has classes that training has not: {names}")
@@ -111,7 +138,25 @@ class ImageFolder(SquarePictures):
         return LabelledFiles(np.array([os.fsencode(path) for paths in files for path in paths]), labels)
 
     def _pictures(self, folder: Path) -> list[str]:
-        return sorted(pictures_below(folder, self.extensions))
+        return sorted(pictures_below(folder, self.extensions, self._strays))
+
+    def _tell_others(self) -> None:
+        """Say what lies there and is not read: files that are no pictures, and pictures in no class."""
+        self.tell_others(self._strays)
+        if self.class_folders is None:
+            return
+        for folder in self.split_folders().values():
+            loose = [
+                entry.path
+                for entry in entries(folder)
+                if entry.is_file() and entry.name.lower().endswith(self.extensions)
+            ]
+            self.others += loose
+            if loose:
+                log.warning(
+                    "data: left out %d pictures that lie in %s and in no class folder: %s",
+                    *(len(loose), folder, some(sorted(loose), 3)),
+                )
 
     def display_name(self, folder: str) -> str:
         """What a class is called, given its folder's name."""

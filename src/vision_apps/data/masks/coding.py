@@ -1,13 +1,14 @@
 """From one mask file to the class of every pixel, and back to a picture that one can look at.
 
 Masks come as index pictures (grey or palette), as colour maps (RGB, a colour per class) and as binary
-pictures (0 and 255). The numbers in the file are the truth: a palette is never looked through, levels are
-never scaled, and a number or colour that is no class is an error that names it.
+pictures (0 and 255). The numbers in the file are the truth: a palette is looked through only where that is
+asked for, levels are never scaled, and a number or colour that is no class is an error that names it.
 """
 
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from vision_apps.data.resizing import ResizeMode, content_sizes
 from vision_apps.data.turning import turned_pixels
 
 Colors = Sequence[Sequence[int]]  # r, g, b in 0..255
+Palettes = Literal["index", "color"]
 
 _INTEGERS = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
 _LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "HEIF")
@@ -48,6 +50,9 @@ class MaskCoding:
             `IGNORE_INDEX` stand for themselves.
         colors: colour to class or `IGNORE_INDEX`, for masks that are RGB pictures. Without any, an RGB
             picture is accepted if its channels are equal, and read as numbers.
+        palettes: whether a palette picture is read by its ``index`` or its ``color``; by default by its index
+            where its palette does not give that to another class.
+        shown: the colour of each class, which a palette may contradict; by default those of ``colors``.
         value_hint, color_hint: what to do about a number or a colour that is no class, added to the error;
             ``{}`` in it is the number.
     """
@@ -58,6 +63,8 @@ class MaskCoding:
         *,
         values: Mapping[int, int] | None = None,
         colors: Mapping[tuple[int, int, int], int] | None = None,
+        palettes: Palettes | None = None,
+        shown: Mapping[tuple[int, int, int], int] | None = None,
         value_hint: str = "",
         color_hint: str = "",
     ) -> None:
@@ -70,11 +77,44 @@ class MaskCoding:
             self._table[value] = target
         known = _packed(np.array(list(colors or {}), np.int64).reshape(-1, 3))
         order = known.argsort()
+        self.palettes = palettes
+        self._shown = dict(shown if shown is not None else colors or {})
         self._colors, self._targets = known[order], np.array(list((colors or {}).values()), np.int16)[order]
 
     @property
     def has_colors(self) -> bool:
         return len(self._colors) > 0
+
+    def read(
+        self, path: str | Path, max_pixels: int = MAX_PIXELS, orientation: int = 1
+    ) -> NDArray[np.integer]:
+        """As `read_values`, of a palette picture by its indices or its colours. `CorruptSample` as there, and
+        where its palette gives an index to another class and nobody has said which to believe."""
+        if self.palettes is not None:
+            return read_values(path, max_pixels, orientation, by_color=self.palettes == "color")
+        values, palette = read_with_palette(path, max_pixels, orientation)
+        if self._shown and (doubt := self.doubt(values, palette)):
+            raise CorruptSample(path, doubt)
+        return values
+
+    def doubt(self, values: NDArray[np.integer], palette: Colors | None) -> str:
+        """What a palette says against its indices; empty where it says nothing.
+
+        Args:
+            values: of the mask.
+        """
+        if palette is None or values.ndim == 3:
+            return ""
+        for index in np.unique(values).tolist():
+            color = tuple(palette[index]) if index < len(palette) else ()
+            by_color, by_index = self._shown.get(color), self.values.get(index)
+            if by_color is not None and by_index not in (None, IGNORE_INDEX, by_color):
+                return (
+                    f"its index {index} is class {by_index}, and its palette shows it as {list(color)}, the "
+                    f"colour of class {by_color}; say which to believe: data.palettes=color, or "
+                    "data.palettes=index"
+                )
+        return ""
 
     def codes(self, values: NDArray[np.integer], path: str | Path) -> NDArray[np.int16]:
         """The class of every pixel [H, W], or `IGNORE_INDEX`, or -1 where it is no class. `CorruptSample`
@@ -143,7 +183,9 @@ def _packed(colors: NDArray[np.integer]) -> NDArray[np.int64]:
     return colors.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
 
 
-def read_values(path: str | Path, max_pixels: int = MAX_PIXELS, orientation: int = 1) -> NDArray[np.integer]:
+def read_values(
+    path: str | Path, max_pixels: int = MAX_PIXELS, orientation: int = 1, *, by_color: bool = False
+) -> NDArray[np.integer]:
     """The numbers of a mask file, whole [H, W] (the indices of a palette picture; 0 and 1 of one bit), or its
     colours, uint8 [H, W, 3]; turned as its EXIF orientation says. `CorruptSample` where the file is missing,
     truncated, larger than ``max_pixels``, lossy (JPEG, WebP) or half transparent, which leaves the class
@@ -152,19 +194,36 @@ def read_values(path: str | Path, max_pixels: int = MAX_PIXELS, orientation: int
     Args:
         orientation: EXIF, of a picture over whose stored pixels the mask was made; a mask that has one of its
             own is turned by that.
+        by_color: the colours of a palette picture instead of its indices.
     """
+    return _read(path, max_pixels, orientation, by_color)[0]
+
+
+def read_with_palette(
+    path: str | Path, max_pixels: int = MAX_PIXELS, orientation: int = 1
+) -> tuple[NDArray[np.integer], list[list[int]] | None]:
+    """As `read_values`, and the colours of a palette picture by index; None where the mask has no palette."""
+    return _read(path, max_pixels, orientation, by_color=False)
+
+
+def _read(
+    path: str | Path, max_pixels: int, orientation: int, by_color: bool
+) -> tuple[NDArray[np.integer], list[list[int]] | None]:
     with decoding(path, max_pixels), open(path, "rb") as file:
         image = open_image(file, path, max_pixels)
+        if image.format in _LOSSY:
+            raise CorruptSample(path, f"{image.format} changes the values of a mask; store it as PNG")
         spread = _SPREAD.get(stored_as(image), 1)  # asked first: Pillow forgets it once pixels are read
         if image.getexif().get(ORIENTATION, 1) != 1:
             orientation = 1
-        return turned_pixels(_values(image, path, spread), orientation)
+        image = ImageOps.exif_transpose(image)
+        flat = (image.getpalette() or []) if image.mode == "P" else None
+        palette = None if flat is None else [flat[start : start + 3] for start in range(0, len(flat), 3)]
+        values = np.array(image.convert("RGB")) if by_color and palette else _values(image, path, spread)
+        return turned_pixels(values, orientation), palette
 
 
 def _values(image: Image.Image, path: str | Path, spread: int) -> NDArray[np.integer]:
-    if image.format in _LOSSY:
-        raise CorruptSample(path, f"{image.format} changes the values of a mask; store it as PNG")
-    image = ImageOps.exif_transpose(image)
     if image.mode in _INTEGERS:
         values = np.array(image)
         return values.astype(np.uint8) if image.mode == "1" else values // spread if spread > 1 else values
@@ -183,7 +242,7 @@ def read_mask(
 ) -> Tensor:
     """The class of every pixel, uint8 [H, W], `IGNORE_INDEX` included. `CorruptSample` where the file cannot
     be read as numbers or colours, or a pixel is no class. ``orientation``: as for `read_values`."""
-    return torch.from_numpy(coding.classes(read_values(path, max_pixels, orientation), path))
+    return torch.from_numpy(coding.classes(coding.read(path, max_pixels, orientation), path))
 
 
 def other_size(mask: Sequence[int], picture: Sequence[int], path: str | Path) -> str:
@@ -206,16 +265,6 @@ def resize_mask(mask: Tensor, size: Size, mode: ResizeMode = "letterbox") -> Ten
     if (inner, across) != tuple(mask.shape):
         mask = F.interpolate(mask[None, None], [inner, across], mode="nearest-exact")[0, 0]
     return F.pad(mask, (0, width - across, 0, height - inner), value=IGNORE_INDEX)
-
-
-def mask_palette(path: str | Path, max_pixels: int = MAX_PIXELS) -> list[list[int]] | None:
-    """The colours of a palette picture, by index; None where the mask has no palette. `CorruptSample` where
-    the file is missing, truncated, larger than ``max_pixels`` or no picture."""
-    with decoding(path, max_pixels), open(path, "rb") as file:
-        image = open_image(file, path, max_pixels)
-        image.load()  # only then is the palette known
-        flat = image.getpalette() if image.mode == "P" else None
-    return None if flat is None else [flat[start : start + 3] for start in range(0, len(flat), 3)]
 
 
 def encode_palette_png(mask: Tensor, palette: Colors) -> bytes:

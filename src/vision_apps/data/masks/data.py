@@ -222,8 +222,10 @@ class MaskData(ResizedData):
             [image for pairs in listed.values() for image, _ in pairs], self.labels_on, self.max_pixels
         )
         yield from self.about_pictures()
+
+    def unused(self) -> Iterator[str]:
         if self.complete:
-            yield from strays([pair for pairs in listed.values() for pair in pairs])
+            yield from strays([pair for pairs in self.pairs.values() for pair in pairs.paths()])
 
 
 def fake_pair(

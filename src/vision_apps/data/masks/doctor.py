@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vision_apps.core.conventions import IGNORE_INDEX
 from vision_apps.core.errors import CorruptSample, some
 from vision_apps.data.images import EXTENSIONS, header
-from vision_apps.data.masks.coding import MaskCoding, mask_palette, other_size, read_values
+from vision_apps.data.masks.coding import MaskCoding, other_size, read_with_palette
 from vision_apps.data.on_disk import is_hidden
 from vision_apps.data.turning import LabelsOn
 
@@ -41,9 +41,9 @@ def findings(
             try:
                 of_picture = header(image, max_pixels)
                 size = (of_picture.height, of_picture.width)
-                found = read_values(mask, max_pixels, of_picture.orientation if labels_on == "raw" else 1)
+                found = coding.read(mask, max_pixels, of_picture.orientation if labels_on == "raw" else 1)
                 codes = coding.codes(found, mask)
-                colors = mask_palette(mask, max_pixels)
+                colors = None if coding.palettes == "color" else read_with_palette(mask, max_pixels)[1]
             except CorruptSample:
                 continue
             pixels += np.bincount(codes[codes >= 0], minlength=256)
@@ -58,7 +58,11 @@ def findings(
             if size != found.shape[:2]:
                 text = f"{mask}: {other_size(found.shape[:2], size, image)}"
                 lines.setdefault("of another size", []).append(text)
-            if colors is not None and (doubt := _contradiction(first, colors, found, mask)):
+            if (
+                colors is not None
+                and found.ndim == 2
+                and (doubt := _contradiction(first, colors, found, mask))
+            ):
                 lines.setdefault("with another palette", []).append(doubt)
         total = max(1, int(pixels.sum()))
         shares = [f"{name} {pixels[index] / total:.2%}" for index, name in enumerate(class_names)]

@@ -11,26 +11,31 @@ import numpy as np
 
 from vision_apps.core.conventions import IGNORE_INDEX, Auto, Size
 from vision_apps.core.data import SPLITS, Split
-from vision_apps.core.errors import ConfigError, CorruptSample, some
+from vision_apps.core.errors import ConfigError, CorruptSample, DataError, some
 from vision_apps.core.spelling import alike
 from vision_apps.data.files import held_out_fractions
 from vision_apps.data.images import EXTENSIONS
 from vision_apps.data.masks.coding import (
     Colors,
     MaskCoding,
+    Palettes,
     identity,
-    mask_palette,
     read_values,
+    read_with_palette,
     voc_colors,
 )
 from vision_apps.data.masks.data import NAMED, MaskData, Pairs, fake_pair
 from vision_apps.data.masks.pair_lists import Classes, listed_pairs, read_classes
 from vision_apps.data.named_splits import SPLIT_NAMES, split_folders
-from vision_apps.data.on_disk import OnDisk, pictures_below
+from vision_apps.data.on_disk import OnDisk, pictures_below, subfolders
+from vision_apps.data.pairing import Named
 
 log = logging.getLogger(__name__)
 
 _LOOKED_AT = 200  # masks, before a set without the value 1 is taken for binary
+_BINARY = ("background", "object")  # what 0 and 255 are called where nobody says it
+_BLACK_AND_WHITE = {(0, 0, 0): 0, (255, 255, 255): 1}
+_OF_TOOLS = (("JPEGImages", "SegmentationClass"),)  # as VOC, CVAT and Label Studio call the two folders
 _SHOWN = 8  # masks whose values are told where there are no class names
 
 
@@ -52,6 +57,8 @@ class MaskFolder(MaskData):
         palette: a colour per class (r, g, b in 0..255): of masks that are RGB pictures, and to draw with. By
             default from ``classes.txt``, the first palette mask, or the colour map of PASCAL VOC.
         void_color: the colour that is ignored in RGB masks.
+        palettes: whether masks with a palette are read by ``index`` or by ``color``. By default by index, and
+            a mask whose palette shows an index in the colour of another class is refused.
         images, masks: names of the two folders.
         mask_suffix: what a mask's name has after its picture's, for instance ``_mask``.
         val_fraction, test_fraction: of all training pictures, held out by their names and ``split_seed``
@@ -75,6 +82,7 @@ class MaskFolder(MaskData):
         values: Mapping[int, int] | None = None,
         palette: Sequence[Sequence[int]] | None = None,
         void_color: Sequence[int] | None = None,
+        palettes: Palettes | None = None,
         images: str = "images",
         masks: str = "masks",
         mask_suffix: str = "",
@@ -87,6 +95,7 @@ class MaskFolder(MaskData):
         self.values = {int(value): target for value, target in (values or {}).items()}
         self.given_palette = None if palette is None else [list(color) for color in palette]
         self.void_color = None if void_color is None else list(void_color)
+        self.palettes = palettes
         self.folders = (images, masks)
         self.mask_suffix = mask_suffix
         self.fractions = held_out_fractions(val_fraction, test_fraction)
@@ -113,33 +122,67 @@ class MaskFolder(MaskData):
     def _places(self, folder: Path) -> tuple[Path, Path]:
         """The folders of pictures and masks in it."""
         disk = OnDisk()
-        images, masks = (Path(disk.find(folder / name) or folder / name) for name in self.folders)
-        return images, masks
+        usual = (self.folders, *_OF_TOOLS) if self.folders == ("images", "masks") else (self.folders,)
+        for names in usual:
+            images, masks = (Path(disk.find(folder / name) or folder / name) for name in names)
+            if images.is_dir() and masks.is_dir():
+                return images, masks
+        return Path(disk.find(folder / self.folders[0]) or folder / self.folders[0]), folder / self.folders[1]
 
     def _matched(self, images: Path, masks: Path) -> Pairs:
+        pictures = self._by_name(images, "")
         if not masks.is_dir():
-            raise self.problem(f"there is no {masks.absolute()}")
-        pictures, found = self._by_name(images, ""), self._by_name(masks, self.mask_suffix)
+            raise self.problem(f"there is no {masks.absolute()}{self._elsewhere(masks.parent, pictures)}")
+        found = self._by_name(masks, self.mask_suffix)
         if not pictures:
             raise self.problem(f"{images.absolute()} holds no pictures ({' '.join(EXTENSIONS)})")
-        if missing := [path for name, path in pictures.items() if name not in found]:
+        named = Named(found, extensions=False)
+        own = {
+            name: named.find(name) or named.find(f"{name}{path.suffix}") for name, path in pictures.items()
+        }
+        if missing := [pictures[name] for name, masks_of in own.items() if len(masks_of) != 1]:
             raise self.problem(
                 f"{len(missing)} ({some(missing, NAMED)}) of {len(pictures)} pictures have no mask in "
-                f"{masks.absolute()}; "
-                f"{missing[0].name} needs {missing[0].stem}{self.mask_suffix}.png (data.mask_suffix)"
+                f"{masks.absolute()}; {missing[0].name} needs {missing[0].stem}{self.mask_suffix}.png "
+                f"(data.mask_suffix{self._other_suffix(missing[0].stem, found)})"
             )
-        return Pairs.of((path, found[name]) for name, path in pictures.items())
+        if len({names[0] for names in own.values()}) < len(own):
+            raise self.problem(f"two pictures of {images.absolute()} have one mask in {masks.absolute()}")
+        unused = set(found) - {names[0] for names in own.values()}
+        if unused:
+            log.warning(
+                "data: %d masks in %s are of no picture, not read: %s",
+                *(len(unused), masks, some(sorted(str(found[name]) for name in unused), NAMED)),
+            )
+        return Pairs.of((path, found[own[name][0]]) for name, path in pictures.items())
+
+    def _elsewhere(self, folder: Path, pictures: Mapping[str, Path]) -> str:
+        """Where masks may lie instead, for an error; empty where nothing is called as the pictures are."""
+        for name in subfolders(folder):
+            if name == self.folders[0]:
+                continue
+            there = Named(os.path.relpath(path, folder / name) for path in pictures_below(folder / name))
+            if pictures and all(there.find(own) for own in list(pictures)[:NAMED]):
+                return f"; {name}/ has pictures of the same names: data.masks={name}"
+        return ""
+
+    def _other_suffix(self, stem: str, masks: Mapping[str, Path]) -> str:
+        """What the mask of a picture has after its name, for an error."""
+        longer = [Path(name).name for name in masks if Path(name).name.startswith(stem)]
+        return f"={longer[0].removeprefix(stem)}" if len(longer) == 1 else ""
 
     def _by_name(self, folder: Path, suffix: str) -> dict[str, Path]:
         """Path below ``folder`` without ``suffix`` and extension, in one spelling, to file; sorted."""
         found: dict[str, Path] = {}
-        for path in map(Path, sorted(pictures_below(folder), key=os.path.split)):
+        others: list[str] = []
+        for path in map(Path, sorted(pictures_below(folder, others=others), key=os.path.split)):
             if not path.stem.endswith(suffix):
                 continue
             stem = alike(str(path.relative_to(folder).with_suffix("")).removesuffix(suffix))
             if stem in found:
                 raise self.problem(f"{path} and {found[stem].name} have the same name; remove one of them")
             found[stem] = path
+        self.tell_others(others)
         return found
 
     @cached_property
@@ -147,6 +190,8 @@ class MaskFolder(MaskData):
         path = self.root / "classes.txt"
         in_file = read_classes(path, self.encoding) if path.is_file() else None
         names = self.given_names if self.given_names is not None else in_file and in_file.names
+        if names is None and self._seen == {0, IGNORE_INDEX}:
+            names = list(_BINARY)
         if names is None:
             raise self._no_names()
         if len(names) < 2 or len(names) > IGNORE_INDEX or len(set(names)) < len(names):
@@ -195,17 +240,17 @@ class MaskFolder(MaskData):
             return [list(color) for color in self._classes.colors]
         _, first = next(self.pairs["train"].paths())
         try:
-            found = mask_palette(first, self.max_pixels) or []
+            found = read_with_palette(first, self.max_pixels)[1] or []
         except CorruptSample:  # told when it is read
             found = []
         return (found + voc_colors(count)[len(found) :])[:count]
 
     @cached_property
-    def binary(self) -> bool:
-        """Whether 255 is class 1, because the masks hold nothing but 0 and 255 and nothing says otherwise."""
-        if len(self.class_names) != 2 or IGNORE_INDEX in self.values:
-            return False
-        seen: set[int] = set()
+    def _seen(self) -> set[int | tuple[int, ...]]:
+        """The numbers of the first masks, and colours where their channels differ; until one is neither 0 nor
+        255."""
+        seen: set[int | tuple[int, ...]] = set()
+        self._in_colors = False  # some are RGB pictures
         for number, (_, mask) in enumerate(self.pairs["train"].paths()):
             if number >= _LOOKED_AT and IGNORE_INDEX in seen:
                 break
@@ -213,12 +258,23 @@ class MaskFolder(MaskData):
                 values = read_values(mask, self.max_pixels)
             except CorruptSample:  # told when it is read
                 continue
-            if values.ndim == 3 and self._classes.colors is not None:
-                return False
-            seen |= set(np.unique(values).tolist())
+            self._in_colors |= values.ndim == 3
+            if values.ndim == 3 and (values == values[..., :1]).all():
+                values = values[..., 0]
+            found = np.unique(values.reshape(-1, *values.shape[2:]), axis=0).tolist()
+            seen |= set(map(tuple, found) if values.ndim == 3 else found)
             if not seen <= {0, IGNORE_INDEX}:
-                return False
-        return IGNORE_INDEX in seen
+                break
+        return seen
+
+    @cached_property
+    def binary(self) -> bool:
+        """Whether 255 is class 1, because the masks hold nothing but 0 and 255 and nothing says otherwise."""
+        if len(self.class_names) != 2 or IGNORE_INDEX in self.values:
+            return False
+        seen = self._seen
+        known = IGNORE_INDEX in seen and seen <= {0, IGNORE_INDEX}
+        return known and not (self._classes.colors and self._in_colors)
 
     @cached_property
     def coding(self) -> MaskCoding:
@@ -239,13 +295,36 @@ class MaskFolder(MaskData):
         if self.void_color is not None:
             red, green, blue = self.void_color
             meanings[red, green, blue] = IGNORE_INDEX
-        return MaskCoding(
+        shown = meanings or (_BLACK_AND_WHITE if len(names) == len(_BINARY) else {})
+        palettes = "index" if self.values and self.palettes is None else self.palettes
+        if palettes == "color" and not shown:
+            raise ConfigError(
+                "data.palettes: color, and nothing says which colour is which class; name them in "
+                "data.palette or in classes.txt, a line 'name r g b' each"
+            )
+        coding = MaskCoding(
             len(names),
             values=values | self.values,
-            colors=meanings,
+            colors=shown if palettes == "color" else meanings,
+            palettes=palettes,
+            shown=shown,
             value_hint=hint,
             color_hint="; name it in data.palette or data.void_color",
         )
+        self._require_believed(coding)
+        return coding
+
+    def _require_believed(self, coding: MaskCoding) -> None:
+        """`DataError` where the palettes of the first masks contradict the classes."""
+        if coding.palettes is not None:
+            return
+        for _, mask in list(self.pairs["train"].paths())[:_LOOKED_AT]:
+            try:
+                doubt = coding.doubt(*read_with_palette(mask, self.max_pixels))
+            except CorruptSample:  # told when it is read
+                continue
+            if doubt:
+                raise DataError(f"{mask}: {doubt}")
 
     def _about_binary(self) -> str:
         background, target = self.class_names

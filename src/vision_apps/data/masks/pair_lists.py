@@ -19,11 +19,30 @@ def listed_pairs(path: Path, root: Path, encoding: str | None = None) -> list[tu
     """
     pairs = []
     for number, line in numbered_lines(path, encoding):
-        words = line.split()
-        if len(words) != 2:
+        readings = _readings(line)
+        if not readings:
             raise DataError(f"{path}, line {number}: expected 'image mask', found {line!r}")
-        pairs.append((_resolved(words[0], root), _resolved(words[1], root)))
+        found = [(_resolved(image, root), _resolved(mask, root)) for image, mask in readings]
+        there = [pair for pair in found if pair[0].is_file() and pair[1].is_file()]
+        if len(found) > 1 and len(there) != 1:  # names with spaces
+            raise DataError(
+                f"{path}, line {number}: expected 'image mask', found {line!r}; where names have spaces, "
+                "put a tab between the two"
+            )
+        pairs.append((there or found)[0])
     return pairs
+
+
+def _readings(line: str) -> list[tuple[str, str]]:
+    """What a line may mean: two names with a tab, a comma or a space between them, of which names may have
+    some as well."""
+    for between in ("\t", ",", ";", None):
+        words = [word.strip() for word in line.split(between) if word.strip()]
+        if len(words) == 2:
+            return [(words[0], words[1])]
+    parts = line.split(" ")
+    cuts = [(" ".join(parts[:cut]).strip(), " ".join(parts[cut:]).strip()) for cut in range(1, len(parts))]
+    return [(image, mask) for image, mask in cuts if image and mask]
 
 
 def _resolved(text: str, root: Path) -> Path:
