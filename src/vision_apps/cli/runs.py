@@ -19,7 +19,7 @@ Scores the best weights on the test split, next to the baselines. The results go
 
 _PREDICT = """\
 vision-apps predict RUN [INPUT ...] [--with NAME=TEXT] [--out FOLDER] [--batch N] [--every N] [--seconds N]
-                    [module.key=value ...] [allow_targets=[PACKAGE]]
+                    [--coco FILE] [module.key=value ...] [allow_targets=[PACKAGE]]
 vision-apps predict RUN --help
 
   RUN        a run folder, a checkpoint or an exported file; last: the run that began last; best:METRIC:
@@ -36,6 +36,8 @@ vision-apps predict RUN --help
   --batch    pictures at once; by default (auto) as many as is fast and fits the memory
   --every    of a video or webcam, take the first of so many frames
   --seconds  of each video and webcam
+  --coco     an annotation file of your own: boxes are written once more as results.json, with its ids, for
+             loadRes of pycocotools
 
 A video becomes an MP4 (codec mp4v) of the same rate and length."""
 
@@ -45,6 +47,7 @@ _PREDICT_OPTIONS = {
     "--batch": "auto or a number from 1, as in --batch 16",
     "--every": "a number from 1, as in --every 5",
     "--seconds": "a number above 0, as in --seconds 10",
+    "--coco": "an annotation file, as in --coco instances_val.json",
 }
 
 
@@ -80,7 +83,9 @@ def predict(argv: Sequence[str]) -> None:
     announce()
     from vision_apps.prediction import predict as prediction
 
-    prediction.predict(run, inputs, given.value("--out"), changes, batch, every, seconds, said)
+    prediction.predict(
+        run, inputs, given.value("--out"), changes, batch, every, seconds, said, given.value("--coco")
+    )
 
 
 def _predict_usage(words: list[str]) -> str:

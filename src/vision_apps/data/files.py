@@ -14,9 +14,9 @@ from vision_apps.core.data import SPLITS, Split, VisionData
 from vision_apps.core.errors import CorruptSample, DataError, require_no, some
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.spelling import alike
-from vision_apps.data import auto
+from vision_apps.data import auto, beside
 from vision_apps.data.folds import hold_out
-from vision_apps.data.images import EXTENSIONS, MAX_PIXELS, Levels
+from vision_apps.data.images import MAX_PIXELS, Levels
 from vision_apps.data.leakage import leakage
 from vision_apps.data.levels import measured, require_range
 from vision_apps.data.memory import Decoded, FileSamples, decode
@@ -259,14 +259,8 @@ class FileData(FolderData):
         yield from leakage(paths, max_pixels=self.max_pixels, levels=self.levels)
 
     def unused(self) -> Iterator[str]:
-        """A line where pictures lie beside those that are used and are not."""
-        known = set(map(os.path.normpath, (*self.known_pictures(), *self._broken, *self.others)))
-        folders = {os.path.dirname(path) for path in known}
-        there = (entry for folder in folders if os.path.isdir(folder) for entry in entries(folder))
-        pictures = (entry.path for entry in there if entry.name.lower().endswith(EXTENSIONS))
-        if found := sorted(path for path in pictures if os.path.normpath(path) not in known):
-            listed = some(found, 3)
-            yield f"pictures: {len(found)} lie beside those that are used and are in no list: {listed}"
+        """A line where files lie beside the pictures that are used and are not."""
+        yield from beside.unused([*self.known_pictures(), *self._broken], self.others)
 
     def known_pictures(self) -> Iterable[str]:
         """Paths of all pictures that the data set names, used or not."""

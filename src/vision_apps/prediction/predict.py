@@ -11,7 +11,7 @@ import torch
 from vision_apps.core import hardware, report
 from vision_apps.core.command import command
 from vision_apps.core.errors import ConfigError, DataError, some
-from vision_apps.prediction import inputs, reading
+from vision_apps.prediction import coco_results, inputs, reading
 from vision_apps.prediction.ahead import ahead
 from vision_apps.prediction.batching import Answerer, answered
 from vision_apps.prediction.outputs import ROWS, Outputs
@@ -33,6 +33,7 @@ def predict(
     every: int = 1,
     seconds: float | None = None,
     given: Mapping[str, str] = MappingProxyType({}),
+    coco: str | None = None,
 ) -> Path:
     """Write one drawing per picture and one video per video, what else the application writes for a picture
     (boxes, masks), and ``predictions.jsonl`` (one JSON row per picture or frame, in order, with the words
@@ -50,6 +51,7 @@ def predict(
         every: take the first of so many frames of a video.
         seconds: of each video and webcam; a webcam goes on until Ctrl-C otherwise.
         given: what the application takes beside or instead of a picture, for all inputs.
+        coco: an annotation file of COCO's kind, with whose ids boxes are written as ``results.json``, too.
 
     Returns:
         The folder.
@@ -64,6 +66,9 @@ def predict(
     predictor = ready(trained, changes)
     module, takes = predictor.module, Takes.of(predictor.module)
     takes.require(given)
+    listed = None if coco is None else coco_results.listed(Path(coco))
+    if listed and coco_results.ANNOTATIONS not in module.presentation.closing_files(iter(())):
+        raise ConfigError(f"--coco {coco}: this run answers no boxes; leave --coco out")
     if takes.needed and not words:
         example = command("predict", place, *report.takes(module, "photo.jpg"))
         raise ConfigError(f"predict {place}: which pictures? {example}")
@@ -87,7 +92,7 @@ def predict(
         progress.clear()
         answers = progress.pictures + progress.frames
         if progress.pictures:
-            outputs.write_closing()
+            outputs.write_closing(listed)
         before = (target / ROWS).is_file()
         gone = outputs.complete(replace=bool(answers) or interrupted)
     if not answers and not interrupted:

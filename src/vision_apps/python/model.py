@@ -34,6 +34,7 @@ class Model:
         takes: what it can be asked about, in words.
         module: the trained `VisionModule`, on the device that answers.
         facts: what the run knows of its data, such as ``class_names``.
+        levels: what it reads pictures of more than 8 bits with, as `data.images.read_image` takes them.
     """
 
     def __init__(self, run: str | os.PathLike[str], *changes: str) -> None:
@@ -41,6 +42,7 @@ class Model:
         trained = evaluate.load(self.run)
         self._predictor = ready(trained, allow_targets(changes))
         self._takes = Takes.of(self._predictor.module)
+        self.levels = trained.levels
         self._answerers: dict[int | None, Answerer] = {}  # which remember how many at once are fast
         self.facts: Mapping[str, Any] = trained.checkpoint.get("facts") or {}
 
@@ -109,7 +111,7 @@ class Model:
         if batch not in self._answerers:
             self._answerers[batch] = Answerer(self._predictor.answer, self.module.device, batch)
         answers = []
-        with closing(reading.read(found, self.module.encode)) as items:
+        with closing(reading.read(found, self.module.encode, levels=self.levels)) as items:
             for item, answer in answered(items, self._answerers[batch]):
                 row = described(self.module.presentation, found[item.source], item, answer)
                 answers.append(Answer(row, self.module.presentation, item.inputs, answer))
@@ -127,4 +129,4 @@ class Model:
             elif not self._takes.pictures:
                 raise DataError(f"{type(picture).__name__}: this run takes {self.takes}")
             else:
-                yield Input(type(picture).__name__, "picture", given, image=pixels(picture))
+                yield Input(type(picture).__name__, "picture", given, image=pixels(picture, self.levels))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vision_apps.core.errors import CorruptSample, DataError
 from vision_apps.core.pictures import from_pil
-from vision_apps.data.images import MAX_PIXELS, read_image
+from vision_apps.data.images import MAX_PIXELS, Levels, read_image
 
 _PNG = ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16")  # modes of PIL that this format keeps
 _EXPECTED = (
@@ -20,8 +20,9 @@ _EXPECTED = (
 )
 
 
-def pixels(picture: object) -> Tensor:
-    """uint8 [3, H, W], sRGB. `DataError` where it is none of what is expected."""
+def pixels(picture: object, levels: Levels | None = None) -> Tensor:
+    """uint8 [3, H, W], sRGB. `DataError` where it is none of what is expected. ``levels``: as for
+    `data.images.read_image`."""
     if isinstance(picture, Tensor):
         if picture.dtype != torch.uint8 or picture.ndim != 3 or len(picture) != 3 or not picture.numel():
             raise DataError(f"a tensor {picture.dtype} {list(picture.shape)}: {_EXPECTED}")
@@ -37,17 +38,17 @@ def pixels(picture: object) -> Tensor:
         return from_pil(ImageOps.exif_transpose(picture))
     content = io.BytesIO()
     picture.save(content, "PNG" if picture.mode in _PNG else "TIFF", exif=picture.getexif())
-    return decoded(content.getvalue())
+    return decoded(content.getvalue(), levels=levels)
 
 
-def decoded(content: bytes, max_pixels: int = MAX_PIXELS) -> Tensor:
+def decoded(content: bytes, max_pixels: int = MAX_PIXELS, levels: Levels | None = None) -> Tensor:
     """The bytes of a file by the rules of files: levels, transparency, palettes. `DataError` where they are
-    no picture, or one of more than ``max_pixels``."""
+    no picture, or one of more than ``max_pixels``. ``levels``: as for `data.images.read_image`."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture"
         path.write_bytes(content)
         try:
-            return read_image(path, max_pixels)
+            return read_image(path, max_pixels, levels=levels)
         except CorruptSample as error:
             reason = error.reason.replace(f" <_io.BufferedReader name={str(path)!r}>", "")
             raise DataError(f"no picture that is read here: {reason}") from error

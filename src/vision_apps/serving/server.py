@@ -194,7 +194,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answered(self, body: bytes, words: dict[str, str]) -> tuple[bytes, str]:
         drawn = words.pop("drawing", "false") == "true"
-        pictures = [decoded(body, self.server.limits.pixels)] if body else []
+        levels = self.server.model.levels
+        pictures = [decoded(body, self.server.limits.pixels, levels)] if body else []
         with self.server.answering:
             (answer,) = self.server.model.answers(pictures, words)
             picture = answer._repr_png_() if drawn else None

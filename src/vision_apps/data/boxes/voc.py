@@ -32,6 +32,7 @@ class Parsed:
         root = _parse(file)
         self.file = file
         self.filename = (root.findtext("filename") or "").strip()
+        self.folder = (root.findtext("folder") or "").strip()
         self.height, self.width = (
             _number(root.findtext(f"size/{name}") or "0", f"size/{name}", file)
             for name in ("height", "width")
@@ -135,7 +136,8 @@ class VocFolder(BoxData):
         return f"there is no folder {wanted}{hint}"
 
     def _filename(self, file: Path) -> str:
-        return self._parsed(file).filename
+        parsed = self._parsed(file)
+        return f"{parsed.folder}/{parsed.filename}" if parsed.folder and parsed.filename else parsed.filename
 
     def _parsed(self, file: Path) -> Parsed:
         if file not in self._read:
@@ -281,7 +283,10 @@ def to_xml(
         one_based: pixels count from 1 and the second corner belongs to the object, as in VOC itself.
     """
     root = ET.Element("annotation")
-    ET.SubElement(root, "filename").text = os.path.basename(file)
+    folder, name = os.path.split(file)
+    if os.path.basename(folder):
+        ET.SubElement(root, "folder").text = os.path.basename(folder)
+    ET.SubElement(root, "filename").text = name
     size = ET.SubElement(root, "size")
     for key, value in (("width", width), ("height", height), ("depth", 3)):
         ET.SubElement(size, key).text = str(value)

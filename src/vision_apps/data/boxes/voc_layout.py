@@ -176,10 +176,11 @@ def tell(pairs: Sequence[tuple[Pair, str]]) -> None:
             "data: %d of %d pictures have no XML file and are taken for pictures without objects: %s",
             *(len(alone), len(pairs), some(alone, _NAMED)),
         )
+    named = [(pair, os.path.basename(said.replace("\\", "/"))) for pair, said in pairs]
     known = {os.path.basename(pair.picture) for pair, _ in pairs}
     other = [
         f"{pair.file} says {said} and is taken for {os.path.basename(pair.picture)}"
-        for pair, said in pairs
+        for pair, said in named
         if said in known and said != os.path.basename(pair.picture)
     ]
     if other:
