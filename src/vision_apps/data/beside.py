@@ -12,8 +12,8 @@ _OF_LABELS = (".json", ".jsonl", ".csv", ".txt", ".xml", ".yaml", ".yml", ".data
 
 
 def unused(known: Iterable[str], told: Collection[str]) -> Iterator[str]:
-    """A line for pictures that are in no list, and one for files that are no pictures, in the folders of those
-    that are known.
+    """A line for pictures that are in no list, and one for files that are no pictures, in the folders of
+    those that are known.
 
     Args:
         known: pictures that the data set names.

@@ -147,6 +147,7 @@ def variant_of(number: int) -> Variant:
         variant.expected, variant.words = "told", "left out 1 pictures that lie in"
     if fault == "latin":
         variant.style, variant.encoding = "accents", "latin-1"
+        variant.layout = "lists" if variant.kind == "yolo" else variant.layout  # others hold no names
         if variant.rng.random() < 0.5:
             variant.options["encoding"] = "latin-1"
         else:
@@ -312,4 +313,3 @@ def test_the_variants_cover_what_they_are_for() -> None:
         assert {variant.layout for variant in own} == set(kind.layouts)
         assert {variant.fault for variant in own} == {"none", *kind.faults}
     assert {variant.expected for variant in every} == {"read", "told", "refused"}
-    assert tuple(sorted(CLASSES)) == CLASSES

@@ -86,8 +86,8 @@ def draw(number: int, kinds: tuple[str, ...]) -> Variant:
     )
     extension = rng.choice(EXTENSIONS)
     splits = list(SPLITS[variant.splits]) or ["train"]
-    for n in range(12):
-        split = splits[0] if n < 6 else splits[n % len(splits)]
+    for n in range(10):
+        split = splits[0] if n < 5 else splits[n % len(splits)]
         name = STYLES[variant.style](n)
         own = extension if rng.random() < 0.8 else rng.choice(EXTENSIONS)
         x, y = rng.randint(1, WIDTH // 2), rng.randint(1, HEIGHT // 2)
