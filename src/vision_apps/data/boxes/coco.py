@@ -227,12 +227,12 @@ def _without_roots(
             continue
         name = entry.get("name")
         if all(other.get("supercategory") == name for other in others.values()):
-            left[number] = f"{name!r} (id {number!r}) has no annotation and stands above all others"
+            left[number] = f"{name!r} (id {number!r}), which has no annotation and stands above all others"
         elif any(own in used and other.get("name") == name for own, other in others.items()):
-            left[number] = f"{name!r} (id {number!r}) has no annotation, and another one is called so"
+            left[number] = f"{name!r} (id {number!r}), which has no annotation while another one is called so"
     if left:
         told = some(list(left.values()), 3, "; ")
-        log.warning("data: %s: no class is made of the category %s", file, told)
+        log.warning("data: %s: no class is made of %s", file, told)
     return {number: entry for number, entry in categories.items() if number not in left}
 
 
