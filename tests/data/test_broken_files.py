@@ -46,7 +46,7 @@ def test_the_check_names_the_broken_file(photos: None, capsys: pytest.CaptureFix
         "       first 7 drawn in drawn/train.png",
     ]
     drawn = sorted(path.name for path in Path("drawn").iterdir())
-    assert drawn == [".data-check", "test.png", "train.png", "val.png"]
+    assert drawn == [".data-check", ".data-check-of", "test.png", "train.png", "val.png"]
 
 
 def test_a_run_refuses_it(photos: None, capsys: pytest.CaptureFixture[str]) -> None:

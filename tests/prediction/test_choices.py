@@ -66,8 +66,8 @@ def test_an_answer_that_stands_twice_is_one() -> None:
 
 
 def test_a_file_that_cannot_be_read_or_written_is_told() -> None:
-    FILE.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match=r"choices\.jsonl: expected UTF-8 text"):
+    FILE.write_bytes(b'{"file": "\xff"}')
+    with pytest.raises(DataError, match=r"choices\.jsonl: expected UTF-8 text: .*; save it as UTF-8$"):
         read(FILE)
     with pytest.raises(DataError, match="cannot be written"):
         append(FILE / "below", Choice("x", (), None))

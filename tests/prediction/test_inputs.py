@@ -57,7 +57,7 @@ def test_a_list_and_webcams() -> None:
 @pytest.mark.parametrize(
     ("word", "what"),
     [
-        ("empty", "empty has no pictures or videos: expected a picture (.bmp, .gif, .jpeg, "),
+        ("empty", "empty has no pictures or videos: expected a picture (.avif, .bmp, .gif, .heic, "),
         ("*.jpg", "*.jpg matches no file: expected a picture"),
         ("webcam:x", "webcam:x matches no file"),
         (

@@ -85,7 +85,7 @@ class FolderData(VisionData):
             found = entries(self.root)
         except DataError:
             return ""
-        if len(found) != 1 or not found[0].is_dir():
+        if len(found) != 1 or not found[0].is_dir() or found[0].name.lower() in self.layout.lower():
             return ""
         return f"; only the folder {found[0].name}/ is there: data.root={self.root / found[0].name}"
 

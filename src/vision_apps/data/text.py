@@ -24,7 +24,7 @@ def opened(path: str | Path, encoding: str | None = None, errors: str = "strict"
     encoding that its mark, ``encoding`` or else UTF-8 says.
 
     Args:
-        encoding: of files without a mark.
+        encoding: of files without a mark; None where it can be said with ``data.encoding`` and was not.
         errors: what bytes become that are no text, as for ``open``.
     """
     known, told = encoding or "utf-8", None

@@ -24,7 +24,7 @@ def read(path: Path) -> tuple[list[Choice], list[str]]:
     file cannot be read."""
     found: dict[str, Choice] = {}
     problems = []
-    for number, line in numbered_lines(path):
+    for number, line in numbered_lines(path, "utf-8"):
         try:
             choice = _choice(line)
         except ValueError as error:

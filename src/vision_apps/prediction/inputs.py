@@ -85,7 +85,7 @@ def _listed(words: list[str]) -> Iterator[str]:
             yield word
             continue
         try:
-            yield from (line for _, line in numbered_lines(Path(word[1:])))
+            yield from (line for _, line in numbered_lines(Path(word[1:]), "utf-8"))
         except DataError as error:
             raise DataError(f"{word}: expected a text file with one input a line: {error}") from error
 
@@ -130,7 +130,7 @@ def _kind(path: Path) -> Kind:
 
 def _rows(path: Path, takes: Takes, given: Mapping[str, str]) -> list[Input]:
     """One input for each line that is not blank."""
-    with opened(path, errors="surrogateescape") as file:  # what is no text is told with its line
+    with opened(path, "utf-8", errors="surrogateescape") as file:  # what is no text is told with its line
         lines = file.read().split("\n")
     rows = [_row(path, n, line.strip(), takes, given) for n, line in enumerate(lines, 1) if line.strip()]
     if not rows:
@@ -143,7 +143,7 @@ def _row(path: Path, number: int, line: str, takes: Takes, given: Mapping[str, s
     problem, picture = "", ""
     ids: dict[str, str | int | float] = {}
     try:
-        row = json.loads(line)
+        row = json.loads(line.encode(errors="surrogateescape"))
         json.dumps(row, ensure_ascii=False).encode()  # half a character is none
     except (ValueError, RecursionError) as error:
         problem = f"no JSON ({error})"

@@ -117,7 +117,8 @@ def test_what_pycocotools_reads(tmp_path: Path) -> None:
         ({"images": [CONTENT["images"][0]] * 2}, "two entries of 'images' have the id 7"),
         (
             {"categories": [{"id": 5, "name": "cat"}, {"id": 90, "name": "cat"}]},
-            "two categories are called 'cat'",
+            "two categories are called 'cat' (5, 90), and objects are of both; give their objects one "
+            "category_id, or the categories different names",
         ),
         (
             {"categories": [{"id": 5, "name": "cat"}, {"id": "90", "name": "dog"}]},

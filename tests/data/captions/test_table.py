@@ -211,9 +211,11 @@ def test_other_signs_between_columns(tmp_path: Path, between: str) -> None:
 
 def test_text_in_another_encoding_says_what_to_do(tmp_path: Path) -> None:
     made(tmp_path, "")
-    (tmp_path / "captions.csv").write_bytes(lines().encode("utf-16"))
-    with pytest.raises(DataError, match="save it as UTF-8"):
+    text = lines().replace("cat", "Bär")
+    (tmp_path / "captions.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError, match=r"captions\.csv.*save it as UTF-8, .*data\.encoding=latin-1"):
         opened(tmp_path)
+    assert "bär" in opened(tmp_path, encoding="latin-1").vocabulary
 
 
 @pytest.mark.parametrize("lost", ["8.png,\n", ""])

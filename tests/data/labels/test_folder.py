@@ -201,7 +201,8 @@ def test_training_is_a_name_of_train(tmp_path: Path) -> None:
 
 EXPECTED = (
     "  Expected root/<class>/*.jpg, root/{train,val,test}/<class>/*.jpg, or the same without class folders\n"
-    "  with files ending in .jpg .jpeg .png .webp .bmp .gif .tif .tiff .ppm .pgm.\n"
+    "  with files ending in .jpg .jpeg .jfif .jpe .png .webp .bmp .gif .tif .tiff .ppm .pgm .avif .heic "
+    ".heif.\n"
     "  Say where the pictures are: data.root=/path/to/images"
 )
 

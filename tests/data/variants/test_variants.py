@@ -73,7 +73,7 @@ FORMATS = {
         {
             "lost picture": ("refused", r"not there|have no XML file|is listed and has neither"),
             "lost label": ("told", r"1 of \d+ pictures have no XML file"),
-            "stray label": MISSING,
+            "stray label": ("refused", "gone.jpg.* not there"),
         },
     ),
     "coco": Format(
@@ -139,6 +139,8 @@ def variant_of(number: int) -> Variant:
         variant.expected, variant.words = kind.words[fault]
     if (variant.kind, variant.layout, fault) == ("masks", "lists", "lost picture"):
         variant.expected, variant.words = MISSING
+    if (variant.kind, variant.layout, fault) == ("voc", "lists", "stray label"):
+        variant.expected, variant.words = "told", r"1 XML files .*stray\.xml"
     if fault == "stray file":
         variant.expected, variant.words = "told", r"left out 1 file that are no pictures \(\.psd 1\)"
     if fault == "wrapped":
@@ -196,7 +198,7 @@ def write(root: Path, variant: Variant) -> Path:
             if path.stem in (first.name, first.file, "0_labels") and path != picture
         )
         (label.parent / f"stray{label.suffix}").write_bytes(
-            label.read_bytes().replace(first.file.encode(), b"gone.jpg")
+            re.sub(b"<filename>.*</filename>", b"<filename>gone.jpg</filename>", label.read_bytes())
         )
     if variant.fault == "stray file":
         (picture.parent / "drawing.psd").write_bytes(b"8BPS")

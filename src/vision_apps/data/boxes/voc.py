@@ -121,7 +121,9 @@ class VocFolder(BoxData):
         if listed:
             pairs = Pairs(found["train"], self._filename)
             self.tell_others(pairs.others)
-            return self._annotated({split: self._listed(pairs, file) for split, file in listed.items()})
+            splits = {split: self._listed(pairs, file) for split, file in listed.items()}
+            pairs.tell_unlisted(pair for own in splits.values() for pair in own)
+            return self._annotated(splits)
         of_split = {split: Pairs(place, self._filename) for split, place in found.items()}
         self.tell_others([path for pairs in of_split.values() for path in pairs.others])
         return self._annotated({split: pairs.every for split, pairs in of_split.items()})

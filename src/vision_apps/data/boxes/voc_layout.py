@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -125,6 +125,14 @@ class Pairs:
                 (picture,) = pictures
                 return self._of_picture(picture)
         return None
+
+    def tell_unlisted(self, listed: Iterable[Pair]) -> None:
+        """Count the XML files of pictures that no list names."""
+        used = {pair.file for pair in listed}
+        if left := [str(path) for path in self._files.values() if path not in used]:
+            log.warning(
+                "data: %d XML files are of no listed picture, not read: %s", len(left), some(left, _NAMED)
+            )
 
     def _of_picture(self, name: str) -> Pair:
         path = os.path.join(self.place.pictures, name)

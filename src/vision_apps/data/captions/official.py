@@ -200,7 +200,7 @@ class FlickrTokens(CaptionData):
         if file is None:
             raise self.problem(f"there is no {' or '.join(names)}")
         captions: dict[str, list[str]] = {}
-        for number, line in numbered_lines(file):
+        for number, line in numbered_lines(file, "utf-8"):
             name, tabulator, text = line.partition("\t")
             if not tabulator or "#" not in name:
                 raise DataError(f"{file}, line {number}: expected 'name.jpg#0', a tabulator and a caption")
@@ -224,7 +224,7 @@ class FlickrTokens(CaptionData):
             return {"train": list(captions)}
         found: dict[Split, list[str]] = {}
         for split, path in lists.items():
-            for number, name in numbered_lines(path):
+            for number, name in numbered_lines(path, "utf-8"):
                 if name not in captions:
                     raise DataError(f"{path}, line {number}: {name} has no caption in {file}")
                 found.setdefault(split, []).append(name)

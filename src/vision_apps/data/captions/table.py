@@ -11,6 +11,7 @@ from vision_apps.core.errors import DataError
 from vision_apps.data.captions.data import CaptionData, Captioned
 from vision_apps.data.captions.fakes import fake_pictures
 from vision_apps.data.named_splits import SPLIT_NAMES, split_files
+from vision_apps.data.on_disk import is_hidden
 from vision_apps.data.rows import (
     PICTURE,
     SPLIT,
@@ -80,7 +81,8 @@ class CaptionTableFiles(CaptionData):
     def _all_but_told(self, chosen: dict[Split | None, Path]) -> dict[Split | None, Path]:
         """What is chosen; other files that are called as captions are have been told to stay unread."""
         called = {*_LISTS, *(name for names in SPLIT_NAMES.values() for name in names)}
-        alike = (path for name, path in files_below(self.root, _SUFFIXES).items() if name in called)
+        there = (path for path in sorted(self.root.iterdir()) if not is_hidden(path.name))
+        alike = (path for path in there if path.stem.lower() in called)
         read = ", ".join(path.name for path in chosen.values())
         for path in alike:
             if path.suffix.lower() in _SUFFIXES and path not in chosen.values():

@@ -72,7 +72,7 @@ class ImageNet(ImageFolder):
         if not path.is_file():
             return {}
         names = {}
-        for number, line in numbered_lines(path):
+        for number, line in numbered_lines(path, "utf-8"):
             wnid, _, synonyms = line.partition(" ")
             if not _WNID.fullmatch(wnid) or not synonyms:
                 raise DataError(

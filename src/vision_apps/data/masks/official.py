@@ -59,7 +59,7 @@ class OfficialSplits(MaskData):
         if not path.is_file():
             raise self.problem(f"there is no {path.absolute()}")
         pairs = []
-        for number, line in numbered_lines(path):
+        for number, line in numbered_lines(path, "utf-8"):
             words = line.split()
             if len(words) != len(self.line.split()):
                 raise DataError(
