@@ -23,16 +23,16 @@ class Named:
         known = [name.replace(os.sep, "/") for name in names]
         owns: tuple[Respelled, ...] = (_stem, _whole) if extensions else (_whole,)
         shorts: tuple[Respelled, ...] = (_whole, os.path.basename)
-        for spelled, short, own in product((alike, _loose), shorts, owns):
+        for short, spelled, own in product(shorts, (alike, _loose), owns):
             called: dict[str, list[str]] = {}
             for name in known:
                 called.setdefault(spelled(short(own(name))), []).append(name)
             self._levels.append((spelled, short, called))
 
     def find(self, name: str) -> list[str]:
-        """The files that are called so: with the same path and no extension, or with it; only then those with
-        the same name in another folder; only then in other capitals. None or several where the name leaves it
-        open."""
+        """The files that are called so: with the same path and no extension, or with it; only then in other
+        capitals; only then those with the same name in another folder. None or several where the name leaves
+        it open."""
         name = name.replace("\\", "/").removeprefix("./")
         for spelled, short, names in self._levels:
             if found := names.get(spelled(short(name))):
