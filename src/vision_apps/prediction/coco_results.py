@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from vision_apps.core.errors import DataError, some
 from vision_apps.core.spelling import alike
-from vision_apps.data.boxes.coco import parsed
 from vision_apps.data.pairing import Named
 
 ANNOTATIONS, RESULTS = "annotations.json", "results.json"  # what is found under ids of its own, and of a file
@@ -25,10 +24,13 @@ class Listed(NamedTuple):
 
 def listed(file: Path) -> Listed:
     """`DataError` where it is no annotation file with pictures and categories."""
-    content = parsed(file)
+    try:
+        content = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{file}: cannot be read as JSON: {error}") from error
 
     def ids(key: str, name: str) -> dict[str, object]:
-        entries = content.get(key)
+        entries = content.get(key) if isinstance(content, dict) else None
         known = entries if isinstance(entries, list) else []
         found = {
             alike(str(entry[name]).replace("\\", "/")): entry["id"]
