@@ -13,6 +13,7 @@ from vision_apps.compare.comparison import BEST, Comparison
 from vision_apps.compare.importances import importances
 from vision_apps.compare.reading import Run, fingerprint
 from vision_apps.compare.settings import differing_in_full, in_short
+from vision_apps.core import pages
 
 MARK = '<meta name="generator" content="vision-apps compare">'  # a page that may be written over has it
 _HERE = Path(__file__).parent
@@ -46,7 +47,7 @@ def page(comparison: Comparison) -> str:
     return Template((_HERE / "page.html").read_text(encoding="utf-8")).substitute(
         mark=MARK,
         title=escape(f"{comparison.task}: {len(comparison.runs)} runs compared"),
-        style=(_HERE / "page.css").read_text(encoding="utf-8"),
+        style=pages.style(_HERE / "page.css"),
         script=(_HERE / "page.js").read_text(encoding="utf-8"),
         summary=escape(tables.summary_line(comparison)),
         contents=" ".join(f'<a href="#{part.name}">{part.title}</a>' for part in there),

@@ -113,6 +113,10 @@ class Pairs:
         self._require_unlike(alone, used.intersection(self._pictures))
         return [*found, *(Pair(path, None) for path in alone)]
 
+    @cached_property
+    def _by_picture(self) -> dict[str, Pair]:
+        return {pair.picture: pair for pair in self.every}
+
     def of(self, line: str) -> Pair | None:
         """The pair that a line of a list names: by its XML file or its picture, with or without an extension;
         None where there is no such file."""
@@ -139,10 +143,8 @@ class Pairs:
         for own in (os.path.splitext(name)[0], name):
             if len(files := self._written.find(own)) == 1:
                 return Pair(path, self._files[files[0]])
-        by_name = {
-            pair.picture: pair for pair in self.every
-        }  # an XML of another name may say that it is its own
-        return by_name.get(path, Pair(path, None))
+        # an XML of another name may say that it is its own
+        return self._by_picture.get(path, Pair(path, None))
 
     def _picture_of(self, name: str, file: Path) -> str:
         stem = os.path.splitext(name)[0]

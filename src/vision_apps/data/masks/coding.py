@@ -105,10 +105,11 @@ class MaskCoding:
         """
         if palette is None or values.ndim == 3:
             return ""
-        for index in np.unique(values).tolist():
-            color = tuple(palette[index]) if index < len(palette) else ()
-            by_color, by_index = self._shown.get(color), self.values.get(index)
-            if by_color is not None and by_index not in (None, IGNORE_INDEX, by_color):
+        for index, color in enumerate(palette):
+            red, green, blue = color
+            by_color, by_index = self._shown.get((red, green, blue)), self.values.get(index)
+            wrong = by_color is not None and by_index not in (None, IGNORE_INDEX, by_color)
+            if wrong and (values == index).any():  # a palette may have more colours than the mask
                 return (
                     f"its index {index} is class {by_index}, and its palette shows it as {list(color)}, the "
                     f"colour of class {by_color}; say which to believe: data.palettes=color, or "
