@@ -140,7 +140,7 @@ def test_a_person_drops_a_picture(tmp_path: Path) -> None:
         browser.get(server.address)
         wait = WebDriverWait(browser, PATIENCE)
         question = wait.until(lambda page: page.find_element(By.NAME, "question"))
-        assert browser.find_element(By.ID, "takes").text.startswith("takes pictures and videos")
+        assert browser.find_element(By.ID, "takes").text.startswith("takes a picture")
         question.send_keys("how bright?")
         browser.find_element(By.ID, "file").send_keys(str(Path("white.png").absolute()))
         browser.find_element(By.ID, "ask").click()

@@ -40,7 +40,7 @@ def serve(
     serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1})
     serving.start()
     try:
-        print(f"serve     {server.address}\ntakes     {server.model.takes}\nend it with Ctrl-C", flush=True)
+        print(f"serve     {server.address}\ntakes     {server.takes}\nend it with Ctrl-C", flush=True)
         if host is not None:
             print(f"note      everybody who reaches {host} may ask; nothing is encrypted", flush=True)
         if browse:
@@ -64,6 +64,12 @@ class Server(LocalServer):
         self.answering = threading.Lock()
         self.waiting = threading.BoundedSemaphore(limits.waiting)
         self.connections = threading.BoundedSemaphore(limits.connections)
+
+    @property
+    def takes(self) -> str:
+        """In words: of what `Model` takes only what fits a request."""
+        picture = "a picture" if self.model.pictures else "no picture"
+        return f"{picture}, with {', '.join(self.model.words)}" if self.model.words else picture
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """In a thread of its own, of which there are not too many."""
@@ -92,7 +98,7 @@ class _Handler(LocalHandler):
         if self.path != "/about":
             return super().content()
         model, limits = self.server.model, self.server.limits
-        about = {"run": model.run, "takes": model.takes, "words": dict(model.words)}
+        about = {"run": model.run, "takes": self.server.takes, "words": dict(model.words)}
         more = {"pictures": model.pictures, "megabytes": limits.megabytes}
         return json.dumps(about | more).encode(), JSON
 
