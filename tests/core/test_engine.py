@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -16,11 +16,11 @@ import yaml
 from torch import Tensor
 from toy import ToyData, ToyModule
 
-from vision_apps.core import assembly, engine, picture_log
+from vision_apps.core import assembly, engine, presentation
 from vision_apps.core.command import command
 from vision_apps.core.data import TensorSamples
 from vision_apps.core.errors import ConfigError, RunError
-from vision_apps.core.pictures import sheet
+from vision_apps.core.pictures import Color, sheet
 
 pytestmark = pytest.mark.usefixtures("toy")
 
@@ -151,11 +151,11 @@ def test_pictures_of_several_sizes_are_drawn_as_they_are_measured(monkeypatch: p
     """One by one, where no more have one size."""
     drawn: list[tuple[list[Tensor], tuple[str, ...]]] = []
 
-    def kept(rows: list[Tensor], titles: tuple[str, ...] = ()) -> Tensor:
+    def kept(rows: list[Tensor], titles: tuple[str, ...], legend: Mapping[str, Color]) -> Tensor:
         drawn.append((rows, titles))
-        return sheet(rows, titles)
+        return sheet(rows, titles, legend=legend)
 
-    monkeypatch.setattr(picture_log, "sheet", kept)
+    monkeypatch.setattr(presentation, "sheet", kept)
     monkeypatch.setattr(ToyData, "load", uneven(ToyData.load))
     toy_run.train(Path("run"), trainer__max_epochs=1, data__batch_size=1, data__limit_train=3)
     ((rows, titles),) = drawn

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from vision_apps.core.command import command
 from vision_apps.core.errors import CheckpointError, RunError
 from vision_apps.core.run_folder import RunFolder
 
@@ -68,7 +69,7 @@ def test_a_given_folder_is_never_overwritten() -> None:
         RunFolder.create("runs", "toy", "here/mine")
     assert str(caught.value) == (
         "run.dir: here/mine exists already and a run never overwrites another; choose another folder, "
-        "or continue it: python train.py resume=here/mine"
+        f"or continue it: {command('train', 'resume=here/mine')}"
     )
     assert Path("here/mine/config.yaml").read_text() == "kept: true\n"
 
@@ -117,7 +118,8 @@ def test_neither(place: str, what: str) -> None:
     with pytest.raises(CheckpointError) as caught:
         RunFolder.find(place)
     assert str(caught.value) == (
-        f"{place} {what}: expected a run folder (runs/<task>/<number>-<words>) or a checkpoint (.ckpt) in one"
+        f"{place} {what}: expected a run folder (runs/<task>/<number>-<words>), a checkpoint (.ckpt) in one, "
+        "last, or best:METRIC"
     )
 
 

@@ -150,7 +150,7 @@ class RoomsWorld(World[RoomsState]):
             x, y, direction = reference[row, step].unbind(1)
             marked = torch.zeros(len(row), 4, self.height, self.width, dtype=torch.bool, device=maps.device)
             marked[torch.arange(len(row), device=maps.device), direction, y, x] = True
-            found[row, :, step] = self._at(rooms.steps_to(maps[row], marked), path[row])
+            found[row, :, step] = self._at(rooms.steps_to(maps[row], marked), path[row]).to(found)
         return found
 
 
