@@ -19,6 +19,7 @@ from pycocotools.cocoeval import COCOeval
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.metrics import average_precision_score, f1_score
 
+import voc_schema
 from unequal import (
     NAMES,
     QUESTION,
@@ -47,22 +48,20 @@ def rows_of(out: Path) -> dict[str, dict[str, Any]]:
 
 
 def coco(out: Path, root: Path, files: dict[Path, Made]) -> dict[str, float]:
-    """By pycocotools, of ``annotations.json``."""
-    answer = json.loads((out / "annotations.json").read_text())
+    """By pycocotools, of the results beside the person's own annotation file; VOC's files say the same."""
+    results = json.loads((out / "results.json").read_text())
     truth = json.loads((root / "annotations" / "test.json").read_text())
-    image_of = {image["file_name"]: image["id"] for image in truth["images"]}
     class_of = {category["name"]: category["id"] for category in truth["categories"]}
-    images = {image["id"]: image_of[Path(image["file_name"]).name] for image in answer["images"]}
-    classes = {category["id"]: class_of[category["name"]] for category in answer["categories"]}
-    for image in answer["images"]:  # what is found lies in its picture
-        of_image = [found["bbox"] for found in answer["annotations"] if found["image_id"] == image["id"]]
-        for x, y, width, height in of_image:
+    for image in truth["images"]:
+        found = [entry for entry in results if entry["image_id"] == image["id"]]
+        for x, y, width, height in (entry["bbox"] for entry in found):  # what is found lies in its picture
             assert x >= 0 and y >= 0 and width > 0 and height > 0
             assert x + width <= image["width"] + 1e-3 and y + height <= image["height"] + 1e-3
-    results = [
-        found | {"image_id": images[found["image_id"]], "category_id": classes[found["category_id"]]}
-        for found in answer["annotations"]
-    ]
+        voc = voc_schema.read(out / "Annotations" / f"{Path(image['file_name']).stem}.xml")
+        assert (voc["filename"], voc["size"]["width"]) == (Path(image["file_name"]).name, image["width"])
+        assert [class_of[thing["name"]] for thing in voc["object"]] == [one["category_id"] for one in found]
+        for thing, (x, y, width, height) in zip(voc["object"], (one["bbox"] for one in found), strict=True):
+            assert list(thing["bndbox"].values()) == pytest.approx([x, y, x + width, y + height], abs=0.006)
     with contextlib.redirect_stdout(io.StringIO()):
         truths = COCO(str(root / "annotations" / "test.json"))
         evaluator = COCOeval(truths, truths.loadRes(results), "bbox")
@@ -306,7 +305,7 @@ CASES = {
         with_boxes,
         coco,
         ("model=yolo", "model.backbone.width=16", "model.width=16"),
-        ("module.score_threshold=0",),
+        ("module.score_threshold=0", "--coco", "{root}/annotations/test.json"),
     ),
     "localization": Case("coco_json", with_boxes, localized),
     "segmentation": Case(
@@ -353,7 +352,8 @@ def test_what_is_measured_is_what_is_answered(application: str, tmp_path: Path) 
     for number, settings in enumerate(case.settings):
         out = tmp_path / f"out{number}"
         measured = evaluate.test(str(run), list(settings))
-        asked = ["predict", str(run), *map(str, files), "--out", str(out), *case.asked, *settings]
+        given = [word.format(root=tmp_path / "data") for word in case.asked]
+        asked = ["predict", str(run), *map(str, files), "--out", str(out), *given, *settings]
         assert main(asked) == 0
         read = case.read(out, tmp_path / "data", files)
         told = {name: measured[f"test/{name}"] for name in read}

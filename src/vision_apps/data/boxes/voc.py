@@ -277,7 +277,8 @@ def to_xml(
     *,
     one_based: bool = False,
 ) -> bytes:
-    """The objects of one picture as a VOC annotation file, to hundredths of a pixel.
+    """The objects of one picture as a VOC annotation file, to hundredths of a pixel. Elements that readers
+    ask for, and of which nothing is known, have the values that say so: not segmented, no pose specified.
 
     Args:
         objects: each with ``class`` (a name), ``box`` (x1, y1, x2, y2 in pixels) and, where there are,
@@ -292,9 +293,12 @@ def to_xml(
     size = ET.SubElement(root, "size")
     for key, value in (("width", width), ("height", height), ("depth", 3)):
         ET.SubElement(size, key).text = str(value)
+    ET.SubElement(root, "segmented").text = "0"
     for found in objects:
         node = ET.SubElement(root, "object")
         ET.SubElement(node, "name").text = found["class"]
+        ET.SubElement(node, "pose").text = "Unspecified"
+        ET.SubElement(node, "truncated").text = "0"
         ET.SubElement(node, "difficult").text = str(int(found.get("ignored", False)))
         if "score" in found:
             ET.SubElement(node, "score").text = str(found["score"])
