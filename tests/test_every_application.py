@@ -113,7 +113,7 @@ def test_an_epoch_is_measured_as_if_it_were_the_first(application: str) -> None:
     _, _, module, batch = assemble(f"task={application}")
     module.eval()
     example = module.example()
-    fresh, used = (Stage(module.build_metrics, module.device) for _ in range(2))
+    fresh, used = (Stage(module.build_metrics, module.device, module.build_test_metrics()) for _ in range(2))
 
     def measured(stage: Any, *batches: Any) -> Any:
         with torch.inference_mode():

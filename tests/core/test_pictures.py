@@ -1,5 +1,6 @@
 """Picture sheets: what is where, and where they go."""
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,13 @@ import torch
 import toy_run
 from PIL import Image, ImageFont
 from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.classification import MulticlassAccuracy
 from toy import ToyData, ToyModule, ToyPresentation
 
 from vision_apps.core import engine, pictures
+from vision_apps.core.presentation import Row, class_rows
+from vision_apps.trained import evaluate
 
 
 def flat(value: int, height: int = 8, width: int = 8) -> Tensor:
@@ -89,6 +94,39 @@ def test_files_of_every_epoch_and_of_the_test(monkeypatch: pytest.MonkeyPatch) -
     row = opened("val-sheet-epoch-0000")[:, -116:-4, 4:-4]  # the last of 8 samples, enlarged 14 times
     assert torch.equal(row[:, ::14, ::14], ToyData().load("val", ("images",)).fields["images"][7])
     assert opened("test-confusion-best").shape == (3, 20, 30)
+
+
+@pytest.mark.usefixtures("toy")
+def test_tables_of_the_test_s_own_metrics(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def tables(self: ToyPresentation, measured: dict[str, Any]) -> dict[str, list[Row]]:
+        rows = (
+            class_rows(["dark, at night", "bright"], right=measured["right"]) if "right" in measured else []
+        )
+        return {"classes": rows} if rows else {}
+
+    def more(self: ToyModule) -> dict[str, Metric]:
+        return {"right": MulticlassAccuracy(2, average="none")}
+
+    monkeypatch.setattr(ToyPresentation, "tables", tables)
+    monkeypatch.setattr(ToyModule, "build_test_metrics", more)
+    toy_run.train(Path("run"), test=True)
+    with open("run/test-classes.csv", newline="") as file:
+        dark, bright = csv.DictReader(file)
+    assert (dark["class"], bright["class"]) == ("dark, at night", "bright")
+    assert all(0 <= float(row["right"]) <= 1 for row in (dark, bright))
+    assert "classes   run/test-classes.csv" in capsys.readouterr().out
+    evaluate.test("run", [])
+    assert "test-classes.csv, test.json and images/ in run" in capsys.readouterr().out
+
+
+def test_rows_of_classes_have_nothing_where_nothing_is_known() -> None:
+    columns = {"count": torch.tensor([3, 0]), "share": torch.tensor([0.12345678, torch.nan])}
+    assert class_rows(["a", "b"], **columns) == [
+        {"class": "a", "count": 3, "share": 0.123457},
+        {"class": "b", "count": 0, "share": None},
+    ]
 
 
 @pytest.mark.usefixtures("toy")

@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torchmetrics import Metric
 
 from vision_apps.core import losses, rates
 from vision_apps.core.choosing import Chooser
@@ -113,8 +114,13 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
 
     def build_metrics(self) -> Metrics:
         """New metrics for one stage. What they compute is logged under its name where it is a scalar; all of
-        it is given to ``presentation.figures``."""
+        it is given to ``presentation.figures`` and ``presentation.tables``."""
         raise NotImplementedError
+
+    def build_test_metrics(self) -> Mapping[str, Metric]:
+        """More of the network's metrics in a test, by names of their own, updated by ``score`` with the
+        others: what is too dear for each validation, or for a baseline."""
+        return {}
 
     def score(self, metrics: Any, answer: AnswerT, batch: BatchT) -> None:
         """Update ``metrics`` (as made by ``build_metrics``) with one batch."""
@@ -249,7 +255,8 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
     def stage(self, name: str) -> Stage[BatchT, AnswerT]:
         """What was measured in ``val`` or ``test``."""
         if name not in self._stages:
-            self._stages[name] = Stage(self.build_metrics, self.device)
+            more = self.build_test_metrics() if name == "test" else {}
+            self._stages[name] = Stage(self.build_metrics, self.device, more)
         return self._stages[name]
 
     def validation_step(self, batch: BatchT, batch_idx: int) -> None:
@@ -292,6 +299,7 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
         if drawn:
             figures = {**figures, "worst": joined(drawn).sheet}
         stage.figures = {f"{name}/{key}": figure for key, figure in figures.items()}
+        stage.tables = self.presentation.tables(measured)
         stage.restart()
         # torchmetrics has reduced over the ranks; Lightning warns unless it may do so again
         values = {f"{name}/{key}": value for key, value in scalars.items()}

@@ -1,5 +1,6 @@
 """What a run draws of itself, in its folder and for its loggers."""
 
+import csv
 import json
 from itertools import islice
 from pathlib import Path
@@ -41,13 +42,30 @@ def log_table(trainer: pl.Trainer, name: str, pictures: list[Tensor], descriptio
             logger.log_table(name, ["sample", "picture", *columns], rows, step=trainer.global_step)
 
 
+def log_rows(trainer: pl.Trainer, name: str, rows: list[Row]) -> None:
+    """Give W&B a table of numbers and texts, whose rows have the same keys."""
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger) and rows:
+            values = [list(row.values()) for row in rows]
+            logger.log_table(name, list(rows[0]), values, step=trainer.global_step)
+
+
+def _write(path: Path, rows: list[Row]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, list(rows[0]) if rows else [])
+        table.writeheader()
+        table.writerows(rows)
+
+
 def _cell(value: object) -> str | int | float | None:
     """A number, text or nothing as it is, anything else as JSON."""
     return value if isinstance(value, str | int | float | None) else json.dumps(value)
 
 
 class Pictures(pl.Callback):
-    """Draws the first validation samples after each validation and the first test samples after the test.
+    """Draws the first validation samples after each validation and the first test samples after the test,
+    whose tables (``test-<name>.csv``) it writes, too.
 
     Args:
         every_n_epochs: draw after every n-th epoch (and always after the last).
@@ -68,6 +86,10 @@ class Pictures(pl.Callback):
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._draw(trainer, pl_module, "test", "best")
+        if trainer.is_global_zero and isinstance(pl_module, VisionModule):
+            for name, rows in pl_module.stage("test").tables.items():
+                _write(self.folder.parent / f"test-{name}.csv", rows)
+                log_rows(trainer, f"test/{name}", rows)
 
     def _draw(self, trainer: pl.Trainer, module: pl.LightningModule, split: Split, label: str) -> None:
         if not trainer.is_global_zero or not self.samples or not isinstance(module, VisionModule):

@@ -19,6 +19,17 @@ def exact(values: Tensor) -> list[Any]:
     return decimals
 
 
+def class_rows(class_names: Sequence[str], **columns: Tensor) -> list[Row]:
+    """A row for each class of what ``columns`` say of it, [K] each: floats to six decimals, None for NaN."""
+    values = {"class": list(class_names), **{name: _cells(column) for name, column in columns.items()}}
+    return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+
+
+def _cells(column: Tensor) -> list[Any]:
+    told = [value if isinstance(value, int) else round(value, 6) for value in column.tolist()]
+    return [value if value == value else None for value in told]
+
+
 class Drawn(NamedTuple):
     """Samples drawn below each other."""
 
@@ -80,4 +91,9 @@ class Presentation(Generic[BatchT, InputsT, AnswerT]):
     def figures(self, measured: Mapping[str, Any]) -> dict[str, Tensor]:
         """Pictures of a whole evaluation by name, uint8 [3, h, w], of what the metrics computed, by name;
         scalars are logged anyway."""
+        return {}
+
+    def tables(self, measured: Mapping[str, Any]) -> dict[str, list[Row]]:
+        """Tables of a whole evaluation by name, such as ``classes`` with a row for each; a test's are written
+        as CSV. Rows have the same keys, and None where the data do not define a figure."""
         return {}

@@ -96,6 +96,8 @@ def footer(
     pictures = sorted(folder.images.glob("test-sheet*.png")) or sorted(folder.images.glob("val-sheet*.png"))
     if pictures:
         print(f"pictures  {pictures[-1]}")
+    for written in sorted(folder.path.glob("test-*.csv")):
+        print(f"{written.stem.removeprefix('test-'):<9} {written}")
     for profile in sorted(folder.path.glob("*-profile*")):
         print(f"profile   {profile}")
     print(f"run       {folder.path}")

@@ -1,6 +1,7 @@
 """What one evaluation measures, from its first batch to its last."""
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Generic
 
 import torch
@@ -9,6 +10,7 @@ from torchmetrics import Metric, MetricCollection
 
 from vision_apps.core.fields import AnswerT, BatchT
 from vision_apps.core.losses import Sums
+from vision_apps.core.presentation import Row
 from vision_apps.core.worst import Worst
 
 Metrics = MetricCollection | Mapping[str, Metric]
@@ -19,20 +21,32 @@ class Stage(Generic[BatchT, AnswerT]):
 
     Args:
         build: new metrics, for the network and for each baseline.
+        more: metrics of the network alone.
     """
 
-    def __init__(self, build: Callable[[], Metrics], device: torch.device) -> None:
+    def __init__(
+        self,
+        build: Callable[[], Metrics],
+        device: torch.device,
+        more: Mapping[str, Metric] = MappingProxyType({}),
+    ) -> None:
         self.build = build
+        self.more = more
         self.device = device
         self.losses = Sums()
         self.worst: Worst[BatchT, AnswerT] = Worst()
         self.figures: dict[str, Tensor] = {}  # of the evaluation that has ended last, uint8 [3, h, w] by name
+        self.tables: dict[str, list[Row]] = {}  # of the same
         self._metrics: dict[str, Metrics] = {}
 
     def metrics(self, of: str = "") -> Metrics:
         """Of the network, or of the baseline of that name; made at first use."""
         if of not in self._metrics:
             built = self.build()
+            if not of and isinstance(built, MetricCollection):
+                built.add_metrics(dict(self.more))
+            elif not of:
+                built = {**dict(built.items()), **self.more}
             for metric in built.values():
                 metric.to(self.device)
             self._metrics[of] = built

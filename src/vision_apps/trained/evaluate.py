@@ -140,7 +140,8 @@ def test(place: str, changes: list[str]) -> dict[str, float]:
     report.table(values)
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.write_json("test.json", {"checkpoint": trained.path.name, "changes": changes, **values})
-    print(f"test.json and images/ in {folder.path}")
+    tables = [f"{path.name}, " for path in sorted(folder.path.glob("test-*.csv"))]
+    print(f"{''.join(tables)}test.json and images/ in {folder.path}")
     return values
 
 

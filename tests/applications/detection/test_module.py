@@ -301,6 +301,11 @@ def test_scalars_come_from_one_metric_and_the_worst_is_known() -> None:
     assert made.quality(answer, given).tolist() == pytest.approx([0, 1])
     figures = made.presentation.figures(metrics.compute())
     assert set(figures) == {"precision_recall", "classes", "confusion"}
+    table = made.presentation.tables(metrics.compute())["classes"]
+    assert [row["class"] for row in table] == made.class_names
+    assert [row["objects"] for row in table] == [0, 1, 1]  # one is ignored
+    assert [row["ap50"] for row in table if row["objects"]].count(None) == 0
+    assert all(row["ap"] is None for row in table if not row["objects"])
 
 
 # ---- what is shown -----------------------------------------------------------------------------------------

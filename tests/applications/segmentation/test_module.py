@@ -295,6 +295,13 @@ def test_scores_figures_and_quality() -> None:
     values = metrics.compute()
     assert values["miou"] == values["iou_disc"] == 1
     assert set(module.presentation.figures(metrics.compute())) == {"ious", "confusion"}
+    ground, disc, *_ = module.presentation.tables(metrics.compute())["classes"]
+    assert disc == {
+        "class": "disc",
+        "pixels": int((batch.masks == 1).sum()),
+        **dict.fromkeys(("precision", "recall", "dice", "iou"), 1),
+    }
+    assert ground["pixels"] == int((batch.masks == 0).sum())
     assert module.quality(SegmentationAnswer(right), batch).tolist() == [1, 1, 1]
 
 

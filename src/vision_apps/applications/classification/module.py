@@ -15,6 +15,7 @@ from torchmetrics.classification import (
     MulticlassF1Score,
 )
 
+from vision_apps.applications.classification.per_class import OneClass
 from vision_apps.applications.classification.presentation import ClassPresentation
 from vision_apps.applications.classification.squares import SquareInput
 from vision_apps.applications.classification.types import ClassAnswer, LabelBatch, hard
@@ -141,6 +142,10 @@ class Classification(SquareInput, VisionModule[LabelBatch, ImageInputs, Logits, 
         # no compute groups: they join metrics whose states agree after the first batch, such as accuracy and
         # top5 when that batch is all right or all wrong
         return MetricCollection(metrics, compute_groups=False)
+
+    def build_test_metrics(self) -> dict[str, Metric]:
+        few = self.num_classes <= LARGEST_CONFUSION  # what is gathered takes 4 bytes a class and picture
+        return {"per_class": OneClass(self.num_classes)} if few else {}
 
     def score(self, metrics: MetricCollection, answer: ClassAnswer, batch: LabelBatch) -> None:
         metrics.update(answer.probabilities, hard(batch.labels))

@@ -7,10 +7,11 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 
 from vision_apps.applications.classification.agreement import LabelAgreement
 from vision_apps.applications.classification.multi_label_presentation import MultiLabelPresentation
+from vision_apps.applications.classification.per_class import PerClass
 from vision_apps.applications.classification.squares import SquareInput
 from vision_apps.applications.classification.thresholds import UNKNOWN
 from vision_apps.applications.classification.types import MultiLabelAnswer, MultiLabelBatch
@@ -101,6 +102,9 @@ class MultiLabel(SquareInput, VisionModule[MultiLabelBatch, ImageInputs, Logits,
 
     def build_metrics(self) -> MetricCollection:
         return MetricCollection({"agreement": LabelAgreement(self.class_names)})
+
+    def build_test_metrics(self) -> dict[str, Metric]:
+        return {"per_class": PerClass(self.num_classes)}
 
     def score(self, metrics: MetricCollection, answer: MultiLabelAnswer, batch: MultiLabelBatch) -> None:
         metrics.update(*answer, batch.multi_hot)

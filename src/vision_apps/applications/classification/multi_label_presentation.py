@@ -1,10 +1,12 @@
 """How sets of labels are shown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from vision_apps.applications.classification import curves, per_class
 from vision_apps.applications.classification.pictures import (
     BACKGROUND,
     FAINT,
@@ -40,6 +42,12 @@ class MultiLabelPresentation(Presentation[MultiLabelBatch, ImageInputs, MultiLab
     ) -> list[Tensor]:
         rows = zip(images.cpu(), answer.probabilities.cpu(), answer.present.cpu(), truths, strict=True)
         return [sample(*row, self.class_names) for row in rows]
+
+    def figures(self, measured: Mapping[str, Any]) -> dict[str, Tensor]:
+        return curves.of(measured, self.class_names)
+
+    def tables(self, measured: Mapping[str, Any]) -> dict[str, list[Row]]:
+        return per_class.tables(measured, self.class_names)
 
     def describe(self, inputs: ImageInputs, answer: MultiLabelAnswer) -> list[Row]:
         """The labels, most likely first, and the probability of each class."""

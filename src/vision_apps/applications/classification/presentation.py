@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from vision_apps.applications.classification import pictures
+from vision_apps.applications.classification import curves, per_class, pictures
 from vision_apps.applications.classification.types import ClassAnswer, LabelBatch, hard
 from vision_apps.core import figures
 from vision_apps.core.fields import ImageInputs
@@ -30,12 +30,16 @@ class ClassPresentation(Presentation[LabelBatch, ImageInputs, ClassAnswer]):
         return [pictures.sample(image, row, self.class_names, truth) for image, row, truth in rows]
 
     def figures(self, measured: Mapping[str, Any]) -> dict[str, Tensor]:
-        if "confusion" not in measured:
-            return {}
-        counts = measured["confusion"].cpu()
-        recall = (counts.diagonal() / counts.sum(1))[counts.sum(1) > 0].mean().nan_to_num()
-        title = f"{int(counts.sum()):,} images, mean recall {recall:.1%}"
-        return {"confusion": figures.confusion(counts, self.class_names, title)}
+        drawn = {}
+        if "confusion" in measured:
+            counts = measured["confusion"].cpu()
+            recall = (counts.diagonal() / counts.sum(1))[counts.sum(1) > 0].mean().nan_to_num()
+            title = f"{int(counts.sum()):,} images, mean recall {recall:.1%}"
+            drawn["confusion"] = figures.confusion(counts, self.class_names, title)
+        return drawn | curves.of(measured, self.class_names)
+
+    def tables(self, measured: Mapping[str, Any]) -> dict[str, list[Row]]:
+        return per_class.tables(measured, self.class_names)
 
     def describe(self, inputs: ImageInputs, answer: ClassAnswer) -> list[Row]:
         """The five most likely classes, most likely first."""

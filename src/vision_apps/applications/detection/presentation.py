@@ -17,7 +17,7 @@ from vision_apps.applications.detection.types import (
 )
 from vision_apps.core import figures
 from vision_apps.core.marks import marked
-from vision_apps.core.presentation import Drawn, Presentation, Row, exact
+from vision_apps.core.presentation import Drawn, Presentation, Row, class_rows, exact
 from vision_apps.data.boxes.coco import to_json
 from vision_apps.data.boxes.voc import to_xml
 
@@ -60,6 +60,12 @@ class ObjectPresentation(Presentation[DetectionBatch, DetectionInputs, Detection
                 numbers="counts",
             ),
         }
+
+    def tables(self, measured: Mapping[str, Any]) -> dict[str, list[Row]]:
+        """``classes``: AP over IoU .5 to .95 and at .5, and how many objects the truth has."""
+        objects = measured["confusion"][:-1].sum(1)
+        ap, ap50 = measured["class_ap"]
+        return {"classes": class_rows(self.class_names, objects=objects, ap=ap, ap50=ap50)}
 
     def _shown(self, answer: DetectionAnswer) -> list[Detections]:
         """What reaches the score threshold, picture by picture, best first."""

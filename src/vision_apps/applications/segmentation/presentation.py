@@ -10,7 +10,7 @@ from vision_apps.applications.segmentation import pictures
 from vision_apps.applications.segmentation.types import SegmentationAnswer, SegmentationBatch
 from vision_apps.core import figures
 from vision_apps.core.fields import ImageInputs
-from vision_apps.core.presentation import Drawn, Presentation, Row
+from vision_apps.core.presentation import Drawn, Presentation, Row, class_rows
 from vision_apps.data.masks.coding import encode_palette_png
 from vision_apps.data.resizing import ResizeMode, content_sizes
 
@@ -71,6 +71,18 @@ class MaskPresentation(Presentation[SegmentationBatch, ImageInputs, Segmentation
             "ious": pictures.iou_bars(counts, self.class_names, self.palette),
             "confusion": figures.confusion(counts, self.class_names, f"{int(counts.sum()):,} pixels"),
         }
+
+    def tables(self, measured: Mapping[str, Any]) -> dict[str, list[Row]]:
+        """``classes``: true pixels, precision, recall, Dice and IoU."""
+        counts = measured["confusion"].cpu()
+        right, of_answer, of_truth = counts.diagonal(), counts.sum(0), counts.sum(1)
+        shares = {  # nothing of nothing is NaN
+            "precision": right / of_answer,
+            "recall": right / of_truth,
+            "dice": 2 * right / (of_answer + of_truth),
+            "iou": right / (of_answer + of_truth - right),
+        }
+        return {"classes": class_rows(self.class_names, pixels=of_truth, **shares)}
 
     def describe(self, inputs: ImageInputs, answer: SegmentationAnswer) -> list[Row]:
         """The share of the picture of each class that is in it, the largest first."""
