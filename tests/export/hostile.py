@@ -13,6 +13,7 @@ import pytest
 import tiny
 from safetensors.torch import load_file, save_file
 
+from vision_apps.core import checksum
 from vision_apps.core.errors import CheckpointError
 from vision_apps.trained import evaluate
 from vision_apps.trained.description import KEY
@@ -93,6 +94,14 @@ def description(good: Path, suffix: str) -> dict[str, Any]:
     return {name: value for name, value in content.items() if name != "state_dict"}
 
 
+def save_onnx(model: onnx.ModelProto, path: str) -> None:
+    """As somebody does who leaves the checksum out."""
+    left = [entry for entry in model.metadata_props if entry.key != checksum.KEY]
+    del model.metadata_props[:]
+    model.metadata_props.extend(left)
+    onnx.save(model, path)
+
+
 def with_description(good: Path, text: str | None, suffix: str) -> str:
     """A file with another description, or with none."""
     bad, metadata = f"bad{suffix}", {} if text is None else {KEY: text}
@@ -105,5 +114,5 @@ def with_description(good: Path, text: str | None, suffix: str) -> str:
         return bad
     model = onnx.load(good / "model.onnx")
     onnx.helper.set_model_props(model, metadata)
-    onnx.save(model, bad)
+    save_onnx(model, bad)
     return bad

@@ -11,7 +11,7 @@ import onnx
 import pytest
 import tiny
 import torch
-from hostile import description, refused, with_description, with_json
+from hostile import description, refused, save_onnx, with_description, with_json
 from safetensors.torch import load_file, save_file
 
 from vision_apps.cli import main
@@ -261,7 +261,7 @@ def test_weights_in_other_files(location: str, good: Path) -> None:
     Path("link").symlink_to("/etc/passwd")
     model = onnx.load(good / "model.onnx")
     elsewhere(model.graph.initializer[0], location)
-    onnx.save(model, "bad.onnx")
+    save_onnx(model, "bad.onnx")
     refused("bad.onnx", r"^bad\.onnx takes weights from other files and was refused without reading them; ")
 
 
@@ -275,14 +275,14 @@ def test_weights_in_other_files_deep_in_the_graph(good: Path) -> None:
     )
     always = onnx.helper.make_node("If", ["images"], ["z"], then_branch=inner, else_branch=inner)
     model.graph.node.append(always)
-    onnx.save(model, "bad.onnx")
+    save_onnx(model, "bad.onnx")
     refused("bad.onnx", r"takes weights from other files")
 
 
 def test_an_operator_of_somebody(good: Path) -> None:
     model = onnx.load(good / "model.onnx")
     model.graph.node[0].domain = "somebody"
-    onnx.save(model, "bad.onnx")
+    save_onnx(model, "bad.onnx")
     refused("bad.onnx", r"is truncated, damaged or not what its name says: ")
 
 
@@ -293,7 +293,7 @@ def test_an_input_of_another_type(good: Path) -> None:
         for attribute in node.attribute:
             if node.op_type == "Cast" and attribute.name == "to":
                 attribute.i = onnx.TensorProto.FLOAT
-    onnx.save(model, "bad.onnx")
+    save_onnx(model, "bad.onnx")
     refused("bad.onnx", r"of images \(float32, 4 dimensions\), its description .* \(uint8, 4 dimensions\)$")
 
 

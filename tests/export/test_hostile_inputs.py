@@ -7,7 +7,7 @@ from typing import Any
 
 import onnx
 import pytest
-from hostile import MODEL, description, refused, with_description, with_json, with_text
+from hostile import MODEL, description, refused, save_onnx, with_description, with_json, with_text
 
 from vision_apps.core.errors import CheckpointError
 from vision_apps.trained import evaluate
@@ -143,7 +143,7 @@ def test_arguments_of_another_number(count: int, worded: Path) -> None:
 def test_an_onnx_input_that_is_not_promised(worded: Path) -> None:
     model = onnx.load(worded / "model.onnx")
     model.graph.input.append(onnx.helper.make_tensor_value_info("more", onnx.TensorProto.FLOAT, ["batch"]))
-    onnx.save(model, "bad.onnx")
+    save_onnx(model, "bad.onnx")
     refused(
         "bad.onnx", r"questions \(int64, 2 dimensions\), more \(float32, 1 dimensions\), its description says"
     )
@@ -153,7 +153,7 @@ def test_an_onnx_input_that_is_no_tensor(worded: Path) -> None:
     model = onnx.load(worded / "model.onnx")
     value = onnx.helper.make_tensor_sequence_value_info("more", onnx.TensorProto.FLOAT, ["batch"])
     model.graph.input.append(value)
-    onnx.save(model, "bad.onnx")
+    save_onnx(model, "bad.onnx")
     refused(
         "bad.onnx",
         r"more \(seq\(tensor\(float\)\), 0 dimensions\), its description says",

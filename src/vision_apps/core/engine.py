@@ -335,7 +335,8 @@ def _test(
     best = best if best.is_file() else folder.checkpoints / checkpoint_io.LAST
     values = {name: float(value) for name, value in trainer.callback_metrics.items()}
     if config["test"] and best.is_file() and len(data.samples("test")):
-        module.load_state_dict(checkpoint_io.load(best)["state_dict"])
+        names = (checkpoint_io.BEST, checkpoint_io.LAST)
+        module.load_state_dict(checkpoint_io.newest_told(folder.checkpoints, names)[1]["state_dict"])
         trainer.test(module, datamodule=data, verbose=False)
         values |= {name: float(value) for name, value in trainer.callback_metrics.items()}
     return values

@@ -62,7 +62,7 @@ def read(place: str) -> Source:
         folder, path = RunFolder.find(place)
         if path is None:
             names = (checkpoint_io.BEST, checkpoint_io.LAST, checkpoint_io.PREVIOUS)
-            path, checkpoint, _ = checkpoint_io.newest(folder.checkpoints, names)
+            path, checkpoint = checkpoint_io.newest_told(folder.checkpoints, names)
         else:
             checkpoint = checkpoint_io.load(path)
     except CheckpointError as error:

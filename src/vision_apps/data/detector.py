@@ -77,7 +77,7 @@ def _checkpoint(place: str) -> tuple[Path, dict[str, Any]]:
     if path is not None:
         return path, checkpoint_io.load(path)
     names = (checkpoint_io.BEST, checkpoint_io.LAST, checkpoint_io.PREVIOUS)
-    path, checkpoint, _ = checkpoint_io.newest(folder.checkpoints, names)
+    path, checkpoint = checkpoint_io.newest_told(folder.checkpoints, names)
     return path, checkpoint
 
 

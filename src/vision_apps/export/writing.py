@@ -1,6 +1,7 @@
 """The three kinds of file."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 
+from vision_apps.core import checksum
 from vision_apps.core.errors import ConfigError, RunError
 from vision_apps.export.tracing import quiet
 from vision_apps.trained.description import KEY, Content
@@ -20,6 +22,7 @@ def write_onnx(program: ExportedProgram, content: Content, path: Path) -> None:
         ConfigError: the packages are not installed.
     """
     try:
+        import onnx
         import onnx_ir
         import onnxruntime  # noqa: F401 - the file is checked with it
         import onnxscript  # noqa: F401 - the exporter of torch needs it
@@ -50,6 +53,11 @@ def write_onnx(program: ExportedProgram, content: Content, path: Path) -> None:
         node.metadata_props.clear()  # where in this machine's files each operation was written
     model.metadata_props[KEY] = json.dumps(content)
     made.save(str(path), external_data=False)
+    place = {"key": checksum.KEY, "value": checksum.BLANK}
+    with open(path, "r+b") as file:  # messages that stand one after the other are one
+        file.seek(0, os.SEEK_END)
+        file.write(onnx.ModelProto(metadata_props=[onnx.StringStringEntryProto(**place)]).SerializeToString())
+        checksum.seal(file)
 
 
 def write_program(program: ExportedProgram, content: Content, path: Path) -> None:
@@ -58,6 +66,8 @@ def write_program(program: ExportedProgram, content: Content, path: Path) -> Non
             node.meta.pop(name, None)
     program._guards_code = []  # of the size that was traced, and code: sizes are checked by parity
     torch.export.save(program, path, extra_files={f"{KEY}.json": json.dumps(content)})
+    with open(path, "r+b") as file:
+        checksum.seal_archive(file)
 
 
 def write_weights(state: Mapping[str, Tensor], content: Content, path: Path) -> None:
@@ -74,4 +84,7 @@ def write_weights(state: Mapping[str, Tensor], content: Content, path: Path) -> 
             continue
         kept[place] = name
         tensors[name] = tensor.detach().clone(memory_format=torch.contiguous_format)
-    save_file(tensors, path, metadata={KEY: json.dumps({**content, "aliases": aliases}), "format": "pt"})
+    about = {KEY: json.dumps({**content, "aliases": aliases}), checksum.KEY: checksum.BLANK, "format": "pt"}
+    save_file(tensors, path, metadata=about)
+    with open(path, "r+b") as file:
+        checksum.seal(file)

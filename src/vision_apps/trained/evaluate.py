@@ -80,7 +80,7 @@ def load(place: str) -> Trained:
         in_run = path.absolute().parent == folder.checkpoints.absolute()
         return Trained(path, checkpoint_io.load(path), folder if in_run else None)
     names = (checkpoint_io.BEST, checkpoint_io.LAST, checkpoint_io.PREVIOUS)
-    path, checkpoint, _ = checkpoint_io.newest(folder.checkpoints, names)
+    path, checkpoint = checkpoint_io.newest_told(folder.checkpoints, names)
     return Trained(path, checkpoint, folder)
 
 

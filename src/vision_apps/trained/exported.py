@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from vision_apps.core import assembly, hardware
+from vision_apps.core import assembly, checksum, hardware
 from vision_apps.core.config import overrides
 from vision_apps.core.errors import CheckpointError, ConfigError
 from vision_apps.core.fields import Fields, Kind, Pixels, kinds
@@ -43,9 +43,16 @@ def is_exported(path: Path) -> bool:
 
 def load(path: Path) -> tuple[Content, Graph | None]:
     """The description, with ``state_dict`` where the file holds weights, and the graph where it holds one.
-    `CheckpointError` for a file that is truncated, not one of ours, of a newer version, or holds more than
-    tensor operations; `ConfigError` where the package that reads the format is not installed.
+    `CheckpointError` for a file that is truncated, not what its checksum says, not one of ours, of a newer
+    version, or holds more than tensor operations; `ConfigError` where the package that reads the format is
+    not installed.
     """
+    try:
+        problem = checksum.problem(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if problem:
+        raise _unreadable(path, ValueError(f"{problem}; write it again: vision-apps export RUN"))
     readers = {".onnx": _onnx, ".pt2": _program, ".safetensors": _weights}
     return readers[path.suffix.lower()](path)
 
