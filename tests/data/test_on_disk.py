@@ -184,18 +184,33 @@ def test_two_pictures_of_one_name_are_refused(tmp_path: Path) -> None:
         prepared(VocFolder(**options))
 
 
-def test_a_picture_that_is_listed_twice_is_refused(tmp_path: Path) -> None:
+def test_a_picture_that_is_listed_twice_is_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     options = CocoJson.fake(tmp_path)
     file = tmp_path / "annotations" / "train.json"
     content = json.loads(file.read_text())
+    alone = prepared(CocoJson(**options)).annotations["train"]
     content["images"] += [{**image, "id": 1000 + image["id"]} for image in content["images"][:2]]
+    first = content["images"][0]["id"]
+    own = [one for one in content["annotations"] if one["image_id"] == first]
+    another = {**own[0], "id": 9000, "image_id": 1000 + first, "bbox": [1, 2, 3, 4], "area": 12}
+    content["annotations"] += [{**own[0], "id": 9001, "image_id": 1000 + first}, another]
     file.write_text(json.dumps(content))
-    with pytest.raises(DataError) as caught:
-        prepared(CocoJson(**options))
-    assert str(caught.value) == (
-        f"{file}: 000000.jpg is in 'images' more than once, as 3, 1003 (so are 1 more); put all objects of a "
-        "picture under one of its ids and remove the others"
+    with caplog.at_level(logging.WARNING):
+        joined = prepared(CocoJson(**options)).annotations["train"]
+    assert caplog.messages[0] == (
+        f"data: {file}: 2 pictures are in 'images' more than once and are one picture each, with the objects "
+        "of all (1 that were the same left out; what two people marked a little differently is there twice): "
+        "000000.jpg as 3, 1003, 000001.jpg as 6, 1006"
     )
+    more = {item.path: len(item.labels) for item in joined}
+    less = {item.path: len(item.labels) for item in alone}
+    assert more == {path: count + path.endswith("000000.jpg") for path, count in less.items()}
+    content["images"][-1]["width"] += 1
+    file.write_text(json.dumps(content))
+    with pytest.raises(
+        DataError, match=r"000001\.jpg is in 'images' more than once, as 6, 1006, with different"
+    ):
+        prepared(CocoJson(**options))
 
 
 def test_samples_of_two_splits_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

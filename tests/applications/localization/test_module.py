@@ -18,7 +18,7 @@ from vision_apps.core.errors import ConfigError
 from vision_apps.core.fields import ImageInputs, together
 from vision_apps.core.losses import values
 from vision_apps.data.augmentation.crops import Flip
-from vision_apps.data.boxes.coco import read_json
+from vision_apps.data.boxes.coco_content import read_json
 from vision_apps.data.resizing import resize_boxes, resize_picture
 from vision_apps.networks.backbones import Small
 

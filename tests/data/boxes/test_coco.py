@@ -16,7 +16,8 @@ from torchvision.ops import box_convert
 
 from vision_apps.core.errors import DataError
 from vision_apps.data.boxes.annotation import clean
-from vision_apps.data.boxes.coco import Coco, CocoJson, read_json, to_json
+from vision_apps.data.boxes.coco import Coco, CocoJson, to_json
+from vision_apps.data.boxes.coco_content import read_json
 from vision_apps.data.boxes.samples import list_annotations
 
 CONTENT: dict[str, Any] = {

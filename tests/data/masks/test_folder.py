@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mask_folders import SPLITS, counts, every, prepared, refusal, write
 from PIL import Image
 
 from vision_apps.applications.segmentation.types import SegmentationBatch, TiledBatch
@@ -18,12 +19,6 @@ from vision_apps.data.masks.data import fake_pair
 from vision_apps.data.masks.folder import MaskFolder
 
 NAMES = ("a", "b", "c", "d")
-SPLITS = ("train", "val", "test")
-
-
-def write(path: Path, pixels: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.asarray(pixels, np.uint8)).save(path)
 
 
 def folder(root: Path, masks: list[Any] | None = None) -> Path:
@@ -34,37 +29,13 @@ def folder(root: Path, masks: list[Any] | None = None) -> Path:
     return root
 
 
-def prepared(root: Path, **options: Any) -> MaskFolder:
-    settings = {"image_size": (2, 3), "class_names": ["background", "object"]} | options
-    data = MaskFolder(str(root), **settings)
-    data.prepare_data()
-    return data
-
-
-def every(data: MaskFolder) -> list[dict[str, torch.Tensor]]:
-    found = []
-    for split in SPLITS:
-        samples: Any = data.load(split, ("images", "masks"))
-        found += [samples[index] for index in range(len(samples))]
-    return found
-
-
-def counts(data: MaskFolder) -> list[int]:
-    return [len(data.load(split, ("images",))) for split in SPLITS]
-
-
-def refusal(root: Path, kind: type[Exception] = DataError, **options: Any) -> str:
-    with pytest.raises(kind) as caught:
-        every(prepared(root, **options))
-    return str(caught.value)
-
-
 def expected(root: Path, what: str) -> str:
     return (
         f"data.root: no pictures with masks in {root}: {what}\n"
         "  Expected root/images/*.jpg with root/masks/*.png of the same names, "
-        "root/{train,val,test}/{images,masks}, or lists root/{train,val,test}.txt with a line 'image mask' "
-        "each.\n  Say where they are: data.root=/path/to/it"
+        "root/{train,val,test}/{images,masks}, masks beside their pictures (a.jpg, a_mask.png), "
+        "or lists root/{train,val,test}.txt with a line 'image mask' each.\n"
+        "  Say where they are: data.root=/path/to/it"
     )
 
 

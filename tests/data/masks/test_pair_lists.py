@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from vision_apps.core.errors import DataError
-from vision_apps.data.masks.pair_lists import Classes, listed_pairs, read_classes
+from vision_apps.data.masks.class_lists import Classes, read_classes
+from vision_apps.data.masks.pair_lists import listed_pairs
 
 
 def pairs(root: Path, text: str) -> list[tuple[Path, Path]]:

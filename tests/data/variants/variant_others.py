@@ -8,11 +8,25 @@ from PIL import Image
 from variant_pictures import CLASSES, COLORS, HEIGHT, SPLITS, WIDTH, Shown, Variant, save, text
 
 FOLDER = ("classes",)
-MASKS = ("index", "colour", "binary", "palette", "other order", "by colour", "voc", "lists", "suffix")
+MASKS = (
+    "index",
+    "colour",
+    "binary",
+    "palette",
+    "other order",
+    "by colour",
+    "voc",
+    "lists",
+    "suffix",
+    "beside",
+    "cvat",
+)
 MULTI = ("labels", "columns", "column of splits", "files")
 CAPTIONS = ("csv", "jsonl", "files")
 QUESTIONS = ("csv", "jsonl", "files")
 _WHITE = "ground 0 0 0\nblue 30 30 220\nred 220 30 30\n"
+_VALUES = "Pixel Value, Class\n0, ground\n1, blue\n2, red\n"
+_LABEL_MAP = "# label:color_rgb:parts:actions\nground:0,0,0::\nblue:30,30,220::\nred:220,30,30::\n"
 
 
 def _named(variant: Variant, split: str) -> str:
@@ -32,7 +46,7 @@ def _mask(shown: Shown, variant: Variant) -> Image.Image:
     if variant.layout == "binary":
         return Image.fromarray(np.minimum(truth, 1) * 255)
     colors = [(0, 0, 0), *(COLORS[name] for name in CLASSES)]
-    if variant.layout == "colour":
+    if variant.layout in ("colour", "cvat"):
         return Image.fromarray(np.array(colors, np.uint8)[truth])
     order = [2, 0, 1] if variant.layout in ("other order", "by colour") else [0, 1, 2]
     image = Image.fromarray(np.array(order, np.uint8)[truth])
@@ -43,9 +57,11 @@ def _mask(shown: Shown, variant: Variant) -> Image.Image:
 
 def masks(root: Path, variant: Variant) -> None:
     layout, lines = variant.layout, dict[str, list[str]]()
-    names = ("JPEGImages", "SegmentationClass") if layout == "voc" else ("images", "masks")
-    suffix = "_seg" if layout == "suffix" else ""
-    if suffix:
+    names = ("JPEGImages", "SegmentationClass") if layout in ("voc", "cvat") else ("images", "masks")
+    if layout == "beside":
+        names = ("", "")
+    suffix = {"suffix": "_seg", "beside": "_mask"}.get(layout, "")
+    if layout == "suffix":
         variant.options["mask_suffix"] = suffix
     if layout == "by colour":
         variant.options["palettes"] = "color"
@@ -53,7 +69,9 @@ def masks(root: Path, variant: Variant) -> None:
         variant.expected, variant.words = "refused", r"data\.palettes=color"
     for shown in variant.pictures:
         split = (
-            _named(variant, shown.split) if SPLITS[variant.splits] and layout not in ("voc", "lists") else ""
+            _named(variant, shown.split)
+            if SPLITS[variant.splits] and layout not in ("voc", "lists", "cvat")
+            else ""
         )
         save(root / split / names[0] / shown.file, shown)
         path = root / split / names[1] / f"{shown.name}{suffix}.png"
@@ -61,10 +79,18 @@ def masks(root: Path, variant: Variant) -> None:
         _mask(shown, variant).save(path)
         line = f"images/{shown.file}\tmasks/{path.name}\n"
         lines.setdefault(_named(variant, shown.split), []).append(line)
+        if layout == "beside":
+            text(root / split / "_classes.csv", _VALUES, variant.encoding)
+    if layout == "cvat" and SPLITS[variant.splits]:
+        for own, of_split in lines.items():
+            stems = [Path(one.split("\t")[1].strip()).stem for one in of_split]
+            text(root / "ImageSets/Segmentation" / f"{own}.txt", "\n".join(stems), variant.encoding)
     if layout == "lists":
         for own, of_split in lines.items():
             text(root / f"{own.lower()}.txt", "".join(of_split), variant.encoding)
-    if layout != "binary":
+    if layout == "cvat":
+        text(root / "labelmap.txt", _LABEL_MAP, variant.encoding)
+    elif layout not in ("binary", "beside"):
         text(root / "classes.txt", _WHITE, variant.encoding)
 
 

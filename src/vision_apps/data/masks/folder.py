@@ -1,7 +1,6 @@
 """Image and mask folders: the user's own pictures with the class of every pixel."""
 
 import logging
-import os.path
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -10,11 +9,9 @@ from typing import Any
 import numpy as np
 
 from vision_apps.core.conventions import IGNORE_INDEX, Auto, Size
-from vision_apps.core.data import SPLITS, Split
 from vision_apps.core.errors import ConfigError, CorruptSample, DataError, some
-from vision_apps.core.spelling import alike
-from vision_apps.data.files import held_out_fractions
-from vision_apps.data.images import EXTENSIONS
+from vision_apps.data.masks.by_name import MaskPairs
+from vision_apps.data.masks.class_lists import Classes, classes_beside
 from vision_apps.data.masks.coding import (
     Colors,
     MaskCoding,
@@ -24,11 +21,8 @@ from vision_apps.data.masks.coding import (
     read_with_palette,
     voc_colors,
 )
-from vision_apps.data.masks.data import NAMED, MaskData, Pairs, fake_pair
-from vision_apps.data.masks.pair_lists import Classes, listed_pairs, read_classes
-from vision_apps.data.named_splits import SPLIT_NAMES, split_folders
-from vision_apps.data.on_disk import OnDisk, pictures_below, subfolders
-from vision_apps.data.pairing import Named
+from vision_apps.data.masks.data import fake_pair
+from vision_apps.data.named_splits import split_folders
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +33,13 @@ _OF_TOOLS = (("JPEGImages", "SegmentationClass"),)  # as VOC, CVAT and Label Stu
 _SHOWN = 8  # masks whose values are told where there are no class names
 
 
-class MaskFolder(MaskData):
+class MaskFolder(MaskPairs):
     """Pictures and masks that belong together by name: ``images/a/b.jpg`` and ``masks/a/b.png``.
 
     They lie in ``root/images`` and ``root/masks``; in the same two folders of ``root/train``, ``root/val``,
-    ``root/test``; or anywhere, if ``root`` has lists ``train.txt``, ``val.txt``, ``test.txt`` with a line
-    ``image mask`` each. A split that is not there is held out of the training pictures.
+    ``root/test``; beside each other, ``a/b.jpg`` and ``a/b_mask.png``, as Roboflow exports them; in VOC's
+    folders, as CVAT does; or anywhere, if ``root`` has lists ``train.txt``, ``val.txt``, ``test.txt`` with a
+    line ``image mask`` each. A split that is not there is held out of the training pictures.
 
     A mask holds the number of the class (grey or palette picture; 255 is ignored) or its colour. Where there
     are two classes, ``values`` says nothing of 255 and no mask of the first 200 holds a 1 but some a 255, the
@@ -52,7 +47,7 @@ class MaskFolder(MaskData):
 
     Args:
         class_names: of class 0, 1, ...; by default from ``root/classes.txt``, a line ``name`` or
-            ``name r g b`` each.
+            ``name r g b`` each, from CVAT's ``labelmap.txt`` or Roboflow's ``_classes.csv``.
         values: number in the mask to class, or to 255 for ignored; other numbers stand for themselves.
         palette: a colour per class (r, g, b in 0..255): of masks that are RGB pictures, and to draw with. By
             default from ``classes.txt``, the first palette mask, or the colour map of PASCAL VOC.
@@ -69,6 +64,7 @@ class MaskFolder(MaskData):
     complete = True
     layout = (
         "root/images/*.jpg with root/masks/*.png of the same names, root/{train,val,test}/{images,masks}, "
+        "masks beside their pictures (a.jpg, a_mask.png), "
         "or lists root/{train,val,test}.txt with a line 'image mask' each"
     )
     remedy = "Say where they are: data.root=/path/to/it"
@@ -90,105 +86,25 @@ class MaskFolder(MaskData):
         test_fraction: float = 0.1,
         **data: Any,
     ) -> None:
-        super().__init__(root, image_size=image_size, **data)
+        super().__init__(
+            root,
+            image_size=image_size,
+            images=images,
+            masks=masks,
+            mask_suffix=mask_suffix,
+            val_fraction=val_fraction,
+            test_fraction=test_fraction,
+            **data,
+        )
         self.given_names = list(class_names) if class_names is not None else None
         self.values = {int(value): target for value, target in (values or {}).items()}
         self.given_palette = None if palette is None else [list(color) for color in palette]
         self.void_color = None if void_color is None else list(void_color)
         self.palettes = palettes
-        self.folders = (images, masks)
-        self.mask_suffix = mask_suffix
-        self.fractions = held_out_fractions(val_fraction, test_fraction)
-
-    def list_pairs(self) -> dict[Split, Pairs]:
-        found = {split: pairs for split in SPLITS if (pairs := self._of_split(split)) is not None}
-        if not found:
-            images, masks = self._places(self.root)
-            if not images.is_dir():
-                raise self.problem(f"there is no {images.absolute()}, and no folder or list of a split")
-            found["train"] = self._matched(images, masks)
-        if "train" not in found:
-            raise self.problem(f"found {' and '.join(found)} without train")
-        return found
-
-    def _of_split(self, split: Split) -> Pairs | None:
-        for name in SPLIT_NAMES[split]:
-            path = self.root / f"{name}.txt"
-            if path.is_file():
-                return self.existing(listed_pairs(path, self.root, self.encoding), str(path.absolute()))
-        images, masks = self._places(split_folders(self.root).get(split, self.root / split))
-        return self._matched(images, masks) if images.is_dir() else None
-
-    def _places(self, folder: Path) -> tuple[Path, Path]:
-        """The folders of pictures and masks in it."""
-        disk = OnDisk()
-        usual = (self.folders, *_OF_TOOLS) if self.folders == ("images", "masks") else (self.folders,)
-        for names in usual:
-            images, masks = (Path(disk.find(folder / name) or folder / name) for name in names)
-            if images.is_dir() and masks.is_dir():
-                return images, masks
-        return Path(disk.find(folder / self.folders[0]) or folder / self.folders[0]), folder / self.folders[1]
-
-    def _matched(self, images: Path, masks: Path) -> Pairs:
-        pictures = self._by_name(images, "")
-        if not masks.is_dir():
-            raise self.problem(f"there is no {masks.absolute()}{self._elsewhere(masks.parent, pictures)}")
-        found = self._by_name(masks, self.mask_suffix)
-        if not pictures:
-            raise self.problem(f"{images.absolute()} holds no pictures ({' '.join(EXTENSIONS)})")
-        named = Named(found, extensions=False)
-        own = {
-            name: named.find(name) or named.find(f"{name}{path.suffix}") for name, path in pictures.items()
-        }
-        if missing := [pictures[name] for name, masks_of in own.items() if len(masks_of) != 1]:
-            raise self.problem(
-                f"{len(missing)} ({some(missing, NAMED)}) of {len(pictures)} pictures have no mask in "
-                f"{masks.absolute()}; {missing[0].name} needs {missing[0].stem}{self.mask_suffix}.png "
-                f"(data.mask_suffix{self._other_suffix(missing[0].stem, found)})"
-            )
-        if len({names[0] for names in own.values()}) < len(own):
-            raise self.problem(f"two pictures of {images.absolute()} have one mask in {masks.absolute()}")
-        unused = set(found) - {names[0] for names in own.values()}
-        if unused:
-            log.warning(
-                "data: %d masks in %s are of no picture, not read: %s",
-                *(len(unused), masks, some(sorted(str(found[name]) for name in unused), NAMED)),
-            )
-        return Pairs.of((path, found[own[name][0]]) for name, path in pictures.items())
-
-    def _elsewhere(self, folder: Path, pictures: Mapping[str, Path]) -> str:
-        """Where masks may lie instead, for an error; empty where nothing is called as the pictures are."""
-        for name in subfolders(folder):
-            if name == self.folders[0]:
-                continue
-            there = Named(os.path.relpath(path, folder / name) for path in pictures_below(folder / name))
-            if pictures and all(there.find(own) for own in list(pictures)[:NAMED]):
-                return f"; {name}/ has pictures of the same names: data.masks={name}"
-        return ""
-
-    def _other_suffix(self, stem: str, masks: Mapping[str, Path]) -> str:
-        """What the mask of a picture has after its name, for an error."""
-        longer = [Path(name).name for name in masks if Path(name).name.startswith(stem)]
-        return f"={longer[0].removeprefix(stem)}" if len(longer) == 1 else ""
-
-    def _by_name(self, folder: Path, suffix: str) -> dict[str, Path]:
-        """Path below ``folder`` without ``suffix`` and extension, in one spelling, to file; sorted."""
-        found: dict[str, Path] = {}
-        others: list[str] = []
-        for path in map(Path, sorted(pictures_below(folder, others=others), key=os.path.split)):
-            if not path.stem.endswith(suffix):
-                continue
-            stem = alike(str(path.relative_to(folder).with_suffix("")).removesuffix(suffix))
-            if stem in found:
-                raise self.problem(f"{path} and {found[stem].name} have the same name; remove one of them")
-            found[stem] = path
-        self.tell_others(others)
-        return found
 
     @cached_property
     def _classes(self) -> Classes:
-        path = self.root / "classes.txt"
-        in_file = read_classes(path, self.encoding) if path.is_file() else None
+        in_file = classes_beside([self.root, *split_folders(self.root).values()], self.encoding)
         names = self.given_names if self.given_names is not None else in_file and in_file.names
         if names is None and self._seen == {0, IGNORE_INDEX}:
             names = list(_BINARY)

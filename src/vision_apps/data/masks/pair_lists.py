@@ -1,13 +1,9 @@
-"""Text files that say which mask belongs to which picture, and which classes there are."""
+"""Text files that say which mask belongs to which picture."""
 
-import re
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 from vision_apps.core.errors import DataError
 from vision_apps.data.text import numbered_lines
-
-_NUMBERED = re.compile(r"(\d+)[\s,:]+(?=\D)")
 
 
 def listed_pairs(path: Path, root: Path, encoding: str | None = None) -> list[tuple[Path, Path]]:
@@ -50,37 +46,3 @@ def _resolved(text: str, root: Path) -> Path:
     below, itself = root.joinpath(*posix.parts[-2:]), root / posix
     first, second = (below, itself) if posix.is_absolute() else (itself, below)
     return second if second.is_file() and not first.is_file() else first
-
-
-class Classes(NamedTuple):
-    """Names in order of their class, and their colours (r, g, b in 0..255) where the file has them."""
-
-    names: list[str]
-    colors: list[list[int]] | None
-
-
-def read_classes(path: Path, encoding: str | None = None) -> Classes:
-    """A class on each line: ``name``, ``3 name`` or ``name 128 64 0``, separated by spaces or commas.
-    `DataError`, which names the line, where a number in front is not the line's class, only some classes have
-    a colour, or a colour is out of range."""
-    names: list[str] = []
-    colors: list[list[int]] = []
-    for number, line in numbered_lines(path, encoding):
-        words = re.split(r"[\s,]+", line)
-        name, color = line, list[int]()
-        if len(words) > 3 and all(word.isdecimal() for word in words[-3:]):
-            name, color = " ".join(words[:-3]), [int(word) for word in words[-3:]]
-        if (numbered := _NUMBERED.match(name)) is not None:
-            if int(numbered[1]) != len(names):
-                raise DataError(
-                    f"{path}, line {number}: expected class {len(names)} here, found {line!r}; "
-                    "classes are numbered from 0 without gaps"
-                )
-            name = name[numbered.end() :]
-        if color and max(color) > 255:
-            raise DataError(f"{path}, line {number}: expected a colour of 0 to 255, found {line!r}")
-        names.append(name)
-        colors.append(color)
-    if any(colors) and not all(colors):
-        raise DataError(f"{path}: the class {names[colors.index([])]!r} has no colour and others have")
-    return Classes(names, colors if any(colors) else None)
