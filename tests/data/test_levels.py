@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from vision_apps.core.errors import ConfigError, CorruptSample
+from vision_apps.data import files
 from vision_apps.data.images import read_image
 from vision_apps.data.labels.folder import ImageFolder
 from vision_apps.data.levels import measured, require_range
@@ -100,6 +101,24 @@ def test_a_data_set_measures_its_training_pictures_and_says_so(tmp_path: Path) -
     assert data.settle() == {"levels": [0, 4095]}
     brightest = data.load("train", ("images",))[0]["images"].max()
     assert brightest > 110  # 2000 of 4095; of 65535 it would be 8
+
+
+def test_levels_of_some_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(files, "_MEASURED", 4)
+    for number in range(40):
+        (tmp_path / "ab"[number % 2]).mkdir(exist_ok=True)
+        Image.fromarray(ramp(4000, np.uint16)).save(tmp_path / "ab"[number % 2] / f"{number}.png")
+    data = ImageFolder(str(tmp_path), image_size=8, batch_size=4, levels="auto")
+    data.prepare_data()
+    with caplog.at_level("WARNING"):
+        data.settle()
+    every = len(data.sample_names("train"))
+    (message,) = caplog.messages
+    assert message.endswith(
+        f" of {every} training pictures; what lies outside of data.levels=[0,4095] in others is cut to it"
+    )
 
 
 @pytest.mark.parametrize("levels", [[1, 1], [3, 2], [0, 1, 2]])
