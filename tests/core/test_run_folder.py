@@ -141,7 +141,7 @@ def test_configuration_there_and_back() -> None:
 def test_broken_configuration(text: str) -> None:
     folder = RunFolder.create("runs", "toy")
     folder.write("config.yaml", text)
-    with pytest.raises(CheckpointError, match=r"config.yaml (cannot be read|is not a configuration)"):
+    with pytest.raises(CheckpointError, match=r"config.yaml (is no YAML|is not a configuration)"):
         folder.read_config()
 
 

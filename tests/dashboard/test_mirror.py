@@ -118,7 +118,7 @@ def test_a_run_that_is_deleted_goes(mirror: Mirror, board: Recorded) -> None:
 
 def test_names_are_titles_and_no_two_are_the_same(mirror: Mirror, board: Recorded) -> None:
     for sweep in ("0001-x", "0002-y"):
-        record = {"title": "data.root=/a, lr=0.1", "group": sweep, "started": f"2026-01-02 {sweep}"}
+        record = {"title": "data.root=/a, lr=0.1", "group": sweep, "started": f"2026-01-{sweep[2:4]}"}
         small_runs.make(ROOT / "sweeps" / sweep / "trials" / "0000", **record)
     small_runs.make(ROOT / "other" / "0000")
     small_runs.make(ROOT / "toy" / "0000")

@@ -85,3 +85,5 @@ def runs(argv: Sequence[str]) -> None:
         )
     lines = overview.overview((folders or ["runs"])[0], filters, last)
     print(overview.to_csv(lines) if form == "csv" else overview.to_text(lines), end="")
+    for problem in overview.problems(lines):
+        print(problem, file=sys.stderr)

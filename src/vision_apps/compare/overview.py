@@ -12,13 +12,14 @@ from vision_apps.compare.settings import MISSING
 from vision_apps.compare.tables import aligned, csv_text, number
 from vision_apps.core import metrics_file, run_list
 from vision_apps.core.config.suggest import instead_of, nearest
-from vision_apps.core.errors import CheckpointError, ConfigError
+from vision_apps.core.errors import CheckpointError, ConfigError, some
 from vision_apps.core.plain import Config
 from vision_apps.core.run_list import Listed
 
 KEYS = ("task", "model", "data", "status", "group", "seed", "fold")
 STATUSES = ("finished", "running", "stopped", "pruned", "failed")
 _TITLES = ("run", "started", "status", "task", "model", "data", "seed", "monitor", "best", "seconds")
+_NAMED = 2  # problems of a run
 _COMPARISON = re.compile(r"([^<>=!]+)(<=|>=|==|!=|<|>)(.*)")
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -82,7 +83,7 @@ def _with_progress(line: Line) -> Line:
     with contextlib.suppress(CheckpointError):  # it is being made
         config = line.listed.folder.read_config()
     task = config.get("task") or {}
-    monitor = task.get("monitor")
+    monitor = None if task.get("monitor") is None else str(task["monitor"])
     best = metrics_file.best(line.listed.folder.path / "metrics.csv", monitor, str(task.get("mode")))
     return line._replace(monitor=monitor, best=best)
 
@@ -138,6 +139,12 @@ def _cells(line: Line) -> list[str]:
 def to_text(lines: Sequence[Line]) -> str:
     """Aligned columns, and how many runs there are."""
     return f"{aligned([list(_TITLES), *map(_cells, lines)])}\nruns: {len(lines)}\n"
+
+
+def problems(lines: Sequence[Line]) -> list[str]:
+    """A line for each run of which not all can be read."""
+    bad = [line.listed for line in lines if line.listed.problems]
+    return [f"{run.folder.path}: {some(run.problems, _NAMED, '; ')}" for run in bad]
 
 
 def to_csv(lines: Sequence[Line]) -> str:

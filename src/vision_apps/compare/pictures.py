@@ -12,12 +12,20 @@ MOST = 40  # runs with pictures
 _BYTES = 2_000_000  # of all pictures together, before base64 adds a third
 _WIDTHS = (640, 480, 360, 240)  # px
 _QUALITY = 78
+_PIXELS = 100_000_000  # of a sheet as it lies there; a hundred times those that are drawn
+_NAMES = ("test-sheet-best.png", "val-sheet-*.png")
 
 
 def sheet(run: Run) -> Path | None:
     """The test's sheet, or the last one of validation."""
-    tested = run.folder.images.glob("test-sheet-best.png")
-    return next(tested, max(run.folder.images.glob("val-sheet-*.png"), default=None))
+    images = run.folder.images
+    tested, validated = (sorted(filter(_is_plain, images.glob(name))) for name in _NAMES)
+    return next(iter(tested or validated[-1:]), None)
+
+
+def _is_plain(path: Path) -> bool:
+    """A file, and no link, which may lead to any other."""
+    return path.is_file() and not path.is_symlink()
 
 
 def encode(path: Path, count: int) -> tuple[str, int, int] | None:
@@ -26,8 +34,10 @@ def encode(path: Path, count: int) -> tuple[str, int, int] | None:
     most = _BYTES // max(count, 1)
     try:
         with Image.open(path) as file:
+            if file.width * file.height > _PIXELS:
+                return None
             picture = file.convert("RGB")
-    except (OSError, Image.DecompressionBombError, SyntaxError):  # Pillow's word for a broken PNG
+    except (OSError, ValueError, Image.DecompressionBombError, SyntaxError):  # Pillow's word for a broken PNG
         return None
     for width in _WIDTHS:
         small = picture.copy()

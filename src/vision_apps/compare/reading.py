@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from vision_apps.core import metrics_file, run_list, run_names
 from vision_apps.core.command import command
-from vision_apps.core.errors import CheckpointError, ConfigError
+from vision_apps.core.errors import CheckpointError, ConfigError, some
 from vision_apps.core.plain import Config
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.core.run_list import Listed
 
-_WRITTEN = ("run.json", "metrics.json")  # each as a whole or not at all
+_NAMED = 2  # problems of a run
 
 
 @dataclass
@@ -126,19 +126,18 @@ def _read(listed: Listed) -> Run | str:
     folder = listed.folder
     if not (folder.path / "config.yaml").is_file():
         return "has no config.yaml: it was stopped while the folder was made"
-    for name in _WRITTEN:
-        try:
-            if not isinstance(folder.read_json(name), dict):
-                return f"{name} holds no mapping"
-        except (OSError, ValueError):
-            return f"{name} is empty or was cut off"
+    if listed.problems:
+        return some(listed.problems, _NAMED, "; ")
     try:
         config = folder.read_config()
-    except CheckpointError:
-        return "config.yaml is no configuration, or was cut off"
-    if not (isinstance(config.get("task"), dict) and config["task"].get("name")):
+    except CheckpointError as error:
+        return str(error).removeprefix(f"{folder.path}/")
+    if not (config.get("task") or {}).get("name"):
         return "config.yaml names no task"
-    return Run(folder, listed.record, listed.metrics, listed.status, config, listed.title)
+    counts = [(config.get("data") or {}).get(name) for name in ("folds", "fold")]
+    if not all(count is None or type(count) is int for count in counts):
+        return f"config.yaml: data.folds and data.fold are {counts}, expected whole numbers"
+    return Run(folder, listed.record, listed.metrics, listed.status, listed.problems, config, listed.title)
 
 
 def _require_one_task(runs: Sequence[Run]) -> None:

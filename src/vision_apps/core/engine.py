@@ -127,7 +127,6 @@ def resume(place: str, changes: list[str], callbacks: Sequence[pl.Callback] = ()
             f"init: resume={place} goes on with that run's own weights; leave one of the two out"
         )
     folder, path = RunFolder.find(place)
-    config = _changed(folder, changes)
     names = (checkpoint_io.LAST, checkpoint_io.PREVIOUS, checkpoint_io.BEST)
     notes: list[str] = []
     checkpoint: dict[str, Any] | None = None
@@ -138,6 +137,9 @@ def resume(place: str, changes: list[str], callbacks: Sequence[pl.Callback] = ()
         notes = [f"{problem}; going on from {path.name}" for problem in problems]
     else:
         notes = ["the run stopped before its first checkpoint: it starts from the beginning"]
+    saved, problems = going_on.configuration(folder, checkpoint)
+    config = _changed(folder, saved, changes)
+    notes += [*problems, *(f"{folder.path}: {problem}; it is left out" for problem in folder.problems)]
     check.check(OmegaConf.create(config))
     hardware.require(config)
     step = 0
@@ -165,14 +167,14 @@ def replay(place: str, checkpoint: str | None, changes: Sequence[str] = ()) -> N
     what a command line does: this is what the further processes of a run on several devices execute, and
     every run of a sweep."""
     folder, _ = RunFolder.find(place)
-    config = _changed(folder, changes)
+    saved = checkpoint_io.load(checkpoint) if checkpoint else None
+    config = _changed(folder, going_on.configuration(folder, saved)[0], changes)
     targets.allow(config.get("allow_targets") or [])
     hardware.require(config)
     _run(config, folder, Start(), Path(checkpoint) if checkpoint else None)
 
 
-def _changed(folder: RunFolder, changes: Sequence[str]) -> Config:
-    saved = folder.read_config()
+def _changed(folder: RunFolder, saved: Config, changes: Sequence[str]) -> Config:
     config = overrides.apply(saved, changes)
     if config["run"] != saved["run"]:
         raise ConfigError(

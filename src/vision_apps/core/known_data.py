@@ -17,6 +17,7 @@ from vision_apps.core.spelling import alike
 
 log = logging.getLogger(__name__)
 
+_FINGERPRINT = "data.json"
 _LISTS = "splits"  # a folder of the run
 _DRAWING = ("split_seed", "folds", "fold", "val_fraction", "test_fraction", "val_images")
 _NAMED = 3  # samples in an error
@@ -94,7 +95,10 @@ def compare(
                 "data.fold, data.val_fraction and data.test_fraction as they were; the lists are in "
                 f"{folder.path / _LISTS}"
             )
-    before, now = folder.mapping("data.json"), data.fingerprint(splits)
+    before, now = folder.mapping(_FINGERPRINT), data.fingerprint(splits)
+    if not before and (folder.path / _FINGERPRINT).exists():
+        log.warning("%s cannot be read: whether the samples are those of before is not known", _FINGERPRINT)
+    before = {name: old for name, old in before.items() if isinstance(old, dict)}
     for name, entry in now.items():
         old = before.get(name)
         if old and {**old, **entry} != old:
@@ -108,14 +112,14 @@ def compare(
 def keep(folder: RunFolder, data: VisionData, now: dict[str, dict[str, Any]]) -> None:
     """Write the fingerprint of now, ``data.json``, and for splits that were drawn the names of all samples,
     ``splits/<split>.txt``. What an earlier part of the run knew stays there; a difference is told."""
-    before = folder.mapping("data.json")
+    before = {name: old for name, old in folder.mapping(_FINGERPRINT).items() if isinstance(old, dict)}
     for split, entry in now.items():
         if (old := before.get(split)) and {**old, **entry} != old:
             history = [*old.get("before", []), {name: old[name] for name in entry if name in old}]
             entry["before"] = history
         elif old:
             entry |= old
-    folder.write_json("data.json", now)
+    folder.write_json(_FINGERPRINT, now)
     if not data.drawn:
         return
     known = held_out(folder)

@@ -2,33 +2,50 @@
 loses at most a line when the process is killed, and is one pivot away from a table."""
 
 import csv
+import logging
 import math
 import os
 from pathlib import Path
 
+log = logging.getLogger(__name__)
+
+Row = tuple[int, int, str, float]
 COLUMNS = ("step", "epoch", "name", "value")
 
 
-def read(path: Path) -> list[tuple[int, int, str, float]]:
-    """The rows of a ``metrics.csv``; a line that was cut off by a kill is left out."""
+def read(path: Path) -> list[Row]:
+    """The rows of a ``metrics.csv``; lines that are none are left out, such as one that a kill cut off."""
+    return _parsed(path)[0]
+
+
+def _parsed(path: Path) -> tuple[list[Row], int]:
+    """The rows, and how many lines are none."""
     if not path.is_file():
-        return []
-    rows = []
-    with open(path, newline="") as file:
-        for row in list(csv.reader(file))[1:]:
+        return [], 0
+    rows: list[Row] = []
+    broken = 0
+    with open(path, encoding="utf-8", errors="replace", newline="\n") as file:
+        for number, line in enumerate(file):
+            # by lines: one bad quotation mark would hide all that follow
             try:
-                rows.append((int(row[0]), int(row[1]), row[2], float(row[3])))
-            except (ValueError, IndexError):
-                continue
-    return rows
+                step, epoch, name, value = next(csv.reader([line]))
+                if not line.endswith("\n"):  # of 0.1234 the beginning is a number, too
+                    raise ValueError
+                rows.append((int(step), int(epoch), name, float(value)))
+            except (ValueError, StopIteration, csv.Error):
+                broken += number > 0 or not line.startswith(COLUMNS[0])
+    return rows, broken
 
 
 def forget_after(path: Path, step: int) -> None:
     """Drop what was logged after ``step``: a resumed run logs it again."""
-    kept = [row for row in read(path) if row[0] < step]
+    rows, broken = _parsed(path)
+    if broken:
+        log.warning("%s: %d lines cannot be read and are left out", path, broken)
+    kept = [row for row in rows if row[0] < step]
     if path.is_file():
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        with open(temporary, "w", newline="") as file:
+        with open(temporary, "w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([COLUMNS, *kept])
         temporary.replace(path)
 

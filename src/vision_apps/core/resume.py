@@ -11,13 +11,36 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from vision_apps.core.config.fine_tuning import Rates
-from vision_apps.core.config.overrides import CHANGEABLE, differences, is_among
+from vision_apps.core.config.overrides import CHANGEABLE, differences, is_among, keys
 from vision_apps.core.config.trainer_settings import seconds, spelled
 from vision_apps.core.errors import CheckpointError, require_no, some
 from vision_apps.core.plain import Config
+from vision_apps.core.run_folder import RunFolder
 
 _OF_THE_FOLDER = ("run.dir",)  # it may have been moved
 _GROUPING = [f"optimizer.{name}" for name in Rates._fields]  # may have another value, and neither come nor go
+
+
+def configuration(folder: RunFolder, checkpoint: Mapping[str, Any] | None) -> tuple[Config, list[str]]:
+    """What a run goes on with: its ``config.yaml``; that of the checkpoint where this one is damaged. And
+    what is to be told of it. `CheckpointError` where there is neither."""
+    kept = (checkpoint or {}).get("config")
+    kept = kept if isinstance(kept, dict) else None
+    try:
+        config = folder.read_config()
+        if kept is None:
+            return config, []
+        if missing := sorted({*keys(kept)} - {*keys(config)}):
+            raise CheckpointError(f"{folder.path / 'config.yaml'} lacks {some(missing, 3)}")
+    except CheckpointError as error:
+        if kept is None:
+            raise
+        return copy.deepcopy(kept), [f"{error}; going on with the configuration in the checkpoint"]
+    return config, [
+        f"{folder.path / 'config.yaml'} says {key} {new!r}, the checkpoint was written with {old!r}"
+        for key, old, new in differences(kept, config)
+        if key not in _OF_THE_FOLDER
+    ]
 
 
 def require_possible(config: Config, checkpoint: Mapping[str, Any], source: str) -> None:

@@ -13,9 +13,10 @@ from typing import Any
 import filelock
 import yaml
 
+from vision_apps.core import side_files
 from vision_apps.core.command import command
 from vision_apps.core.errors import CheckpointError, RunError
-from vision_apps.core.plain import Config, Record
+from vision_apps.core.plain import Config, Metrics, Record
 
 _ADJECTIVES = (
     "amber azure bold brisk calm clear coral cosy crisp deep eager early fair fond fresh gentle glad "
@@ -32,7 +33,19 @@ _NOUNS = (
 ).split()
 
 _LOCK = ".lock"
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where libyaml is there
+_RECORDS = {"run.json": Record, "metrics.json": Metrics}
+_SECTIONS = (
+    "run",
+    "task",
+    "model",
+    "module",
+    "data",
+    "trainer",
+    "optimizer",
+    "scheduler",
+    "callbacks",
+    "logger",
+)
 _PATIENCE = 0.5  # s: somebody may be asking whether it is held
 
 
@@ -77,6 +90,11 @@ def new_folder(parent: Path) -> Path:
             return folder
 
 
+def _named(config: dict[Any, Any]) -> bool:
+    """Whether every key is text."""
+    return all(isinstance(k, str) and (not isinstance(v, dict) or _named(v)) for k, v in config.items())
+
+
 class RunFolder:
     """One run: ``config.yaml``, ``run.json``, ``environment.json``, ``metrics.csv``, ``metrics.json``,
     ``log.txt``, ``checkpoints/`` and ``images/``."""
@@ -99,9 +117,32 @@ class RunFolder:
 
     @property
     def record(self) -> Record:
-        """``run.json``; empty where it is missing or was cut off."""
-        record: Record = self.mapping("run.json")
+        """``run.json``, without what is not as it should be; empty where it cannot be read."""
+        record: Record = self._sound("run.json")[0]
         return record
+
+    @property
+    def metrics(self) -> Metrics:
+        """``metrics.json``, likewise."""
+        metrics: Metrics = self._sound("metrics.json")[0]
+        return metrics
+
+    @property
+    def problems(self) -> list[str]:
+        """What of both cannot be read or is not as it should be."""
+        return [f"{name} {problem}" for name in _RECORDS for problem in self._sound(name)[1]]
+
+    def _sound(self, name: str) -> tuple[Any, list[str]]:
+        try:
+            content = self.read_json(name)
+        except OSError as error:
+            return {}, [f"cannot be read: {error.strerror or error}"]
+        except ValueError as error:
+            return {}, [str(error)]
+        if not isinstance(content, dict):
+            return {}, ["holds no mapping"]
+        good, problems = side_files.sound(content, _RECORDS[name])
+        return good, [f"has {problem}" for problem in problems]
 
     @property
     def trusting(self) -> list[str]:
@@ -213,21 +254,28 @@ class RunFolder:
 
     def read_config(self) -> Config:
         """``config.yaml``; `CheckpointError` where it is missing or no configuration."""
+        path = self.path / "config.yaml"
         try:
-            config = yaml.load((self.path / "config.yaml").read_text(), Loader=_LOADER)
-        except (OSError, yaml.YAMLError) as error:
-            raise CheckpointError(f"{self.path / 'config.yaml'} cannot be read: {error}") from None
-        if not isinstance(config, dict):
-            raise CheckpointError(f"{self.path / 'config.yaml'} is not a configuration: expected a mapping")
+            config = side_files.parse_yaml(side_files.read_text(path))
+        except OSError as error:
+            raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from None
+        except ValueError as error:
+            raise CheckpointError(f"{path} {error}") from None
+        if not isinstance(config, dict) or not _named(config):
+            raise CheckpointError(f"{path} is not a configuration: expected a mapping of names")
+        for name in _SECTIONS:
+            if not isinstance(config.get(name), dict | None):
+                raise CheckpointError(f"{path} is not a configuration: {name} is no mapping")
         return config
 
     def write_json(self, name: str, content: object) -> None:
         self.write(name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
     def read_json(self, name: str) -> Any:
-        """Content of a JSON file, an empty mapping where there is none; `ValueError` if it was cut off."""
+        """Content of a JSON file, an empty mapping where there is none; `ValueError` if it was cut off or is
+        none."""
         path = self.path / name
-        return json.loads(path.read_text()) if path.is_file() else {}
+        return side_files.read_json(path) if os.path.lexists(path) else {}
 
     def mapping(self, name: str) -> Any:
         """Content of a JSON file; an empty mapping where it is missing, was cut off or holds none."""
@@ -241,7 +289,7 @@ class RunFolder:
         """Write a small file as a whole or not at all; `RunError` where the file system refuses."""
         temporary = self.path / f".{name}.{os.getpid()}"
         try:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")
             os.replace(temporary, self.path / name)
         except OSError as error:
             with contextlib.suppress(OSError):

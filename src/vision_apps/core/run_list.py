@@ -17,6 +17,7 @@ class Listed:
     record: Record
     metrics: Metrics  # empty until the run has finished
     status: str
+    problems: list[str]  # of what its files say and should not
 
     @property
     def title(self) -> str:
@@ -32,28 +33,38 @@ class Listed:
 
 def runs(root: Path) -> list[Listed]:
     """Every run at or below ``root`` once, whatever links lead to it, the newest first."""
-    found = [_listed(RunFolder(path)) for path in _folders(root, set())]
+    found = [_listed(RunFolder(path)) for path in _folders(root)]
     return sorted(found, key=lambda run: str(run.record.get("started", "")), reverse=True)
 
 
-def _folders(root: Path, seen: set[str]) -> Iterator[Path]:
+def _folders(root: Path) -> Iterator[Path]:
     """Run folders, also half-written ones; what is inside of one is not looked through. A folder comes before
     the links to it."""
-    place = os.path.realpath(root)
-    if place in seen:
-        return
-    seen.add(place)
+    seen: set[str] = set()
+    waiting = [root]  # no recursion: a stranger's folders may be nested as deep as a path is long
+    while waiting:
+        folder = waiting.pop()
+        place = os.path.realpath(folder)
+        if place in seen:
+            continue
+        seen.add(place)
+        try:
+            entries = {entry.name: entry for entry in os.scandir(folder)}
+        except OSError:
+            continue
+        if "run.json" in entries or "config.yaml" in entries:
+            yield folder
+            continue
+        names = sorted(entries, key=lambda name: (entries[name].is_symlink(), name), reverse=True)
+        waiting += [folder / name for name in names if not name.startswith(".") and _is_folder(entries[name])]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
-        entries = {entry.name: entry for entry in os.scandir(root)}
-    except OSError:
-        return
-    if "run.json" in entries or "config.yaml" in entries:
-        yield root
-        return
-    for name in sorted(entries, key=lambda name: (entries[name].is_symlink(), name)):
-        if not name.startswith(".") and entries[name].is_dir():
-            yield from _folders(root / name, seen)
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _listed(folder: RunFolder) -> Listed:
-    return Listed(folder, folder.record, folder.mapping("metrics.json"), folder.status)
+    return Listed(folder, folder.record, folder.metrics, folder.status, folder.problems)

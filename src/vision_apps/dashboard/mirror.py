@@ -7,6 +7,7 @@ old and finished ones, and training neither knows of the dashboard nor waits for
 import contextlib
 import hashlib
 import json
+import logging
 import re
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypedDict
@@ -15,6 +16,8 @@ from vision_apps.core import metrics_file
 from vision_apps.core.errors import CheckpointError
 from vision_apps.core.plain import Config
 from vision_apps.core.run_list import Listed, runs
+
+log = logging.getLogger(__name__)
 
 _METRICS = "metrics.csv"
 _PICTURE = re.compile(r"(?P<name>.+?)-(epoch-(?P<epoch>\d+)|best)\.png")
@@ -88,6 +91,7 @@ class Mirror:
         self.journal = journal
         self.board = board
         self._done = _read_journal(journal)  # run's path below root to what has been brought over
+        self._told: set[str] = set()  # runs whose files cannot be read
         self._seen: dict[str, tuple[int, ...]] = {}  # to the state of its files when nothing was left to do
 
     def update(self) -> list[str]:
@@ -120,10 +124,14 @@ class Mirror:
             return not waiting
         try:
             config = run.folder.read_config()
-        except CheckpointError:  # the run is being made, or lost its configuration
+        except CheckpointError as error:  # the run is being made, or lost its configuration
+            if run.status != "running":
+                self._tell(key, str(error))
             return False
+        for problem in run.problems:
+            self._tell(key, f"{run.folder.path}: {problem}")
         if done is None:
-            project = str(config["task"]["name"])
+            project = str((config.get("task") or {}).get("name") or "unnamed")
             done = _Done(project=project, name=self._name(project, key, run), rows=0, digest="", pictures={})
         live = run.status == "running"
         shown = Shown(done["project"], done["name"], run.record.get("group"), config, live)
@@ -131,6 +139,12 @@ class Mirror:
         drawn = done["pictures"] | {picture.path.name: picture.drawn for picture in pictures}
         self._note(key, {**done, "rows": len(rows), "digest": _digest(rows), "pictures": drawn})
         return not waiting
+
+    def _tell(self, key: str, problem: str) -> None:
+        """Once of each run."""
+        if key not in self._told:
+            self._told.add(key)
+            log.warning("%s", problem)
 
     def _name(self, project: str, key: str, run: Listed) -> str:
         """The run's title or folder; where another run has that name already, its path as well."""
@@ -208,7 +222,7 @@ def _pictures(
     last = rows[-1][0] if rows else 0
     live, waiting = run.status == "running", False
     pictures = []
-    for path in sorted(run.folder.images.glob("*.png")):
+    for path in filter(Path.is_file, sorted(run.folder.images.glob("*.png"))):
         match, drawn = _PICTURE.fullmatch(path.name), path.stat().st_mtime_ns
         if match is None or brought.get(path.name) == drawn:
             continue

@@ -1,0 +1,101 @@
+"""One bad run among good ones is named, and the others are shown."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_runs import make
+
+from vision_apps.cli import main
+from vision_apps.compare import reading
+from vision_apps.dashboard.mirror import Mirror
+
+ROOT = Path("runs")
+
+
+def deep(folder: Path) -> None:
+    for _ in range(300):
+        folder /= "deeper"
+    folder.mkdir(parents=True)
+
+
+BAD: dict[str, Callable[[Path], Any]] = {
+    "nested": lambda bad: (bad / "run.json").write_text("[" * 200_000),
+    "nested configuration": lambda bad: (bad / "config.yaml").write_text("[" * 200_000),
+    "noise": lambda bad: (bad / "run.json").write_bytes(os.urandom(20_000)),
+    "time": lambda bad: (bad / "run.json").write_text('{"started": "2026-03"}'),
+    "first day": lambda bad: (bad / "run.json").write_text('{"started": "0001-01-01T00:00:00+14:00"}'),
+    "types": lambda bad: (bad / "run.json").write_text(
+        '{"choices": [1], "title": 3, "group": {}, "seed": []}'
+    ),
+    "metrics": lambda bad: (bad / "metrics.json").write_text('{"best": 3, "final": {"test/accuracy": "x"}}'),
+    "large": lambda bad: (bad / "metrics.json").write_text('{"seconds": %s, "final": []}' % ("9" * 9999)),
+    "list": lambda bad: (bad / "metrics.json").write_text("[1]"),
+    "configuration": lambda bad: (bad / "config.yaml").write_text("task: 3"),
+    "keys": lambda bad: (bad / "config.yaml").write_text("task: {name: toy, 3: 4}"),
+    "folds": lambda bad: (bad / "config.yaml").write_text("task: {name: toy}\ndata: {folds: x}"),
+}
+
+
+@pytest.fixture
+def good() -> None:
+    for index in range(3):
+        make(ROOT / f"000{index}", seed=index, values={"best": 0.5, "test/accuracy": 0.4})
+
+
+@pytest.mark.usefixtures("good")
+@pytest.mark.parametrize("name", BAD)
+def test_one_bad_run(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = make(ROOT / "bad", seed=9, values={"best": 0.5, "test/accuracy": 0.4})
+    BAD[name](bad)
+    assert [run.folder.name for run in reading.gather(["runs"]).runs] == ["0000", "0001", "0002"]
+    assert main(["compare", "runs", "--out", "out"]) == 0
+    assert "left out: runs/bad " in capsys.readouterr().out
+    for form in ("text", "csv"):
+        assert main(["runs", "--format", form]) == 0
+        told = capsys.readouterr()
+        assert all(f"runs/000{index}" in told.out for index in range(3))
+        assert "runs/bad" in told.out or "runs/bad" in told.err
+    Mirror(ROOT, Path("journal"), Board()).update()
+
+
+@pytest.mark.usefixtures("good")
+def test_noise_as_figures_of_a_run_that_was_stopped(capsys: pytest.CaptureFixture[str]) -> None:
+    bad = make(ROOT / "bad", seed=9, finished=False)
+    (bad / "metrics.csv").write_bytes(os.urandom(20_000))
+    assert main(["runs"]) == 0
+    assert main(["compare", "runs"]) == 0
+    assert "0002" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("good")
+def test_links_that_end_nowhere(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, target in (("loop", "."), ("itself", "itself"), ("up", "../.."), ("gone", "nowhere")):
+        (ROOT / name).symlink_to(target)
+    deep(ROOT)
+    images = ROOT / "0000" / "images"
+    images.mkdir(exist_ok=True)
+    (images / "val-sheet-best.png").symlink_to("nowhere")
+    os.mkfifo(images / "test-sheet-best.png")
+    assert main(["runs"]) == 0
+    assert "runs: 3" in capsys.readouterr().out
+    assert main(["compare", "runs", "--out", "out"]) == 0
+    Mirror(ROOT, Path("journal"), Board()).update()
+
+
+class Board:
+    """Shows nothing."""
+
+    def open(self, port: int | None) -> str:
+        return ""
+
+    def add(self, *_: object) -> None:
+        pass
+
+    def forget(self, *_: object) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
