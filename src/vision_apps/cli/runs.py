@@ -19,7 +19,7 @@ Scores the best weights on the test split, next to the baselines. The results go
 
 _PREDICT = """\
 vision-apps predict RUN [INPUT ...] [--with NAME=TEXT] [--out FOLDER] [--batch N] [--every N] [--seconds N]
-                    [--coco FILE] [module.key=value ...] [allow_targets=[PACKAGE]]
+                    [--coco FILE] [--explain gradcam] [module.key=value ...] [allow_targets=[PACKAGE]]
 vision-apps predict RUN --help
 
   RUN        a run folder, a checkpoint or an exported file; last: the run that began last; best:METRIC:
@@ -38,6 +38,8 @@ vision-apps predict RUN --help
   --seconds  of each video and webcam
   --coco     an annotation file of your own: boxes are written once more as results.json, with its ids, for
              loadRes of pycocotools
+  --explain  gradcam: each picture is written once more, as gradcam/NAME.png, its evidence in colours: of the
+             class, or of the five surest boxes. Pictures only, and networks of convolutions
 
 A video becomes an MP4 (codec mp4v) of the same rate and length."""
 
@@ -47,6 +49,7 @@ _PREDICT_OPTIONS = {
     "--batch": "auto or a number from 1, as in --batch 16",
     "--every": "a number from 1, as in --every 5",
     "--seconds": "a number above 0, as in --seconds 10",
+    "--explain": "gradcam",
     "--coco": "an annotation file, as in --coco instances_val.json",
 }
 
@@ -84,7 +87,16 @@ def predict(argv: Sequence[str]) -> None:
     from vision_apps.prediction import predict as prediction
 
     prediction.predict(
-        run, inputs, given.value("--out"), changes, batch, every, seconds, said, given.value("--coco")
+        run,
+        inputs,
+        given.value("--out"),
+        changes,
+        batch,
+        every,
+        seconds,
+        said,
+        given.value("--coco"),
+        given.one_of("--explain", ("gradcam",)),
     )
 
 

@@ -16,6 +16,7 @@ from vision_apps.core import losses, rates
 from vision_apps.core.choosing import Chooser
 from vision_apps.core.config.fine_tuning import BACKBONE_LR, Rates
 from vision_apps.core.errors import ConfigError, DataError
+from vision_apps.core.explaining import Explained
 from vision_apps.core.exportable import Exportable
 from vision_apps.core.fields import AnswerT, BatchT, InputsT, required
 from vision_apps.core.losses import Parts, RunningLosses
@@ -173,6 +174,11 @@ class VisionModule(pl.LightningModule, Generic[BatchT, InputsT, OutputsT, Answer
             )
         inputs: InputsT = self.input_type(images)
         return inputs
+
+    def explained(self, inputs: InputsT) -> Explained:
+        """The scores of the answers to ``inputs``, whose evidence ``predict --explain`` shows in the picture.
+        Whatever was said that can be explained by itself says it."""
+        raise NotImplementedError
 
     @property
     def prepare_samples(self) -> int:

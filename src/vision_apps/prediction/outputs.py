@@ -16,6 +16,7 @@ from vision_apps.core.errors import ConfigError, RunError, some
 from vision_apps.core.fields import Fields
 from vision_apps.core.pictures import to_pil
 from vision_apps.core.presentation import Presentation, Row
+from vision_apps.prediction import gradcam
 from vision_apps.prediction.coco_results import ANNOTATIONS, RESULTS, Listed, results
 from vision_apps.prediction.inputs import Input
 from vision_apps.prediction.ours import Ours, told
@@ -52,6 +53,12 @@ def described(
     return row | presentation.describe(item.inputs, answer)[0]
 
 
+def _png(picture: Tensor) -> bytes:
+    content = io.BytesIO()
+    to_pil(picture).save(content, "PNG", compress_level=_COMPRESSION)
+    return content.getvalue()
+
+
 class Outputs:
     """The folder of a prediction: drawings and other files of pictures, a video for each video, a row for
     each picture and frame in ``predictions.jsonl``.
@@ -85,8 +92,9 @@ class Outputs:
         self._video: VideoFile | None = None
 
     @torch.inference_mode()
-    def make(self, item: Item, answer: Fields | str) -> Product:
-        """Draw and describe an answer of one, or the text of an error; from any thread."""
+    def make(self, item: Item, answer: Fields | str, heat: Tensor | None = None) -> Product:
+        """Draw and describe an answer of one, or the text of an error; from any thread. ``heat``: its
+        evidence [h, w], of the height and width of its picture."""
         source, name = self.inputs[item.source], self._names[item.source]
         row = described(self.presentation, source, item, answer)
         if isinstance(answer, str) or item.inputs is None:
@@ -96,14 +104,23 @@ class Outputs:
             return Product(item, row | ({"video": name} if drawn else {}), drawn[0] if drawn else None)
         while True:
             files = self.presentation.files(item.inputs, answer, Path(name).stem, source.name)
+            if heat is not None:
+                files = {
+                    **files,
+                    f"{gradcam.NAME}/{Path(name).stem}.png": self._explained(item.inputs, answer, heat),
+                }
             if all(map(self._ours.may_write, files)):
                 break
             name = self._names.another(item.source)  # of all that is written for this picture
         if drawn:
-            content = io.BytesIO()
-            to_pil(drawn[0]).save(content, "PNG", compress_level=_COMPRESSION)
-            row, files = row | {"picture": name}, {name: content.getvalue(), **files}
+            row, files = row | {"picture": name}, {name: _png(drawn[0]), **files}
         return Product(item, row, files=files)
+
+    def _explained(self, inputs: Fields, answer: Fields, heat: Tensor) -> bytes:
+        """The drawing of the answer over the picture with its evidence."""
+        images = inputs._asdict()["images"]
+        shown = type(inputs)(**{**inputs._asdict(), "images": gradcam.over(images[0], heat)[None]})
+        return _png(self.presentation.draw_answer(shown, answer)[0])
 
     def write(self, product: Product) -> None:
         """Write the next product; its row comes last, so that what a row names is complete."""

@@ -7,21 +7,26 @@ from pathlib import Path
 from types import MappingProxyType
 
 import torch
+from torch import Tensor
 
 from vision_apps.core import hardware, report
 from vision_apps.core.command import command
 from vision_apps.core.errors import ConfigError, DataError, some
-from vision_apps.prediction import coco_results, inputs, reading
+from vision_apps.core.fields import Fields, replaced
+from vision_apps.core.module import VisionModule
+from vision_apps.prediction import coco_results, gradcam, inputs, reading
 from vision_apps.prediction.ahead import ahead
 from vision_apps.prediction.batching import Answerer, answered
 from vision_apps.prediction.outputs import ROWS, Outputs
 from vision_apps.prediction.progress import Progress
+from vision_apps.prediction.reading import Item
 from vision_apps.prediction.takes import Takes
 from vision_apps.trained import evaluate
 from vision_apps.trained.exported import Predictor
 
 _WRITERS = 2  # threads that draw and compress
 _SIZES_TOLD = 3
+_NAMED = 3  # videos in an error
 
 
 def predict(
@@ -34,6 +39,7 @@ def predict(
     seconds: float | None = None,
     given: Mapping[str, str] = MappingProxyType({}),
     coco: str | None = None,
+    explain: str | None = None,
 ) -> Path:
     """Write one drawing per picture and one video per video, what else the application writes for a picture
     (boxes, masks), and ``predictions.jsonl`` (one JSON row per picture or frame, in order, with the words
@@ -52,12 +58,14 @@ def predict(
         seconds: of each video and webcam; a webcam goes on until Ctrl-C otherwise.
         given: what the application takes beside or instead of a picture, for all inputs.
         coco: an annotation file of COCO's kind, with whose ids boxes are written as ``results.json``, too.
+        explain: ``gradcam``: for each picture ``gradcam/<name>.png``, its drawing over its evidence, too.
 
     Returns:
         The folder.
 
     Raises:
-        ConfigError: the run does not take what is given, or takes pictures and none is named.
+        ConfigError: the run does not take what is given, or takes pictures and none is named; the network
+            cannot be explained.
         DataError: a word matches nothing, or no input could be answered.
         KeyboardInterrupt: after everything that was answered so far was completed; not for a webcam, which is
             ended so.
@@ -72,7 +80,14 @@ def predict(
     if takes.needed and not words:
         example = command("predict", place, *report.takes(module, "photo.jpg"))
         raise ConfigError(f"predict {place}: which pictures? {example}")
+    explainer = None if explain is None else _explainer(trained, module)
     found = inputs.find(words, takes, given)
+    films = [source.name for source in found if source.is_film]
+    if explainer and films:
+        raise ConfigError(
+            f"--explain {explain}: {some(films, _NAMED)} is no picture but a film; expected "
+            "pictures; leave --explain out, or what is no picture"
+        )
     usual = trained.run.path / "predictions" if trained.run else trained.beside("predictions")
     target = Path(out) if out else usual
     answerer = Answerer(predictor.answer, module.device, batch)
@@ -81,7 +96,10 @@ def predict(
     with Outputs(module.presentation, found, target) as outputs:
         try:
             with closing(reading.read(found, module.encode, every, seconds, trained.levels)) as items:
-                jobs = (partial(outputs.make, *pair) for pair in answered(items, answerer))
+                jobs = (
+                    partial(outputs.make, item, answer, _heat(explainer, item, answer))
+                    for item, answer in answered(items, answerer)
+                )
                 with closing(ahead(jobs, _WRITERS, lambda product: product.item.pixels)) as products:
                     for product in products:
                         outputs.write(product)
@@ -144,6 +162,23 @@ def ready(trained: evaluate.Trained, changes: Sequence[str]) -> Predictor:
             module.network.to(memory_format=torch.channels_last)
     module.to("cuda" if torch.cuda.is_available() else "cpu")
     return predictor
+
+
+def _explainer(trained: evaluate.Trained, module: VisionModule) -> gradcam.GradCam:
+    if trained.graph is not None:
+        raise ConfigError(
+            f"--explain {gradcam.NAME}: {trained.path} is a graph, and layers are out of sight in it; "
+            "explain the run itself, or its weights: vision-apps export RUN --format safetensors"
+        )
+    return gradcam.GradCam(module)
+
+
+def _heat(explainer: gradcam.GradCam | None, item: Item, answer: Fields | str) -> Tensor | None:
+    """The evidence of an answer, by the thread that owns the network."""
+    if explainer is None or item.inputs is None or isinstance(answer, str):
+        return None
+    inputs = replaced(item.inputs, lambda value: value.to(explainer.module.device))
+    return explainer.heat(inputs).cpu()
 
 
 def _batches(answerer: Answerer) -> str:

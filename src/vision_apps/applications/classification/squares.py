@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vision_apps.core.explaining import Explained
 from vision_apps.core.fields import ImageInputs
 from vision_apps.data.resizing import resize_and_center_crop
-from vision_apps.networks.auxiliary import Logits, require_classes
+from vision_apps.networks.auxiliary import Logits, main_logits, require_classes
 from vision_apps.networks.pixels import PixelNormalization
 
 WHITENED = 5000  # training images that a network's first layer is measured on: patches by the million
@@ -77,6 +78,11 @@ class SquareInput:
             images = F.interpolate(square, (size, size), mode="bilinear", antialias=True)
         pixels: Tensor = self.normalize(images)
         return pixels
+
+    def explained(self, inputs: ImageInputs) -> Explained:
+        """Of the most likely class, of the picture as it is."""
+        logits = main_logits(self.network(self._pixels(inputs.images)))
+        return Explained(logits.float().amax(1))
 
     @property
     def prepare_samples(self) -> int:

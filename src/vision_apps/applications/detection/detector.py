@@ -48,13 +48,18 @@ class Detector(nn.Module, Generic[Outputs]):
         raise NotImplementedError
 
     def detect(self, outputs: Outputs) -> list[Detections]:
-        """Decoded, clipped to the picture, suppressed, at most ``max_detections`` of each picture."""
+        """Decoded, clipped to the picture, suppressed, at most ``max_detections`` of each picture; scores
+        with gradients where the outputs have some."""
         raise NotImplementedError
 
     def proposals_of(self, images: Tensor) -> list[Tensor] | None:
         """Proposals float32 [p, 4] of each of the uint8 pictures [B, 3, H, W] that come without; none where
         the detector needs none."""
         return None
+
+    def scales(self, outputs: Outputs) -> tuple[float, float]:
+        """Pixels of what the backbone was given to one of the network's input, along y and x."""
+        return 1, 1
 
     def unmatched(self, targets: list[Target], size: tuple[int, int]) -> Tensor:
         """Which of the n objects of all pictures of ``size`` (height, width) training matches to nothing, so
@@ -99,6 +104,5 @@ class ExportableDetector(Detector[Outputs]):
             for row in zip(*candidates, strict=True)
         ]
 
-    @torch.no_grad()
     def detect(self, outputs: Outputs) -> list[Detections]:
         return self.select(self.candidates(outputs))

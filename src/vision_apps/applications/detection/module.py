@@ -27,6 +27,7 @@ from vision_apps.applications.detection.types import (
 from vision_apps.core.class_names import class_name_problems
 from vision_apps.core.conventions import height_width
 from vision_apps.core.errors import require_no
+from vision_apps.core.explaining import Explained
 from vision_apps.core.exportable import Exportable
 from vision_apps.core.losses import Part
 from vision_apps.core.module import VisionModule
@@ -42,6 +43,7 @@ from vision_apps.networks.pixels import PixelNormalization
 log = logging.getLogger(__name__)
 
 MEASURED = 1000  # training pictures that the mean boxes are taken of
+EXPLAINED = 5  # boxes of a picture whose evidence is looked for
 PATIENCE = 50  # steps without one positive, after which the user is told
 
 
@@ -154,12 +156,25 @@ class Detection(VisionModule[DetectionBatch, DetectionInputs, Outputs, Detection
             for boxes, labels, counted, ignored in rows
         ]
 
+    @torch.no_grad()
     def answer(self, outputs: Outputs, inputs: DetectionInputs) -> DetectionAnswer:
         return self.collect(self.network.detect(outputs), inputs.images, self._sizes(inputs.images))
 
+    @torch.no_grad()
     def measured_answer(self, outputs: Outputs, batch: DetectionBatch) -> DetectionAnswer:
         """Without what lies beside the file's picture, in the letterbox's grey."""
         return self.collect(self.network.detect(outputs), batch.images, self._content(batch))
+
+    def explained(self, inputs: DetectionInputs) -> Explained:
+        """Of the five surest boxes of each picture that are shown."""
+        outputs = self.outputs(inputs)
+        found = self.network.detect(outputs)
+        shown = (rows.scores[rows.scores >= self.score_threshold][:EXPLAINED] for rows in found)
+        scores = torch.stack([torch.logit(best.float(), eps=1e-6).sum() for best in shown])
+        content = content_sizes(self._sizes(inputs.images), self.size, self.resize_mode)
+        return Explained(
+            scores, content * torch.tensor(self.network.scales(outputs), device=content.device), local=True
+        )
 
     def _content(self, batch: DetectionBatch) -> Tensor:
         """Height and width of the files' pictures within those of the batch: int64 [B, 2]."""

@@ -197,7 +197,6 @@ class RegionDetector(Detector[RegionOutputs]):
             parts |= self.proposer.loss(outputs.rpn, targets)
         return {**parts, "positives": Part(logits.new_tensor(len(positives)), len(targets), weight=0)}
 
-    @torch.no_grad()
     def detect(self, outputs: RegionOutputs) -> list[Detections]:
         scores, deltas = self.head.decide(outputs.head)
         boxes = torch.cat(outputs.regions)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from functools import partial
 from itertools import chain
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -127,6 +127,10 @@ class TorchvisionDetector(Detector[Outputs]):
                 setattr(getattr(model, "roi_heads", model), name, value)
         self.max_detections = cast(int, getattr(model, "roi_heads", model).detections_per_img)
 
+    def scales(self, outputs: Outputs) -> tuple[float, float]:
+        x, y = cast(Any, outputs).frame.scale
+        return y, x
+
 
 class DenseDetector(TorchvisionDetector[DenseOutputs]):
     """An SSD, RetinaNet or FCOS of torchvision."""
@@ -205,7 +209,6 @@ class DenseDetector(TorchvisionDetector[DenseOutputs]):
             return match_points(anchors, levels, boxes, self.model.center_sampling_radius)
         return self.model.proposal_matcher(box_iou(boxes, anchors))
 
-    @torch.no_grad()
     def detect(self, outputs: DenseOutputs) -> list[Detections]:
         model, heads = self.model, outputs.heads
         sizes = [outputs.frame.size] * len(heads["cls_logits"])

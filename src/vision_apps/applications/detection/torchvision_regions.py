@@ -141,7 +141,6 @@ class TwoStageDetector(TorchvisionDetector[TwoStageOutputs]):
         pairs = _sampled(labels, self.model.roi_heads.fg_bg_sampler, random)
         return [torch.cat(pair).sort().values for pair in pairs]
 
-    @torch.no_grad()
     def detect(self, outputs: TwoStageOutputs) -> list[Detections]:
         sizes = [outputs.frame.size] * len(outputs.regions)
         found = self.model.roi_heads.postprocess_detections(
