@@ -16,6 +16,8 @@ from omegaconf import OmegaConf
 from stand_in import words_of
 
 from vision_apps.cli import main
+from vision_apps.compare.importances import importances
+from vision_apps.core import storages
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.sweeps import processes, studies
@@ -148,7 +150,7 @@ def test_a_study_that_is_locked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     other = sqlite3.connect("study.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     try:
-        assert "database is locked" in refused(capsys, "resume=s", "n_trials=3")
+        assert "database is locked" in refused(capsys, "resume=s", "n_trials=3", "storage=sqlite:///study.db")
     finally:
         other.close()
 
@@ -184,13 +186,13 @@ def test_a_folder_that_was_moved_or_copied(moved: bool, storage: list[str]) -> N
     assert main(["sweep", *space, "n_trials=1"]) == 0
     (shutil.move if moved else shutil.copytree)("s", "elsewhere")
     assert main(["sweep", "resume=elsewhere", "n_trials=2"]) == 0
-    place, name = studies.where(Path("elsewhere"))
+    place, name = storages.where(Path("elsewhere"))
     assert len(optuna.load_study(study_name=name, storage=studies.open_storage(place)).trials) == 2
     assert sorted(path.name for path in Path("elsewhere/trials").iterdir()) == ["0000", "0001"]
     if moved:
         assert not Path("s").exists()
         return
-    place, name = studies.where(Path("s"))
+    place, name = storages.where(Path("s"))
     assert len(optuna.load_study(study_name=name, storage=studies.open_storage(place)).trials) == 1
     assert [path.name for path in Path("s/trials").iterdir()] == ["0000"]
 
@@ -262,3 +264,47 @@ def test_jobs_of_a_cluster_execute_the_same_line(tmp_path: Path) -> None:
     assert "FileNotFoundError" in job.error()
     with pytest.raises(ConfigError, match="slurm: "):
         processes.slurm_executor(tmp_path / "jobs", {"partitio": "x"}, cluster="local")
+
+
+@pytest.mark.parametrize(
+    "storage",
+    [
+        "sqlite:///elsewhere.db",
+        "sqlite+pysqlite:///elsewhere.db",
+        "sqlite:///file:elsewhere.db?uri=true",
+        "sqlite:///s/../elsewhere.db",
+        "journal://elsewhere.log",
+        "postgresql://me:secret@localhost/x?password=secret",
+    ],
+)
+def test_a_stored_storage_elsewhere_is_opened_only_where_it_is_named(
+    storage: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path("s")
+    folder.mkdir()
+    record = {"settings": {"storage": storage}, "config_dirs": [], "fixed": [], "space": {"seed": "1,2"}}
+    (folder / "sweep.json").write_text(json.dumps(record))
+    (folder / "study.json").write_text(json.dumps({"storage": storage, "study": "s"}))
+    before = sorted(Path().rglob("*"))
+    said = refused(capsys, "resume=s")
+    assert "which lies outside of s; if you trust it, name it: sweep resume=s storage='" in said
+    assert "secret" not in said
+    assert "which lies outside of s" in str(importances(folder))
+    assert sorted(Path().rglob("*")) == before
+    monkeypatch.setenv(storages.NAMED, storage)
+    assert storages.where(folder) == (storage, "s")
+
+
+@pytest.mark.slow
+def test_a_sweep_goes_on_in_the_storage_that_is_named() -> None:
+    assert main(["sweep", *words_of("dir=s", "seed=1,2", "storage=sqlite:///other.db", "n_trials=1")]) == 0
+    assert main(["sweep", "resume=s", "n_trials=2", "storage=sqlite:///other.db"]) == 0
+    assert len(optuna.load_study(study_name="s", storage="sqlite:///other.db").trials) == 2
+    assert "other.db" not in Path("s/sweep.json").read_text()
+
+
+def test_links_in_a_sweep(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("victim").mkdir()
+    Path("s/trials").mkdir(parents=True)
+    Path("s/trials/0000").symlink_to(Path("victim").absolute())
+    assert "s/trials/0000 is a link to " in refused(capsys, "resume=s")

@@ -1,15 +1,17 @@
 """``vision-apps compare`` and ``vision-apps runs``."""
 
+import os
 import shutil
 import sys
 from collections.abc import Sequence
 
 from vision_apps.cli import options
+from vision_apps.core import storages
 from vision_apps.core.errors import ConfigError
 
 _COMPARE = """\
 vision-apps compare RUN|SWEEP|FOLDER ... [--last N] [--metric NAME] [--by NAME:max] [--out FOLDER]
-                    [--format FORMAT]
+                    [--format FORMAT] [--storage URL]
 
   RUN ...   run folders, sweeps (runs/sweeps/<number>-<words>), folders with runs below, last, best:METRIC
   --last    only the newest N of them; without a folder, of runs/
@@ -19,6 +21,7 @@ vision-apps compare RUN|SWEEP|FOLDER ... [--last N] [--metric NAME] [--by NAME:m
             by default the best value of the monitored metric
   --out     a folder for index.html (a page that needs no network), table.csv, table.md and runs.csv
   --format  text, csv or markdown: what is printed
+  --storage where a sweep keeps its study, if that is outside of its folder: no other is opened there
 
 Runs that differ in nothing but the seed, or the fold that they hold out, are one row: mean ± standard
 deviation [95 % interval]. Those of folds are corrected for the training samples that they share."""
@@ -44,6 +47,7 @@ _COMPARE_OPTIONS = {
     "--by": "a metric and which values are good, as in --by test/accuracy:max",
     "--out": "a folder, as in --out comparison",
     "--format": "text, csv or markdown",
+    "--storage": "a storage as the sweep was given it, as in --storage journal://search.log",
 }
 _RUNS_OPTIONS = {**_LAST, "--format": "text or csv"}
 
@@ -56,6 +60,8 @@ def compare(argv: Sequence[str]) -> None:
             "compare what? Run folders, a sweep or a folder with runs, or --last 20 for the newest of runs/\n"
             + _COMPARE.splitlines()[0]
         )
+    if (storage := given.value("--storage")) is not None:
+        os.environ[storages.NAMED] = storage
     from vision_apps.compare import comparison, reading, tables
 
     metrics = [name for text in given.values.get("--metric", []) for name in text.split(",")]

@@ -1,18 +1,19 @@
 """Which settings of a sweep mattered, as Optuna judges from its study."""
 
-import json
 import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vision_apps.core.errors import ConfigError
+from vision_apps.core.storages import JOURNAL, SQLITE, where
+
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
 ENOUGH = 10  # finished trials
-_JOURNAL, _SQLITE = "journal://", "sqlite:///"
 
 
 def importances(sweep: Path) -> dict[str, dict[str, float]] | str:
@@ -21,8 +22,8 @@ def importances(sweep: Path) -> dict[str, dict[str, float]] | str:
     import optuna
 
     try:
-        where = json.loads((sweep / "study.json").read_text())
-        study = optuna.load_study(study_name=where["study"], storage=_storage(where["storage"], sweep))
+        place, name = where(sweep)
+        study = optuna.load_study(study_name=name, storage=_storage(place))
         finished = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
         if len(finished) < ENOUGH:
             return f"needs {ENOUGH} finished trials, there are {len(finished)}"
@@ -38,6 +39,8 @@ def importances(sweep: Path) -> dict[str, dict[str, float]] | str:
                 name: optuna.importance.get_param_importances(study, target=target)
                 for name, target in zip(objectives, targets, strict=True)
             }
+    except ConfigError as error:
+        return str(error)
     # the storage may be a server that is gone; the text of such an error may hold its password
     except Exception as error:  # noqa: BLE001 - drivers of databases share no class
         return f"Optuna cannot take it from this study ({type(error).__name__})"
@@ -49,18 +52,15 @@ def _loss(index: int, direction: str, trial: "FrozenTrial") -> float:
     return value if direction == "MINIMIZE" else -value
 
 
-def _storage(url: str, sweep: Path) -> "str | BaseStorage":
-    """Of a file in the sweep's folder, the one that is there now: that may have been moved or copied."""
+def _storage(url: str) -> "str | BaseStorage":
+    """A file has to be there, and not empty: otherwise Optuna would make a new study."""
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    scheme = next((known for known in (_JOURNAL, _SQLITE) if url.startswith(known)), None)
+    scheme = next((known for known in (JOURNAL, SQLITE) if url.startswith(known)), None)
     if scheme is None:
         return url
-    path = Path(url.removeprefix(scheme))
-    path = sweep / path.name if (sweep / path.name).is_file() else path
-    if not path.stat().st_size:  # of a missing or empty file Optuna would make a new study
+    path = url.removeprefix(scheme)
+    if not Path(path).stat().st_size:
         raise ValueError("empty")
-    if scheme == _JOURNAL:
-        return JournalStorage(JournalFileBackend(str(path)))
-    return f"{_SQLITE}{path.absolute()}"
+    return JournalStorage(JournalFileBackend(path)) if scheme == JOURNAL else url

@@ -45,6 +45,7 @@ from vision_apps.core.metrics_logger import MetricsFile
 from vision_apps.core.module import VisionModule
 from vision_apps.core.past import Parts
 from vision_apps.core.plain import Choices, Config
+from vision_apps.core.plain_files import refuse_links
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.core.start import Start
 from vision_apps.core.wandb_logger import WandbLogger
@@ -127,6 +128,7 @@ def resume(place: str, changes: list[str], callbacks: Sequence[pl.Callback] = ()
             f"init: resume={place} goes on with that run's own weights; leave one of the two out"
         )
     folder, path = RunFolder.find(place)
+    refuse_links(folder.path)
     names = (checkpoint_io.LAST, checkpoint_io.PREVIOUS, checkpoint_io.BEST)
     notes: list[str] = []
     checkpoint: dict[str, Any] | None = None

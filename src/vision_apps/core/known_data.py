@@ -11,6 +11,7 @@ from vision_apps.core.data import SPLITS, Split, VisionData
 from vision_apps.core.errors import DataError, require_no, some
 from vision_apps.core.fields import kinds
 from vision_apps.core.plain import Config
+from vision_apps.core.plain_files import write_whole
 from vision_apps.core.renumbering import class_fields
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.core.spelling import alike
@@ -129,4 +130,4 @@ def keep(folder: RunFolder, data: VisionData, now: dict[str, dict[str, Any]]) ->
         own = data.sample_names(split)
         there = set(map(alike, own))
         text = "".join(f"{name}\n" for name in [*own, *(name for name in gone if name not in there)])
-        (folder.path / _LISTS / f"{split}.txt").write_bytes(text.encode("utf-8", "surrogateescape"))
+        write_whole(folder.path / _LISTS / f"{split}.txt", text.encode("utf-8", "surrogateescape"))

@@ -2,10 +2,12 @@
 loses at most a line when the process is killed, and is one pivot away from a table."""
 
 import csv
+import io
 import logging
 import math
-import os
 from pathlib import Path
+
+from vision_apps.core import plain_files
 
 log = logging.getLogger(__name__)
 
@@ -44,10 +46,9 @@ def forget_after(path: Path, step: int) -> None:
         log.warning("%s: %d lines cannot be read and are left out", path, broken)
     kept = [row for row in rows if row[0] < step]
     if path.is_file():
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        with open(temporary, "w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([COLUMNS, *kept])
-        temporary.replace(path)
+        text = io.StringIO()
+        csv.writer(text).writerows([COLUMNS, *kept])
+        plain_files.write_whole(path, text.getvalue())
 
 
 def series(path: Path) -> dict[str, tuple[list[int], list[float]]]:

@@ -1,6 +1,7 @@
 """What a run draws of itself, in its folder and for its loggers."""
 
 import csv
+import io
 import json
 from itertools import islice
 from pathlib import Path
@@ -14,6 +15,7 @@ from vision_apps.core.data import Split, VisionData
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.module import VisionModule
 from vision_apps.core.pictures import to_pil
+from vision_apps.core.plain_files import write_whole
 from vision_apps.core.presentation import Drawn, Row, joined
 
 
@@ -98,7 +100,9 @@ class Pictures(pl.Callback):
         pictures = {f"{split}/sheet": drawn.sheet, **module.stage(split).figures}
         for name, picture in pictures.items():
             self.folder.mkdir(parents=True, exist_ok=True)
-            to_pil(picture).save(self.folder / f"{name.replace('/', '-')}-{label}.png")
+            content = io.BytesIO()
+            to_pil(picture).save(content, "PNG")
+            write_whole(self.folder / f"{name.replace('/', '-')}-{label}.png", content.getvalue())
             log_picture(trainer, name, picture)
         if split == "test":
             log_table(trainer, "test/predictions", drawn.rows, rows)

@@ -13,7 +13,7 @@ from typing import Any
 import filelock
 import yaml
 
-from vision_apps.core import side_files
+from vision_apps.core import plain_files, side_files
 from vision_apps.core.command import command
 from vision_apps.core.errors import CheckpointError, RunError
 from vision_apps.core.plain import Config, Metrics, Record
@@ -287,13 +287,9 @@ class RunFolder:
 
     def write(self, name: str, text: str) -> None:
         """Write a small file as a whole or not at all; `RunError` where the file system refuses."""
-        temporary = self.path / f".{name}.{os.getpid()}"
         try:
-            temporary.write_text(text, encoding="utf-8")
-            os.replace(temporary, self.path / name)
+            plain_files.write_whole(self.path / name, text)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
             raise RunError(
                 f"{self.path / name}: cannot be written: {error.strerror or error}; make room, or choose "
                 "another place, for instance run.root=/tmp/runs"

@@ -12,6 +12,7 @@ from vision_apps.core.config import overrides
 from vision_apps.core.errors import CheckpointError, ConfigError, RunError
 from vision_apps.core.fields import together
 from vision_apps.core.module import VisionModule
+from vision_apps.core.plain_files import refuse_links, write_whole
 from vision_apps.export import card, parity, tracing, writing
 from vision_apps.trained import evaluate, exported
 from vision_apps.trained.description import VERSION, Content, entries_of, example
@@ -78,7 +79,7 @@ def export(place: str, kind: str, out: str | None = None, changes: Sequence[str]
     finally:
         temporary.unlink(missing_ok=True)
     beside = path.with_name(f"{path.name}.md")
-    beside.write_text(card.text(path, kind, content, trained, module, found, taken.source), encoding="utf-8")
+    write_whole(beside, card.text(path, kind, content, trained, module, found, taken.source))
     print(f"{path}\n{beside}")
     return path
 
@@ -98,6 +99,7 @@ def _target(trained: evaluate.Trained, kind: str, out: str | None) -> Path:
     suffix = SUFFIXES[kind]
     if out is None:
         if trained.run is not None:
+            refuse_links(trained.run.path, "exported")
             return trained.run.path / "exported" / f"model{suffix}"
         return Path(f"{trained.path.stem}{suffix}")
     path = Path(out)

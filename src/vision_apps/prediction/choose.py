@@ -19,6 +19,7 @@ from vision_apps.core.errors import CheckpointError, ConfigError, DataError, Use
 from vision_apps.core.fields import replaced
 from vision_apps.core.module import VisionModule
 from vision_apps.core.pictures import to_pil
+from vision_apps.core.plain_files import refuse_links
 from vision_apps.core.spelling import alike
 from vision_apps.data.images import Levels, read_image
 from vision_apps.prediction import choices, fitting, inputs, reading
@@ -60,6 +61,8 @@ def choose(
         raise ConfigError(f"{place}: there are no weights that could order its answers{why}")
     usual = trained.run.path / "choices.jsonl" if trained.run else Path(f"{trained.beside('choices')}.jsonl")
     file = Path(listed) if listed else usual
+    if not listed and trained.run is not None:
+        refuse_links(trained.run.path, usual.name)
     if not words and not file.is_file():
         example = command("choose", place, "photos")
         raise ConfigError(f"{file}: there are no choices yet; name the pictures to choose of: {example}")

@@ -55,7 +55,9 @@ class Ours:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            temporary.write_bytes(content)
+            temporary.unlink(missing_ok=True)
+            with open(temporary, "xb") as file:  # which follows no link
+                file.write(content)
             self.rename(temporary, name)
         except OSError:
             temporary.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from vision_apps.core.command import command
 from vision_apps.core.errors import ConfigError, DataError, some
 from vision_apps.core.fields import Fields, replaced
 from vision_apps.core.module import VisionModule
+from vision_apps.core.plain_files import refuse_links
 from vision_apps.prediction import coco_results, gradcam, inputs, reading
 from vision_apps.prediction.ahead import ahead
 from vision_apps.prediction.batching import Answerer, answered
@@ -90,6 +91,8 @@ def predict(
         )
     usual = trained.run.path / "predictions" if trained.run else trained.beside("predictions")
     target = Path(out) if out else usual
+    if out is None and trained.run is not None:
+        refuse_links(trained.run.path, usual.name)
     answerer = Answerer(predictor.answer, module.device, batch)
     progress = Progress(found)
     interrupted, kind = False, ""

@@ -1,10 +1,12 @@
 """What a sweep found: ``results.csv`` and the closing lines, the failures first."""
 
 import csv
+import io
 
 from optuna.trial import FrozenTrial, TrialState
 
 from vision_apps.core.command import command
+from vision_apps.core.plain_files import write_whole
 from vision_apps.core.statistics import Summary, summarize
 from vision_apps.sweeps import studies, table
 from vision_apps.sweeps.controller import Sweep
@@ -18,10 +20,11 @@ def write(sweep: Sweep) -> None:
     trials = studies.counted(sweep.study.trials)
     rows = [_row(sweep, known) for known in trials]
     names = list(dict.fromkeys(name for row in rows for name in row))
-    with open(sweep.folder / RESULTS, "w", newline="") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names)
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(sweep.folder / RESULTS, text.getvalue())
 
 
 def _row(sweep: Sweep, known: FrozenTrial) -> dict[str, object]:

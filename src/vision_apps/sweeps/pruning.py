@@ -5,6 +5,7 @@ from pathlib import Path
 import optuna
 import pytorch_lightning as pl
 
+from vision_apps.core import storages
 from vision_apps.core.checkpoint import Pruned
 from vision_apps.sweeps import studies
 from vision_apps.sweeps.settings import PRUNERS
@@ -48,7 +49,7 @@ class Pruning(pl.Callback):
 
     def _report(self, value: float, epoch: int) -> bool:
         """Keep the value in the study; returns whether the pruner gives the run up."""
-        place, name = studies.where(self.sweep)
+        place, name = storages.where(self.sweep)
         with studies.explained(place):
             if self._study is None:
                 self._study = optuna.load_study(study_name=name, storage=studies.open_storage(place))

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
-from vision_apps.core import hardware
+from vision_apps.core import hardware, side_files, storages
 from vision_apps.core.config import check, compose, targets
 from vision_apps.core.config.allowing import allow_targets
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError, RunError
+from vision_apps.core.plain_files import refuse_links, write_whole
 from vision_apps.core.run_folder import new_folder
 from vision_apps.sweeps import outcome, processes, settings, space, studies
 from vision_apps.sweeps.controller import Sweep
@@ -69,8 +70,9 @@ def go_on(folder: Path, changes: Sequence[str]) -> Sweep:
     ``allow_targets=[PACKAGE]``, for which the folder's own word is not taken. `ConfigError` where a setting
     cannot be changed, `RunError` where the folder is no sweep's."""
     changes = allow_targets(changes)
+    refuse_links(folder)
     try:
-        record: Record = json.loads((folder / _FILE).read_text())
+        record: Record = side_files.read_json(folder / _FILE)
     except (OSError, ValueError) as error:
         raise RunError(
             f"resume: {folder} is no sweep ({_FILE}: {error}); a sweep is a folder such as "
@@ -83,7 +85,8 @@ def go_on(folder: Path, changes: Sequence[str]) -> Sweep:
                 f"{word}: a sweep that goes on keeps its {name}{nearest(name, CHANGEABLE)}; "
                 f"changed can be: {', '.join(CHANGEABLE)}. Leave resume= out to begin a new one"
             )
-    return _run(folder, record, studies.recalled(folder), changes, resumed=True)
+    storage = settings.read({**record["settings"], "storage": None}, changes).storage
+    return _run(folder, record, storage or studies.recalled(folder), changes, resumed=True)
 
 
 def _run(
@@ -125,15 +128,15 @@ def _run(
     per_trial = processes.devices_of(config.trainer) if gpus else 0
     sweep = Sweep(folder, searched, chosen, study, objectives, first_seed, gpus, per_trial)
     studies.remember(folder, storage, name)
-    record["settings"] = dataclasses.asdict(chosen)
-    (folder / _FILE).write_text(json.dumps(record, indent=2) + "\n")
+    record["settings"] = dataclasses.asdict(dataclasses.replace(chosen, storage=None))
+    write_whole(folder / _FILE, json.dumps(record, indent=2) + "\n")
     done = len(studies.ended(study.trials))
     print(
         f"sweep     {folder} · {sweep.count} trials, {done} ended before · {sweep.of_each} · "
-        f"{sweep.slots} at a time\nstudy     {name} in {studies.without_password(storage)}",
+        f"{sweep.slots} at a time\nstudy     {name} in {storages.shown(storage)}",
         flush=True,
     )
-    with studies.explained(storage):
+    with studies.explained(storage), studies.named(storage):
         try:
             follow(sweep)
         finally:
@@ -144,7 +147,7 @@ def _run(
 
 def _without_password(word: str) -> str:
     key, equals, value = word.partition("=")
-    return f"{key}={studies.without_password(value)}" if key == "storage" and equals else word
+    return f"{key}={storages.shown(value)}" if key == "storage" and equals else word
 
 
 def _make(folder: Path) -> Path:

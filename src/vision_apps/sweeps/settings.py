@@ -30,7 +30,7 @@ PRUNERS = {
 LAUNCHERS = ("processes", "slurm")
 UNFINISHED = ("resume", "again")
 # What may be changed when a sweep goes on: the search itself stays as it was.
-CHANGEABLE = ("n_trials", "jobs", "max_time", "fail_fast", "unfinished", "launcher", "slurm")
+CHANGEABLE = ("n_trials", "jobs", "max_time", "fail_fast", "unfinished", "launcher", "slurm", "storage")
 _TRIALS = 20
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import time
 import warnings
@@ -20,9 +21,10 @@ from optuna.trial import FrozenTrial, TrialState
 from vision_apps.core.config import check
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.plain_files import write_whole
+from vision_apps.core.storages import JOURNAL, NAMED, SQLITE, shown, where
 from vision_apps.sweeps.settings import PRUNERS, SAMPLERS, Settings
 
-JOURNAL, SQLITE = "journal://", "sqlite:///"
 _LOCKED_SECONDS = 30  # that SQLite waits for another writer
 _TRIES = 5  # to open an empty database
 _WITHOUT_SEED_OFFSET = ("qmc",)  # its sequence is counted in the study
@@ -61,15 +63,7 @@ def explained(storage: str) -> Iterator[None]:
             )
         else:
             hint = "expected an SQLAlchemy URL as sqlite:///study.db or postgresql://host/name, or journal://FILE"
-        raise ConfigError(f"storage: {without_password(storage)}: {reason}; {hint}") from error
-
-
-def without_password(storage: str) -> str:
-    """A storage's URL as it can be shown."""
-    try:
-        return sqlalchemy.engine.make_url(storage).render_as_string(hide_password=True)
-    except (sqlalchemy.exc.ArgumentError, ValueError):
-        return storage
+        raise ConfigError(f"storage: {shown(storage)}: {reason}; {hint}") from error
 
 
 def open_storage(storage: str, tries: int = _TRIES) -> BaseStorage:
@@ -162,7 +156,7 @@ def _require_same(
         found = study.user_attrs.get(key)
         if found != expected:
             raise ConfigError(
-                f"study: {name} in {without_password(storage)} is a search with {key} {found!r}, this one "
+                f"study: {name} in {shown(storage)} is a search with {key} {found!r}, this one "
                 f"has {expected!r}; give this search a name of its own with study=NAME, or go on with the "
                 "other: vision-apps sweep resume=FOLDER"
             )
@@ -193,27 +187,28 @@ def ended(trials: list[FrozenTrial]) -> list[FrozenTrial]:
 def remember(folder: Path, storage: str, name: str) -> None:
     """Write down where the study is, for the runs of a sweep and for `compare`; only the owner reads it,
     because a storage's URL may hold a password."""
-    path = folder / "study.json"
-    path.touch(mode=0o600)
-    path.write_text(json.dumps({"storage": storage, "study": name}, indent=2) + "\n")
-
-
-def where(folder: Path) -> tuple[str, str]:
-    """Storage and name of a sweep's study, as `remember` wrote them. A file that lies in the folder is that
-    one, wherever it was when it was written down: the folder may have been moved or copied. `OSError`,
-    `ValueError` or `KeyError` where nothing was written down."""
-    known = json.loads((folder / "study.json").read_text())
-    storage, name = str(known["storage"]), str(known["study"])
-    scheme = next((start for start in (JOURNAL, SQLITE) if storage.startswith(start)), None)
-    if scheme is not None:
-        own = folder.absolute() / Path(storage.removeprefix(scheme)).name
-        storage = f"{scheme}{own}" if own.is_file() else storage
-    return storage, name
+    write_whole(
+        folder / "study.json", json.dumps({"storage": storage, "study": name}, indent=2) + "\n", 0o600
+    )
 
 
 def recalled(folder: Path) -> str | None:
-    """The storage as `where` says; None where the sweep ended before it was written down."""
+    """The storage as `where` says; None where the sweep ended before it was written down. `ConfigError` where
+    it may not be opened."""
     try:
         return where(folder)[0]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+@contextlib.contextmanager
+def named(storage: str) -> Iterator[None]:
+    """A context whose processes may open this storage, which the person at the keyboard has named."""
+    before = os.environ.get(NAMED)
+    os.environ[NAMED] = storage
+    try:
+        yield
+    finally:
+        os.environ.pop(NAMED)
+        if before is not None:
+            os.environ[NAMED] = before

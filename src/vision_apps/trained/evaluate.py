@@ -15,6 +15,7 @@ from vision_apps.core.errors import CheckpointError, ConfigError
 from vision_apps.core.module import VisionModule
 from vision_apps.core.picture_log import Pictures
 from vision_apps.core.plain import Config
+from vision_apps.core.plain_files import refuse_links
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.trained import exported
 
@@ -92,6 +93,8 @@ def test(place: str, changes: list[str]) -> dict[str, float]:
     where one has no part in a test.
     """
     trained = load(place)
+    if trained.run is not None:
+        refuse_links(trained.run.path)
     if trained.graph is not None:
         raise CheckpointError(
             f"{place} holds an exported network, and the loss is no part of it; test the run itself, or "
