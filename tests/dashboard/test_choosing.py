@@ -22,8 +22,8 @@ from selenium.webdriver.common.keys import Keys
 from browser import chromium, console_errors, requests
 from vision_apps.core.choosing import Question
 from vision_apps.core.errors import DataError, RunError
-from vision_apps.dashboard.boards import HOST
 from vision_apps.dashboard.choosing import Server, ask
+from vision_apps.dashboard.hosts import HOST
 
 PATIENCE = 600  # s; only what is stuck takes so long
 HOSTILE = "<img src=x onerror=\"document.title='had'\"> </script><script>document.title='had'</script> & \"'"

@@ -1,6 +1,7 @@
 """The dashboard as it is started from the command line, looked at in a real browser with the network cut."""
 
 import contextlib
+import http.client
 import itertools
 import json
 import os
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -28,6 +30,7 @@ from vision_apps.cli import main
 from vision_apps.cli.dashboard import dashboard
 from vision_apps.core.errors import ConfigError, RunError
 from vision_apps.dashboard import boards
+from vision_apps.dashboard.hosts import HOST
 from vision_apps.dashboard.serve import serve
 
 PATIENCE = 600  # s; only what is stuck takes so long
@@ -147,6 +150,32 @@ def test_two_runs_are_seen_while_they_train(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("words", [(), ("--tensorboard",)], ids=["trackio", "TensorBoard"])
+def test_another_name_is_refused(words: tuple[str, ...]) -> None:
+    small_runs.train(small_runs.make(Path("runs/toy/0001-a")), range(1))
+    with served(*words, "--port", str(free_port())) as address:
+        port = urllib.parse.urlsplit(address).port
+
+        def status(host: str, method: str, path: str) -> int:
+            connection = http.client.HTTPConnection(HOST, port, timeout=PATIENCE)
+            with contextlib.closing(connection):
+                connection.request(method, path, b"{}" if method == "POST" else None, {"Host": host})
+                return connection.getresponse().status
+
+        for host in (f"{HOST}:{port}", f"localhost:{port}"):
+            assert status(host, "GET", "/") == 200
+        for host in (
+            "evil.example.com",
+            f"{HOST}.example.com:{port}",
+            f"evil.com@{HOST}",
+            "0.0.0.0",
+            "[::1]",
+        ):
+            assert status(host, "GET", "/") == 403, host
+            assert status(host, "POST", "/api/get_runs_for_project") == 403, host
+
+
+@pytest.mark.slow
 def test_tensorboard() -> None:
     small_runs.train(small_runs.make(Path("runs/toy/0001-a")), range(3))
     with served("--tensorboard", "--port", str(free_port())) as address:
@@ -181,7 +210,7 @@ def test_tensorboard() -> None:
 def free_port() -> int:
     """Of those that the system gives to nobody, so that no other test has it before it is used."""
     for port in range(20_000 + os.getpid() % 10_000, 32_768):
-        with contextlib.suppress(OSError), socket.create_server((boards.HOST, port)):
+        with contextlib.suppress(OSError), socket.create_server((HOST, port)):
             return port
     raise AssertionError("no port is free")
 
@@ -192,7 +221,7 @@ def free_port() -> int:
 @pytest.mark.parametrize("kind", [boards.Trackio, boards.TensorBoard])
 def test_a_port_in_use_is_told(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     keep_environment(monkeypatch)
-    with socket.create_server((boards.HOST, 0)) as server:
+    with socket.create_server((HOST, 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(RunError, match=rf"--port {port}: another program uses this port"):
             kind(Path()).open(port)

@@ -18,7 +18,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from browser import chromium, console_errors, requests
 from vision_apps.core.errors import RunError
-from vision_apps.dashboard.boards import HOST
+from vision_apps.dashboard.hosts import HOST
 from vision_apps.python.model import Model
 from vision_apps.serving.limits import Limits, Rate
 from vision_apps.serving.server import Server

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from vision_apps.core.errors import ConfigError, RunError
+from vision_apps.dashboard import hosts
+from vision_apps.dashboard.hosts import HOST
 from vision_apps.dashboard.mirror import Picture, Point, Shown
 
-HOST = "127.0.0.1"
 _PICTURES_KEPT = 200  # of one name and run, by TensorBoard's sampling
 _RELOAD_SECONDS = 2
 
@@ -42,6 +43,11 @@ class Trackio:
                 )
             except OSError:
                 raise in_use(port) from None
+        try:
+            hosts.guard(getattr(self._server, "_uvicorn_server", None))
+        except RunError:
+            self._server.close()
+            raise
         return str(url)
 
     def add(self, run: Shown, points: list[Point], pictures: list[Picture]) -> None:
@@ -91,7 +97,8 @@ class TensorBoard:
 
     def open(self, port: int | None) -> str:
         self._events.mkdir(exist_ok=True)
-        server = self._program.TensorBoard()
+        make = self._program.create_port_scanning_werkzeug_server
+        server = self._program.TensorBoard(server_class=lambda app, flags: make(hosts.wsgi(app), flags))
         arguments = {
             "logdir": self._events,
             "host": HOST,

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 from vision_apps.core import pages
 from vision_apps.core.errors import UserError
-from vision_apps.dashboard.boards import HOST, in_use
+from vision_apps.dashboard.boards import in_use
+from vision_apps.dashboard.hosts import HOST
 
 JSON = "application/json"
 Content = tuple[bytes, str]  # and its type
