@@ -345,7 +345,8 @@ def test_truncated_file_that_was_named() -> None:
     last = FOLDER / "last.ckpt"
     last.write_bytes(last.read_bytes()[:1000])
     with pytest.raises(
-        CheckpointError, match=r"truncated or damaged and cannot be read; name the run folder instead"
+        CheckpointError,
+        match=r"truncated or damaged and cannot be read: it is no whole archive; name the run folder",
     ):
         engine.resume(str(last), [])
 

@@ -59,7 +59,7 @@ def stop_after(batches: int, patch: pytest.MonkeyPatch, start: Callable[[], Any]
 
     def on_train_batch_end(self: Checkpoints, trainer: Any, *rest: Any) -> None:
         if trainer.fit_loop.total_batch_idx + 1 >= batches:
-            self._signal = signal.SIGINT
+            self._asked.number = signal.SIGINT
         original(self, trainer, *rest)
 
     with patch.context() as local:

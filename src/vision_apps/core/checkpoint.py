@@ -5,16 +5,16 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any, Literal
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
 from vision_apps.core import beginning
+from vision_apps.core.asked_to_stop import Asked
 from vision_apps.core.checkpoint_io import BEST, LAST, PREVIOUS
 from vision_apps.core.errors import RunError
 from vision_apps.core.module import VisionModule
@@ -45,7 +45,8 @@ class Checkpoints(Checkpoint):
     the last, for which the rate has fallen. A validation that does not define the metric is told and keeps
     nothing. Weights that were measured before the first step count like any others.
 
-    The first Ctrl-C or SIGTERM lets the running step finish, saves and stops; the second stops at once.
+    The first Ctrl-C, SIGTERM or SIGHUP lets the running step finish, saves and stops; the second stops at
+    once.
 
     Args:
         monitor, mode: the metric of ``best.ckpt`` and whether less (``min``) or more (``max``) of it is
@@ -76,14 +77,13 @@ class Checkpoints(Checkpoint):
         self.folder = Path(folder) / "checkpoints"
         self._saved_at = time.monotonic()
         self._saved_step = -1
-        self._signal: int | None = None
+        self._asked = Asked("stopping after this step; once more to stop at once")
         self._stopping = False
         self._save_after_validation = False
         self._ends_after_step = False
         self._validated = False  # what the run goes on from was written by a validation
         self._told = False
         self._unknown: RunError | None = None
-        self._handlers: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "best_loss": self.best_loss, "best_epoch": self.best_epoch}
@@ -106,22 +106,13 @@ class Checkpoints(Checkpoint):
     def on_train_start(self, *_: object) -> None:
         self._saved_at = time.monotonic()
         # in place of Lightning's own for SIGTERM, which stops without a checkpoint
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._handlers[number] = signal.signal(number, self._on_signal)
+        self._asked.listen()
 
     def on_train_end(self, *_: object) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._handlers = {}
+        self._asked.give_back()
 
     def on_exception(self, *_: object) -> None:
-        self.on_train_end()
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._signal is not None:
-            raise KeyboardInterrupt
-        self._signal = number
-        os.write(2, b"\nstopping after this step; once more to stop at once\n")
+        self._asked.give_back()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: object, outputs: object, batch: object, batch_idx: int
@@ -139,8 +130,8 @@ class Checkpoints(Checkpoint):
         stop = False
         if trainer.world_size == 1 or (batch_idx + 1) % CONSENSUS_STEPS == 0:
             late = time.monotonic() - self._saved_at > 60 * self.every_minutes
-            if self._agreed(trainer, late or self._signal is not None):
-                due, stop = True, self._agreed(trainer, self._signal is not None)
+            if self._agreed(trainer, late or self._asked.number is not None):
+                due, stop = True, self._agreed(trainer, self._asked.number is not None)
         if due:
             self._stopping = stop
             # a run that resumes from a checkpoint of just before a validation would skip it
@@ -179,7 +170,7 @@ class Checkpoints(Checkpoint):
         if trainer.is_last_batch or self._saved_step != trainer.global_step:
             self._save_last(trainer)
         self._refuse_unknown()
-        if self._agreed(trainer, self._signal is not None):
+        if self._agreed(trainer, self._asked.number is not None):
             raise self._interrupted()
 
     @staticmethod
@@ -247,5 +238,5 @@ class Checkpoints(Checkpoint):
         return trainer.strategy.reduce_boolean_decision(decision, all=False)
 
     def _interrupted(self) -> Interrupted:
-        name = signal.Signals(self._signal).name if self._signal else "another rank's signal"
+        name = signal.Signals(self._asked.number).name if self._asked.number else "another rank's signal"
         return Interrupted(f"stopped by {name}; continue with: {RunFolder(self.folder.parent).going_on()}")

@@ -8,7 +8,6 @@ import contextlib
 import datetime
 import math
 import os
-import signal
 import socket
 import time
 import uuid
@@ -22,6 +21,7 @@ import filelock
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from vision_apps.core.asked_to_stop import Asked
 from vision_apps.core.checkpoint import Interrupted
 from vision_apps.core.checkpoint_io import LAST
 from vision_apps.core.command import command as typed
@@ -92,7 +92,7 @@ class Sweep:
         self.errors: dict[int, str] = {}
         self.began = time.monotonic()
         self.id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
-        self._signals = 0
+        self._asked = Asked("stopping: the runs save themselves; once more to stop at once")
         self._executor: submitit.AutoExecutor | None = None
         self._adopted = float("-inf")
 
@@ -118,7 +118,7 @@ class Sweep:
         (self.folder / "controllers").mkdir(exist_ok=True)
         if self.settings.launcher == "slurm":
             self._executor = processes.slurm_executor(self.folder / "output", self.settings.slurm)
-        with filelock.FileLock(self._owner_file(self.id)), self._signals_counted():
+        with filelock.FileLock(self._owner_file(self.id)), self._listening():
             if self.settings.sampler == "grid":
                 with self._asking():
                     for values in self.space.grid()[: self.count]:
@@ -138,27 +138,20 @@ class Sweep:
         self._owner_file(self.id).unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def _signals_counted(self) -> Iterator[None]:
-        def count(number: int, frame: object) -> None:
-            self._signals += 1
-            if self._signals > 1:
-                raise KeyboardInterrupt
-            os.write(2, b"\nstopping: the runs save themselves; once more to stop at once\n")
-
-        before = {number: signal.signal(number, count) for number in (signal.SIGINT, signal.SIGTERM)}
+    def _listening(self) -> Iterator[None]:
+        self._asked.listen()
         try:
             yield
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            self._asked.give_back()
 
     def _stop_when_asked(self) -> None:
         limit = self.settings.seconds
         late = limit is not None and time.monotonic() - self.began > limit
         trusted = [word for word in self.space.fixed if word.startswith("allow_targets=")]
         going_on = f"go on with: {typed('sweep', f'resume={self.folder}', *trusted)}"
-        if self._signals or late:
-            reason = "stopped" if self._signals else f"max_time={self.settings.max_time} is over"
+        if self._asked.number or late:
+            reason = "stopped" if self._asked.number else f"max_time={self.settings.max_time} is over"
             raise Interrupted(f"{reason}; the runs saved themselves; {going_on}")
         if self.errors and self.settings.fail_fast:
             number, error = next(iter(self.errors.items()))
