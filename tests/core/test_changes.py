@@ -266,7 +266,7 @@ def test_the_disk_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", full)
+        patch.setattr("os.replace", full)
         with pytest.raises(RunError, match=r"run.json: cannot be written: No space"):
             trained()
     assert not RUN.exists()

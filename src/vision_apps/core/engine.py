@@ -31,6 +31,7 @@ from vision_apps.core import (
     recipe,
     report,
     run_names,
+    stored,
 )
 from vision_apps.core import resume as going_on
 from vision_apps.core.checkpoint import Interrupted, Pruned
@@ -141,6 +142,9 @@ def resume(place: str, changes: list[str], callbacks: Sequence[pl.Callback] = ()
         notes = ["the run stopped before its first checkpoint: it starts from the beginning"]
     saved, problems = going_on.configuration(folder, checkpoint)
     config = _changed(folder, saved, changes)
+    known = stored.named(changes)
+    stored.require_inside(config, folder, known)
+    notes += stored.without_downloads(config, known)
     notes += [*problems, *(f"{folder.path}: {problem}; it is left out" for problem in folder.problems)]
     check.check(OmegaConf.create(config))
     hardware.require(config)
@@ -184,7 +188,7 @@ def _changed(folder: RunFolder, saved: Config, changes: Sequence[str]) -> Config
             "the folder and resume it where it is then"
         )
     if Path(config["run"]["dir"]).absolute() != folder.path.absolute():  # it was moved
-        config["run"]["dir"] = str(folder.path)
+        stored.moved(config, config["run"]["dir"], str(folder.path))
     return config
 
 

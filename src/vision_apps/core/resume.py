@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
+from vision_apps.core import stored
 from vision_apps.core.config.fine_tuning import Rates
 from vision_apps.core.config.overrides import CHANGEABLE, differences, is_among, keys
 from vision_apps.core.config.trainer_settings import seconds, spelled
@@ -50,7 +51,9 @@ def require_possible(config: Config, checkpoint: Mapping[str, Any], source: str)
         raise CheckpointError(
             f"{source}: a run cannot go on from it: it is no checkpoint of a run's training"
         )
-    _require_changeable(checkpoint["config"], config)
+    before = copy.deepcopy(checkpoint["config"])
+    stored.moved(before, str((before.get("run") or {}).get("dir")), config["run"]["dir"])
+    _require_changeable(before, config)
     _require_room(config, checkpoint)
 
 

@@ -1,5 +1,6 @@
 """Score a trained run again, from its folder or checkpoint alone."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -7,7 +8,7 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 import torch
 
-from vision_apps.core import assembly, checkpoint_io, hardware, known_data, process, report
+from vision_apps.core import assembly, checkpoint_io, hardware, known_data, process, report, stored
 from vision_apps.core.config import check, overrides
 from vision_apps.core.config.instantiate import build
 from vision_apps.core.config.targets import resolve
@@ -18,6 +19,8 @@ from vision_apps.core.plain import Config
 from vision_apps.core.plain_files import refuse_links
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.trained import exported
+
+log = logging.getLogger(__name__)
 
 _NEEDED = ("data", "trainer", "precision", "channels_last", "keep_memory")
 
@@ -102,6 +105,8 @@ def test(place: str, changes: list[str]) -> dict[str, float]:
         )
     module = trained.module([change for change in changes if change.startswith("module.")])
     config = overrides.apply(trained.checkpoint["config"], changes)
+    for note in stored.without_downloads(config, stored.named(changes)):
+        log.warning(note)
     missing = [name for name in _NEEDED if name not in config]
     if missing:
         raise CheckpointError(
