@@ -46,10 +46,11 @@ OF_TWO = {"cider": 0.961355}
 def read(folder: Path) -> tuple[list[Said], dict[str, float]]:
     """The sentences of a folder, and the figures that they should have."""
     references, candidates = (
-        json.loads((folder / f"{name}.json").read_text()) for name in ("references", "candidates")
+        json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("references", "candidates")
     )
     expected = folder / "expected.json"
-    published = json.loads(expected.read_text()) if expected.is_file() else DEMO
+    published = json.loads(expected.read_text(encoding="utf-8")) if expected.is_file() else DEMO
     return [Said([candidates[key][0]], True, own) for key, own in references.items()], published
 
 

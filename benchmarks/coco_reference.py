@@ -68,10 +68,10 @@ def main() -> None:
     results = sorted(folder.glob("*bbox*_results.json"))
     if len(truths) != 1 or not results:
         sys.exit(f"{folder}: expected one instances_*.json and at least one *bbox*_results.json")
-    annotations = json.loads(truths[0].read_text())
+    annotations = json.loads(truths[0].read_text(encoding="utf-8"))
     worst = 0.0
     for path in results:
-        figures = coco_figures(*tables(annotations, json.loads(path.read_text()))).figures
+        figures = coco_figures(*tables(annotations, json.loads(path.read_text(encoding="utf-8")))).figures
         print(f"{path.name}\n{'':10} {'pycocotools':>12} {'ours':>12} {'difference':>12}")
         for name, theirs in zip(NAMES, reference(truths[0], path), strict=True):
             ours = figures[name]

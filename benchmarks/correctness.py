@@ -114,8 +114,8 @@ def run(name: str, seed: int, test_images: int | None) -> Result:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"{name}\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
-        record = json.loads((Path(folder) / "run" / "metrics.json").read_text())
-        used = json.loads((Path(folder) / "cpu.json").read_text())
+        record = json.loads((Path(folder) / "run" / "metrics.json").read_text(encoding="utf-8"))
+        used = json.loads((Path(folder) / "cpu.json").read_text(encoding="utf-8"))
     final = {key.removeprefix("test/"): value for key, value in record["final"].items()}
     if "iou_line" in final:
         final["dice_line"] = 2 * final["iou_line"] / (1 + final["iou_line"])
@@ -127,7 +127,9 @@ def worker(folder: str, words: list[str]) -> None:
 
     status = command(["train", *words, "--config-dir", str(MADE / "conf")])
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    Path(folder, "cpu.json").write_text(json.dumps(sum(u.ru_utime + u.ru_stime for u in (own, children))))
+    Path(folder, "cpu.json").write_text(
+        json.dumps(sum(u.ru_utime + u.ru_stime for u in (own, children))), encoding="utf-8"
+    )
     sys.exit(status)
 
 

@@ -35,7 +35,7 @@ class Life:
     def __init__(self, words: list[str], run: Path) -> None:
         self.run = run
         self.log = run.with_suffix(".txt")
-        with open(self.log, "w") as file:
+        with open(self.log, "w", encoding="utf-8") as file:
             self.process = subprocess.Popen([*TRAIN, *words], stdout=file, stderr=subprocess.STDOUT)
 
     def ends(self, step: float = math.inf, seconds: float = 0.0) -> bool:
@@ -49,7 +49,7 @@ class Life:
             time.sleep(0.005)
         status = self.process.wait()
         if status > 0:
-            raise SystemExit(f"the run failed with status {status}:\n{self.log.read_text()}")
+            raise SystemExit(f"the run failed with status {status}:\n{self.log.read_text(encoding='utf-8')}")
         return status == 0
 
 

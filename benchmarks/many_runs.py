@@ -41,14 +41,16 @@ def write(root: Path, count: int) -> None:
         config["seed"] = config["data"]["seed"] = seed
         config["optimizer"]["lr"] = 10.0 ** -(1 + index // SEEDS % 4)
         config["optimizer"]["weight_decay"] = index // SEEDS / 100
-        (folder / "config.yaml").write_text(yaml.dump(config, sort_keys=False, Dumper=yaml.CSafeDumper))
+        (folder / "config.yaml").write_text(
+            yaml.dump(config, sort_keys=False, Dumper=yaml.CSafeDumper), encoding="utf-8"
+        )
         started = f"2026-11-{1 + index // 60 // 24 % 28:02d}T{index // 60 % 24:02d}:{index % 60:02d}:00+00:00"
         record = {"id": f"{index:08x}", "started": started, "choices": choices, "seed": seed}
-        (folder / "run.json").write_text(json.dumps(record, indent=2))
+        (folder / "run.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
         lines = ["step,epoch,name,value"]
         lines += [f"{step},{step // 20},train/loss,{chance.random():.8g}" for step in range(100)]
         lines += [f"{20 * e},{e},val/{m},{chance.random():.8g}" for e in range(5) for m in METRICS]
-        (folder / "metrics.csv").write_text("\n".join(lines) + "\n")
+        (folder / "metrics.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
         final = {
             f"{stage}{m}": chance.random() for stage in ("val/", "test/", "test/majority/") for m in METRICS
         }
@@ -62,7 +64,7 @@ def write(root: Path, count: int) -> None:
             "seconds": 60.0,
             "peak_memory": 700_000_000,
         }
-        (folder / "metrics.json").write_text(json.dumps(metrics, indent=2))
+        (folder / "metrics.json").write_text(json.dumps(metrics, indent=2), encoding="utf-8")
 
 
 def cpu_seconds(words: list[str], folder: Path) -> float:

@@ -177,7 +177,7 @@ def memory_of(place: str, given: str, out: str) -> None:
 
     with contextlib.redirect_stdout(io.StringIO()):
         predict(place, [given], out, batch=MEMORY_BATCH)
-    status = Path("/proc/self/status").read_text().splitlines()
+    status = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     print(next(line.split()[1] for line in status if line.startswith("VmHWM")))
 
 

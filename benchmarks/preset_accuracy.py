@@ -22,7 +22,7 @@ VARIANTS = {
 
 def accuracy(variant: str, seed: int, epochs: int, folder: str) -> float:
     words = [f"seed={seed}", f"trainer.max_epochs={epochs}", "logger=csv", f"run.root={folder}"]
-    with open(os.devnull, "w") as silence, contextlib.redirect_stdout(silence):
+    with open(os.devnull, "w", encoding="utf-8") as silence, contextlib.redirect_stdout(silence):
         values = engine.train(compose(["task=classification", *words, *VARIANTS[variant]]))
     return 100 * values["test/accuracy"]
 

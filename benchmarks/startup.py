@@ -32,9 +32,9 @@ def cpu_seconds(command: list[str]) -> float:
 def main(repeats: int = 7) -> None:
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "bare.py"
-        script.write_text(BARE)
+        script.write_text(BARE, encoding="utf-8")
         (Path(folder) / "conf").mkdir()
-        (Path(folder) / "conf" / "config.yaml").write_text("seed: 0\n")
+        (Path(folder) / "conf" / "config.yaml").write_text("seed: 0\n", encoding="utf-8")
         commands = {
             "a bare Hydra application, --cfg job": [sys.executable, str(script), "--cfg", "job"],
             "train --cfg job": [*VISION_APPS, "--cfg", "job"],

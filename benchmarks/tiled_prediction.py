@@ -103,7 +103,11 @@ def measure_time(module: Any, size: int, rounds: int) -> None:
 
 def _bytes(field: str) -> int:
     """VmRSS or VmHWM of this process."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
+    line = next(
+        line
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        if line.startswith(field)
+    )
     return int(line.split()[1]) * 1024
 
 
@@ -115,7 +119,7 @@ def memory_of(module: Any, size: int) -> int:
         module(_picture(module.tile + 32))  # libraries, and the allocator's first blocks
         images = _picture(size)
         gc.collect()
-        Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts anew
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the high-water mark starts anew
         before = _bytes("VmRSS")
         answer = module(images).masks
         return _bytes("VmHWM") - before - answer.numel()

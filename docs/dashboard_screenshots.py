@@ -41,7 +41,7 @@ def main(folder: Path) -> None:
         with chromium(folder, SIZE) as browser:
             for name, page in PAGES.items():
                 time.sleep(SETTLE)
-                browser.get(address.read_text() + page)
+                browser.get(address.read_text(encoding="utf-8") + page)
                 time.sleep(SETTLE)
                 browser.save_screenshot(str(HERE / "images" / f"dashboard-{name}.png"))
     finally:

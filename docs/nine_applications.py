@@ -60,7 +60,7 @@ def answered(run: Path, task: str, scene: Path, folder: Path) -> Image.Image:
     """What ``predict`` draws."""
     asked = [] if task == "navigation" else [str(scene)]
     command("predict", str(run), *asked, *SAID.get(task, []), "--out", str(folder))
-    row = json.loads((folder / "predictions.jsonl").read_text().splitlines()[0])
+    row = json.loads((folder / "predictions.jsonl").read_text(encoding="utf-8").splitlines()[0])
     return Image.open(folder / row["picture"]).convert("RGB")
 
 

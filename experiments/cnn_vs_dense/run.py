@@ -55,7 +55,9 @@ def table() -> str:
         "|---|---|---|---|---|",
     ]
     for title, model in NETWORKS.items():
-        results = [json.loads((folder(model, seed) / "metrics.json").read_text()) for seed in SEEDS]
+        results = [
+            json.loads((folder(model, seed) / "metrics.json").read_text(encoding="utf-8")) for seed in SEEDS
+        ]
         accuracy = [100 * result["final"]["test/accuracy"] for result in results]
         seconds = statistics.median(result["seconds"] for result in results)
         each = ", ".join(f"{value:.1f}" for value in accuracy)
@@ -86,7 +88,7 @@ def main() -> None:
     for model in NETWORKS.values():
         for seed in SEEDS:
             train(model, seed, sys.argv[1:])
-    (HERE / "table.md").write_text(table())
+    (HERE / "table.md").write_text(table(), encoding="utf-8")
     figure()
     print(table())
     print(f"written: {HERE / 'table.md'}, {HERE / 'curves.png'}")

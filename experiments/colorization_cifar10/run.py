@@ -50,7 +50,9 @@ def table() -> str:
         "| one seed each | AuC, raw | AuC, rebalanced | PSNR (dB) | SSIM | colorfulness | seconds |",
         "|---|---|---|---|---|---|---|",
     ]
-    results = {name: json.loads((folder(name) / "metrics.json").read_text()) for name in VARIANTS}
+    results = {
+        name: json.loads((folder(name) / "metrics.json").read_text(encoding="utf-8")) for name in VARIANTS
+    }
     first = next(iter(results.values()))["final"]
     for baseline in ("grey", "prior"):
         lines.append(_row(baseline, [first[f"test/{baseline}/{metric}"] for metric in METRICS], None))
@@ -87,7 +89,7 @@ def picture() -> None:
 def main() -> None:
     for name in VARIANTS:
         train(name, sys.argv[1:])
-    (HERE / "table.md").write_text(table())
+    (HERE / "table.md").write_text(table(), encoding="utf-8")
     picture()
     print(table())
     print(f"written: {HERE / 'table.md'}, {HERE / 'sheet.png'}")

@@ -115,7 +115,7 @@ def seconds(module: Any, data: Any) -> float:
 def suppression(run: Path) -> str:
     """The least score of a detection, and the IoU from which the worse of two boxes goes: not the same for
     all."""
-    model = yaml.safe_load((run / "config.yaml").read_text())["model"]
+    model = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))["model"]
     return f"{model['score_threshold']}, {model.get('iou_threshold', model.get('nms_iou'))}"
 
 
@@ -127,7 +127,7 @@ def table(data: str, measured: dict[str, Measured]) -> str:
     ]
     baseline = {}
     for detector in DETECTORS:
-        result = json.loads((RUNS / data / detector.model / "metrics.json").read_text())
+        result = json.loads((RUNS / data / detector.model / "metrics.json").read_text(encoding="utf-8"))
         final, own = result["final"], measured[detector.model]
         baseline = {name: final.get(f"test/mean_boxes/{name}", 0.0) for name in ("ap", "ap50", "ap75")}
         figures = " | ".join(f"{100 * final[f'test/{name}']:.1f}" for name in ("ap", "ap50", "ap75"))
@@ -146,7 +146,7 @@ def main() -> None:
         raise SystemExit(__doc__)
     data, extra = sys.argv[1], sys.argv[2:]
     measured = {detector.model: look(train(detector, data, extra)) for detector in DETECTORS}
-    (HERE / f"{data}.md").write_text(table(data, measured))
+    (HERE / f"{data}.md").write_text(table(data, measured), encoding="utf-8")
     for detector in DETECTORS:
         to_pil(measured[detector.model].picture).save(HERE / f"{data}-{detector.model}.png")
     print(table(data, measured))

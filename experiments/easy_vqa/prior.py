@@ -30,7 +30,8 @@ def prior(train: list[list[str]], test: list[list[str]]) -> dict[str, float]:
 
 if __name__ == "__main__":
     rows = [
-        json.loads((Path(sys.argv[1]) / split / "questions.json").read_text()) for split in ("train", "test")
+        json.loads((Path(sys.argv[1]) / split / "questions.json").read_text(encoding="utf-8"))
+        for split in ("train", "test")
     ]
     for name, share in prior(*rows).items():
         print(f"{name}: {share:.4f}")

@@ -57,7 +57,9 @@ def table() -> str:
         "|---|---|---|---|---|",
     ]
     for way in finished():
-        results = [json.loads((folder(way, seed) / "metrics.json").read_text()) for seed in SEEDS]
+        results = [
+            json.loads((folder(way, seed) / "metrics.json").read_text(encoding="utf-8")) for seed in SEEDS
+        ]
         success = [100 * result["final"]["test/success"] for result in results]
         spl = statistics.mean(result["final"]["test/spl"] for result in results)
         seconds = statistics.median(result["seconds"] for result in results)
@@ -83,7 +85,7 @@ def main() -> None:
     for way in WAYS:
         for seed in SEEDS:
             train(way, seed, sys.argv[1:])
-        (HERE / "table.md").write_text(table())
+        (HERE / "table.md").write_text(table(), encoding="utf-8")
         figure()
     print(table())
     print(f"written: {HERE / 'table.md'}, {HERE / 'curves.png'}")

@@ -120,7 +120,7 @@ def located_of(train: Located, test: Located) -> Figures:
 
 def _located(folder: Path, split: str) -> Located:
     boxes, labels = [], []
-    with open(folder / "annotations" / f"{split}.csv", newline="") as lines:
+    with open(folder / "annotations" / f"{split}.csv", encoding="utf-8", newline="") as lines:
         for name, *corners, label in csv.reader(lines):
             with Image.open(folder / "images" / name) as image:
                 boxes.append(np.array(corners, float) / (2 * image.size))
@@ -164,7 +164,7 @@ def objects(folder: Path) -> Figures:
 
 
 def _objects(folder: Path, name: str) -> Iterator[Objects]:
-    for line in (folder / "ImageSets/Main" / f"{name}.txt").read_text().split():
+    for line in (folder / "ImageSets/Main" / f"{name}.txt").read_text(encoding="utf-8").split():
         file = folder / "Annotations" / f"{line}.xml"
         boxes, names = [], []
         for found in ET.parse(file).iter("object") if file.is_file() else ():
@@ -181,7 +181,7 @@ def _objects(folder: Path, name: str) -> Iterator[Objects]:
 
 def masks(folder: Path) -> Figures:
     """``miou`` and ``accuracy`` of the commonest class, everywhere and of each place."""
-    classes = len((folder / "classes.txt").read_text().split())
+    classes = len((folder / "classes.txt").read_text(encoding="utf-8").split())
     known = [_mask(path) for path in sorted((folder / "train/masks").iterdir())]
     height, width = Counter(mask.shape for mask in known).most_common(1)[0][0]
     counts = np.zeros((classes, height, width), np.int64)

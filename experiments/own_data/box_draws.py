@@ -45,7 +45,7 @@ class Pool(NamedTuple):
 
 def pool(folder: Path, backbone: Backbone) -> Pool:
     """The training pictures of a folder."""
-    with open(folder / "annotations/train.csv", newline="") as lines:
+    with open(folder / "annotations/train.csv", encoding="utf-8", newline="") as lines:
         rows = [row for row in csv.reader(lines) if float(row[3]) > float(row[1])]
     rows = [row for row in rows if float(row[4]) > float(row[2])]  # one of Caltech's has no height
     sizes, pictures = [], []
@@ -127,7 +127,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if not folder.is_dir():
         raise SystemExit(f"error: there is no {folder}; python experiments/own_data/run.py says how it comes")
     written = table(pool(folder, Timm("tf_efficientnet_lite0", "pip", [4])), DRAWS)
-    (HERE / "boxes96-draws.md").write_text(written)
+    (HERE / "boxes96-draws.md").write_text(written, encoding="utf-8")
     print(written)
 
 

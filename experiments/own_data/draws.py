@@ -76,7 +76,7 @@ def main(words: Sequence[str] | None = None) -> None:
         raise SystemExit(f"error: there is no {folder}; python experiments/own_data/run.py says how it comes")
     labels = np.array([file.parent.name for file in files])
     written = table(baselines.features(files, SIDE), labels, DRAWS)
-    (HERE / "ucm96-draws.md").write_text(written)
+    (HERE / "ucm96-draws.md").write_text(written, encoding="utf-8")
     print(written)
 
 

@@ -82,7 +82,7 @@ def camvid(source: Path, to: Path) -> None:
                 mask = np.array(image)
             mask[mask >= len(CAMVID_CLASSES)] = _VOID
             _save(mask, to / folder / "masks" / f"{picture.stem}.png")
-    (to / "classes.txt").write_text("\n".join(CAMVID_CLASSES) + "\n")
+    (to / "classes.txt").write_text("\n".join(CAMVID_CLASSES) + "\n", encoding="utf-8")
 
 
 def ucm(source: Path, to: Path, per_class: int) -> None:
@@ -191,13 +191,13 @@ def in_turn(groups: Mapping[str, Sequence[Item]]) -> list[Item]:
 
 def _lists(source: Path) -> dict[str, list[str]]:
     files = {name: source / "ImageSets/Main" / f"{name}.txt" for name in ("trainval", "test")}
-    return {name: _there(file).read_text().split() for name, file in files.items()}
+    return {name: _there(file).read_text(encoding="utf-8").split() for name, file in files.items()}
 
 
 def _copy_voc(source: Path, to: Path, lists: Mapping[str, Sequence[str]]) -> None:
     (to / "ImageSets/Main").mkdir(parents=True)
     for split, names in lists.items():
-        (to / "ImageSets/Main" / f"{split}.txt").write_text("\n".join(sorted(names)) + "\n")
+        (to / "ImageSets/Main" / f"{split}.txt").write_text("\n".join(sorted(names)) + "\n", encoding="utf-8")
         for name in names:
             if (file := source / "Annotations" / f"{name}.xml").is_file():  # none: no objects
                 _copy(file, to / "Annotations")
@@ -207,12 +207,12 @@ def _copy_voc(source: Path, to: Path, lists: Mapping[str, Sequence[str]]) -> Non
 def _write_csv(to: Path, splits: Mapping[str, Iterable[Sequence[str]]]) -> None:
     (to / "annotations").mkdir()
     for split, rows in splits.items():
-        with open(to / "annotations" / f"{split}.csv", "w", newline="") as file:
+        with open(to / "annotations" / f"{split}.csv", "w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows(rows)
 
 
 def _rows(file: Path) -> list[list[str]]:
-    with open(_there(file), newline="") as lines:
+    with open(_there(file), encoding="utf-8", newline="") as lines:
         return [row for row in csv.reader(lines) if row]
 
 

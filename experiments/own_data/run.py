@@ -139,8 +139,8 @@ def beaten(application: Application, folder: Path, run: Run, kept: Path) -> base
     """The figures of the baselines, computed once and ``kept``; photographs as large as the run saw them."""
     if not kept.is_file():
         side = run.config["data"]["image_size"]
-        kept.write_text(json.dumps(application.baselines(folder, side), indent=2) + "\n")
-    figures: baselines.Figures = json.loads(kept.read_text())
+        kept.write_text(json.dumps(application.baselines(folder, side), indent=2) + "\n", encoding="utf-8")
+    figures: baselines.Figures = json.loads(kept.read_text(encoding="utf-8"))
     return figures
 
 
@@ -281,7 +281,7 @@ def main() -> None:
     for name in SMALL if words.set == "sizes" else (words.set,):
         table = small(name, sizes, asked) if sizes else whole(name, asked)
         written = HERE / (f"{name}-small.md" if sizes else f"{name}.md")
-        written.write_text(table)
+        written.write_text(table, encoding="utf-8")
         print(f"{table}\nwritten: {written}")
 
 

@@ -34,7 +34,7 @@ def boxes(source: Path, to: Path) -> None:
     on."""
     (to / "annotations").mkdir()
     for split, rows in _located(source, to / "images").items():
-        with open(to / "annotations" / f"{split}.csv", "w", newline="") as file:
+        with open(to / "annotations" / f"{split}.csv", "w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows(
                 [row.name, *(f"{at:.2f}" for at in row.box), row.label] for row in rows
             )
@@ -50,7 +50,7 @@ def objects(source: Path, to: Path) -> None:
                 content = to_xml(row.name, *image.size, [{"class": row.label, "box": row.box}])
             (to / "Annotations" / row.name).with_suffix(".xml").write_bytes(content)
         listed = to / "ImageSets/Main" / ("trainval.txt" if split == "train" else "test.txt")
-        listed.write_text("".join(f"{Path(row.name).stem}\n" for row in rows))
+        listed.write_text("".join(f"{Path(row.name).stem}\n" for row in rows), encoding="utf-8")
 
 
 def strips(source: Path, to: Path) -> None:
@@ -66,7 +66,7 @@ def strips(source: Path, to: Path) -> None:
                     (to / split / kind).mkdir(parents=True, exist_ok=True)
                     for place in of:
                         _strip(file, place).save(to / split / kind / f"{picture.stem}-{place}.png")
-        (to / "classes.txt").write_text((whole / "classes.txt").read_text())
+        (to / "classes.txt").write_text((whole / "classes.txt").read_text(encoding="utf-8"), encoding="utf-8")
 
 
 class Located(NamedTuple):
@@ -84,7 +84,7 @@ def _located(source: Path, images: Path) -> dict[str, list[Located]]:
         prepare.caltech3(source, whole := Path(folder))
         for split, rows in found.items():
             of_class: Counter[str] = Counter()
-            with open(whole / "annotations" / f"{split}.csv", newline="") as lines:
+            with open(whole / "annotations" / f"{split}.csv", encoding="utf-8", newline="") as lines:
                 for name, *corners, label in csv.reader(lines):
                     of_class[label] += 1
                     if split == "train" or of_class[label] <= TEST_OF_A_CLASS:

@@ -53,12 +53,12 @@ def measured(prior: str, seed: int, change: str) -> Mapping[str, float]:
     """The figures of a run's test, with a setting of the module changed: tested once, and kept."""
     run = folder(prior, seed)
     if not change:
-        found: Mapping[str, float] = json.loads((run / "metrics.json").read_text())["final"]
+        found: Mapping[str, float] = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["final"]
         return found
     kept = run / f"{change}.json"
     if not kept.is_file():
-        kept.write_text(json.dumps(evaluate.test(str(run), [change])))
-    again: Mapping[str, float] = json.loads(kept.read_text())
+        kept.write_text(json.dumps(evaluate.test(str(run), [change])), encoding="utf-8")
+    again: Mapping[str, float] = json.loads(kept.read_text(encoding="utf-8"))
     return again
 
 
@@ -115,7 +115,7 @@ def main() -> None:
             words = ["task=scene_graphs", f"data.detector={RUNS / 'detection'}"]
             train(folder(prior, seed), [*words, f"module.prior={prior}", f"seed={seed}", *sys.argv[1:]])
     found = figures()
-    (HERE / "table.md").write_text(table(found))
+    (HERE / "table.md").write_text(table(found), encoding="utf-8")
     figure(found)
     print(table(found))
     print(f"written: {HERE / 'table.md'}, {HERE / 'protocols.png'}")

@@ -82,7 +82,7 @@ def train(name: str, variant: Variant, seed: int, extra: Sequence[str]) -> None:
 
 def result(name: str, seed: int) -> Mapping[str, float]:
     """The figures of a run's test, and of its constant caption as ``constant/...``."""
-    final = json.loads((folder(name, seed) / "metrics.json").read_text())["final"]
+    final = json.loads((folder(name, seed) / "metrics.json").read_text(encoding="utf-8"))["final"]
     return {key.removeprefix("test/"): value for key, value in final.items() if key.startswith("test/")}
 
 
@@ -119,7 +119,7 @@ def main() -> None:
         for seed in variant.seeds:
             train(name, variant, seed, extra)
     written = table(variants)
-    (HERE / "table.md").write_text(written)
+    (HERE / "table.md").write_text(written, encoding="utf-8")
     print(written)
     print(f"written: {HERE / 'table.md'}")
 

@@ -51,11 +51,13 @@ def _writes(path: Path) -> Iterator[None]:
     except (Interrupted, Pruned):  # all processes stop
         raise
     except UserError as error:
-        path.write_text(str(error))
+        path.write_text(str(error), encoding="utf-8", errors="backslashreplace")
         raise
     except Exception as error:
         trace = "".join(traceback.format_exception(error))
-        path.write_text(f"{type(error).__name__}: {error}\n\n{trace}")
+        path.write_text(
+            f"{type(error).__name__}: {error}\n\n{trace}", encoding="utf-8", errors="backslashreplace"
+        )
         raise
 
 
@@ -97,7 +99,7 @@ def _earliest(folder: RunFolder, before: dict[Path, int], patience: float) -> st
             return None
         time.sleep(0.05)
     path = min(new, key=lambda written: written[1])[0]
-    reason, _, trace = path.read_text().partition("\n\n")
+    reason, _, trace = path.read_text(encoding="utf-8").partition("\n\n")
     return f"process {path.stem.split('-')[-1]}: {reason}" + (
         f"; its traceback is in {path}" if trace else ""
     )

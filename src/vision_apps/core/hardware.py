@@ -138,7 +138,7 @@ def describe() -> dict[str, object]:
     """Processor, its cores that this process may use, GPUs and torch's threads, as plain data."""
     model = platform.processor() or platform.machine()
     try:
-        with open("/proc/cpuinfo") as file:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
             model = next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
     except (OSError, StopIteration):
         pass

@@ -65,7 +65,7 @@ def is_held(path: Path) -> bool:
         except OSError:
             return False
     # a colleague's file may only be read, and FileLock opens it to write
-    with contextlib.suppress(OSError), open(path) as file:
+    with contextlib.suppress(OSError), open(path, encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -273,7 +273,7 @@ def _levelled(found: Sequence[Throughput]) -> bool:
 
 
 def _write(path: Path, columns: Sequence[str], rows: Any) -> None:
-    with open(path, "w", newline="") as file:
+    with open(path, "w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([columns, *rows])
 
 

@@ -164,7 +164,7 @@ class Mirror:
             del self._done[key]
         else:
             self._done[key] = done
-        with open(self.journal, "a") as file:
+        with open(self.journal, "a", encoding="utf-8") as file:
             file.write(json.dumps({"run": key, "done": done}) + "\n")
 
 
@@ -173,12 +173,15 @@ def _read_journal(path: Path) -> dict[str, _Done]:
     if not path.is_file():
         return {}
     last: dict[str, _Done | None] = {}
-    for line in path.read_text().splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         with contextlib.suppress(ValueError):  # cut off by a kill
             entry = json.loads(line)
             last[entry["run"]] = entry["done"]
     done = {key: value for key, value in last.items() if value is not None}
-    path.write_text("".join(json.dumps({"run": key, "done": value}) + "\n" for key, value in done.items()))
+    path.write_text(
+        "".join(json.dumps({"run": key, "done": value}) + "\n" for key, value in done.items()),
+        encoding="utf-8",
+    )
     return done
 
 

@@ -34,13 +34,13 @@ def serve(root: Path, kind: str, port: int | None, browse: bool) -> None:
     try:
         held = filelock.FileLock(store / ".lock").acquire(timeout=0)
     except filelock.Timeout:
-        known = address.read_text() if address.is_file() else "another port"
+        known = address.read_text(encoding="utf-8") if address.is_file() else "another port"
         raise RunError(f"{root} is served already, at {known}; open that, or end it first") from None
     with held:
         board = BOARDS[kind](store)
         url = board.open(port)
         try:  # Ctrl-C may follow the address at once
-            address.write_text(url)
+            address.write_text(url, encoding="utf-8")
             print(f"dashboard {url}\nruns      below {root}, as they are trained", flush=True)
             print("end it with Ctrl-C", flush=True)
             if browse:

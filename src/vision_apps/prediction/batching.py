@@ -145,7 +145,7 @@ def _twice_fits(device: torch.device) -> bool:
     grants what it lacks and ends the process."""
     peak = hardware.peak_memory(device) if device.type == "cpu" else None
     try:
-        with open("/proc/meminfo") as lines:
+        with open("/proc/meminfo", encoding="utf-8") as lines:
             free = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration):
         return True

@@ -85,7 +85,7 @@ class Process:
     def error(self) -> str:
         code = self._process.poll()
         what = f"killed by {signal.Signals(-code).name}" if code and code < 0 else f"exit status {code}"
-        lines = self.output.read_text(errors="replace").splitlines()[-_ERROR_LINES:]
+        lines = self.output.read_text(encoding="utf-8", errors="replace").splitlines()[-_ERROR_LINES:]
         return "\n".join([what, *lines])
 
 

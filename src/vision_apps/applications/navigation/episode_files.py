@@ -63,7 +63,7 @@ class EpisodeFiles(pl.Callback):
         if results:
             named = zip(data.sample_names("test"), results, strict=True)
             content = [{"instr_id": name, **one} for name, one in named]
-            (self.folder / "results.json").write_text(json.dumps(content))
+            (self.folder / "results.json").write_text(json.dumps(content), encoding="utf-8")
 
     def _show(self, trainer: pl.Trainer, content: bytes) -> None:
         path = self.folder / "images" / "test-episodes.gif"

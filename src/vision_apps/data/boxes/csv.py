@@ -123,7 +123,7 @@ class BoxCsv(BoxData):
             ]
             lines.setdefault(folder, []).extend(rows or [f"{name},,,,,\n"])
         for folder, own in lines.items():
-            (root / "annotations" / f"{folder}.csv").write_text("".join(own))
+            (root / "annotations" / f"{folder}.csv").write_text("".join(own), encoding="utf-8")
         return {"root": str(root), "image_size": size}
 
 

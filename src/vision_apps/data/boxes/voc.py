@@ -334,4 +334,4 @@ def _write_fake(
                 (folder / "Annotations" / f"{name}.xml").write_bytes(content)
     listed["trainval"] = listed["train"] + listed["val"]
     for split, names in listed.items():
-        (folder / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(names) + "\n")
+        (folder / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(names) + "\n", encoding="utf-8")

@@ -184,10 +184,13 @@ class YoloFolder(BoxData):
             for number, picture in enumerate(fake_pictures(count, size, seed)):
                 picture.image.save(folder / f"{number:04d}.png")
                 if picture.labels or number % 4 == 3:
-                    (root / "labels" / split / f"{number:04d}.txt").write_text(_lines(picture))
+                    (root / "labels" / split / f"{number:04d}.txt").write_text(
+                        _lines(picture), encoding="utf-8"
+                    )
         names = "".join(f"  {label}: {name}\n" for label, name in enumerate(CLASS_NAMES))
         (root / "data.yaml").write_text(
-            f"path: .\ntrain: images/train\nval: images/val\ntest: images/test\nnames:\n{names}"
+            f"path: .\ntrain: images/train\nval: images/val\ntest: images/test\nnames:\n{names}",
+            encoding="utf-8",
         )
         return {"root": str(root), "image_size": size}
 

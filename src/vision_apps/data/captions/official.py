@@ -97,7 +97,7 @@ class CocoCaptions(CaptionData):
                     for number, text in enumerate(own)
                 ],
             }
-            (root / "annotations" / f"captions_{name}.json").write_text(json.dumps(content))
+            (root / "annotations" / f"captions_{name}.json").write_text(json.dumps(content), encoding="utf-8")
         return {"root": str(root), "image_size": size, "val_fraction": 0.25}
 
 
@@ -167,7 +167,9 @@ class KarpathyCaptions(CaptionData):
             }
             for number, (split, (name, own)) in enumerate(zip(splits, captions.items(), strict=True))
         ]
-        (root / "dataset_coco.json").write_text(json.dumps({"images": images, "dataset": "coco"}))
+        (root / "dataset_coco.json").write_text(
+            json.dumps({"images": images, "dataset": "coco"}), encoding="utf-8"
+        )
         return {"root": str(root), "image_size": size}
 
 
@@ -236,9 +238,11 @@ class FlickrTokens(CaptionData):
         captions = fake_pictures(root / "Flicker8k_Dataset", names, size, 0)
         lines = [f"{name}#{n}\t{text}\n" for name, own in captions.items() for n, text in enumerate(own)]
         lines.append("2258277193_586949ec62.jpg.1#0\tA picture that is not there .\n")
-        (root / "Flickr8k.token.txt").write_text("".join(lines))
+        (root / "Flickr8k.token.txt").write_text("".join(lines), encoding="utf-8")
         for word, own in (("train", names[:16]), ("dev", names[16:20]), ("test", names[20:])):
-            (root / f"Flickr_8k.{word}Images.txt").write_text("".join(f"{name}\n" for name in own))
+            (root / f"Flickr_8k.{word}Images.txt").write_text(
+                "".join(f"{name}\n" for name in own), encoding="utf-8"
+            )
         return {"root": str(root), "image_size": size}
 
 

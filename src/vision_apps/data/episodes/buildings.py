@@ -145,4 +145,4 @@ def write_building(folder: Path, building: Building) -> None:
         }
         rows.append(row)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{building.scan}{SUFFIX}").write_text(json.dumps(rows))
+    (folder / f"{building.scan}{SUFFIX}").write_text(json.dumps(rows), encoding="utf-8")

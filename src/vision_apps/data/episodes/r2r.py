@@ -70,7 +70,7 @@ class RxR(R2R):
         given = super().fake(root, **sizes)
         for split, name in R2R_FILES.items():
             lines = []
-            for row in json.loads((root / name).read_text()):
+            for row in json.loads((root / name).read_text(encoding="utf-8")):
                 shared = {key: row[key] for key in ("path_id", "scan", "heading", "path")}
                 for number, text in enumerate(row["instructions"]):
                     own = {"instruction_id": 3 * row["path_id"] + number, "language": "en-US"}
@@ -178,6 +178,6 @@ def write_buildings(root: Path, houses: Sequence[Furnished]) -> None:
 def write_r2r(root: Path, rows: Rows) -> None:
     """The files of instructions, and as in R2R one of starts without goals."""
     for split, name in R2R_FILES.items():
-        (root / name).write_text(json.dumps(rows[split]))
+        (root / name).write_text(json.dumps(rows[split]), encoding="utf-8")
     secret = [{**row, "path": row["path"][:1], "path_id": 10**6 + row["path_id"]} for row in rows["test"]]
-    (root / "R2R_test.json").write_text(json.dumps(secret))
+    (root / "R2R_test.json").write_text(json.dumps(secret), encoding="utf-8")

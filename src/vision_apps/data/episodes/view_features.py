@@ -220,7 +220,7 @@ def _opened(path: Path, width: int | None, memory: float, size: int, time: int) 
 
 def write_tsv(path: Path, views: dict[Place, Tensor]) -> None:
     """The file that `TsvViews` reads; of each viewpoint float32 [36, D]."""
-    with open(path, "w", newline="") as file:
+    with open(path, "w", encoding="utf-8", newline="") as file:
         for (scan, viewpoint), values in views.items():
             text = base64.b64encode(values.numpy().astype("<f4").tobytes()).decode()
             file.write("\t".join([scan, viewpoint, "640", "480", "60", text]) + "\n")

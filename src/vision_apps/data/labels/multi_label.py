@@ -185,5 +185,5 @@ class MultiLabelCsv(SquarePictures):
             there = rng.random(3) < (0.6, 0.4, 0.2)
             own = [name for name, is_there in zip(("cat", "dog", "bird"), there, strict=True) if is_there]
             lines.append(f"{path.name},{';'.join(own)}")
-        (root / "labels.csv").write_text("\n".join(lines) + "\n")
+        (root / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
         return {"root": str(root), "image_size": size}

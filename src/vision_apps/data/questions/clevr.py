@@ -92,7 +92,9 @@ class Clevr(QuestionData):
                         row |= {"answer": answer, "question_family_index": family, "program": _steps(steps)}
                     rows.append(row)
             content = {"info": {"split": part, "version": "1.0", "license": ""}, "questions": rows}
-            (root / "questions" / f"CLEVR_{part}_questions.json").write_text(json.dumps(content))
+            (root / "questions" / f"CLEVR_{part}_questions.json").write_text(
+                json.dumps(content), encoding="utf-8"
+            )
         return {"root": str(root), "image_size": size}
 
 

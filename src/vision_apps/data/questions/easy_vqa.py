@@ -62,5 +62,5 @@ class EasyVqa(QuestionData):
                 color = ("red", "green", "blue")[channel]
                 rows.append(["what color is the shape?", color, number])
                 rows.append(["is there a red shape?", "yes" if color == "red" else "no", number])
-            (root / split / "questions.json").write_text(json.dumps(rows))
+            (root / split / "questions.json").write_text(json.dumps(rows), encoding="utf-8")
         return {"root": str(root), "image_size": size}

@@ -100,5 +100,7 @@ class Gqa(QuestionData):
                         "types": dict(zip(("structural", "semantic", "detailed"), types, strict=True)),
                         "fullAnswer": f"The box is {color}.",
                     }
-            (root / "questions" / f"{part}_balanced_questions.json").write_text(json.dumps(content))
+            (root / "questions" / f"{part}_balanced_questions.json").write_text(
+                json.dumps(content), encoding="utf-8"
+            )
         return {"root": str(root), "image_size": size}

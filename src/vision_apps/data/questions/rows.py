@@ -118,7 +118,7 @@ class QuestionRows(QuestionData):
             )
             for question, answer in answers[: 1 + number % 3]:
                 lines.append(json.dumps({"image": name, "question": question, "answer": answer}))
-        (root / "questions.jsonl").write_text("\n".join(lines) + "\n")
+        (root / "questions.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
         return {"root": str(root), "image_size": size}
 
 

@@ -99,7 +99,7 @@ class VqaV2(QuestionData):
                 f"v2_mscoco_{part}_annotations.json": {"annotations": annotations},
             }
             for name, content in files.items():
-                (root / name).write_text(json.dumps(content))
+                (root / name).write_text(json.dumps(content), encoding="utf-8")
         return {"root": str(root), "image_size": size}
 
 

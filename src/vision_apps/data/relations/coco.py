@@ -80,7 +80,7 @@ class CocoRelations(RelationData, CocoJson):
                 told = [[one, other, said + 1] for one, other, said in graph.relations]
                 relations[split][str(3 * (number + 1))] = told  # the id that the picture gets below
             (root / "annotations" / f"{split}.json").write_bytes(to_json(rows, CLASS_NAMES, id_step=3))
-        (root / "rel.json").write_text(json.dumps(relations))
+        (root / "rel.json").write_text(json.dumps(relations), encoding="utf-8")
         return {"root": str(root), "image_size": size}
 
 

@@ -144,9 +144,9 @@ class OpenImages(RelationData):
                     f"{name},{classes[one]},{label},{said},{corners[one]},{corners[other]}"
                     for one, other, label, said in told
                 ]
-            (root / _FILES[split]).write_text("\n".join([*lines, ""]))
+            (root / _FILES[split]).write_text("\n".join([*lines, ""]), encoding="utf-8")
         listed = "".join(f"{own},{name}\n" for name, own in ids.items())
-        (root / _NAMES[0]).write_text(f"LabelName,DisplayName\n{listed}")
+        (root / _NAMES[0]).write_text(f"LabelName,DisplayName\n{listed}", encoding="utf-8")
         return {"root": str(root), "image_size": size}
 
 

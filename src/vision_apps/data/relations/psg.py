@@ -107,7 +107,7 @@ class Psg(RelationData):
             "predicate_classes": PREDICATE_NAMES,
             "test_image_ids": test,
         }
-        (root / "psg.json").write_text(json.dumps(content))
+        (root / "psg.json").write_text(json.dumps(content), encoding="utf-8")
         return {"root": str(root), "image_size": size, "val_fraction": 0.25}
 
 

@@ -198,5 +198,5 @@ def _write_fake(root: Path, graphs: list[tuple[FakeGraph, int]]) -> None:
             file[name] = np.array(values, np.int32)
     names = {"idx_to_label": CLASS_NAMES, "idx_to_predicate": PREDICATE_NAMES}
     numbered = {key: {str(n): name for n, name in enumerate(own, 1)} for key, own in names.items()}
-    (root / "VG-SGG-dicts.json").write_text(json.dumps(numbered))
-    (root / "image_data.json").write_text(json.dumps(listed))
+    (root / "VG-SGG-dicts.json").write_text(json.dumps(numbered), encoding="utf-8")
+    (root / "image_data.json").write_text(json.dumps(listed), encoding="utf-8")

@@ -78,9 +78,9 @@ class Vrd(RelationData):
                     {"predicate": said, "subject": objects[one], "object": objects[other]}
                     for one, other, said in relations
                 ]
-            (root / f"annotations_{split}.json").write_text(json.dumps(content))
-        (root / "objects.json").write_text(json.dumps(CLASS_NAMES))
-        (root / "predicates.json").write_text(json.dumps(PREDICATE_NAMES))
+            (root / f"annotations_{split}.json").write_text(json.dumps(content), encoding="utf-8")
+        (root / "objects.json").write_text(json.dumps(CLASS_NAMES), encoding="utf-8")
+        (root / "predicates.json").write_text(json.dumps(PREDICATE_NAMES), encoding="utf-8")
         return {"root": str(root), "image_size": size, "val_fraction": 0.25}
 
 
