@@ -85,6 +85,38 @@ def test_links_that_end_nowhere(capsys: pytest.CaptureFixture[str]) -> None:
     Mirror(ROOT, Path("journal"), Board()).update()
 
 
+@pytest.mark.usefixtures("good")
+@pytest.mark.parametrize("files", range(1, 5))
+def test_a_comparison_that_was_killed_is_taken_over(files: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After so many of its files were begun: what is there is whole, and the next one writes all."""
+    replace, begun = os.replace, []
+
+    def killed(source: Path, target: Path) -> None:
+        begun.append(target)
+        if len(begun) == files:
+            raise SystemExit  # no handler of the code under test sees it, as none would see a kill
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", killed)
+        with pytest.raises(SystemExit):
+            main(["compare", "runs", "--out", "out"])
+    assert len(list(Path("out").glob("[!.]*"))) == files - 1
+    assert main(["compare", "runs", "--out", "out"]) == 0
+    assert sorted(os.listdir("out")) == ["index.html", "runs.csv", "table.csv", "table.md"]
+    assert "</html>" in Path("out/index.html").read_text()
+
+
+@pytest.mark.usefixtures("good")
+def test_a_link_in_the_folder_of_a_comparison(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("victim").write_text("as it was")
+    Path("out").mkdir()
+    Path("out/table.csv").symlink_to(Path("victim").absolute())
+    assert main(["compare", "runs", "--out", "out"]) == 2
+    assert "--out out: its table.csv is a link, which is not written through" in capsys.readouterr().err
+    assert Path("victim").read_text() == "as it was"
+
+
 class Board:
     """Shows nothing."""
 

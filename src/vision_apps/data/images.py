@@ -6,6 +6,7 @@ PostScript, which would start an interpreter). JPEG goes through torchvision, ev
 """
 
 import contextlib
+import os
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,7 @@ EXTENSIONS = (
     *(".avif", ".heic", ".heif"),
 )
 MAX_PIXELS = 50_000_000  # above every common camera's picture; 150 MB once decoded
+MAX_SIDE, MAX_RATIO = 200_000, 500  # of the longer side: px, and times the shorter one
 Levels = Sequence[float]  # what becomes black and what becomes white
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
@@ -73,6 +75,8 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS, levels: Levels | 
 def decoding(path: str | Path, max_pixels: int) -> Iterator[None]:
     """Whatever goes wrong while a file is decoded becomes a `CorruptSample` that names it."""
     try:
+        if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
+            raise CorruptSample(path, "is no plain file")
         yield
     except (CorruptSample, MemoryError):
         raise
@@ -104,6 +108,15 @@ def open_image(file: BinaryIO, path: str | Path, max_pixels: int) -> Image.Image
             path,
             f"{width} x {height} pixels are more than max_pixels = {max_pixels}; "
             "make it smaller or, if it is from a data set that you trust, raise data.max_pixels",
+        )
+    longer, shorter = max(width, height), min(width, height)
+    if (
+        longer > MAX_SIDE or longer > MAX_RATIO * shorter
+    ):  # scaled to a side of 224 px it would have gigabytes
+        raise CorruptSample(
+            path,
+            f"{width} x {height} pixels: a side may have {MAX_SIDE:,}, and be {MAX_RATIO} times the other; "
+            "cut it into parts",
         )
     return image
 

@@ -2,6 +2,8 @@
 or their zeros; any other has to be said."""
 
 import codecs
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,7 +61,16 @@ def require_encoding(name: str | None) -> None:
         ) from None
 
 
+def read_bytes(path: Path) -> bytes:
+    """`OSError` where it cannot be read, or is no plain file: a pipe would be waited for."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "is no plain file", str(path))
+    return path.read_bytes()
+
+
 def _told_by_itself(path: str | Path) -> str | None:
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(errno.EINVAL, "is no plain file")
     with open(path, "rb") as file:
         start = file.read(4)
     for mark, name in _MARKS.items():

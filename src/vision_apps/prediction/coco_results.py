@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from vision_apps.core.errors import DataError, some
 from vision_apps.core.spelling import alike
 from vision_apps.data.pairing import Named
+from vision_apps.data.text import read_bytes
 
 ANNOTATIONS, RESULTS = "annotations.json", "results.json"  # what is found under ids of its own, and of a file
 
@@ -25,7 +26,7 @@ class Listed(NamedTuple):
 def listed(file: Path) -> Listed:
     """`DataError` where it is no annotation file with pictures and categories."""
     try:
-        content = json.loads(file.read_bytes())
+        content = json.loads(read_bytes(file))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{file}: cannot be read as JSON: {error}") from error
 

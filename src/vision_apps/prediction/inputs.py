@@ -103,7 +103,7 @@ def _matches(word: str, takes: Takes) -> list[tuple[str, Kind]]:
     elif WEBCAM.fullmatch(word):
         return [(word, "webcam")]
     else:
-        paths = sorted(Path(p) for p in glob.glob(word, recursive=True) if Path(p).is_file())
+        paths = sorted({Path(p) for p in _globbed(word) if Path(p).is_file()})
         paths = [path for path in paths if not is_hidden(path.name)]
     if not paths:
         if word.partition("=")[0] in takes.words:
@@ -122,6 +122,24 @@ def _matches(word: str, takes: Takes) -> list[tuple[str, Kind]]:
             f"as {takes.row}"
         )
     return [(str(p), "rows" if p.suffix.lower() == ".jsonl" else _kind(p)) for p in paths]
+
+
+def _globbed(pattern: str) -> Iterator[str]:
+    """What a pattern matches, each folder below a ``**`` once: links that lead up again have no end."""
+    parts = Path(pattern).parts
+    if "**" not in parts:
+        yield from glob.iglob(pattern)
+        return
+    place = parts.index("**")
+    seen: set[str] = set()
+    for start in glob.iglob(os.path.join(*parts[:place])) if place else (os.curdir,):
+        for folder, below, _ in os.walk(start, followlinks=True):
+            fresh = os.path.realpath(folder) not in seen
+            seen.add(os.path.realpath(folder))
+            below[:] = sorted(name for name in below if fresh and not is_hidden(name))
+            if fresh:
+                inside = os.path.join(glob.escape(os.path.normpath(folder)), *parts[place + 1 :] or ("*",))
+                yield from _globbed(inside)
 
 
 def _kind(path: Path) -> Kind:

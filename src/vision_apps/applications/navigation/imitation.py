@@ -18,6 +18,7 @@ from vision_apps.core.data import Part
 from vision_apps.core.errors import RunError
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.seeding import permutation
+from vision_apps.data.archives import require_bounded
 
 if TYPE_CHECKING:
     from vision_apps.applications.navigation.module import Navigation
@@ -155,6 +156,7 @@ def _read(folder: Path, epoch: int, actions: int) -> Ways:
     agent did then cannot be done again without its weights of then."""
     path = _path(folder, epoch)
     try:
+        require_bounded(path)
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             ways = Ways(*(torch.from_numpy(arrays[name]) for name in Ways._fields))
         types = [value.dtype for value in ways]

@@ -21,6 +21,7 @@ _WRONG = {  # kinds that cannot be meant as they stand
     "reversed": "has its second corner before the first",
     "outside": "lies outside its picture",
 }
+MOST_BOXES = 20_000  # of a picture; what compares each with each needs the square of it
 NO_RELATIONS = np.zeros((0, 3), np.int64)
 
 
@@ -111,7 +112,15 @@ def annotation(
         boxes: x1, y1, x2, y2 in px.
         ignored: by default none.
         areas: in px; by default unknown.
+
+    Raises:
+        DataError: there are more than `MOST_BOXES`.
     """
+    if len(boxes) > MOST_BOXES:
+        raise DataError(
+            f"{source}: {len(boxes):,} boxes in one picture; expected at most {MOST_BOXES:,}: cut it into "
+            "parts"
+        )
     return Annotation(
         str(path),
         *size,

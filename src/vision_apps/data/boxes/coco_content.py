@@ -13,6 +13,7 @@ from typing import NamedTuple
 from vision_apps.core.errors import DataError, some
 from vision_apps.core.spelling import alike
 from vision_apps.data.boxes.annotation import Annotation, annotation
+from vision_apps.data.text import read_bytes
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def read_json(file: Path) -> tuple[list[str], list[Annotation]]:
 def parsed(file: Path) -> Mapping[str, object]:
     """What a file holds. `DataError` where it is no JSON, or no object with lists of annotations."""
     try:
-        content = json.loads(file.read_bytes())
+        content = json.loads(read_bytes(file))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{file}: cannot be read as JSON: {error}") from error
     if not isinstance(content, dict):

@@ -23,6 +23,7 @@ from torch import Tensor
 from vision_apps.core.errors import CorruptSample, DataError
 from vision_apps.core.hardware import cores
 from vision_apps.core.progress import duration
+from vision_apps.data.archives import require_bounded
 from vision_apps.data.boxes.proposals import VERSION, Mode, selective_search
 from vision_apps.data.on_disk import read_only
 
@@ -192,6 +193,7 @@ def _read(folder: Path) -> dict[str, _Kept]:
     found: dict[str, _Kept] = {}
     for path in sorted(folder.glob("*.npz")):
         try:
+            require_bounded(path)
             # of bytes, because numpy leaves the file of a damaged archive open
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as part:
                 keys, pixels, counts, boxes = (part[name] for name in _ARRAYS)

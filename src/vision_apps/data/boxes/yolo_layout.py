@@ -10,6 +10,7 @@ import yaml
 
 from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError, some
+from vision_apps.core.side_files import parse_yaml
 from vision_apps.core.spelling import alike
 from vision_apps.data.named_splits import SPLIT_NAMES, split_folders
 from vision_apps.data.on_disk import OnDisk, is_hidden
@@ -60,13 +61,13 @@ def _of_yaml(path: Path, encoding: str | None) -> dict[str, Any]:
     with opened(path, encoding) as file:
         text = file.read()
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        content = parse_yaml(text)
+    except ValueError as error:
         raise DataError(f"{path}: cannot be read as YAML: {error}") from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected 'train', 'val' and 'names'")
     if isinstance(content.get("names"), list | dict):  # as they are written: `no` is Norway, 010 no 8
-        content["names"] = yaml.load(text, Loader=yaml.BaseLoader)["names"]
+        content["names"] = parse_yaml(text, yaml.BaseLoader)["names"]
     return content
 
 

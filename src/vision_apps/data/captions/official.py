@@ -9,7 +9,7 @@ from vision_apps.core.data import Split
 from vision_apps.core.errors import DataError
 from vision_apps.data.captions.data import CaptionData, Captioned
 from vision_apps.data.captions.fakes import fake_pictures
-from vision_apps.data.text import numbered_lines
+from vision_apps.data.text import numbered_lines, read_bytes
 
 
 class CocoCaptions(CaptionData):
@@ -258,7 +258,7 @@ _FLICKR_LISTS: dict[Split, str] = {"train": "train", "val": "dev", "test": "test
 def read_object(file: Path, *lists: str) -> dict[str, Any]:
     """A JSON object that has these lists of objects. `DataError`, which names what is missing."""
     try:
-        content = json.loads(file.read_bytes())
+        content = json.loads(read_bytes(file))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{file}: cannot be read as JSON: {error}") from error
     for name in lists:

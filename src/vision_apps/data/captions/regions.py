@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from vision_apps.core.errors import CorruptSample, DataError, some
+from vision_apps.data.archives import require_bounded
 
 BOXES, FEATURES = "boxes", "features"
 _ARRAY = ".npy"  # how a file in an .npz ends
@@ -132,6 +133,7 @@ def _opened(file: str) -> Any:
 def _archive(file: str, size: int, time: int, process: int) -> Any:
     """A file as it is now, kept open: to find one of many arrays in it takes long. A process that was forked
     opens its own, because it would share the place in the file."""
+    require_bounded(file)
     return np.load(file, allow_pickle=False)
 
 

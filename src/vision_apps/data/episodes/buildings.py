@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from vision_apps.core.errors import DataError, some
+from vision_apps.data.text import read_bytes
 
 SUFFIX = "_connectivity.json"
 MOST_VIEWPOINTS = 4096  # of a building: all distances between them take 134 MB; Matterport3D has 345 at most
@@ -93,7 +94,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     try:
         if (size := path.stat().st_size) > _MOST_BYTES:
             raise DataError(f"{path}: {size} bytes; expected at most {_MOST_BYTES}, {_EXPECTED}")
-        rows = json.loads(path.read_bytes())
+        rows = json.loads(read_bytes(path))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read: {error}; expected {_EXPECTED}") from error
     if not isinstance(rows, list) or not 1 <= len(rows) <= MOST_VIEWPOINTS:

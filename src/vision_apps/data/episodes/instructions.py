@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from vision_apps.core.errors import DataError
+from vision_apps.data.text import read_bytes
 
 _MOST_BYTES = 2**31  # of a JSON file, which is read whole; R2R has 11 MB, its augmented routes 600 MB
 _MOST_LINE = 2**26  # bytes of a JSON line; those of RxR with the times of all words have 100 kB
@@ -67,7 +68,7 @@ def _list(path: Path) -> Iterator[tuple[str, Any]]:
     try:
         if (size := path.stat().st_size) > _MOST_BYTES:
             raise DataError(f"{path}: {size} bytes; expected at most {_MOST_BYTES}")
-        rows = json.loads(path.read_bytes())
+        rows = json.loads(read_bytes(path))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read: {error}; expected {EXPECTED}") from error
     if not isinstance(rows, list):

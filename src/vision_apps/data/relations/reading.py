@@ -11,6 +11,7 @@ import numpy as np
 
 from vision_apps.core.errors import DataError
 from vision_apps.core.spelling import alike
+from vision_apps.data.text import read_bytes
 
 MOST_ROWS = 2**27  # of an array: a hundred times those of Visual Genome
 
@@ -18,7 +19,7 @@ MOST_ROWS = 2**27  # of an array: a hundred times those of Visual Genome
 def read_json(path: Path, expected: str) -> Any:
     """The file's content. `DataError`, which says what was ``expected``, where it cannot be read."""
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(read_bytes(path))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read as JSON: {error}; expected {expected}") from error
 
