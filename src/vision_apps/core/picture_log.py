@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vision_apps.core.data import Split, VisionData
 from vision_apps.core.loader import BatchLoader
+from vision_apps.core.mlflow_logger import MlflowLogger
 from vision_apps.core.module import VisionModule
 from vision_apps.core.pictures import to_pil
 from vision_apps.core.plain_files import write_whole
@@ -27,6 +28,8 @@ def log_picture(trainer: pl.Trainer, name: str, picture: Tensor) -> None:
             logger.log_image(name, [to_pil(picture)], step=trainer.global_step)
         elif isinstance(logger, TensorBoardLogger):
             logger.experiment.add_image(name, picture, trainer.global_step)
+        elif isinstance(logger, MlflowLogger):
+            logger.log_picture(name, to_pil(picture), trainer.global_step)
 
 
 def log_table(trainer: pl.Trainer, name: str, pictures: list[Tensor], descriptions: list[Row]) -> None:
@@ -44,12 +47,14 @@ def log_table(trainer: pl.Trainer, name: str, pictures: list[Tensor], descriptio
             logger.log_table(name, ["sample", "picture", *columns], rows, step=trainer.global_step)
 
 
-def log_rows(trainer: pl.Trainer, name: str, rows: list[Row]) -> None:
-    """Give W&B a table of numbers and texts, whose rows have the same keys."""
+def log_rows(trainer: pl.Trainer, name: str, rows: list[Row], path: Path) -> None:
+    """Give W&B a table of numbers and texts, whose rows have the same keys, and MLflow its file."""
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger) and rows:
             values = [list(row.values()) for row in rows]
             logger.log_table(name, list(rows[0]), values, step=trainer.global_step)
+        elif isinstance(logger, MlflowLogger):
+            logger.log_file(path)
 
 
 def _write(path: Path, rows: list[Row]) -> None:
@@ -90,8 +95,9 @@ class Pictures(pl.Callback):
         self._draw(trainer, pl_module, "test", "best")
         if trainer.is_global_zero and isinstance(pl_module, VisionModule):
             for name, rows in pl_module.stage("test").tables.items():
-                _write(self.folder.parent / f"test-{name}.csv", rows)
-                log_rows(trainer, f"test/{name}", rows)
+                path = self.folder.parent / f"test-{name}.csv"
+                _write(path, rows)
+                log_rows(trainer, f"test/{name}", rows, path)
 
     def _draw(self, trainer: pl.Trainer, module: pl.LightningModule, split: Split, label: str) -> None:
         if not trainer.is_global_zero or not self.samples or not isinstance(module, VisionModule):
