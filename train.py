@@ -1,6 +1,6 @@
 import sys
 
-from vision_apps.cli import main
+from vision_apps.__main__ import start
 
 if __name__ == "__main__":
-    sys.exit(main(["train", *sys.argv[1:]]))
+    sys.exit(start(["train", *sys.argv[1:]]))

@@ -75,7 +75,7 @@ def test_everything_that_a_run_needs(
     assert values[f"test/{SCORES[name]}"] > 0.9
     said = capsys.readouterr().out
     takes = [part for word in WORDS[name][1::2] for part in ("--with", f"{word.partition('=')[0]}=...")]
-    pictures = [] if name == "walk" else ["PICTURE_OR_FOLDER"]
+    pictures = [] if name == "walk" else ["YOUR_PICTURE.jpg"]
     assert " ".join(["predict long", *pictures, *takes]) in said
     assert {path.name for path in Path("long/images").iterdir()} >= {
         "test-sheet-best.png",

@@ -72,3 +72,27 @@ def test_a_number_of_devices_is_one() -> None:
         check(compose(["task=classification", "trainer.devices=cpu"]))
     with pytest.raises(ConfigError, match=r"data\.batch_size: expected at least 1, got 0"):
         check(compose(["task=classification", "data.batch_size=0"]))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_written_for_who_types(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """No mark-up, no name of a constant, and each option that takes a value with what it is without one."""
+    assert main([command, "--help"]) == 0
+    told = capsys.readouterr().out
+    assert "`" not in told
+    assert not re.search(r"\b(SAMPLERS|PRUNERS|LAUNCHERS|UNFINISHED)\b", told)
+    if command == "train":  # whose options are Hydra's
+        return
+    usage = told.partition("\n\n")[0]
+    for option in re.findall(r"\[(--[a-z-]+) [A-Zga-z|]+\]", usage):
+        described = re.search(rf"^ +{option} .*(?:\n {{8,}}.*)*", told, re.MULTILINE)
+        if command != "tune":  # which says its figures within a sentence
+            assert described is not None and "default" in described[0], f"{option}: what is it without?"
+
+
+def test_settings_of_a_sweep_say_their_words_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", "--help"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "sampler, sampler_options: one of tpe, cma_es, qmc, gp, nsga2, random, grid and arguments" in told
+    assert "seed and those after it, or their list; their mean is its value. By default 1." in told
+    assert "launcher: processes on this machine, or slurm (jobs of submitit). By default processes." in told

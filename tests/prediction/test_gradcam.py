@@ -235,3 +235,15 @@ def test_an_exported_graph_is_refused(run: str, capsys: pytest.CaptureFixture[st
     assert main(["export", run, "--format", "torch-export", "--out", "mine.pt2"]) == 0
     told = refused(capsys, "mine.pt2", photo("a.png"), "--explain", "gradcam")
     assert "--explain gradcam: mine.pt2 is a graph, and layers are out of sight in it" in told
+
+
+def test_an_option_in_the_spelling_of_settings_is_told(run: str, capsys: pytest.CaptureFixture[str]) -> None:
+    told = refused(capsys, run, photo("a.png"), "explain=gradcam")
+    assert "explain=gradcam: expected --explain gradcam" in told
+
+
+def test_the_placeholder_of_printed_commands_says_what_it_is(
+    run: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = refused(capsys, run, "YOUR_PICTURE.jpg")
+    assert "YOUR_PICTURE.jpg stands for a picture or a folder of yours; expected its path" in told

@@ -51,6 +51,6 @@ def test_a_run_that_takes_pictures_names_its_command(monkeypatch: pytest.MonkeyP
 def test_what_is_said_after_training() -> None:
     modules = [kind(asking.Scale()) for kind in (asking.QuestionModule, asking.WayModule)]
     assert [report.takes(module) for module in modules] == [
-        ["PICTURE_OR_FOLDER", "--with", "question=...", "--with", "shades=...", "--with", "hint=..."],
+        ["YOUR_PICTURE.jpg", "--with", "question=...", "--with", "shades=...", "--with", "hint=..."],
         ["--with", "start=...", "--with", "goal=..."],
     ]

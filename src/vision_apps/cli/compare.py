@@ -14,14 +14,16 @@ vision-apps compare RUN|SWEEP|FOLDER ... [--last N] [--metric NAME] [--by NAME:m
                     [--format FORMAT] [--storage URL]
 
   RUN ...   run folders, sweeps (runs/sweeps/<number>-<words>), folders with runs below, last, best:METRIC
-  --last    only the newest N of them; without a folder, of runs/
+  --last    only the newest N of them; by default all; without a folder, of runs/
   --metric  a metric to show, as in test/accuracy; may be given several times. By default the best value of
             the monitored metric, and everything that was tested
   --by      what the best configuration is chosen by, and which values are good, as in test/accuracy:max;
             by default the best value of the monitored metric
-  --out     a folder for index.html (a page that needs no network), table.csv, table.md and runs.csv
-  --format  text, csv or markdown: what is printed
-  --storage where a sweep keeps its study, if that is outside of its folder: no other is opened there
+  --out     a folder for index.html (a page that needs no network), table.csv, table.md and runs.csv; by
+            default nothing is written
+  --format  text, csv or markdown: what is printed; by default text
+  --storage where a sweep keeps its study, if that is outside of its folder; by default it is within, and
+            no other is opened
 
 Runs that differ in nothing but the seed, or the fold that they hold out, are one row: mean ± standard
 deviation [95 % interval]. Those of folds are corrected for the training samples that they share."""
@@ -33,7 +35,8 @@ vision-apps runs [FOLDER] [FILTER ...] [--last N] [--format text|csv]
   FILTER    task=, model=, data=, status=, group= or seed= with a value, or several between commas;
             or a metric, as in 'test/accuracy>0.9' or 'val/loss<=1.5': of the monitored one the best
             value counts, of others the last
-  --last    only the newest N that pass
+  --last    only the newest N that pass; by default all
+  --format  text or csv; by default text
 
 Status is finished, running, stopped (it can be resumed), pruned or failed."""
 

@@ -13,7 +13,7 @@ _DASHBOARD = """\
 vision-apps dashboard [FOLDER] [--tensorboard] [--port N] [--no-browser]
 
   FOLDER         where the runs are, by default runs; all are shown, and followed while they train
-  --tensorboard  in TensorBoard instead of trackio
+  --tensorboard  in TensorBoard; by default in trackio
   --port         by default the first free one from 7860, or from 6006 for TensorBoard
   --no-browser   only print the address
 

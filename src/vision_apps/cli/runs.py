@@ -1,7 +1,9 @@
 """Commands that take a run folder or checkpoint and nothing else."""
 
 import re
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from vision_apps.cli import options
 from vision_apps.cli.output import announce
@@ -9,7 +11,7 @@ from vision_apps.core.config.allowing import allow_targets
 from vision_apps.core.errors import ConfigError
 
 _TEST = """\
-vision-apps test RUN [key=value ...]
+vision-apps test RUN [key=value ...] [allow_targets=[PACKAGE]]
 
   RUN        a run folder or a checkpoint; last: the run that began last; best:METRIC: whose METRIC is best
   key=value  changes to its saved configuration, of what a test is made with: as in data.root=elsewhere
@@ -30,16 +32,16 @@ vision-apps predict RUN --help
              file beside rows.jsonl, in images/ there or from here; it may be called image, and an id such as
              question_id goes into the answer. Where no pictures are taken: rows without a file, or none
   module     what the application lets be chosen after training, as in module.tile=512
-  --with     what is said beside every picture, once for each NAME; rows may say their own
+  --with     what is said beside every picture, once for each NAME; by default nothing; rows may say their own
   --out      where the drawings and predictions.jsonl go; by default RUN/predictions, or
              <name>-predictions here for a checkpoint outside of a run
   --batch    pictures at once; by default (auto) as many as is fast and fits the memory
-  --every    of a video or webcam, take the first of so many frames
-  --seconds  of each video and webcam
+  --every    of a video or webcam, take the first of so many frames; by default 1, each of them
+  --seconds  of each video and webcam; by default all of a video, and of a webcam until Ctrl-C
   --coco     an annotation file of your own: boxes are written once more as results.json, with its ids, for
-             loadRes of pycocotools
+             loadRes of pycocotools; by default not
   --explain  gradcam: each picture is written once more, as gradcam/NAME.png, its evidence in colours: of the
-             class, or of the five surest boxes. Pictures only, and networks of convolutions
+             class, or of the five surest boxes. Pictures only, and networks of convolutions; by default not
 
 A video becomes an MP4 (codec mp4v) of the same rate and length."""
 
@@ -70,6 +72,10 @@ def predict(argv: Sequence[str]) -> None:
     words = allow_targets(given.words)
     changes = [word for word in words if re.match(r"module\.[\w.]+=", word)]
     inputs = [word for word in words if word not in changes]
+    for word in inputs:
+        name, equals, value = word.partition("=")
+        if equals and f"--{name}" in _PREDICT_OPTIONS and not Path(word).exists():
+            raise ConfigError(f"{word}: expected --{name} {shlex.quote(value)}")
     batch = None if given.value("--batch") == "auto" else given.number("--batch", int)
     every, seconds = given.number("--every", int) or 1, given.number("--seconds", float)
     said: dict[str, str] = {}

@@ -1,6 +1,7 @@
 """``vision-apps sweep``: from words to a search, and on with one."""
 
 import shutil
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,13 +70,14 @@ def _tell_folds(swept: "Sweep") -> None:
 
 def usage() -> str:
     """Words, settings and what there is in ``conf/sweep``."""
-    from vision_apps.sweeps.settings import Settings
+    from vision_apps.sweeps import settings
 
-    documented = (Settings.__doc__ or "").partition("Args:\n")[2]
-    lines = [line[6:] for line in documented.splitlines()]
+    lines = []
+    for name, text in settings.documented().items():
+        lines += textwrap.wrap(f"  {name}: {text}", help.WIDTH, subsequent_indent=" " * 6)
     spaces = options.of_group("sweep").items()
     known = [line for name, path in spaces for line in help.entry(f"  {name:<18} ", path)]
-    return _USAGE + "\n".join([*lines, "spaces (sweep=)", *known])
+    return _USAGE + "\n".join([*lines, "", "spaces (sweep=)", *known])
 
 
 def settings_and_space(words: arguments.Words) -> tuple["Settings", "Space"]:

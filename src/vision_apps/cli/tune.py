@@ -15,10 +15,11 @@ vision-apps tune lr [group=name ...] [key=value ...] [--least LR] [--most LR] [-
 vision-apps tune batch [group=name ...] [key=value ...] [--least N] [--most N] [--out FOLDER]
 
   group=name, key=value  what is to be trained, as for train
-  lr       trains --steps steps (100) at rates that rise from --least (1e-6) to --most (1), and says where the
-           loss falls fastest (Smith 2017): optimizer.lr=...
-  batch    trains a few steps with batches of --least samples (2) and each double of it up to --most, and says
-           which is the smallest that is as fast as any, and which no longer fits: data.batch_size=...
+  lr       trains --steps steps (by default 100) at rates that rise from --least (by default 1e-6) to --most
+           (by default 1), and says where the loss falls fastest (Smith 2017): optimizer.lr=...
+  batch    trains a few steps with batches of --least samples (by default 2) and each double of it up to
+           --most, and says which is the smallest that is as fast as any, and which no longer fits:
+           data.batch_size=...
   --out    a new folder for the curve (lr.png, batch.png) and its table; by default below runs/tune
   --config-dir DIR       a folder with more configurations
 

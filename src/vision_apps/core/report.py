@@ -18,6 +18,8 @@ from vision_apps.core.progress import duration
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.core.wandb_logger import WandbLogger
 
+YOURS = "YOUR_PICTURE.jpg"  # in printed commands: a picture or a folder, of which only the person knows
+
 
 def header(
     config: Config,
@@ -120,7 +122,7 @@ def longer(trainer: pl.Trainer, config: Config) -> str:
     return f"trainer.max_time={spelled(2 * most)}" if most else f"trainer.max_epochs={2 * (epochs or 1)}"
 
 
-def takes(module: VisionModule, picture: str = "PICTURE_OR_FOLDER") -> list[str]:
+def takes(module: VisionModule, picture: str = YOURS) -> list[str]:
     """What ``vision-apps predict`` takes after a run of this module, in placeholders; no picture where inputs
     do without."""
     inputs: Any = module.input_type

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import DataError
+from vision_apps.core.report import YOURS
 from vision_apps.data import images
 from vision_apps.data.on_disk import is_hidden, other_files, pictures_below
 from vision_apps.data.rows import PICTURE
@@ -110,6 +111,10 @@ def _matches(word: str, takes: Takes) -> list[tuple[str, Kind]]:
             raise DataError(f"{word} matches no file; did you mean --with {shlex.quote(word)}?")
         if not takes.pictures:
             raise DataError(f"{word}: this run takes {takes.told()}")
+        if word == YOURS:
+            raise DataError(
+                f"{word} stands for a picture or a folder of yours; expected its path in this place"
+            )
         what = "has no pictures or videos" if path.is_dir() else "matches no file"
         raise DataError(
             f"{word} {what}: expected a picture ({', '.join(sorted(images.EXTENSIONS))}), a video "

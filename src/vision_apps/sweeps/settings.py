@@ -1,6 +1,7 @@
 """How a sweep goes about it: the keys of ``conf/sweep/*.yaml`` and of ``vision-apps sweep``."""
 
 import dataclasses
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 
@@ -116,6 +117,27 @@ class Settings:
 
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Settings))
+
+
+def documented() -> dict[str, str]:
+    """What each setting is to who types it: its text above, with the words that can be said, and
+    what it is by default."""
+    texts = inspect.cleandoc((Settings.__doc__ or "").partition("Args:\n")[2])
+    known = {"`SAMPLERS`": ", ".join(SAMPLERS), "`PRUNERS`": ", ".join(PRUNERS)}
+    defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
+    found = {}
+    for entry in re.split(r"\n(?=\S)", texts):
+        names, _, text = " ".join(entry.split()).partition(": ")
+        for name, words in known.items():
+            text = text.replace(name, words)
+        default = defaults[names.partition(",")[0]]
+        told = (
+            ""
+            if default is None or default is dataclasses.MISSING
+            else f" By default {str(default).lower()}."
+        )
+        found[names] = text.replace("`", "") + told
+    return found
 
 
 def read(content: Mapping[str, object], words: Sequence[str]) -> Settings:
