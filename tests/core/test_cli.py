@@ -87,7 +87,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         (
             "test",
             "which run? It is a folder under runs/, a checkpoint, last or best:METRIC\n"
-            "vision-apps test RUN [key=value ...]",
+            "vision-apps test RUN [key=value ...] [allow_targets=[PACKAGE]]",
         ),
         ("test runs/x --outt", "--outt: no such option; see --help"),
         ("predict runs/x --with a", "--with a: expected NAME=TEXT, as in --with question='how many?'"),

@@ -131,12 +131,10 @@ def documented() -> dict[str, str]:
         for name, words in known.items():
             text = text.replace(name, words)
         default = defaults[names.partition(",")[0]]
-        told = (
-            ""
-            if default is None or default is dataclasses.MISSING
-            else f" By default {str(default).lower()}."
-        )
-        found[names] = text.replace("`", "") + told
+        text = text.replace("`", "").replace("null: ", "by default ")
+        if "by default" not in text and default is not dataclasses.MISSING:
+            text += f" By default {'none' if default is None else str(default).lower()}."
+        found[names] = text
     return found
 
 
