@@ -21,6 +21,7 @@ import vision_apps
 from vision_apps.cli import arguments
 from vision_apps.cli.output import announce
 from vision_apps.core.config import compose, options, targets
+from vision_apps.core.config.allowing import CONFIGURED, allow_targets
 from vision_apps.core.config.suggest import instead_of
 from vision_apps.core.errors import ConfigError, CorruptSample, DataError, RunError
 from vision_apps.core.plain import Config
@@ -57,7 +58,8 @@ def data(argv: Sequence[str]) -> None:
             raise ConfigError(f"data {command}: belongs to {task}, the task is {asked}")
         words.overrides.insert(0, f"task={task}")
     config = compose.compose(words.overrides, words.config_dirs)
-    targets.allow(config.allow_targets)
+    allow_targets(words.overrides)
+    targets.require_allowed(config.allow_targets, CONFIGURED)
     announce()
     if command == "check":
         check_data(config, out)

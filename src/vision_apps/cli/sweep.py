@@ -12,6 +12,7 @@ from vision_apps.cli import arguments, help
 from vision_apps.cli.compare import WIDTH
 from vision_apps.cli.output import announce
 from vision_apps.core.config import options
+from vision_apps.core.config.allowing import allow_targets
 from vision_apps.core.config.suggest import instead_of
 from vision_apps.core.errors import ConfigError
 from vision_apps.core.plain import Config
@@ -52,6 +53,7 @@ def sweep(argv: Sequence[str]) -> None:
         _tell_folds(search.go_on(Path(resumed), words.overrides))
         return
     place = words.pop("dir")
+    allow_targets(words.overrides)
     chosen, searched = settings_and_space(words)  # a wrong word is told before torch is imported
     from vision_apps.sweeps import search
 

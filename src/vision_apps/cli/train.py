@@ -13,7 +13,7 @@ from vision_apps.cli import arguments, help
 from vision_apps.cli.output import announce, refuse
 from vision_apps.core import parent
 from vision_apps.core.config import compose, options, overrides, targets
-from vision_apps.core.config.allowing import allow_targets
+from vision_apps.core.config.allowing import CONFIGURED, allow_targets
 from vision_apps.core.errors import ConfigError, UserError
 
 
@@ -55,6 +55,7 @@ def _launch(words: arguments.Words) -> None:
     given = words.overrides if words.completes else compose.expand(words.overrides, dirs)
     extra = [compose.search_path(dirs)] if len(dirs) > 1 and not words.completes else []
     running = False
+    allow_targets(words.overrides)
 
     @hydra.main(config_path=str(dirs[0]), config_name="config", version_base="1.3")
     def job(config: DictConfig) -> None:
@@ -63,7 +64,7 @@ def _launch(words: arguments.Words) -> None:
         try:
             chosen = compose.choices(HydraConfig.get().runtime.choices)
             compose.require_one_application(chosen, dirs)
-            targets.allow(config.allow_targets)
+            targets.require_allowed(config.allow_targets, CONFIGURED)
             announce()
             from vision_apps.core import engine
 

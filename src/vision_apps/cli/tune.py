@@ -7,6 +7,7 @@ from vision_apps.cli import options
 from vision_apps.cli.output import announce
 from vision_apps.core.command import command
 from vision_apps.core.config import compose, targets
+from vision_apps.core.config.allowing import CONFIGURED, allow_targets
 from vision_apps.core.config.suggest import instead_of
 from vision_apps.core.errors import ConfigError
 
@@ -48,7 +49,8 @@ def tune(argv: Sequence[str]) -> None:
         given.number("--steps", int),
     )
     config = compose.compose(words, [Path(folder) for folder in given.values.get("--config-dir", [])])
-    targets.allow(config.allow_targets)
+    allow_targets(words)
+    targets.require_allowed(config.allow_targets, CONFIGURED)
     announce()
     from vision_apps.core.tuning import Tuner
 

@@ -175,7 +175,7 @@ def replay(place: str, checkpoint: str | None, changes: Sequence[str] = ()) -> N
     folder, _ = RunFolder.find(place)
     saved = checkpoint_io.load(checkpoint) if checkpoint else None
     config = _changed(folder, going_on.configuration(folder, saved)[0], changes)
-    targets.allow(config.get("allow_targets") or [])
+    targets.require_allowed(config.get("allow_targets") or [], f"{folder.path}, as it was saved,")
     hardware.require(config)
     _run(config, folder, Start(), Path(checkpoint) if checkpoint else None)
 

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 from vision_apps.core import engine, metrics_file
 from vision_apps.core.command import command
 from vision_apps.core.config import compose, options, overrides, targets
-from vision_apps.core.config.allowing import allow_targets
+from vision_apps.core.config.allowing import CONFIGURED, allow_targets
 from vision_apps.python import live as following
 from vision_apps.python.model import Model
 
@@ -68,7 +68,8 @@ def train(*words: str, live: bool | None = None) -> TrainedRun:
         values = engine.resume(overrides.unquoted(runs[-1]), allow_targets(changes), callbacks)
     else:
         config, chosen = compose.compose_with_choices(words)
-        targets.allow(config.allow_targets)
+        allow_targets(words)
+        targets.require_allowed(config.allow_targets, CONFIGURED)
         typed = shlex.split(command("train", *words))
         values = engine.train(config, chosen, callbacks, command=typed)
     return TrainedRun(place.folder, values)

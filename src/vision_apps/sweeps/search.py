@@ -11,7 +11,7 @@ from typing import TypedDict
 
 from vision_apps.core import hardware, side_files, storages
 from vision_apps.core.config import check, compose, targets
-from vision_apps.core.config.allowing import allow_targets
+from vision_apps.core.config.allowing import CONFIGURED, allow_targets
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError, RunError
 from vision_apps.core.plain_files import refuse_links, write_whole
@@ -112,9 +112,8 @@ def _run(
         config = compose.compose([*searched.fixed, *sample], searched.dirs)
         if chosen.folds:
             config.data.folds, config.data.fold = chosen.folds, 0
-        if resumed:
-            targets.require_allowed(config.allow_targets, f"{folder}, as it was saved,")
-        targets.allow(config.allow_targets)
+        who = f"{folder}, as it was saved," if resumed else CONFIGURED
+        targets.require_allowed(config.allow_targets, who)
         check.check(config)
     if chosen.launcher == "processes":
         hardware.require(config)

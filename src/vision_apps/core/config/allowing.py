@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from vision_apps.core.config import overrides, targets
 
 _KEY = "allow_targets="
+CONFIGURED = "a configuration file"  # asks for what only the person at the keyboard may allow
 
 
 def allow_targets(words: Sequence[str]) -> list[str]:
