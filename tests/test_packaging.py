@@ -86,7 +86,7 @@ def test_wheel_names_version_licence_and_command(wheel: Path) -> None:
         assert archive.read(f"{info}/licenses/LICENSE") == (REPOSITORY / "LICENSE").read_bytes()
     assert metadata["Version"] == vision_apps.__version__
     assert metadata["License-Expression"] == "Apache-2.0"
-    assert "vision-apps = vision_apps.cli:main" in commands
+    assert "vision-apps = vision_apps.__main__:start" in commands
 
 
 @pytest.mark.slow
