@@ -62,6 +62,7 @@ def test_a_row_of_correctness_is_checked_and_built(name: str, monkeypatch: pytes
         ],
         ["navigation.py", "--rounds", "1", "--episodes", "8"],
         ["scene_graphs.py", "--rounds", "1", "--pictures", "3", "--objects", "4", "--predicates", "5"],
+        ["chaos.py", "--minutes", "0", "--only", "bits"],
         ["grid_features.py", "--pictures", "30", "--epochs", "1", "--rounds", "1"],
     ],
     ids=lambda words: words[0],
