@@ -149,15 +149,8 @@ class FileData(FolderData):
         if "levels" in self.autos:
             self.levels = measured(self.spread(), self.max_pixels)
             if self.levels is not None:
-                looked_at = self.spread(_MEASURED)
-                self.levels = measured(looked_at, self.max_pixels)
                 every = len(self._files["train"].pictures)
-                if self.levels is not None and len(looked_at) < every:
-                    log.warning(
-                        "data: levels are measured in %d of %d training pictures; what lies outside of "
-                        "data.levels=[%g,%g] in others is cut to it",
-                        *(len(looked_at), every, *self.levels),
-                    )
+                self.levels = measured(self.spread(_MEASURED), self.max_pixels, every)
         found = {name: getattr(self, name) for name in sorted(self.autos)}
         return {name: value for name, value in found.items() if value is not None}  # 8 bits have no levels
 

@@ -1,16 +1,23 @@
 """Which levels become black and white, of pictures that hold more than 8 bits: a camera's 12 bits in 16,
 signed levels of a scanner, floating-point ones of a measurement."""
 
+import logging
 from collections.abc import Sequence
 
 from vision_apps.core.errors import ConfigError, CorruptSample
 from vision_apps.data.images import MAX_PIXELS, Levels, decoding, deep_values, is_deep, open_image
 
+log = logging.getLogger(__name__)
 
-def measured(paths: Sequence[str], max_pixels: int = MAX_PIXELS) -> list[float] | None:
+
+def measured(paths: Sequence[str], max_pixels: int = MAX_PIXELS, every: int = 0) -> list[float] | None:
     """The range of the levels in these pictures; None where all have 8 bits. Whole levels from 0 on go up to
     the last one of as many bits as the brightest needs (4095, 65535), shares to 1, and all others from the
-    least to the largest. Pictures that cannot be read are passed over: whoever reads samples names them."""
+    least to the largest. Pictures that cannot be read are passed over: whoever reads samples names them.
+
+    Args:
+        every: so many pictures are to be read by this range; that these are fewer is told.
+    """
     lowest, highest, whole = float("inf"), float("-inf"), True
     for path in paths:
         try:
@@ -27,11 +34,18 @@ def measured(paths: Sequence[str], max_pixels: int = MAX_PIXELS) -> list[float] 
             continue
     if not lowest <= highest:
         return None
+    levels = [lowest, highest] if lowest < highest else [lowest, lowest + 1]
     if lowest >= 0 and whole:
-        return [0, 2 ** max(8, int(highest).bit_length()) - 1]
-    if lowest >= 0 and highest <= 1:
-        return [0, 1]
-    return [lowest, highest] if lowest < highest else [lowest, lowest + 1]
+        levels = [0, 2 ** max(8, int(highest).bit_length()) - 1]
+    elif lowest >= 0 and highest <= 1:
+        levels = [0, 1]
+    if len(paths) < every:
+        log.warning(
+            "data: levels are measured in %d of %d training pictures; what lies outside of "
+            "data.levels=[%g,%g] in others is cut to it",
+            *(len(paths), every, *levels),
+        )
+    return levels
 
 
 def require_range(levels: Levels) -> list[float]:
