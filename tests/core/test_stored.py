@@ -66,6 +66,23 @@ def test_a_place_outside_is_refused_before_anything_is_built(
 
 
 @pytest.mark.usefixtures("toy")
+def test_what_is_looked_up_here_is_refused(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret of the environment would end in a checkpoint or at a logger."""
+    monkeypatch.setenv("SECRET", "sesame")
+    shutil.copytree(finished, RUN)
+    folder = RunFolder(RUN)
+    config = folder.read_config()
+    config["optimizer"]["weight_decay"] = "${oc.decode:${oc.env:SECRET}}"
+    folder.write_config(config)
+    with pytest.raises(
+        ConfigError, match=r"run: optimizer.weight_decay: .*; expected a value, not one that is"
+    ):
+        engine.resume("run", ["trainer.max_epochs=2"])
+    engine.resume("run", ["trainer.max_epochs=2", "optimizer.weight_decay=0"])
+    assert not any("sesame" in path.read_text(errors="replace") for path in RUN.rglob("*") if path.is_file())
+
+
+@pytest.mark.usefixtures("toy")
 def test_what_is_named_by_hand_is_done(tmp_path: Path) -> None:
     out = str(tmp_path / "out")
     node = {"_target_": "pytorch_lightning.loggers.CSVLogger", "save_dir": out}

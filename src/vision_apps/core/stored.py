@@ -33,11 +33,17 @@ def moved(config: Config, before: str, now: str) -> None:
 
 def require_inside(config: Config, folder: RunFolder, known: Collection[str]) -> None:
     """`ConfigError` where a callback, a logger or the trainer would write outside of the run's folder, or the
-    network be fetched from an address of its own; ``known``: keys that were named by hand."""
+    network be fetched from an address of its own, or a value be looked up in the environment; ``known``: keys
+    that were named by hand."""
     home = os.path.realpath(folder.path)
     problems = []
     for node, name, key in _leaves(config, ""):
         group, value = key.partition(".")[0], node[name]
+        if key not in known and "${" in str(value):  # a secret of the environment would go to loggers
+            raise ConfigError(
+                f"{folder.path}: {key}: {str(value)[:200]!r}; expected a value, not one that is looked up "
+                f"here; name it: {folder.going_on(f'{key}=VALUE')}"
+            )
         if key in known or value is None or value is True or value is False:
             continue
         text = str(value)
