@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -263,3 +264,21 @@ def test_a_picture_under_two_names_is_refused(tmp_path: Path) -> None:
     file.write_text(json.dumps(content | {"images": [*content["images"], twin]}))
     with pytest.raises(DataError, match=r"image 10000 .* is the picture of .*; put all objects of a picture"):
         CocoJson(**made).prepare_data()
+
+
+def test_of_pictures_of_one_name_those_of_the_longest_last_part(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The file's name is that of the other folder, where its pictures would lie."""
+    CocoJson.fake(tmp_path)
+    content = json.loads((tmp_path / "annotations" / "train.json").read_text())
+    for folder in "ab":
+        shutil.copytree(tmp_path / "images" / "train", tmp_path / "shots" / "images" / folder)
+    for image in content["images"]:
+        image["file_name"] = f"..\\label-studio\\upload\\b\\{image['file_name']}"
+    (tmp_path / "shots" / "a.json").write_text(json.dumps(content))
+    data = CocoJson(str(tmp_path / "shots"), train_json="a.json", image_size=32)
+    with caplog.at_level("WARNING"):
+        data.prepare_data()
+    assert {Path(item.path).parent.name for item in data.annotations["train"]} == {"b"}
+    assert caplog.messages[0].startswith("data: pictures are found by the last parts of their names: ")

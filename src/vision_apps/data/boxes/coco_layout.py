@@ -1,5 +1,6 @@
 """Where the JSON files of a COCO data set and its pictures lie: as COCO, CVAT, Label Studio, Roboflow do."""
 
+import logging
 import os
 import re
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from vision_apps.data.named_splits import SPLIT_NAMES, split_called, split_folde
 from vision_apps.data.on_disk import OnDisk, subfolders
 from vision_apps.data.pairing import places_below
 from vision_apps.data.rows import files_below
+
+log = logging.getLogger(__name__)
 
 _JSON = (".json",)
 _OF_SPLIT = re.compile(r"(?:instances_)?([a-z]+)(\d{4})?")  # of a name in lower case: instances_train2017
@@ -69,17 +72,21 @@ def elsewhere(root: Path) -> str:
 
 
 def pictures_folder(root: Path, split: Split, file: Path, names: Sequence[str]) -> Path:
-    """The first folder that has some of the pictures that the file of a split lists."""
+    """The first folder that has some of the pictures that the file of a split lists; where none has them
+    under their whole names, the first that has them under the longest last part."""
     own = [*SPLIT_NAMES[split], file.stem.lower().removeprefix("instances_")]
     words = [split, *(word for word in own if word != split)]
     places = [*(root / "images" / word for word in words), root / "images", *(root / word for word in words)]
     places += [file.parent, root]
     disk = OnDisk()
     looked_at = names[:: -(-len(names) // _LOOKED_AT) or 1]
-    for whole in (True, False):
+    for place in places:
+        if any(disk.find(place / name) for name in looked_at):
+            return place
+    parts = [name.replace("\\", "/").split("/") for name in looked_at]
+    for length in range(max(map(len, parts), default=0), 0, -1):
         for place in places:
-            tried = [[place / name] if whole else places_below(place, name, 1) for name in looked_at]
-            if any(map(disk.find, (path for paths in tried for path in paths))):
+            if any(disk.find(place.joinpath(*own[-length:])) for own in parts if len(own) >= length):
                 return place
     return root / "images"
 
@@ -92,4 +99,6 @@ def located(folder: Path, names: Sequence[str], disk: OnDisk) -> dict[str, str]:
         found = {
             name: next(filter(None, map(disk.find, places_below(folder, name, 1))), None) for name in names
         }
+        if first := next(((name, path) for name, path in found.items() if path), None):
+            log.warning("data: pictures are found by the last parts of their names: %s as %s", *first)
     return {name: path or str(folder / name) for name, path in found.items()}
