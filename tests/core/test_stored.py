@@ -28,6 +28,18 @@ OUTSIDE: dict[str, Any] = {
     "model.pretrained_cfg": {"url": "http://127.0.0.1:9/w.pth"},
     "model.cache_dir": "{}/out",
     "model.model_name": "hf-hub:somebody/network",
+    "model._args_": [" HF-hub:somebody/network"],
+    "model.checkpoint_path": "{}/w.pth",
+    "model.pretrained_cfg_overlay": {"hf_hub_id": "somebody/network"},
+    "model.pretrained_cfg_of_file": {"file": "w.pth"},
+    "data.network": {
+        "_target_": "timm.models.create_model",
+        "pretrained_cfg": {"url": "http://127.0.0.1:9/w"},
+    },
+    "logger.positional": {"_target_": "pytorch_lightning.loggers.CSVLogger", "_args_": ["out"]},
+    "logger.mlflow": {"_target_": "pytorch_lightning.loggers.MLFlowLogger", "tracking_uri": "file:/tmp/x"},
+    # in the run when seen from here, which is not where it is seen from
+    "callbacks.back": {"_target_": CHECKPOINT, "filename": "run/../run/x"},
 }
 
 
@@ -44,7 +56,9 @@ def named(node: Any, place: Path) -> Any:
     """With the folder of the test in it."""
     if isinstance(node, dict):
         return {name: named(value, place) for name, value in node.items()}
-    return node.replace("{}", str(place))
+    return (
+        [named(value, place) for value in node] if isinstance(node, list) else node.replace("{}", str(place))
+    )
 
 
 @pytest.mark.usefixtures("toy")
@@ -63,6 +77,17 @@ def test_a_place_outside_is_refused_before_anything_is_built(
         engine.resume("run", ["trainer.max_epochs=2"])
     assert "if you trust them, name them: " in str(caught.value)
     assert sorted(Path().rglob("*")) == before
+
+
+def test_a_run_begins_with_no_file_of_weights_by_itself() -> None:
+    published = {"weights": "DEFAULT", "weights_backbone": "IMAGENET1K_V2", "name": "resnet18.a1_in1k"}
+    assert stored.outside({"model": published}, RunFolder(RUN), (), begins=True) == {}
+    Path("plain").touch()
+    for file in ("w.pth", "plain", "~/w", "a/b"):
+        config = {"model": {"backbone": {"weights": file}}}
+        assert stored.outside(config, RunFolder(RUN), (), begins=True) == {"model.backbone.weights": file}
+        assert stored.outside(config, RunFolder(RUN), {"model.backbone.weights"}, begins=True) == {}
+        assert stored.outside(config, RunFolder(RUN), ()) == {}  # whose weights are in its checkpoint
 
 
 @pytest.mark.usefixtures("toy")

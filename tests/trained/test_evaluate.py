@@ -64,6 +64,19 @@ def test_a_checkpoint_outside_of_a_run_gets_nothing_beside_it(
     assert {name.split("/")[0] for name in made() - before} == {"mine-test", "mine-predictions"}
 
 
+def test_a_stranger_s_augmentation_is_not_built_and_its_networks_are_refused() -> None:
+    network = {"_target_": "timm.create_model", "model_name": "resnet18", "pretrained": True}
+    network["pretrained_cfg"] = {"url": "http://127.0.0.1:9/w.pth"}
+    content = torch.load(saved("mine.ckpt"), weights_only=True)
+    content["config"]["data"]["augment"] = {"x": network}
+    checkpoint_io.save(content, Path("theirs.ckpt"))
+    assert evaluate.test("theirs.ckpt", [])  # would not reach the address
+    content["config"]["data"]["seed"] = network
+    checkpoint_io.save(content, Path("theirs.ckpt"))
+    with pytest.raises(ConfigError, match=r"data.seed.pretrained_cfg.url.*\n.*test theirs.ckpt data.seed"):
+        evaluate.test("theirs.ckpt", [])
+
+
 def test_a_checkpoint_in_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     place = saved("run/checkpoints/best.ckpt")
     assert evaluate.load(place).run is None  # there is no configuration: it only looks like a run

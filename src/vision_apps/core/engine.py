@@ -143,7 +143,7 @@ def resume(place: str, changes: list[str], callbacks: Sequence[pl.Callback] = ()
     saved, problems = going_on.configuration(folder, checkpoint)
     config = _changed(folder, saved, changes)
     known = stored.named(changes)
-    stored.require_inside(config, folder, known)
+    stored.require_inside(config, folder, known, begins=checkpoint is None)
     notes += stored.without_downloads(config, known)
     notes += [*problems, *(f"{folder.path}: {problem}; it is left out" for problem in folder.problems)]
     check.check(OmegaConf.create(config))

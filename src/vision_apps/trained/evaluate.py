@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 
 from vision_apps.core import assembly, checkpoint_io, hardware, known_data, process, report, stored
+from vision_apps.core.command import command
 from vision_apps.core.config import check, overrides
 from vision_apps.core.config.instantiate import build
 from vision_apps.core.config.targets import resolve
@@ -124,6 +125,11 @@ def test(place: str, changes: list[str]) -> dict[str, float]:
     wanted = ("_target_", "accelerator", "devices", "limit_test_batches")
     node = {name: value for name, value in config["trainer"].items() if name in wanted}
     hardware.require({"trainer": node})
+    config["data"]["augment"] = {}  # a test builds nothing that only training needs
+    asked = {"data": config["data"]}
+    stored.require_inside(
+        asked, folder, stored.named(changes), naming=lambda *words: command("test", place, *words)
+    )
     settings = hardware.resolve(config)
     data = known_data.build(config, trained.run, trained.checkpoint)
     data.batch_type = module.batch_type
