@@ -11,7 +11,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -27,7 +27,7 @@ from vision_apps.core.checkpoint_io import LAST
 from vision_apps.core.command import command as typed
 from vision_apps.core.errors import RunError, UserError
 from vision_apps.core.run_folder import RunFolder, is_held
-from vision_apps.sweeps import processes, studies, trial
+from vision_apps.sweeps import foreign, processes, studies, trial
 from vision_apps.sweeps.processes import Job
 from vision_apps.sweeps.settings import Settings
 from vision_apps.sweeps.space import Space, Values
@@ -69,6 +69,7 @@ class Sweep:
         first_seed: of the trials' runs.
         gpus: names of the devices that can be seen.
         per_trial: devices that one trial trains on; 0 where it trains on the CPU.
+        trusted: of a stored sweep, the words of it that were named by hand; None of one that begins.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Sweep:
         first_seed: int,
         gpus: list[str],
         per_trial: int,
+        trusted: Sequence[str] | None = None,
     ) -> None:
         self.folder, self.space, self.settings, self.study = folder, space, settings, opened
         self.objectives = objectives
@@ -90,6 +92,8 @@ class Sweep:
         self.count = settings.count(space.combinations)
         self.open: dict[int, Open] = {}
         self.errors: dict[int, str] = {}
+        self.trusted = trusted
+        self.needed: list[str] = []  # words that who goes on repeats
         self.began = time.monotonic()
         self.id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._asked = Asked("stopping: the runs save themselves; once more to stop at once")
@@ -148,8 +152,9 @@ class Sweep:
     def _stop_when_asked(self) -> None:
         limit = self.settings.seconds
         late = limit is not None and time.monotonic() - self.began > limit
-        trusted = [word for word in self.space.fixed if word.startswith("allow_targets=")]
-        going_on = f"go on with: {typed('sweep', f'resume={self.folder}', *trusted)}"
+        repeated = [word for word in self.space.fixed if word.startswith("allow_targets=")]
+        repeated += [*foreign.submitting(vars(self.settings)), *self.needed]
+        going_on = f"go on with: {typed('sweep', f'resume={self.folder}', *repeated)}"
         if self._asked.number or late:
             reason = "stopped" if self._asked.number else f"max_time={self.settings.max_time} is over"
             raise Interrupted(f"{reason}; the runs saved themselves; {going_on}")
@@ -235,7 +240,8 @@ class Sweep:
         started = (unit.folder.path / "config.yaml").is_file()
         if not started:
             folds = self.settings.folds
-            trial.prepare(unit, self.space, self.folder.name, len(self.seeds), folds, self._pruning(unit))
+            pruning = self._pruning(unit)
+            trial.prepare(unit, self.space, self.folder, len(self.seeds), folds, pruning, self.trusted)
         words = processes.command(unit.folder, started=started)
         if self._executor is not None:
             job: Job = processes.SlurmJob(self._executor, words)

@@ -16,7 +16,7 @@ from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError, RunError
 from vision_apps.core.plain_files import refuse_links, write_whole
 from vision_apps.core.run_folder import new_folder
-from vision_apps.sweeps import outcome, processes, settings, space, studies
+from vision_apps.sweeps import foreign, outcome, processes, settings, space, studies, trial
 from vision_apps.sweeps.controller import Sweep
 from vision_apps.sweeps.settings import CHANGEABLE, Settings
 from vision_apps.sweeps.space import Space
@@ -66,9 +66,10 @@ def begin(chosen: Settings, searched: Space, place: str | None) -> Sweep:
 
 
 def go_on(folder: Path, changes: Sequence[str]) -> Sweep:
-    """Search on in the folder of a sweep that was stopped or killed; ``changes`` are ``setting=value``, and
-    ``allow_targets=[PACKAGE]``, for which the folder's own word is not taken. `ConfigError` where a setting
-    cannot be changed, `RunError` where the folder is no sweep's."""
+    """Search on in the folder of a sweep that was stopped or killed; ``changes`` are ``setting=value``,
+    ``allow_targets=[PACKAGE]``, for which the folder's own word is not taken, and what of the folder's words
+    is trusted (`foreign`). `ConfigError` where a setting cannot be changed, `RunError` where the folder is no
+    sweep's."""
     changes = allow_targets(changes)
     refuse_links(folder)
     try:
@@ -78,6 +79,8 @@ def go_on(folder: Path, changes: Sequence[str]) -> Sweep:
             f"resume: {folder} is no sweep ({_FILE}: {error}); a sweep is a folder such as "
             "runs/sweeps/0001-lively-heron"
         ) from None
+    trusted = foreign.named(record["fixed"], changes)
+    changes = [word for word in changes if word not in trusted]
     for word in changes:
         name = word.partition("=")[0].split(".")[0]
         if name not in CHANGEABLE:
@@ -85,8 +88,9 @@ def go_on(folder: Path, changes: Sequence[str]) -> Sweep:
                 f"{word}: a sweep that goes on keeps its {name}{nearest(name, CHANGEABLE)}; "
                 f"changed can be: {', '.join(CHANGEABLE)}. Leave resume= out to begin a new one"
             )
+    record["settings"] = foreign.without_submitting(record["settings"], changes, folder)
     storage = settings.read({**record["settings"], "storage": None}, changes).storage
-    return _run(folder, record, storage or studies.recalled(folder), changes, resumed=True)
+    return _run(folder, record, storage or studies.recalled(folder), changes, trusted)
 
 
 def _run(
@@ -94,8 +98,9 @@ def _run(
     record: Record,
     storage: str | None,
     changes: Sequence[str] = (),
-    resumed: bool = False,
+    trusted: Sequence[str] | None = None,
 ) -> Sweep:
+    """``trusted``: of a stored sweep, the words of it that were named by hand; None of one that begins."""
     chosen = settings.read(record["settings"], changes)
     dirs = [Path(path) for path in record["config_dirs"]]
     searched = space.parse(record["fixed"], record["space"], dirs, chosen.several)
@@ -108,13 +113,21 @@ def _run(
         raise ConfigError(
             f"{word}: folds={chosen.folds} cuts the samples and trains all folds; leave one out"
         )
+    needed: list[str] = []  # by who goes on
+    notes: dict[str, None] = {}
+    run = trial.folder_of(folder, 0, None, None)
     for sample in searched.samples():
         config = compose.compose([*searched.fixed, *sample], searched.dirs)
         if chosen.folds:
             config.data.folds, config.data.fold = chosen.folds, 0
-        who = f"{folder}, as it was saved," if resumed else CONFIGURED
+        who = CONFIGURED if trusted is None else f"{folder}, as it was saved,"
         targets.require_allowed(config.allow_targets, who)
         check.check(config)
+        needed += foreign.needed(config, searched.fixed, folder, run)
+        if trusted is not None:
+            notes |= dict.fromkeys(
+                foreign.require_inside(config, [*searched.fixed, *sample], folder, run, trusted)
+            )
     if chosen.launcher == "processes":
         hardware.require(config)
     objectives, first_seed = record["objectives"], record["first_seed"]
@@ -125,7 +138,10 @@ def _run(
     study = studies.open_study(storage, name, chosen, objectives, identity, first_seed)
     gpus = processes.visible_gpus() if chosen.launcher == "processes" else []
     per_trial = processes.devices_of(config.trainer) if gpus else 0
-    sweep = Sweep(folder, searched, chosen, study, objectives, first_seed, gpus, per_trial)
+    sweep = Sweep(folder, searched, chosen, study, objectives, first_seed, gpus, per_trial, trusted)
+    sweep.needed = list(dict.fromkeys(needed))
+    for note in notes:
+        print(note.partition(";")[0])
     studies.remember(folder, storage, name)
     record["settings"] = dataclasses.asdict(dataclasses.replace(chosen, storage=None))
     write_whole(folder / _FILE, json.dumps(record, indent=2) + "\n")

@@ -11,6 +11,7 @@ from vision_apps.core.config import compose
 from vision_apps.core.config.overrides import rounded
 from vision_apps.core.plain import Metrics
 from vision_apps.core.run_folder import RunFolder
+from vision_apps.sweeps import foreign
 from vision_apps.sweeps.space import Space
 
 
@@ -42,21 +43,24 @@ def folder_of(sweep: Path, number: int, seed: int | None, fold: int | None) -> P
 def prepare(
     unit: Unit,
     space: Space,
-    group: str,
+    sweep: Path,
     seeds: int,
     folds: int | None,
     pruning: Mapping[str, object] | None,
+    trusted: Sequence[str] | None,
 ) -> None:
     """Write the run's folder. One that was left half written by a killed sweep is made anew.
 
-    ``group``: the sweep's name; ``seeds``, ``folds``: how many the trial has; ``pruning``: the node of the
-    callback that may give the run up.
+    ``sweep``: its folder; ``seeds``, ``folds``: how many the trial has; ``pruning``: the node of the callback
+    that may give the run up; ``trusted``: words of a stored sweep that were named, None of one that begins.
     """
     path = unit.folder.path
     if path.exists():
         shutil.rmtree(path)
     words = [*space.fixed, *unit.words]
     config, choices = compose.compose_with_choices(words, space.dirs)
+    if trusted is not None:
+        foreign.require_inside(config, words, sweep, path, trusted)
     config.run.dir = str(path)
     own = [] if space.varies_seed else [f"seed={unit.seed}"]
     if own:
@@ -72,7 +76,7 @@ def prepare(
         config,
         choices,
         title=title,
-        group=group,
+        group=sweep.name,
         trial=unit.number,
         command=[sys.executable, "-m", "vision_apps", "train", *words, *own],
     )
