@@ -224,7 +224,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(
 
         def interrupted(self: Checkpoints, trainer: Any, *rest: Any) -> None:
             if trainer.global_step == 1:  # of two in an epoch
-                self._signal = signal.SIGTERM
+                self._asked.number = signal.SIGTERM
             original(self, trainer, *rest)
 
         patch.setattr(Checkpoints, "on_train_batch_end", interrupted)

@@ -22,12 +22,14 @@ ASKS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
     """Listening, where no terminal is."""
     monkeypatch.setattr("vision_apps.core.asked_to_stop._leave_terminal", lambda: None)
+    outside = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup may have started this
     before = [signal.getsignal(number) for number in ASKS]
     asked = Asked("stopping")
     asked.listen()
     yield asked
     asked.give_back()
     assert [signal.getsignal(number) for number in ASKS] == before
+    signal.signal(signal.SIGHUP, outside)
 
 
 def test_the_first_is_kept_and_the_second_raises(asked: Asked) -> None:
@@ -57,6 +59,7 @@ def test_nohup_is_left_alone() -> None:
 
 def in_a_terminal() -> None:
     """The new session's terminal is the one that the process writes to."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 

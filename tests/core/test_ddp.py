@@ -89,7 +89,7 @@ def test_frozen_parts(freeze: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     wait_for_children()
     assert_two_train_as_one(*records(Path("both")), *records(Path("one")))
     whole = toy_run.last(Path("two"))
-    engine.resume("two/checkpoints/previous.ckpt", [])
+    engine.resume("two/checkpoints/previous.ckpt", [f"callbacks.ranks.folder={Path('both').absolute()}"])
     wait_for_children()
     for part in ("state_dict", "optimizer_states"):
         toy_run.assert_same_state(whole[part], toy_run.last(Path("two"))[part])

@@ -296,7 +296,7 @@ def test_it_goes_on(gone: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     toy_run.stop_after(8, monkeypatch, lambda: trained("again", ON))
     if gone:
         shutil.rmtree("cache")
-    engine.resume("again", [])
+    engine.resume("again", ["callbacks.grid_features.cache=cache"])
     toy_run.assert_same_training(Path("whole"), Path("again"))
 
 

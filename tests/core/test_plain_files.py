@@ -38,10 +38,13 @@ def test_links_that_stay_inside_are_no_matter(victim: None) -> None:
     Path("link-to-run").symlink_to("run")
     refuse_links(folder)
     refuse_links(Path("link-to-run"))
-    (folder / "wandb/run-1/deep").symlink_to(Path("../../../home"))
+    (folder / "wandb/run-1/log").symlink_to(Path("../../../home"))  # W&B's own
+    refuse_links(folder)
+    (folder / "figures/run-1").mkdir(parents=True)
+    (folder / "figures/run-1/deep").symlink_to(Path("../../../home"))
     for place in (folder, Path("link-to-run")):
         with pytest.raises(
-            CheckpointError, match=r"run/wandb/run-1/deep is a link to .*/home, and nothing is"
+            CheckpointError, match=r"run/figures/run-1/deep is a link to .*/home, and nothing is"
         ):
             refuse_links(place)
     refuse_links(folder, "images", "self")

@@ -59,6 +59,6 @@ def test_options_reach_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["predict", "runs/x", "a.mp4", *words]) == 0
     assert main(["predict", "runs/x", "a.png", "--batch", "auto"]) == 0
     assert given == [
-        ("runs/x", ["a.mp4"], "o", ["module.tile=64"], 8, 3, 2.5, {"question": "how many?"}, None),
-        ("runs/x", ["a.png"], None, [], None, 1, None, {}, None),
+        ("runs/x", ["a.mp4"], "o", ["module.tile=64"], 8, 3, 2.5, {"question": "how many?"}, None, None),
+        ("runs/x", ["a.png"], None, [], None, 1, None, {}, None, None),
     ]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from vision_apps.core.errors import CheckpointError
 
+_OF_WANDB = "wandb"  # which links its own logs, and writes each time into a folder that is new
+
 
 def write_whole(path: Path, content: str | bytes, mode: int = 0o666) -> None:
     """A temporary name in the same folder, then the file's own: a reader sees the old file or the whole new
@@ -44,4 +46,5 @@ def _all(folder: Path, names: tuple[str, ...]) -> Iterator[str]:
         except OSError:  # no folder, or not there yet
             continue
         yield from (entry.path for entry in entries)
-        waiting += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        inside = (entry for entry in entries if entry.is_dir(follow_symlinks=False))
+        waiting += [entry.path for entry in inside if entry.name != _OF_WANDB]

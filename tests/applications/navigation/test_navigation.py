@@ -183,7 +183,7 @@ def test_a_run_that_is_stopped_after_collecting_goes_on_bit_for_bit(
 
     def interrupted(self: Checkpoints, trainer: Any, *rest: Any) -> None:
         if trainer.global_step == 5:  # the first of two in the epoch that begins with a collection
-            self._signal = signal.SIGTERM
+            self._asked.number = signal.SIGTERM
         original(self, trainer, *rest)
 
     with monkeypatch.context() as patch:

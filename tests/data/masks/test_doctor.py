@@ -128,3 +128,11 @@ def test_files_of_no_pair(tmp_path: Path) -> None:
     assert "3 further masks without a picture" in list(
         strays([(str(images / "a.png"), str(masks / "a.png"))])
     )
+
+
+def test_masks_among_their_pictures_are_no_strays(tmp_path: Path) -> None:
+    for name in ("a.png", "a_mask.png", "b.png"):
+        (tmp_path / name).touch()
+    assert list(strays([(str(tmp_path / "a.png"), str(tmp_path / "a_mask.png"))])) == [
+        f"{tmp_path / 'b.png'}: a mask without a picture or in no list, not used"
+    ]

@@ -76,7 +76,9 @@ def findings(
 
 
 def strays(listed: PathPairs) -> Iterator[str]:
-    """A line for every picture and mask that lies beside the listed ones and belongs to no pair."""
+    """A line for every picture and mask that lies beside the listed ones and belongs to no pair. Where masks
+    lie among their pictures it is not known which of both it is, and it is told as a mask."""
+    known = {path for pair in listed for path in pair}
     for kind, other, paths in (
         ("mask", "picture", {mask for _, mask in listed}),
         ("picture", "mask", {image for image, _ in listed}),
@@ -84,8 +86,9 @@ def strays(listed: PathPairs) -> Iterator[str]:
         found: list[str] = []
         for folder in sorted({os.path.dirname(path) for path in paths}):
             for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-                known = entry.path in paths or is_hidden(entry.name) or not entry.is_file()
-                if not known and entry.name.lower().endswith(EXTENSIONS):
+                seen = entry.path in known or is_hidden(entry.name) or not entry.is_file()
+                if not seen and entry.name.lower().endswith(EXTENSIONS):
+                    known.add(entry.path)
                     found.append(f"{entry.path}: a {kind} without a {other} or in no list, not used")
         yield from found[:_MOST]
         if len(found) > _MOST:
