@@ -1,5 +1,6 @@
 """One bad run among good ones is named, and the others are shown."""
 
+import csv
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -115,6 +116,36 @@ def test_a_link_in_the_folder_of_a_comparison(capsys: pytest.CaptureFixture[str]
     assert main(["compare", "runs", "--out", "out"]) == 2
     assert "--out out: its table.csv is a link, which is not written through" in capsys.readouterr().err
     assert Path("victim").read_text() == "as it was"
+
+
+def test_escapes_and_formulas_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    escape, formula = "\x1b[31mred", "=1+1"
+    for seed, name in enumerate((escape, formula, "plain")):
+        record = {"title": name, "group": formula, "error": formula, "status": "failed"} if seed < 2 else {}
+        changes = {"model.width": name, "model.=key": seed, "task.name": escape}
+        values = {"best": 0.5, "test/accuracy": 0.4, formula: -0.5}
+        chosen = {"model": name, "data": escape}
+        make(ROOT / f"{name}{seed}", changes, seed=seed, values=values, choices=chosen, record=record)
+        make(ROOT / f"{name}{seed}b", changes, values=values, choices=chosen, record={"title": f"{name} b"})
+    for words in (["runs"], ["compare", "runs", "--out", "out", "--metric", formula], ["compare", "runs"]):
+        for form in ("text", "csv", "markdown")[: 2 if words == ["runs"] else 3]:
+            assert main([*words, "--format", form]) == 0
+            told = capsys.readouterr()
+            assert "\x1b" not in told.out + told.err
+            assert r"\x1b[31mred" in told.out
+            if form == "csv":
+                require_no_formula(told.out)
+    for name in ("table.csv", "runs.csv", "table.md"):
+        written = Path("out", name).read_text()
+        assert "\x1b" not in written
+        if name != "table.md":
+            require_no_formula(written)
+            assert "'=1+1" in written
+
+
+def require_no_formula(text: str) -> None:
+    cells = [cell for row in csv.reader(text.splitlines()) for cell in row]
+    assert [cell for cell in cells if cell.startswith(("=", "+", "@"))] == []
 
 
 class Board:

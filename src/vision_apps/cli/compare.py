@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from vision_apps.cli import options
 from vision_apps.core import storages
 from vision_apps.core.errors import ConfigError
+from vision_apps.core.neutral import visible
 
 _COMPARE = """\
 vision-apps compare RUN|SWEEP|FOLDER ... [--last N] [--metric NAME] [--by NAME:max] [--out FOLDER]
@@ -78,7 +79,7 @@ def compare(argv: Sequence[str]) -> None:
         from vision_apps.compare import writing
 
         page = writing.write(result, out)
-        print(f"\npage  {page}", file=sys.stdout if form == "text" else sys.stderr)
+        print(f"\npage  {visible(page, kept='')}", file=sys.stdout if form == "text" else sys.stderr)
 
 
 def runs(argv: Sequence[str]) -> None:
@@ -95,4 +96,4 @@ def runs(argv: Sequence[str]) -> None:
     lines = overview.overview((folders or ["runs"])[0], filters, last)
     print(overview.to_csv(lines) if form == "csv" else overview.to_text(lines), end="")
     for problem in overview.problems(lines):
-        print(problem, file=sys.stderr)
+        print(visible(problem), file=sys.stderr)

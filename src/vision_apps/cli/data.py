@@ -24,6 +24,7 @@ from vision_apps.core.config import compose, options, targets
 from vision_apps.core.config.allowing import CONFIGURED, allow_targets
 from vision_apps.core.config.suggest import instead_of
 from vision_apps.core.errors import ConfigError, CorruptSample, DataError, RunError
+from vision_apps.core.neutral import visible
 from vision_apps.core.plain import Config
 
 if TYPE_CHECKING:
@@ -110,9 +111,13 @@ def check_data(config: DictConfig, out: str | None) -> None:
         _draw_first(samples, source.facts, sheets, split)
     for name, value in source.facts.items():
         long = isinstance(value, list) and len(value) > _LISTED
-        print(f"{name}: {value[:_LISTED]} and {len(value) - _LISTED} more" if long else f"{name}: {value}")
+        print(
+            f"{name}: {value[:_LISTED]} and {len(value) - _LISTED} more"
+            if long
+            else visible(f"{name}: {value}")
+        )
     for finding in (*source.doctor(), *_of_the_network(plain, source)):
-        print(finding)
+        print(visible(finding))
     if broken:
         listed = "\n  ".join(f"{path}: {reason}" for path, reason in sorted(broken.items()))
         count = "1 broken file" if len(broken) == 1 else f"{len(broken)} broken files"
@@ -124,7 +129,7 @@ def check_data(config: DictConfig, out: str | None) -> None:
     listed = "\n  ".join(f"{path}: {reason}" for path, reason in sorted(left_out.items())[:_NAMED])
     more = f"\n  and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
     count = "1 file is" if len(left_out) == 1 else f"{len(left_out)} files are"
-    print(f"every file that is used opens; {count} left out:\n  {listed}{more}")
+    print(f"every file that is used opens; {count} left out:\n  {visible(listed)}{more}")
 
 
 def _sheets(folder: Path, root: str | None) -> Path:

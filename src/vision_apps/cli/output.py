@@ -3,6 +3,7 @@
 import sys
 
 from vision_apps.core.errors import UserError
+from vision_apps.core.neutral import visible
 
 
 def announce() -> None:
@@ -12,5 +13,5 @@ def announce() -> None:
 
 def refuse(error: UserError) -> int:
     """Print an error that the user can mend, or that a run was stopped; returns the exit status."""
-    print("error: " * (error.status == 2) + str(error), file=sys.stderr, flush=True)
+    print("error: " * (error.status == 2) + visible(error), file=sys.stderr, flush=True)
     return error.status

@@ -10,6 +10,8 @@ from typing import Literal
 
 from vision_apps.compare.comparison import BEST, Comparison, Row, value
 from vision_apps.compare.settings import MISSING, choices, in_short
+from vision_apps.core.neutral import cells as csv_cells
+from vision_apps.core.neutral import guarded, visible
 from vision_apps.core.statistics import Summary
 
 Cells = list[list[str]]  # rows, the first of them the titles
@@ -140,9 +142,10 @@ def on_paper(comparison: Comparison) -> list[str]:
 def summary_line(comparison: Comparison) -> str:
     finished = sum(run.finished for run in comparison.runs)
     spent = sum(run.metrics.get("seconds") or 0 for run in comparison.runs)
-    return (
+    return visible(
         f"{comparison.task} · {len(comparison.runs)} runs, {finished} finished, {len(comparison.rows)} "
-        f"configurations · monitors {comparison.monitor} ({comparison.mode}) · {time(spent)} in total"
+        f"configurations · monitors {comparison.monitor} ({comparison.mode}) · {time(spent)} in total",
+        kept="",
     )
 
 
@@ -153,9 +156,9 @@ def text(comparison: Comparison, width: int) -> str:
         if not title and len(cells[0]) > 2 * len(cells):
             # few configurations and many metrics read better as columns
             cells = [list(column) for column in zip(*cells, strict=True)]
-        return f"{title}\n" * bool(title) + aligned(cells, width)
+        return f"{visible(title, kept='')}\n" * bool(title) + aligned(cells, width)
 
-    return _document(comparison, table, lambda told: "\n".join(told))
+    return _document(comparison, table, lambda told: "\n".join(map(visible, told)))
 
 
 def markdown(comparison: Comparison) -> str:
@@ -175,7 +178,7 @@ def _document(
     against = (
         f"paired by {comparison.unit}, each minus {best}, the best by {comparison.by}{corrected(comparison)}"
     )
-    left_out = [f"left out: {path} {reason}" for path, reason in comparison.left_out]
+    left_out = [f"left out: {visible(path, kept='')} {reason}" for path, reason in comparison.left_out]
     notes = [f"note: {note}" for note in comparison.notes]
     parts = [
         summary_line(comparison),
@@ -232,9 +235,9 @@ def csv_of_runs(comparison: Comparison) -> str:
 def csv_text(names: Sequence[str], lines: Iterable[Mapping[str, object]]) -> str:
     """Rows as CSV with the columns ``names``; what a row lacks is empty, what it has besides is left out."""
     file = io.StringIO()
-    writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(file, [*map(guarded, names)], extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(lines)
+    writer.writerows(map(csv_cells, lines))
     return file.getvalue()
 
 
@@ -245,7 +248,7 @@ def cut(text: str, most: int) -> str:
 
 def _plain(text: str) -> str:
     """In Markdown: neither a column's end, nor a line's, nor HTML."""
-    text = " ".join(text.split())
+    text = visible(" ".join(text.split()))
     return re.sub(r"[\\|`*_]", r"\\\g<0>", text).replace("<", "&lt;")
 
 
@@ -256,8 +259,8 @@ def _piped(cells: Cells) -> str:
 
 def aligned(cells: Cells, width: float = math.inf) -> str:
     """Columns in blocks of at most ``width`` characters, the first column repeated before each block."""
-    cells = [[" ".join(cell.splitlines()) for cell in row] for row in cells]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    rows = [[visible(" ".join(cell.splitlines()), kept="") for cell in row] for row in cells]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     blocks: list[list[int]] = [[]]
     for column in range(1, len(widths)):
         needed = widths[0] + sum(widths[i] + 2 for i in [*blocks[-1], column])
@@ -265,6 +268,6 @@ def aligned(cells: Cells, width: float = math.inf) -> str:
             blocks.append([])
         blocks[-1].append(column)
     return "\n\n".join(
-        "\n".join("  ".join(row[i].ljust(widths[i]) for i in (0, *block)).rstrip() for row in cells)
+        "\n".join("  ".join(row[i].ljust(widths[i]) for i in (0, *block)).rstrip() for row in rows)
         for block in blocks
     )

@@ -16,6 +16,7 @@ from lightning_fabric.strategies.launchers.subprocess_script import _ChildProces
 from vision_apps.core import ranks
 from vision_apps.core.checkpoint import Interrupted, Pruned
 from vision_apps.core.errors import RunError, UserError
+from vision_apps.core.neutral import visible
 from vision_apps.core.run_folder import RunFolder
 
 _NAME = "error-rank-{}.txt"
@@ -76,7 +77,7 @@ def _time_to_say_why(folder: RunFolder, before: dict[Path, int]) -> Iterator[Non
             return
         reason = _earliest(folder, before, 0) or "one of the processes of the run was killed"
         folder.note(status="failed", error=f"RunError: {reason}")
-        print(f"error: {reason}", file=sys.stderr, flush=True)
+        print(f"error: {visible(reason)}", file=sys.stderr, flush=True)
         os.kill(observer._main_pid, getattr(signal, "SIGKILL", signal.SIGTERM))
 
     original = _ChildProcessObserver._terminate_all

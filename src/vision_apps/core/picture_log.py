@@ -15,6 +15,7 @@ from vision_apps.core.data import Split, VisionData
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.mlflow_logger import MlflowLogger
 from vision_apps.core.module import VisionModule
+from vision_apps.core.neutral import cells
 from vision_apps.core.pictures import to_pil
 from vision_apps.core.plain_files import write_whole
 from vision_apps.core.presentation import Drawn, Row, joined
@@ -59,10 +60,11 @@ def log_rows(trainer: pl.Trainer, name: str, rows: list[Row], path: Path) -> Non
 
 def _write(path: Path, rows: list[Row]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    shown = [*map(cells, rows)]
     with open(path, "w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, list(rows[0]) if rows else [])
+        table = csv.DictWriter(file, list(shown[0]) if shown else [])
         table.writeheader()
-        table.writerows(rows)
+        table.writerows(shown)
 
 
 def _cell(value: object) -> str | int | float | None:

@@ -20,6 +20,7 @@ from vision_apps.core import provenance
 from vision_apps.core.checkpoint import Interrupted, Pruned
 from vision_apps.core.command import command
 from vision_apps.core.errors import ConfigError, RunError
+from vision_apps.core.neutral import visible
 from vision_apps.core.run_folder import RunFolder
 from vision_apps.core.start import Start
 
@@ -109,12 +110,19 @@ def quieten_lightning() -> list[logging.Logger]:
     return libraries
 
 
+class _Neutral(logging.Formatter):
+    """Without control characters, which names of files may have."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
+
+
 @contextlib.contextmanager
 def log_file(folder: RunFolder, start: Start) -> Iterator[None]:
     """Everything that is logged in this process also goes to the run's ``log.txt``, of a resumed run from its
     first step on."""
     file = logging.FileHandler(folder.path / "log.txt", delay=True)
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    file.setFormatter(_Neutral("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     handler = MemoryHandler(sys.maxsize, flushLevel=logging.CRITICAL + 1, target=file, flushOnClose=False)
 
     def write() -> None:
@@ -125,7 +133,7 @@ def log_file(folder: RunFolder, start: Start) -> Iterator[None]:
     start.then(write)
     terminal = logging.StreamHandler()
     terminal.setLevel(logging.WARNING)
-    terminal.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    terminal.setFormatter(_Neutral("%(levelname)s: %(message)s"))
     roots = [logging.getLogger("vision_apps"), *quieten_lightning()]
     roots[0].addHandler(terminal)  # Lightning's have one of their own
     for root in roots:

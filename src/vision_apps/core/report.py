@@ -13,6 +13,7 @@ from vision_apps.core.config.trainer_settings import seconds, spelled
 from vision_apps.core.data import VisionData
 from vision_apps.core.hardware import Settings
 from vision_apps.core.module import VisionModule
+from vision_apps.core.neutral import visible
 from vision_apps.core.plain import Config, Past
 from vision_apps.core.progress import duration
 from vision_apps.core.run_folder import RunFolder
@@ -36,13 +37,13 @@ def header(
     rates = {"lr": optimizer.get("lr"), **fine_tuning.rates(optimizer)._asdict()}
     told = " · ".join(f"{name} {value}" for name, value in rates.items() if value or name == "lr")
     frozen = fine_tuning.told(config.get("freeze"))
-    print(f"task      {config['task']['name']} · {model}, {parameters:,} parameters")
+    print(f"task      {visible(config['task']['name'], kept='')} · {model}, {parameters:,} parameters")
     samples = len(data.samples("train"))
     batch = f"{data.batch_size}" + f" of {processes} processes" * (processes > 1)
     more = ", more than there are: each step takes all" if data.batch_size > samples else ""
     print(f"data      {type(data).__name__} · {samples:,} training samples · batch {batch}{more}")
     print(f"training  {_length(config['trainer'])} · {told} · precision {settings.precision}")
-    print(f"starts from {starting.told(module.starts_from)}")
+    print(f"starts from {visible(starting.told(module.starts_from), kept='')}")
     if frozen:
         print(f"frozen    {frozen}")
     if settings.reasons:
@@ -89,17 +90,17 @@ def footer(
     )
     corrupt = past["corrupt_files"]
     if corrupt:
-        some = ", ".join(list(corrupt)[:3])
+        some = visible(", ".join(list(corrupt)[:3]), kept="")
         print(f"\nbroken files that were left out: {len(corrupt)}, all in metrics.json: {some}")
     if best is not None and epoch is not None:
         when = "before the first step" if epoch == beginning.EPOCH else f"at epoch {epoch + 1}"
-        print(f"\nbest {task['monitor']} {best:.4g} {when} · {duration(past['seconds'])}")
+        print(f"\nbest {visible(task['monitor'], kept='')} {best:.4g} {when} · {duration(past['seconds'])}")
     table(values)
     pictures = sorted(folder.images.glob("test-sheet*.png")) or sorted(folder.images.glob("val-sheet*.png"))
     if pictures:
         print(f"pictures  {pictures[-1]}")
     for written in sorted(folder.path.glob("test-*.csv")):
-        print(f"{written.stem.removeprefix('test-'):<9} {written}")
+        print(visible(f"{written.stem.removeprefix('test-'):<9} {written}", kept=""))
     for profile in sorted(folder.path.glob("*-profile*")):
         print(f"profile   {profile}")
     print(f"run       {folder.path}")

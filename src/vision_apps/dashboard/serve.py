@@ -8,6 +8,7 @@ from pathlib import Path
 import filelock
 
 from vision_apps.core.errors import ConfigError, RunError, some
+from vision_apps.core.neutral import visible
 from vision_apps.dashboard.boards import TensorBoard, Trackio
 from vision_apps.dashboard.mirror import Board, Mirror
 
@@ -49,7 +50,7 @@ def serve(root: Path, kind: str, port: int | None, browse: bool) -> None:
             while True:
                 started = time.monotonic()
                 if new := mirror.update():
-                    print(f"shown     {some(new, 3)}", flush=True)
+                    print(f"shown     {visible(some(new, 3), kept='')}", flush=True)
                 time.sleep(max(_PAUSE_SECONDS, _IDLE_SHARE * (time.monotonic() - started)))
         except KeyboardInterrupt:
             print("\ndashboard ended")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vision_apps.core.errors import ConfigError, RunError
+from vision_apps.core.neutral import visible
 from vision_apps.core.run_list import Listed, runs
 
 _LAST_LINES = 3  # of what W&B said, beside a failure
@@ -24,9 +25,9 @@ def upload(places: list[Path], dry_run: bool) -> None:
     uploaded."""
     waiting, training = find(places)
     for entry in waiting:
-        print(f"upload    {entry.run.folder.path}")
+        print(f"upload    {visible(entry.run.folder.path, kept='')}")
     for run in training:
-        print(f"later     {run.folder.path}: it is still being trained")
+        print(f"later     {visible(run.folder.path, kept='')}: it is still being trained")
     if not waiting:
         print("nothing to upload: no offline W&B run is left")
         return
@@ -43,11 +44,11 @@ def upload(places: list[Path], dry_run: bool) -> None:
         )
     failures = {}
     for number, entry in enumerate(waiting, 1):
-        print(f"[{number}/{len(waiting)}] {entry.run.folder.path}", flush=True)
+        print(f"[{number}/{len(waiting)}] {visible(entry.run.folder.path, kept='')}", flush=True)
         problem = _upload(entry)
         if problem:
             failures[entry.run.folder.path] = problem
-            print(f"      failed: {problem}", flush=True)
+            print(f"      failed: {visible(problem)}", flush=True)
     done = len(waiting) - len(failures)
     if failures:
         listed = "\n".join(f"  {path}: {problem}" for path, problem in failures.items())

@@ -18,6 +18,7 @@ from vision_apps.core.data import SPLITS
 from vision_apps.core.errors import CheckpointError, ConfigError, DataError, UserError, some
 from vision_apps.core.fields import replaced
 from vision_apps.core.module import VisionModule
+from vision_apps.core.neutral import visible
 from vision_apps.core.pictures import to_pil
 from vision_apps.core.plain_files import refuse_links
 from vision_apps.core.spelling import alike
@@ -67,13 +68,13 @@ def choose(
         example = command("choose", place, "photos")
         raise ConfigError(f"{file}: there are no choices yet; name the pictures to choose of: {example}")
     for key, reason in chooser.left_out.items():
-        print(f"left out  {key}: {reason}")
+        print(f"left out  {visible(f'{key}: {reason}')}")
     if words:
         _ask_about(words, file, ask, module, chooser, trained)
     known, problems = choices.read(file)
     _require_not_tested([_path(choice, file) for choice in known], trained)
     for problem in problems[:_TOLD]:
-        print(f"left out  {problem}")
+        print(f"left out  {visible(problem)}")
     if len(problems) > _TOLD:
         print(f"left out  {len(problems) - _TOLD} more lines")
     compared = list(_compared(known, file, module, chooser, trained.levels))
@@ -110,7 +111,7 @@ def _ask_about(
         for item, answer in answered(items, Answerer(module, module.device)):
             name = left[item.source].name
             if isinstance(answer, str):
-                print(f"left out  {name}: {answer}")
+                print(f"left out  {visible(name, kept='')}: {visible(answer)}")
                 continue
             (texts,) = chooser.candidates(answer)
             texts = list(dict.fromkeys(texts))
@@ -121,7 +122,9 @@ def _ask_about(
     if alone:
         print(f"left out  {alone} pictures with one answer; module.beam_width and module.best give more")
     if len(left) < len(found):
-        print(f"known     {len(found) - len(left)} pictures were chosen of before, see {file}")
+        print(
+            f"known     {len(found) - len(left)} pictures were chosen of before, see {visible(file, kept='')}"
+        )
 
     def chosen(number: int, candidate: int | None) -> None:
         question = questions[number]
@@ -131,7 +134,7 @@ def _ask_about(
 
     if questions:
         ask(questions, chosen)
-        print(f"choices   in {file}")
+        print(f"choices   in {visible(file, kept='')}")
     if not file.is_file():
         raise DataError(f"nothing was chosen of {len(questions)} pictures, and there is no {file}")
 
@@ -206,7 +209,9 @@ def _compared(
     if single:
         print(f"left out  {single} choices among one answer")
     if unread:
-        print(f"left out  {len(unread)} pictures that cannot be read: {some(unread, _TOLD)}")
+        print(
+            f"left out  {len(unread)} pictures that cannot be read: {visible(some(unread, _TOLD), kept='')}"
+        )
 
 
 def _fitted(compared: Sequence[fitting.Compared], chooser: Chooser, place: str) -> list[float]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import DataError
+from vision_apps.core.neutral import visible
 from vision_apps.core.report import YOURS
 from vision_apps.data import images
 from vision_apps.data.on_disk import is_hidden, other_files, pictures_below
@@ -98,7 +99,7 @@ def _matches(word: str, takes: Takes) -> list[tuple[str, Kind]]:
         others: list[str] = []
         paths = sorted(map(Path, pictures_below(path, known, others)))
         if paths and others:
-            print(f"left out  {other_files(others)}")
+            print(f"left out  {visible(other_files(others), kept='')}")
     elif path.is_file():
         paths = [path]
     elif WEBCAM.fullmatch(word):

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vision_apps.core.errors import ConfigError, RunError, some
 from vision_apps.core.fields import Fields
+from vision_apps.core.neutral import visible
 from vision_apps.core.pictures import to_pil
 from vision_apps.core.presentation import Presentation, Row
 from vision_apps.prediction import gradcam
@@ -155,7 +156,9 @@ class Outputs:
         if (written := files.get(ANNOTATIONS)) is not None:
             files[RESULTS], left = (None, []) if coco is None else results(written, coco)
             if coco is not None and left:
-                print(f"left out  {len(left)} pictures that {coco.file} does not list: {some(left, _NAMED)}")
+                names = some(left, _NAMED)
+                line = f"left out  {len(left)} pictures that {coco.file} does not list: {names}"
+                print(visible(line, kept=""))
         with told(self.target):
             for name, content in files.items():
                 own = self._ours.free(name)

@@ -14,6 +14,7 @@ from vision_apps.core.command import command
 from vision_apps.core.errors import ConfigError, DataError, some
 from vision_apps.core.fields import Fields, replaced
 from vision_apps.core.module import VisionModule
+from vision_apps.core.neutral import visible
 from vision_apps.core.plain_files import refuse_links
 from vision_apps.prediction import coco_results, gradcam, inputs, reading
 from vision_apps.prediction.ahead import ahead
@@ -126,7 +127,7 @@ def predict(
     if answers and batch is None:
         print(f"batch   {_batches(answerer)}")
     print(
-        f"{progress.summary()} and {ROWS} in {target}"
+        f"{progress.summary()} and {ROWS} in {visible(target, kept='')}"
         + f" ({progress.failures} failed)" * bool(progress.failures),
         flush=True,
     )
@@ -148,7 +149,7 @@ def usage(place: str) -> str:
     lines += ["", command("predict", place, *report.takes(module, "photo.jpg"))]
     if takes.words:
         lines.append(f"{command('predict', place, 'rows.jsonl')}   with lines such as {takes.row}")
-    return "\n".join([*lines, "", "folders, webcams and options: vision-apps predict --help"])
+    return visible("\n".join([*lines, "", "folders, webcams and options: vision-apps predict --help"]))
 
 
 def ready(trained: evaluate.Trained, changes: Sequence[str]) -> Predictor:

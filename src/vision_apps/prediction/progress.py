@@ -3,6 +3,7 @@
 import sys
 import time
 
+from vision_apps.core.neutral import visible
 from vision_apps.core.progress import duration
 from vision_apps.prediction.inputs import Input
 from vision_apps.prediction.outputs import Product
@@ -26,7 +27,10 @@ class Progress:
         if "error" in product.row:
             self.failures += 1
             self.clear()
-            print(f"failed  {self.inputs[item.source].name}: {product.row['error']}", flush=True)
+            print(
+                f"failed  {visible(self.inputs[item.source].name, kept='')}: {visible(product.row['error'])}",
+                flush=True,
+            )
         elif item.frame is None:
             self.pictures += 1
         else:
@@ -48,7 +52,8 @@ class Progress:
         if item.frame is not None and item.footage is not None:
             count = item.footage.count
             parts.append(
-                f"{self.inputs[item.source].name} frame {item.frame.number + 1}" + f"/{count}" * bool(count)
+                f"{visible(self.inputs[item.source].name, kept='')} frame {item.frame.number + 1}"
+                + f"/{count}" * bool(count)
             )
             done = item.source + (item.frame.number + 1) / count if count else 0.0
         parts.append(f"{(self.pictures + self.frames) / seconds:,.3g} {self._noun}/s")

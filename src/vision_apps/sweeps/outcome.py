@@ -6,6 +6,7 @@ import io
 from optuna.trial import FrozenTrial, TrialState
 
 from vision_apps.core.command import command
+from vision_apps.core.neutral import cells, visible
 from vision_apps.core.plain_files import write_whole
 from vision_apps.core.statistics import Summary, summarize
 from vision_apps.sweeps import studies, table
@@ -18,7 +19,7 @@ def write(sweep: Sweep) -> None:
     """Write ``results.csv``: one row for each trial with its state, settings, and per objective the mean over
     seeds or folds, their standard deviation, interval and n."""
     trials = studies.counted(sweep.study.trials)
-    rows = [_row(sweep, known) for known in trials]
+    rows = [cells(_row(sweep, known)) for known in trials]
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, names)
@@ -58,15 +59,16 @@ def tell(sweep: Sweep) -> None:
     print()
     for known in failed:
         error = known.user_attrs.get("error", "no reason was recorded")
-        print(f"trial {known.number:04d} failed: {error}\n  {table.settings_text(known)}")
-        print(f"  output in {sweep.folder / 'output'}/{known.number:04d}-*.txt")
-    print(f"{finished} finished · {pruned} pruned · {len(failed)} failed · {sweep.folder / RESULTS}")
+        print(f"trial {known.number:04d} failed: {visible(error)}\n  {table.settings_text(known)}")
+        print(f"  output in {visible(sweep.folder / 'output', kept='')}/{known.number:04d}-*.txt")
+    place = visible(sweep.folder / RESULTS, kept="")
+    print(f"{finished} finished · {pruned} pruned · {len(failed)} failed · {place}")
     for known in table.best_trials(sweep.study):
         values = [
             f"{name} {summary(known, index, sweep.settings.folds)}"
             for index, name in enumerate(sweep.objectives)
         ]
-        print(f"best  trial {known.number:04d}: {' · '.join(values)}")
+        print(f"best  trial {known.number:04d}: {visible(' · '.join(values), kept='')}")
         if known.params:
             print(f"      {table.settings_text(known)}")
-    print(f"next  {command('compare', sweep.folder, '--out', sweep.folder / 'compare')}", flush=True)
+    print(f"next  {visible(command('compare', sweep.folder, '--out', sweep.folder / 'compare'))}", flush=True)

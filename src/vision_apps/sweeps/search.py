@@ -14,6 +14,7 @@ from vision_apps.core.config import check, compose, targets
 from vision_apps.core.config.allowing import CONFIGURED, allow_targets
 from vision_apps.core.config.suggest import nearest
 from vision_apps.core.errors import ConfigError, RunError
+from vision_apps.core.neutral import visible
 from vision_apps.core.plain_files import refuse_links, write_whole
 from vision_apps.core.run_folder import new_folder
 from vision_apps.sweeps import foreign, outcome, processes, settings, space, studies, trial
@@ -147,8 +148,9 @@ def _run(
     write_whole(folder / _FILE, json.dumps(record, indent=2) + "\n")
     done = len(studies.ended(study.trials))
     print(
-        f"sweep     {folder} · {sweep.count} trials, {done} ended before · {sweep.of_each} · "
-        f"{sweep.slots} at a time\nstudy     {name} in {storages.shown(storage)}",
+        f"sweep     {visible(folder, kept='')} · {sweep.count} trials, {done} ended before · "
+        f"{sweep.of_each} · {sweep.slots} at a time\n"
+        f"study     {visible(f'{name} in {storages.shown(storage)}', kept='')}",
         flush=True,
     )
     with studies.explained(storage), studies.named(storage):

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from vision_apps.core.neutral import visible
 from vision_apps.core.progress import duration
 from vision_apps.sweeps import studies, trial
 from vision_apps.sweeps.controller import Open, Sweep
@@ -60,7 +61,7 @@ def table(sweep: Sweep) -> Table:
     best = {found.number for found in best_trials(sweep.study)}
     objectives = ", ".join(f"{name} ({mode})" for name, mode in sweep.objectives.items())
     runs = f"mean of {sweep.of_each}" if sweep.runs > 1 else "one seed each"
-    title = f"{sweep.folder.name} · {objectives}, {runs}"
+    title = visible(f"{sweep.folder.name} · {objectives}, {runs}", kept="")
     result = Table(title=title, caption=_caption(sweep, trials), expand=False)
     for name in ("trial", "state", "value", "best", "settings"):
         result.add_column(name, no_wrap=name != "settings", justify="right" if name == "value" else "left")
@@ -114,4 +115,4 @@ def value_text(known: FrozenTrial) -> str:
 def settings_text(known: FrozenTrial) -> str:
     """The trial's ``key=value``, numbers with four digits."""
     shown = {name: f"{v:.4g}" if isinstance(v, float) else str(v) for name, v in known.params.items()}
-    return " ".join(f"{name}={text}" for name, text in shown.items())
+    return visible(" ".join(f"{name}={text}" for name, text in shown.items()), kept="")

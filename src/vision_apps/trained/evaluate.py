@@ -15,6 +15,7 @@ from vision_apps.core.config.instantiate import build
 from vision_apps.core.config.targets import resolve
 from vision_apps.core.errors import CheckpointError, ConfigError
 from vision_apps.core.module import VisionModule
+from vision_apps.core.neutral import visible
 from vision_apps.core.picture_log import Pictures
 from vision_apps.core.plain import Config
 from vision_apps.core.plain_files import refuse_links
@@ -155,7 +156,7 @@ def test(place: str, changes: list[str]) -> dict[str, float]:
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.write_json("test.json", {"checkpoint": trained.path.name, "changes": changes, **values})
     tables = [f"{path.name}, " for path in sorted(folder.path.glob("test-*.csv"))]
-    print(f"{''.join(tables)}test.json and images/ in {folder.path}")
+    print(visible(f"{''.join(tables)}test.json and images/ in {folder.path}", kept=""))
     return values
 
 

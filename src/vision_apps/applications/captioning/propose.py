@@ -19,6 +19,7 @@ from torch import Tensor
 from torchvision.ops import nms
 
 from vision_apps.core.errors import CorruptSample, DataError, UserError
+from vision_apps.core.neutral import visible
 from vision_apps.core.progress import duration
 from vision_apps.data.boxes.proposals import selective_search
 from vision_apps.data.captions.regions import BOXES
@@ -58,7 +59,7 @@ def write(folder: Path, out: Path, most: int = 20) -> int:
         try:
             arrays[f"{name}_{BOXES}"] = proposals(read_image(path), most).numpy()
         except CorruptSample as problem:
-            print(f"left out: {problem}", file=sys.stderr, flush=True)
+            print(f"left out: {visible(problem)}", file=sys.stderr, flush=True)
         now = time.monotonic()
         if now - shown > _SECONDS:
             shown, left = now, (now - started) / number * (len(paths) - number)
@@ -83,7 +84,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         count = write(given.folder, given.out, given.most)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {visible(error)}", file=sys.stderr)
         return error.status
     print(f"{given.out}: boxes of {count} pictures; use them with data.regions={given.out}")
     return 0
