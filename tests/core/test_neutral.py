@@ -10,7 +10,7 @@ import pytest
 from vision_apps.cli.output import refuse
 from vision_apps.core import neutral, picture_log
 from vision_apps.core.errors import ConfigError
-from vision_apps.sweeps import outcome, table
+from vision_apps.sweeps import outcome, studies, table
 
 ESCAPE, FORMULA = "\x1b[31mred", "=cmd|x"
 
@@ -60,7 +60,7 @@ def test_results_of_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         params={"=key": ESCAPE, "b": FORMULA},
         user_attrs={"error": "=1+1"},
     )
-    monkeypatch.setattr(outcome.studies, "counted", lambda trials: trials)
+    monkeypatch.setattr(studies, "counted", lambda trials: trials)
     sweep: Any = SimpleNamespace(
         study=SimpleNamespace(trials=[known]), objectives={}, folder=tmp_path, runs=1
     )
