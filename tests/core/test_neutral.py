@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from vision_apps.cli.output import refuse
-from vision_apps.core import neutral, picture_log
+from vision_apps.core import neutral
 from vision_apps.core.errors import ConfigError
 from vision_apps.sweeps import outcome, studies, table
 
@@ -38,17 +38,15 @@ def test_numbers_and_other_texts_are_not(text: str) -> None:
     assert neutral.guarded(text) == text
 
 
-def test_figures_of_a_row_stay_figures() -> None:
-    row = {"=a": -0.5, "n": 3, "none": None, "path": Path("=x"), "list": [1]}
-    assert neutral.cells(row) == {"'=a": -0.5, "n": 3, "none": None, "path": "'=x", "list": "[1]"}
-
-
-def test_a_table_of_classes(tmp_path: Path) -> None:
-    rows = [{"class": name, "ap": -0.5} for name in (ESCAPE, FORMULA)]
-    picture_log._write(tmp_path / "t.csv", rows)
-    assert "\x1b" not in (tmp_path / "t.csv").read_text()
-    with open(tmp_path / "t.csv", newline="") as file:
-        assert [row["class"] for row in csv.DictReader(file)] == [r"\x1b[31mred", "'=cmd|x"]
+def test_figures_of_a_table_stay_figures() -> None:
+    row = {"=a": -0.5, "n": 3, "none": None, "path": Path("=x"), "list": [1], "besides": 1}
+    names = ["=a", "n", "none", "path", "list", "class", "lacks"]
+    rows = [row | {"class": name} for name in (ESCAPE, FORMULA)]
+    assert neutral.csv_text(names, rows).splitlines() == [
+        "'=a,n,none,path,list,class,lacks",
+        r"-0.5,3,,'=x,[1],\x1b[31mred,",
+        "-0.5,3,,'=x,[1],'=cmd|x,",
+    ]
 
 
 def test_results_of_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vision_apps.compare.settings import MISSING
-from vision_apps.compare.tables import aligned, csv_text, number
+from vision_apps.compare.tables import aligned, number
 from vision_apps.core import metrics_file, run_list
 from vision_apps.core.config.suggest import instead_of, nearest
 from vision_apps.core.errors import CheckpointError, ConfigError, some
+from vision_apps.core.neutral import csv_text
 from vision_apps.core.plain import Config
 from vision_apps.core.run_list import Listed
 

@@ -1,17 +1,14 @@
 """A comparison as text, CSV and Markdown."""
 
-import csv
 import datetime
-import io
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from vision_apps.compare.comparison import BEST, Comparison, Row, value
 from vision_apps.compare.settings import MISSING, choices, in_short
-from vision_apps.core.neutral import cells as csv_cells
-from vision_apps.core.neutral import guarded, visible
+from vision_apps.core.neutral import csv_text, visible
 from vision_apps.core.statistics import Summary
 
 Cells = list[list[str]]  # rows, the first of them the titles
@@ -230,15 +227,6 @@ def csv_of_runs(comparison: Comparison) -> str:
         for run, choice, own in zip(comparison.runs, chosen, comparison.of_runs, strict=True)
     ]
     return csv_text(names, lines)
-
-
-def csv_text(names: Sequence[str], lines: Iterable[Mapping[str, object]]) -> str:
-    """Rows as CSV with the columns ``names``; what a row lacks is empty, what it has besides is left out."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, [*map(guarded, names)], extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(map(csv_cells, lines))
-    return file.getvalue()
 
 
 def cut(text: str, most: int) -> str:

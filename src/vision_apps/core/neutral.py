@@ -1,8 +1,10 @@
 """Text of anybody's files as text alone: for a terminal it moves no cursor, for a spreadsheet it computes
 nothing."""
 
+import csv
+import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # https://owasp.org/www-community/attacks/CSV_Injection, where spreadsheets take the wide forms, too
@@ -23,12 +25,16 @@ def guarded(text: object) -> str:
     return f"'{shown}" if shown.startswith(_FORMULA) and not _is_number(shown) else shown
 
 
-def cells(row: Mapping[str, object]) -> dict[str, object]:
-    """A row for a CSV file with titles and texts `guarded`; numbers and None are as they were."""
-    return {
-        guarded(name): value if isinstance(value, int | float | None) else guarded(value)
-        for name, value in row.items()
-    }
+def csv_text(names: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
+    """Rows as CSV with the columns ``names``, titles and texts `guarded`, numbers as they are; what a row
+    lacks is empty, what it has besides is left out."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(map(guarded, names))
+    for row in rows:
+        known = (row.get(name) for name in names)
+        writer.writerow(value if isinstance(value, int | float | None) else guarded(value) for value in known)
+    return file.getvalue()
 
 
 def _is_number(text: str) -> bool:

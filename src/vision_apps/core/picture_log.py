@@ -1,6 +1,5 @@
 """What a run draws of itself, in its folder and for its loggers."""
 
-import csv
 import io
 import json
 from itertools import islice
@@ -15,7 +14,7 @@ from vision_apps.core.data import Split, VisionData
 from vision_apps.core.loader import BatchLoader
 from vision_apps.core.mlflow_logger import MlflowLogger
 from vision_apps.core.module import VisionModule
-from vision_apps.core.neutral import cells
+from vision_apps.core.neutral import csv_text
 from vision_apps.core.pictures import to_pil
 from vision_apps.core.plain_files import write_whole
 from vision_apps.core.presentation import Drawn, Row, joined
@@ -58,15 +57,6 @@ def log_rows(trainer: pl.Trainer, name: str, rows: list[Row], path: Path) -> Non
             logger.log_file(path)
 
 
-def _write(path: Path, rows: list[Row]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shown = [*map(cells, rows)]
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, list(shown[0]) if shown else [])
-        table.writeheader()
-        table.writerows(shown)
-
-
 def _cell(value: object) -> str | int | float | None:
     """A number, text or nothing as it is, anything else as JSON."""
     return value if isinstance(value, str | int | float | None) else json.dumps(value)
@@ -98,7 +88,7 @@ class Pictures(pl.Callback):
         if trainer.is_global_zero and isinstance(pl_module, VisionModule):
             for name, rows in pl_module.stage("test").tables.items():
                 path = self.folder.parent / f"test-{name}.csv"
-                _write(path, rows)
+                write_whole(path, csv_text(list(rows[0]) if rows else [], rows))
                 log_rows(trainer, f"test/{name}", rows, path)
 
     def _draw(self, trainer: pl.Trainer, module: pl.LightningModule, split: Split, label: str) -> None:

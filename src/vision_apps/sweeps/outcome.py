@@ -1,12 +1,9 @@
 """What a sweep found: ``results.csv`` and the closing lines, the failures first."""
 
-import csv
-import io
-
 from optuna.trial import FrozenTrial, TrialState
 
 from vision_apps.core.command import command
-from vision_apps.core.neutral import cells, visible
+from vision_apps.core.neutral import csv_text, visible
 from vision_apps.core.plain_files import write_whole
 from vision_apps.core.statistics import Summary, summarize
 from vision_apps.sweeps import studies, table
@@ -19,13 +16,9 @@ def write(sweep: Sweep) -> None:
     """Write ``results.csv``: one row for each trial with its state, settings, and per objective the mean over
     seeds or folds, their standard deviation, interval and n."""
     trials = studies.counted(sweep.study.trials)
-    rows = [cells(_row(sweep, known)) for known in trials]
+    rows = [_row(sweep, known) for known in trials]
     names = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names)
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(sweep.folder / RESULTS, text.getvalue())
+    write_whole(sweep.folder / RESULTS, csv_text(names, rows))
 
 
 def _row(sweep: Sweep, known: FrozenTrial) -> dict[str, object]:
