@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import toy_run
 
 from vision_apps.cli import main
 from vision_apps.core.errors import CheckpointError
@@ -48,15 +47,6 @@ def test_links_that_stay_inside_are_no_matter(victim: None) -> None:
         ):
             refuse_links(place)
     refuse_links(folder, "images", "self")
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VISION_APPS_ALLOW", "toy,toy_parts,toy_ranks")
-        folder = tmp_path_factory.mktemp("finished") / "run"
-        toy_run.train(folder, trainer__max_epochs=1)
-    return folder
 
 
 def _resume() -> int:

@@ -59,7 +59,7 @@ def test_what_is_no_run_is_told() -> None:
         RunFolder.find("last")
     made("1-a", "2026-01-01", 0.7, **{"test/loss": 2.0})
     with pytest.raises(
-        ConfigError, match=r"best:test/los: no run below runs/ has test/los; they have test/loss, val/acc"
+        ConfigError, match=r"has test/los; did you mean 'test/loss'\?; they have test/loss, v"
     ):
         run_names.named("best:test/los")
     with pytest.raises(

@@ -43,15 +43,6 @@ OUTSIDE: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VISION_APPS_ALLOW", "toy,toy_parts,toy_ranks")
-        folder = tmp_path_factory.mktemp("finished") / "run"
-        toy_run.train(folder, trainer__max_epochs=1)
-    return folder
-
-
 def named(node: Any, place: Path) -> Any:
     """With the folder of the test in it."""
     if isinstance(node, dict):

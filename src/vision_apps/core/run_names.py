@@ -3,12 +3,14 @@
 from pathlib import Path
 
 from vision_apps.core import run_list
-from vision_apps.core.errors import CheckpointError, ConfigError
+from vision_apps.core.config.suggest import nearest
+from vision_apps.core.errors import CheckpointError, ConfigError, some
 from vision_apps.core.run_list import Listed
 
 ROOT = "runs"
 LAST, BEST = "last", "best:"
 _MODES = ("min", "max")
+_LISTED = 12  # metrics in an error
 
 
 def is_name(place: object) -> bool:
@@ -37,8 +39,8 @@ def _best(place: str, found: list[Listed]) -> Path:
     if not values:
         known = sorted({name for run in found for name in run.metrics.get("final") or ()})
         raise ConfigError(
-            f"{place}: no run below {ROOT}/ has {metric or 'a metric without a name'}; they have "
-            f"{', '.join(known) or 'none, because none has finished'}"
+            f"{place}: no run below {ROOT}/ has {metric or 'a metric without a name'}"
+            f"{nearest(metric, known)}; they have {some(known, _LISTED) or 'none, because none has finished'}"
         )
     monitoring = [pair for pair in values if pair[1].metrics.get("monitor") == metric]
     values = monitoring or values

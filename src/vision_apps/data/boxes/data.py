@@ -189,7 +189,7 @@ class BoxData(ResizedData):
             return Annotations(kept)
         single = [item for item in kept if len(item.labels) <= 1]
         if len(single) < len(kept):
-            log.info(
+            log.warning(
                 "data.only=single: left out %d of %d pictures of %s with more than one object",
                 len(kept) - len(single),
                 len(kept),
